@@ -1,0 +1,40 @@
+"""docs/results.md: one section a benchmark, each replaced as a whole."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from kdcore import machine
+
+PATH = Path(__file__).parent.parent / "docs" / "results.md"
+LIBRARIES = ("python", "torch", "onnxruntime", "streamlit")
+HEAD = "# Results\n\nWhat was measured, with the command that measures it again. Figures that fall short stay.\n"
+
+
+def publish(title: str, command: str, body: str) -> None:
+    """Prints the section, and puts it into docs/results.md when `--write` is among the arguments."""
+    parser = argparse.ArgumentParser(description=f"{title}: prints a section of docs/results.md")
+    parser.add_argument("--write", action="store_true", help="put the section into docs/results.md")
+    chosen, _ = parser.parse_known_args()
+    about = machine.describe()
+    versions = ", ".join(f"{name} {about['versions'][name]}" for name in LIBRARIES)
+    origin = f"`{command}`, {time.strftime('%Y-%m-%d')}, on {about['summary']}; {versions}."
+    section = f"## {title}\n\n{origin}\n\n{body.strip()}\n"
+    print(section)
+    if chosen.write:
+        _replace(title, section)
+
+
+def _replace(title: str, section: str) -> None:
+    text = PATH.read_text("utf-8") if PATH.exists() else HEAD
+    kept = re.sub(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL)
+    PATH.write_text(kept.rstrip() + "\n\n" + section, "utf-8")
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first to the right."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join([" --- "] + [" ---: "] * (len(columns) - 1)) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])

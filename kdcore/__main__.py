@@ -1,0 +1,8 @@
+"""`python -m kdcore`."""
+
+import sys
+
+from kdcore.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,350 @@
+"""The command line: `python -m kdcore`. Everything that the dashboard does, without a browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kdcore.pipeline.workspace import Damaged, UnknownRun, Workspace
+from kdcore.problems import Problem, RecipeError
+
+if TYPE_CHECKING:
+    from kdcore.recipe import Recipe
+
+DONE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+EXITS = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}
+CATALOGS = {"datasets": "dataset", "models": "architecture", "methods": "method", "steps": "step"}
+
+
+class BadInput(ValueError):
+    """What was asked for makes no sense; the message says what would."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad input, 130 cancelled."""
+    chosen = parser().parse_args(arguments)
+    try:
+        return chosen.command(chosen, Workspace()) or DONE
+    except RecipeError as error:
+        for problem in error.problems:
+            print(f"{problem.field}: {problem.message}", file=sys.stderr)
+        return BAD_INPUT
+    except (BadInput, UnknownRun, Damaged) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return CANCELLED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = _Parser(prog="python -m kdcore", description="Distil, compress and measure image classifiers.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[..., int | None], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(command=command, name=name)
+        return made
+
+    def json_option(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    for name, kind in {"presets": "one-click experiment", **CATALOGS}.items():
+        json_option(add(name, _presets if name == "presets" else _catalog, f"list every {kind}"))
+    for name, command, text in (
+        ("run", _run, "carry out an experiment in the foreground"),
+        ("submit", _submit, "put an experiment into the queue and print its run's id"),
+    ):
+        made = add(name, command, text)
+        made.add_argument("experiment", metavar="PRESET|FILE.json", help="a preset's name or a recipe's file")
+        made.add_argument(
+            "--set", action="append", default=[], metavar="PATH=VALUE", help="change the recipe: train.epochs=2"
+        )
+        json_option(made)
+    dispatch = add("dispatch", _dispatch, "serve the queue until it has been empty for a while")
+    dispatch.add_argument(
+        "--idle", type=float, default=60.0, metavar="SECONDS", help="leave after so long without work"
+    )
+    add("worker", _worker, "carry one run out (what launchers call)").add_argument("run")
+    json_option(add("runs", _runs, "list all runs"))
+    show = add("show", _show, "one run's table, verdicts and recipe")
+    show.add_argument("run")
+    json_option(show)
+    for name, text in (
+        ("cancel", "end a run at once; finished models stay"),
+        ("resume", "go on with a run that was ended or interrupted"),
+        ("delete", "move a run to the trash; its models stay"),
+    ):
+        add(name, _steer, text).add_argument("run")
+    stop = add("stop", _stop, "end a run and measure what is finished, or end everything with --all")
+    stop.add_argument("run", nargs="?")
+    stop.add_argument("--all", action="store_true", help="cancel every run and end the dispatcher")
+    compare = add("compare", _compare, "the table of one or more runs, as a file")
+    compare.add_argument("runs", nargs="+", metavar="RUN")
+    compare.add_argument("--format", default="markdown", choices=["csv", "markdown", "latex", "xlsx", "html", "json"])
+    compare.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; else standard output")
+    bench = add("bench", _bench, "time the variants of several runs together, in one session")
+    bench.add_argument("runs", nargs="+", metavar="RUN")
+    bench.add_argument("--seconds", type=float, default=20.0, help="time budget of the session")
+    json_option(bench)
+    add("reindex", _reindex, "make the index anew from the files")
+    add("gc", _gc, "remove models that no run names, and empty the trash")
+    json_option(add("doctor", _doctor, "check this machine and the workspace"))
+    return top
+
+
+def recipe_of(experiment: str, assignments: Sequence[str]) -> tuple[Recipe, str | None]:
+    """The Recipe that a preset's name or a file means, with `--set` applied, and the preset's name.
+
+    Raises BadInput and RecipeError.
+    """
+    from kdcore.presets import UnknownPreset, preset
+    from kdcore.recipe import override, parse
+
+    if experiment.endswith(".json"):
+        return parse(override(_read(Path(experiment)), assignments)), None
+    try:
+        known = preset(experiment)
+    except UnknownPreset as error:
+        raise BadInput(f"{error}; or give a recipe's file, which ends in .json") from None
+    return parse(override(known.recipe.document(), assignments)), known.name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BadInput(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise RecipeError([Problem(str(path), "holds no recipe; a recipe is a JSON object")])
+    return document
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _presets(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.presets import presets
+
+    if chosen.json:
+        told = ("name", "title", "summary", "look_for")
+        _print_json(
+            [{name: getattr(known, name) for name in told} | {"recipe": known.recipe.document()} for known in presets()]
+        )
+        return
+    from kdcore import console
+
+    console.listing(["preset", "what it shows"], [[known.name, known.summary] for known in presets()])
+
+
+def _catalog(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore import registry
+
+    found = registry.catalog(CATALOGS[chosen.name])
+    if chosen.json:
+        _print_json(found)
+        return
+    from kdcore import console
+
+    rows = [[known["name"], known["description"], ", ".join(known["options"])] for known in found]
+    console.listing([CATALOGS[chosen.name], "what it is", "options"], rows)
+
+
+def _submit(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.jobs import api
+
+    recipe, preset = recipe_of(chosen.experiment, chosen.set)
+    run_id = api.submit(workspace, recipe, preset)
+    _warn(recipe, preset if not chosen.set else None)
+    api.ensure_dispatcher(workspace)
+    if chosen.json:
+        _print_json({"run": run_id})
+    else:
+        print(run_id)
+
+
+def _warn(recipe: Recipe, preset: str | None) -> None:
+    """Says what is worth knowing; an unchanged preset needs no counting of parameters first."""
+    if preset:
+        return
+    from kdcore.data.dataset import load
+    from kdcore.models.cost import costs
+    from kdcore.pipeline.advice import advice
+
+    data = load(recipe.data.source)
+    about = len(data.classes), data.shape
+    teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
+    for problem in advice(recipe, teacher, student):
+        print(f"{problem.field}: {problem.message}", file=sys.stderr)
+
+
+def _run(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    from kdcore.jobs import api
+
+    recipe, preset = recipe_of(chosen.experiment, chosen.set)
+    run_id = api.submit(workspace, recipe, preset)
+    _warn(recipe, preset if not chosen.set else None)
+    return _follow(workspace, run_id, chosen.json)
+
+
+def _bench(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    from kdcore.jobs import api
+
+    if not 1 <= chosen.seconds <= 3600:
+        raise BadInput(f"--seconds: {chosen.seconds} is not accepted; give 1 to 3600")
+    run_id = api.bench(workspace, chosen.runs, chosen.seconds)
+    code = _follow(workspace, run_id, as_json=False, table=False)
+    if code == DONE:
+        _compared(workspace, chosen.runs, chosen.json)
+    return code
+
+
+def _compared(workspace: Workspace, runs: Sequence[str], as_json: bool) -> None:
+    from kdcore import console
+    from kdcore.report import comparison
+
+    if as_json:
+        _print_json(comparison.documents(workspace, runs))
+    else:
+        console.comparison(comparison.rows(workspace, runs))
+
+
+def _follow(workspace: Workspace, run_id: str, as_json: bool, table: bool = True) -> int:
+    from kdcore import console
+    from kdcore.jobs import api
+    from kdcore.jobs.follow import follow
+    from kdcore.report import comparison
+
+    try:
+        row = console.progress(workspace, run_id)
+    except KeyboardInterrupt:
+        api.request(workspace, run_id, "cancel")
+        *_, row = follow(workspace, run_id)
+    if as_json:
+        _print_json(comparison.document(workspace, run_id))
+    elif row.state == "done" and table:
+        console.result(workspace, run_id)
+    else:
+        console.say(f"{run_id}: {row.state}" + (f": {row.error}" if row.error else ""))
+    return EXITS[row.state]
+
+
+def _dispatch(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    from kdcore.jobs.dispatcher import dispatch
+
+    return dispatch(workspace, chosen.idle)
+
+
+def _worker(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    from kdcore.jobs.worker import work
+
+    return work(workspace, chosen.run)
+
+
+def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.pipeline.index import Index
+
+    index = Index(workspace)
+    index.sync()
+    if chosen.json:
+        _print_json([row._asdict() for row in index.runs()])
+        return
+    from kdcore import console
+
+    console.runs(index.runs())
+
+
+def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.report import comparison
+
+    if chosen.json:
+        _print_json(comparison.document(workspace, chosen.run))
+        return
+    from kdcore import console
+
+    workspace.run(chosen.run)
+    console.result(workspace, chosen.run)
+
+
+def _steer(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.jobs import api
+
+    if chosen.name == "delete":
+        api.delete(workspace, chosen.run)
+    elif chosen.name == "cancel":
+        api.request(workspace, chosen.run, "cancel")
+    else:
+        api.request(workspace, chosen.run, "run")
+        api.ensure_dispatcher(workspace)
+    print(f"{chosen.run}: {chosen.name} asked for" if chosen.name != "delete" else f"{chosen.run}: in the trash")
+
+
+def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.jobs import api
+
+    if chosen.all == bool(chosen.run):
+        raise BadInput("stop: give one run's id, or --all")
+    if chosen.run:
+        api.request(workspace, chosen.run, "stop")
+        print(f"{chosen.run}: stop asked for")
+        return
+    stopped = api.stop_all(workspace)
+    print(f"{len(stopped)} runs cancelled; the dispatcher has ended")
+
+
+def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.report.formats import comparison_file
+
+    for run_id in chosen.runs:
+        workspace.run(run_id)
+    if chosen.format == "xlsx" and not chosen.output:
+        raise BadInput("--output: xlsx is no text; give a file with -o FILE")
+    content = comparison_file(workspace, chosen.runs, chosen.format)
+    if chosen.output:
+        chosen.output.write_bytes(content)
+    else:
+        sys.stdout.write(content.decode())
+
+
+def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.pipeline.index import Index
+
+    index = Index(workspace)
+    index.rebuild()
+    print(f"{len(index.runs())} runs in the index")
+
+
+def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.pipeline.gc import collect
+    from kdcore.report.words import size
+
+    freed = collect(workspace)
+    print(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
+
+
+def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    from kdcore.jobs.doctor import checks
+
+    found = checks(workspace)
+    if chosen.json:
+        _print_json([check._asdict() for check in found])
+    else:
+        from kdcore import console
+
+        console.listing(["check", "", "what was found"], [[c.name, "ok" if c.ok else "NO", c.found] for c in found])
+    return DONE if all(check.ok for check in found) else FAILED

@@ -1,0 +1,1 @@
+"""Compression steps, one file each: (material, options) -> outcome, registered by name."""

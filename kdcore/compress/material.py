@@ -1,0 +1,43 @@
+"""What a compression step is given and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class CompressError(RuntimeError):
+    """The step cannot be carried out on this network; the message says why."""
+
+
+class Material(NamedTuple):
+    """What there is to compress.
+
+    `network`: in evaluation mode on the CPU; a step may change it in place. `onnx`: the exported file of the
+    same network. `images`: float32 (n, C, H, W) in [0, 1], training images that the student sees.
+    `shape`: (C, H, W). `folder`: for files of the step's own. `seed`: of all its random choices.
+    """
+
+    network: nn.Module
+    onnx: Path
+    images: Tensor
+    shape: tuple[int, ...]
+    folder: Path
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """What a step leaves.
+
+    `network`: the compressed network. `report`: a JSON document a layer. `onnx`: the file to deploy,
+    where the step makes it itself. `constrain`: called after every optimizer step of the fine-tuning.
+    """
+
+    network: nn.Module
+    report: list[dict[str, Any]]
+    onnx: Path | None = None
+    constrain: Callable[[], None] | None = None

@@ -1,0 +1,154 @@
+"""What the command line shows: progress on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kdcore.pipeline.index import RunRow
+from kdcore.pipeline.workspace import Workspace, read_json
+from kdcore.report import words
+
+if TYPE_CHECKING:
+    from kdcore.report.hidden import Recalled
+
+WIDTH = 120  # where output goes to a file or a pipe
+
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+_aside = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """A line beside the result."""
+    _aside.print(escape(message))
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    _out.print(table)
+
+
+def runs(rows: Iterable[RunRow]) -> None:
+    """The list of all runs."""
+    listing(
+        ["run", "name", "state", "progress", "accuracy", "smaller", "faster", "started"],
+        [
+            [
+                row.id,
+                row.name,
+                row.state,
+                words.percent(row.progress),
+                words.percent(row.accuracy),
+                words.times(row.smaller),
+                words.times(row.faster),
+                _moment(row.started),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _moment(seconds: float | None) -> str:
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M") if seconds else words.MISSING
+
+
+def progress(workspace: Workspace, run_id: str) -> RunRow:
+    """Shows the run's progress until it is settled; returns its last row."""
+    from kdcore.jobs.follow import follow
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=_aside,
+        transient=True,
+    ) as bars:
+        bar = bars.add_task(run_id, total=1.0, left="")
+        for row in follow(workspace, run_id):
+            left = f"about {words.duration(row.eta_seconds)} left" if row.eta_seconds else ""
+            bars.update(bar, completed=row.progress, description=escape(_doing(workspace, row)), left=left)
+    return row
+
+
+def _doing(workspace: Workspace, row: RunRow) -> str:
+    from kdcore.jobs.follow import ahead
+
+    if row.state == "queued" and (before := ahead(workspace, row.id)):
+        return f"{row.name}: queued behind {words.plural(before, 'run')}"
+    return f"{row.name}: {row.stage or row.state}"
+
+
+def result(workspace: Workspace, run_id: str) -> None:
+    """A run's table, its verdicts in words, and where it is kept."""
+    from kdcore.report import comparison as report
+    from kdcore.report.verdicts import SCOPE, shares
+
+    rows = report.rows(workspace, [run_id])
+    plan = read_json(workspace.run(run_id) / "plan.json")
+    if not rows:
+        say(f"{run_id}: no finished model yet")
+        return
+    comparison(rows)
+    _hidden(report.hidden(workspace, run_id))
+    _out.print()
+    for verdict in report.verdicts(workspace, run_id):
+        _out.print(f"{verdict.variant}: {escape(verdict.words)}", soft_wrap=True)
+    for variant in plan["variants"]:
+        if variant["note"]:
+            _out.print(f"{variant['name']}: {escape(variant['note'])}", soft_wrap=True)
+    if any(row["verdict"] for row in rows):
+        _out.print(SCOPE)
+    _out.print(shares(plan["dataset"]), soft_wrap=True)
+    say(f"run {run_id} in {workspace.root}")
+
+
+def _hidden(recalls: Sequence[Recalled]) -> None:
+    if recalls:
+        _out.print()
+        listing(
+            ["variant", "never saw", "recall", "with its bias corrected"],
+            [[r.variant, r.hidden, words.percent(r.recall), words.percent(r.corrected)] for r in recalls],
+        )
+
+
+def comparison(rows: Sequence[dict[str, Any]]) -> None:
+    """The main columns of the comparison."""
+    several = len({row["run"] for row in rows}) > 1
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    for name in [*(["run"] if several else []), "variant"]:
+        table.add_column(name)
+    for name in ("accuracy", "95 %", "size", "ms", "speed-up", "images/s", "gain"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for row in rows:
+        interval = words.percent_interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+        accuracy, _, bounds = interval.partition(" (")
+        cells = [
+            *([row["run"]] if several else []),
+            row["variant"],
+            accuracy,
+            bounds.rstrip(")"),
+            words.size(row["size_bytes"]),
+            words.milliseconds(row["latency_ms"]).removesuffix(" ms"),
+            words.times(row["speedup"]),
+            words.rate(row["images_per_s"]).removesuffix(" images/s"),
+            words.times(row["throughput_gain"]),
+            row["verdict"] or "",
+        ]
+        table.add_row(*(escape(cell) for cell in cells))
+    _out.print(table)

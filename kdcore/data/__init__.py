@@ -1,0 +1,1 @@
+"""Data sets, who sees which images of them, and random views in batches."""

@@ -1,0 +1,88 @@
+"""Who sees which training images: the teacher, the student, nobody (validation)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdcore.data.dataset import Dataset
+from kdcore.problems import Problem, RecipeError
+from kdcore.recipe import Data
+
+_VALIDATION, _LABELLED = 1, 2  # streams of the random order
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices int64 into the training images.
+
+    `teacher`: all but validation. `labelled`: the student's labelled images. `seen`: what the distilled
+    student sees; begins with `labelled`, and the unlabelled rest follows where there is a transfer set.
+    `validation`: of all classes, in none of the others.
+    """
+
+    teacher: np.ndarray
+    labelled: np.ndarray
+    seen: np.ndarray
+    validation: np.ndarray
+
+
+def split(dataset: Dataset, data: Data) -> Split:
+    """Divides the training images as `data` says.
+
+    Validation is the same for every seed. `data.seed` picks the labelled subset; with one seed, a smaller
+    subset lies within a larger one. Hidden classes leave `labelled` and `seen`, and `data.labels` counts
+    what is left. Raises RecipeError.
+    """
+    labels = np.asarray(dataset.train_labels)
+    hidden = _hidden(dataset.classes, data.hide_classes)
+    count = max(round(data.validation * len(labels)), len(dataset.classes))
+    order = stratified_order(labels, (0, _VALIDATION))
+    validation, pool = np.sort(order[:count]), np.sort(order[count:])
+    shown = pool[stratified_order(labels[pool], (data.seed, _LABELLED))]
+    shown = shown[~np.isin(labels[shown], hidden)]
+    wanted = _wanted(data, len(shown), len(dataset.classes) - len(hidden))
+    labelled, rest = np.sort(shown[:wanted]), np.sort(shown[wanted:])
+    seen = np.concatenate([labelled, rest]) if data.transfer else labelled
+    return Split(teacher=pool, labelled=labelled, seen=seen, validation=validation)
+
+
+def stratified_order(labels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
+    """A random order of the images, each prefix of which holds the same share of every class.
+
+    Image r (from 0) of the n in its class comes at place (r + 1/2) / n, which is Sainte-Laguë's way to share out
+    seats, except that one image of every class comes before all others. RandomState, because numpy promises
+    that its numbers never change.
+    """
+    shuffled = np.random.RandomState(list(seed)).permutation(len(labels))
+    _, classes, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = np.argsort(classes, kind="stable")
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    place = np.where(rank == 0, 0.0, (rank + 0.5) / sizes[classes])
+    return shuffled[np.argsort(place, kind="stable")]
+
+
+def _hidden(classes: tuple[str, ...], names: Sequence[str]) -> list[int]:
+    """Indices of the hidden classes. Raises RecipeError."""
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        message = f"there is no class {', '.join(map(repr, unknown))}; there are: {', '.join(classes)}"
+        raise RecipeError([Problem("data.hide_classes", message)])
+    hidden = sorted({classes.index(name) for name in names})
+    if len(classes) - len(hidden) < 2:
+        message = f"hides {len(hidden)} of {len(classes)} classes; the student needs at least 2"
+        raise RecipeError([Problem("data.hide_classes", message)])
+    return hidden
+
+
+def _wanted(data: Data, available: int, classes: int) -> int:
+    """How many labelled images the student gets. Raises RecipeError."""
+    if data.labels is None:
+        return available
+    if not classes <= data.labels <= available:
+        message = f"{data.labels} is not possible: {classes} (one of each class) to {available} (all) are accepted"
+        raise RecipeError([Problem("data.labels", message)])
+    return data.labels

@@ -1,0 +1,64 @@
+"""Knowledge distillation from softened outputs (Hinton, Vinyals and Dean 2015)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from kdcore.distill.method import Method, cross_entropy
+from kdcore.lazy import functional, torch
+from kdcore.registry import Options, register
+
+
+class Kd(Options):
+    """Options of plain knowledge distillation."""
+
+    temperature: float = Field(
+        4.0,
+        ge=0.25,
+        le=100,
+        description="Softness of the targets (temperature T). 1: as the teacher says it; higher: softer.",
+    )
+    hard_weight: float = Field(0.1, ge=0, le=100, description="Weight of the labels (hard targets).")
+    soft_weight: float = Field(
+        0.9, ge=0, le=100, description="Weight of the teacher's softened outputs (soft targets)."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if not self.hard_weight and not self.soft_weight:
+            raise ValueError("needs a hard or a soft weight above 0: with neither there is nothing to learn")
+        return self
+
+
+def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """T² · KL(teacher at T ‖ student at T), batch mean, in nats.
+
+    `student`, `teacher`: logits (B, K). The factor T² keeps the gradient's size as T grows
+    (Hinton et al. 2015, section 2.1); as T → ∞ it tends to the squared distance of the centred
+    logits over 2K.
+    """
+    log_student = functional.log_softmax(student / temperature, dim=1)
+    log_teacher = functional.log_softmax(teacher / temperature, dim=1)
+    divergence = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    return divergence * temperature**2
+
+
+@register(
+    "method",
+    "kd",
+    "Soft targets: match the teacher's softened outputs",
+    source="Hinton et al. 2015, arXiv:1503.02531, eq. 1 and section 2",
+    options=Kd,
+    traits={"family": "responses", "label": "student distilled", "role": "distilled"},
+)
+class KnowledgeDistillation(Method[Kd]):
+    """`hard_weight * CE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`."""
+
+    def loss(self, student: torch.Tensor, teacher: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        options = self.options
+        return {
+            "hard": options.hard_weight * cross_entropy(student, targets),
+            "soft": options.soft_weight * soft_targets(student, teacher, options.temperature),
+        }

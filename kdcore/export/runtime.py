@@ -1,0 +1,47 @@
+"""ONNX Runtime on one thread of the CPU: how every exported file is run here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+
+class UnreadableModel(ValueError):
+    """The file is missing, damaged, or no model that ONNX Runtime can run."""
+
+
+def session(path: Path | str, threads: int = 1) -> onnxruntime.InferenceSession:
+    """An inference session on the CPU with `threads` threads, the caller's own among them. Raises UnreadableModel."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base below Exception
+        raise UnreadableModel(f"{path} is no model that ONNX Runtime can run: {_first_line(error)}") from None
+
+
+def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray, batch: int = 256) -> np.ndarray:
+    """Outputs float32 (N, K) of a model for pixels float32 (N, C, H, W) in [0, 1], at least one image.
+
+    Raises ValueError when the model does not take these images, UnreadableModel for a bad file.
+    """
+    running = model if isinstance(model, onnxruntime.InferenceSession) else session(model)
+    name = running.get_inputs()[0].name
+    try:
+        parts = [running.run(None, {name: images[at : at + batch]})[0] for at in range(0, len(images), batch)]
+    except Exception as error:
+        raise ValueError(f"the model does not run on {images.dtype} {images.shape}: {_first_line(error)}") from None
+    return np.concatenate(parts)
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, C) as in data sets to what models take: float32 (N, C, H, W) in [0, 1]."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32) / 255
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:300]

@@ -1,0 +1,73 @@
+"""Weights files: safetensors and JSON, never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from kdcore import models
+
+TENSORS = "model.safetensors"
+ARCHITECTURE = "architecture.json"
+
+
+class DamagedWeights(ValueError):
+    """The weights or the architecture in a folder cannot be read."""
+
+
+def save(folder: Path, network: nn.Module, document: Mapping[str, Any]) -> None:
+    """Writes the network's state, in fp32, and the document that `models.rebuild` needs to make it again.
+
+    Tied weights are written once; the file's metadata names their other places. Equal weights give
+    equal bytes.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    places: dict[Any, str] = {}
+    tied: dict[str, str] = {}
+    for name, value in network.state_dict().items():
+        place = (value.data_ptr(), value.shape, value.stride())
+        if value.numel() and place in places:
+            tied[name] = places[place]
+            continue
+        places[place] = name
+        plain = value.float() if value.is_floating_point() else value
+        tensors[name] = plain.cpu().contiguous().clone()
+    text = json.dumps(dict(document), indent=1)
+    _replace(folder / TENSORS, lambda path: save_file(tensors, path, {"tied": json.dumps(tied, sort_keys=True)}))
+    _replace(folder / ARCHITECTURE, lambda path: path.write_text(text, "utf-8"))
+
+
+def load(folder: Path) -> nn.Module:
+    """The network that `save` wrote, in evaluation mode on the CPU.
+
+    Raises FileNotFoundError, DamagedWeights, or what `models.rebuild` raises for tensors that do not fit.
+    """
+    for name in (TENSORS, ARCHITECTURE):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder / name} is missing")
+    try:
+        document = json.loads((folder / ARCHITECTURE).read_text("utf-8"))
+        with safe_open(folder / TENSORS, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tied = json.loads((file.metadata() or {}).get("tied", "{}"))
+        tensors |= {name: tensors[place] for name, place in tied.items()}
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DamagedWeights(f"the model in {folder} cannot be read: {error}") from None
+    return models.rebuild(document, tensors)
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""Which classes a model finds alike, read from its soft targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from kdcore.figures import style
+from kdcore.figures.softening import likeness
+from kdcore.report import words
+
+NAMED = 20  # more classes than this, and their names do not fit along the axes
+
+
+class Alike(NamedTuple):
+    """`shares` is (K, K): what the images of class i (row) give to class j, as fractions; NaN on the diagonal."""
+
+    title: str
+    classes: tuple[str, ...]
+    shares: NDArray[np.float64]
+
+
+def alike(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperature: float) -> go.Figure:
+    """Heat map of the mean soft target by class, without the class itself. `logits` (N, K), `labels` (N,)."""
+    return _figure(alike_view(logits, labels, classes, temperature))
+
+
+def alike_view(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperature: float) -> Alike:
+    shares = likeness(logits, labels, temperature)
+    np.fill_diagonal(shares, np.nan)
+    return Alike(_title(shares, classes, temperature), tuple(classes), shares)
+
+
+def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: float) -> str:
+    if not np.isfinite(shares).any():
+        return "No images to tell from"
+    image, other = divmod(int(np.nanargmax(shares)), shares.shape[1])
+    share = words.percent(shares[image, other])
+    return (
+        f"At T = {temperature:g}, images of {classes[image]} look most like another class: {share} for {classes[other]}"
+    )
+
+
+def _figure(view: Alike) -> go.Figure:
+    named = len(view.classes) <= NAMED
+    heat = {
+        "type": "heatmap",
+        "x": view.classes,
+        "y": view.classes,
+        "z": 100 * view.shares,
+        "zmin": 0,
+        "colorscale": style.sequential(style.ROLES["teacher"].colour),
+        "colorbar": {"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0},
+        "hovertemplate": "Images of %{y}: %{z:.3g} % on average for %{x}<extra></extra>",
+        "hoverongaps": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
+    classes = {"type": "category", "showgrid": False, "showticklabels": named}
+    return style.figure(
+        [heat],
+        view.title,
+        x={"title": "Probability given to", **classes},
+        y={"title": "Images of", "autorange": "reversed", **classes},
+    )

@@ -1,0 +1,138 @@
+"""Learning curves: loss and accuracy against optimizer steps, live or afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from kdcore.figures import style
+from kdcore.report import words
+
+Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
+TOLD = ("teacher", "alone", "distilled")  # the roles that the title speaks of
+AXES: dict[Quantity, str] = {
+    "loss": "Training loss",
+    "accuracy": "Training views right (%)",
+    "val_loss": "Loss on validation images",
+    "val_accuracy": "Validation images right (%)",
+}
+
+
+class Line(NamedTuple):
+    """The course of one model's training, or (`seed` None) the mean over a variant's seeds."""
+
+    variant: str
+    role: str
+    seed: int | None
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+class Curves(NamedTuple):
+    title: str
+    y_title: str
+    lines: tuple[Line, ...]
+
+
+def curves(series: Sequence[Mapping[str, Any]], quantity: Quantity, smoothing: float = 0.0) -> go.Figure:
+    """The curves of a run. `series` are `Index.curves`: one mapping a model, with arrays `step` and each quantity.
+
+    `smoothing` is the weight of the past, 0 (none) to below 1.
+    """
+    return _figure(curves_view(series, quantity, smoothing))
+
+
+def curves_view(series: Sequence[Mapping[str, Any]], quantity: Quantity, smoothing: float = 0.0) -> Curves:
+    by_variant: dict[str, list[Line]] = {}
+    for one in series:
+        line = _line(one, quantity, smoothing)
+        if len(line.steps):
+            by_variant.setdefault(line.variant, []).append(line)
+    lines = [line for seeds in by_variant.values() for line in [*_thin(seeds), _mean(seeds)]]
+    return Curves(_title(lines, quantity), AXES[quantity], tuple(lines))
+
+
+def smooth(values: ArrayLike, weight: float) -> NDArray[np.float64]:
+    """Exponential moving average, corrected for its start so that it begins at the first value.
+
+    >>> smooth([1.0, 1.0, 1.0], 0.9).round(9).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    given = np.asarray(values, dtype=np.float64)
+    averaged, last, share = np.empty_like(given), 0.0, 0.0
+    for index, value in enumerate(given):
+        last = weight * last + (1 - weight) * value
+        share = weight * share + (1 - weight)
+        averaged[index] = last / share
+    return averaged
+
+
+def _line(one: Mapping[str, Any], quantity: Quantity, smoothing: float) -> Line:
+    steps = np.asarray(one["step"], dtype=np.float64)
+    values = np.array([np.nan if value is None else value for value in one[quantity]], dtype=np.float64)
+    known = np.isfinite(values)
+    scale = 100.0 if quantity.endswith("accuracy") else 1.0
+    return Line(one["variant"], one["role"], one["seed"], steps[known], smooth(scale * values[known], smoothing))
+
+
+def _thin(seeds: list[Line]) -> list[Line]:
+    return seeds if len(seeds) > 1 else []
+
+
+def _mean(seeds: list[Line]) -> Line:
+    """The mean over the seeds, as far as all of them have come. One seed is its own mean."""
+    reached = min(len(line.steps) for line in seeds)
+    values = np.mean([line.values[:reached] for line in seeds], axis=0)
+    return seeds[0]._replace(seed=None, steps=seeds[0].steps[:reached], values=values)
+
+
+def _title(lines: list[Line], quantity: Quantity) -> str:
+    """Where the teacher and the first students stand at the end of their curves."""
+    by_role: dict[str, Line] = {}
+    for line in lines:
+        if line.seed is None and line.role in TOLD:
+            by_role.setdefault(line.role, line)
+    if not by_role:
+        return "Nothing is training yet"
+    told = (by_role[role] for role in TOLD if role in by_role)
+    if quantity.endswith("loss"):
+        return f"{AXES[quantity]}: " + ", ".join(f"{line.variant} {line.values[-1]:.2g}" for line in told)
+    where = "validation images" if quantity == "val_accuracy" else "training views"
+    ends = ", ".join(f"{line.variant} {words.percent(line.values[-1] / 100)}" for line in told)
+    return f"Of the {where} right: {ends}"
+
+
+def _figure(view: Curves) -> go.Figure:
+    return style.figure(
+        [_trace(line) for line in view.lines],
+        view.title,
+        x={"title": "Optimizer steps"},
+        y={"title": view.y_title, "rangemode": "tozero" if "loss" in view.y_title.lower() else "normal"},
+        height=320 + 20 * (len({line.variant for line in view.lines}) // 6),
+        hovermode="x unified",
+    )
+
+
+def _trace(line: Line) -> dict[str, Any]:
+    """The mean over the seeds thick and in the legend, the seeds thin behind it."""
+    colour = style.look(line.role).colour
+    mean = line.seed is None
+    return {
+        "x": line.steps,
+        "y": line.values,
+        "mode": "lines",
+        "line": {
+            "color": colour if mean else style.tint(colour, 0.3),
+            "width": 2.5 if mean else 1,
+            "dash": style.dash(line.role),
+        },
+        "name": line.variant,
+        "legendgroup": line.variant,
+        "showlegend": mean,
+        "hoverinfo": "all" if mean else "skip",
+        "hovertemplate": "%{y:.4g}" if mean else None,
+    }

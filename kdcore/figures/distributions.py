@@ -1,0 +1,91 @@
+"""One image's softened answers: teacher beside students and the label, on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from kdcore.figures import style
+from kdcore.figures.softening import soften
+from kdcore.report import words
+
+
+class Answer(NamedTuple):
+    """What one model says to the image: `probabilities` is (K,), sums to 1."""
+
+    name: str
+    role: str
+    probabilities: NDArray[np.float64]
+
+
+class Distributions(NamedTuple):
+    title: str
+    classes: tuple[str, ...]
+    label: int
+    answers: tuple[Answer, ...]
+
+
+class Said(NamedTuple):
+    """Logits (K,) of one model for one image."""
+
+    name: str
+    role: str
+    logits: ArrayLike
+
+
+def distributions(said: Sequence[Said], classes: Sequence[str], label: int, temperature: float) -> go.Figure:
+    """Bars of the label and of every model's answer at this temperature, from 0 to 100 %."""
+    return _figure(distributions_view(said, classes, label, temperature))
+
+
+def distributions_view(said: Sequence[Said], classes: Sequence[str], label: int, temperature: float) -> Distributions:
+    answers = tuple(Answer(one.name, one.role, soften(one.logits, temperature)) for one in said)
+    return Distributions(_title(answers, classes, label, temperature), tuple(classes), label, answers)
+
+
+def _title(answers: Sequence[Answer], classes: Sequence[str], label: int, temperature: float) -> str:
+    if not answers:
+        return "Choose a model"
+    first = answers[0]
+    others = np.delete(np.arange(len(classes)), label)
+    second = int(others[np.argmax(first.probabilities[others])])
+    shares = f"{words.percent(first.probabilities[label])} to {classes[label]}"
+    return (
+        f"At T = {temperature:g} the {first.name} gives {shares} (the label), "
+        f"{words.percent(first.probabilities[second])} to {classes[second]}"
+    )
+
+
+def _figure(view: Distributions) -> go.Figure:
+    one_hot = np.eye(len(view.classes))[view.label]
+    hollow = {"color": style.CLEAR, "line": {"color": style.INK, "width": 1.5}}
+    bars = [_bars(view, "Label (one-hot)", one_hot, hollow)]
+    for answer in view.answers:
+        pattern = {"shape": "x" if answer.role == "hard_labels" else ""}
+        fill = {"color": style.look(answer.role).colour, "pattern": pattern}
+        bars.append(_bars(view, answer.name, answer.probabilities, fill))
+    return style.figure(
+        bars,
+        view.title,
+        x={"title": "Class", "type": "category"},
+        y={"title": "Probability (%)", "range": [0, 101]},
+        height=340,
+        barmode="group",
+        bargap=0.25,
+        bargroupgap=0.05,
+    )
+
+
+def _bars(view: Distributions, name: str, shares: NDArray[np.float64], fill: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "x": view.classes,
+        "y": 100 * shares,
+        "name": name,
+        "marker": fill,
+        "hovertemplate": f"{name}: %{{y:.3g}} % for %{{x}}<extra></extra>",
+    }

@@ -1,0 +1,205 @@
+"""Accuracy against what a model costs: its file's size, or the time of an answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from kdcore.figures import style
+from kdcore.report import words
+
+Row = Mapping[str, Any]
+TOLERABLE = 0.05  # below its teacher by more than this, a small model is no longer the one to point at
+LABELLED = 8  # more points than this, and names beside them overlap
+
+
+class Point(NamedTuple):
+    """One variant: `x` in kB or milliseconds, accuracies as fractions, `sentence` for the hover.
+
+    `gain`: times smaller or faster than its run's teacher; `differs`: whether that can be told from no difference.
+    """
+
+    run: str
+    name: str
+    role: str
+    x: float
+    accuracy: float
+    low: float
+    high: float
+    sentence: str
+    gain: float | None
+    differs: bool
+
+
+class Frontier(NamedTuple):
+    title: str
+    x_title: str
+    points: tuple[Point, ...]
+    front: tuple[Point, ...]
+
+
+def against_size(rows: Sequence[Row]) -> go.Figure:
+    """Accuracy against the deployed file's bytes, for rows of `report.comparison.rows`."""
+    return _figure(size_view(rows))
+
+
+def against_latency(rows: Sequence[Row], batch: int = 1) -> go.Figure:
+    """Accuracy against milliseconds an image at batch 1 or 64, for rows of one timing session."""
+    return _figure(latency_view(rows, batch))
+
+
+def size_view(rows: Sequence[Row]) -> Frontier:
+    teachers = {row["run"]: row["size_bytes"] for row in rows if row["role"] == "teacher"}
+    points = []
+    for row in rows:
+        gain = teachers[row["run"]] / row["size_bytes"] if row["run"] in teachers else None
+        points.append(_point(row, row["size_bytes"] / 1000, words.size(row["size_bytes"]), gain, differs=True))
+    return _view(points, "Size of the file (kB, log scale)", _smaller)
+
+
+def latency_view(rows: Sequence[Row], batch: int = 1) -> Frontier:
+    """Raises ValueError for rows of several sessions: their times cannot be compared."""
+    if len({row["session"] for row in rows if row["session"]}) > 1:
+        raise ValueError("these rows were timed in several sessions; measure them together first")
+    gain, differs = ("speedup", "speedup_differs") if batch == 1 else ("throughput_gain", "throughput_differs")
+    points = []
+    for row in rows:
+        milliseconds = row["latency_ms"] if batch == 1 else 1000 / row["images_per_s"] if row["images_per_s"] else None
+        if milliseconds:
+            told = f"{words.milliseconds(milliseconds)} an image"
+            points.append(_point(row, milliseconds, told, row[gain], differs=bool(row[differs])))
+    title = "Time of one answer (ms, log scale)" if batch == 1 else "Time an image, 64 at a time (ms, log scale)"
+    return _view(points, title, _faster)
+
+
+def _point(row: Row, x: float, told: str, gain: float | None, *, differs: bool) -> Point:
+    bounds = (row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+    sentence = f"{row['variant']}: {words.percent_interval(*bounds)} of the test images right, {told}"
+    return Point(row["run"], row["variant"], row["role"], x, *bounds, sentence, gain, differs)
+
+
+def _view(points: list[Point], x_title: str, gained: Callable[[Point], str]) -> Frontier:
+    front = _front(points)
+    return Frontier(_title(points, front, gained), x_title, tuple(points), front)
+
+
+def _front(points: list[Point]) -> tuple[Point, ...]:
+    """Those that no other point beats on both counts, cheapest first."""
+    best, front = -1.0, []
+    for point in sorted(points, key=lambda point: (point.x, -point.accuracy)):
+        if point.accuracy > best:
+            front.append(point)
+            best = point.accuracy
+    return tuple(front)
+
+
+def _title(points: list[Point], front: tuple[Point, ...], gained: Callable[[Point], str]) -> str:
+    teachers = {point.run: point.accuracy for point in points if point.role == "teacher"}
+    small = [point for point in front if point.role != "teacher" and point.run in teachers]
+    if not small:
+        return "No small model is on the front yet"
+    near = (point for point in small if point.accuracy >= teachers[point.run] - TOLERABLE)
+    chosen = next(near, small[-1])
+    name = chosen.name[:1].upper() + chosen.name[1:]
+    return f"{name} {gained(chosen)}, {_gap(chosen.accuracy - teachers[chosen.run])}"
+
+
+def _smaller(point: Point) -> str:
+    ratio = point.gain or 1.0
+    return f"is {words.times(ratio)} smaller than its teacher" if ratio >= 1 else f"is {words.times(1 / ratio)} larger"
+
+
+def _faster(point: Point) -> str:
+    if point.gain is None or not point.differs:
+        return "is not measurably faster than its teacher"
+    told = f"{words.times(point.gain)} faster" if point.gain >= 1 else f"{words.times(1 / point.gain)} slower"
+    return f"answers {told} than its teacher"
+
+
+def _gap(difference: float) -> str:
+    if abs(difference) < 0.0005:
+        return "as often right"
+    return f"{words.points(100 * abs(difference)).removeprefix('+')} {'above' if difference > 0 else 'below'} it"
+
+
+def _figure(view: Frontier) -> go.Figure:
+    runs = list(dict.fromkeys(point.run for point in view.points))
+    places = dict(zip(view.points, _places(view.points), strict=True)) if len(view.points) <= LABELLED else {}
+    traces = [_line(view.front)] if len(view.front) > 1 else []
+    traces += [
+        _marks(role, [point for point in view.points if point.role == role], runs, places)
+        for role in dict.fromkeys(point.role for point in view.points)
+    ]
+    return style.figure(
+        traces,
+        view.title,
+        x={"title": view.x_title, "type": "log", "dtick": "D2", "tickformat": ",~r"},
+        y={"title": "Test images right (%)"},
+        showlegend=not places,
+    )
+
+
+def _line(front: Sequence[Point]) -> dict[str, Any]:
+    return {
+        "x": [point.x for point in front],
+        "y": [100 * point.accuracy for point in front],
+        "mode": "lines",
+        "line": {"color": style.INK, "dash": "dot", "width": 1, "shape": "hv"},
+        "name": "Best at its cost",
+        "hoverinfo": "skip",
+    }
+
+
+def _places(points: Sequence[Point]) -> list[str]:
+    """Where each name stands: on the side that has room, above the front's line, below where a point is near."""
+    if not points:
+        return []
+    across = [math.log(point.x) for point in points]
+    wide, high = (max(max(values) - min(values), 1e-9) for values in (across, [point.accuracy for point in points]))
+    middle = (min(across) + max(across)) / 2
+    places = []
+    for point, x in zip(points, across, strict=True):
+        near = [
+            other.accuracy - point.accuracy
+            for other, at in zip(points, across, strict=True)
+            if other is not point and abs(at - x) < 0.3 * wide and abs(other.accuracy - point.accuracy) < 0.07 * high
+        ]
+        above, below = any(gap > 0 for gap in near), any(gap < 0 for gap in near)
+        level = "bottom" if above and not below else "top"
+        places.append(f"{level} {'left' if x > middle else 'right'}")
+    return places
+
+
+def _marks(role: str, points: list[Point], runs: list[str], places: Mapping[Point, str]) -> dict[str, Any]:
+    look = style.look(role)
+    return {
+        "x": [point.x for point in points],
+        "y": [100 * point.accuracy for point in points],
+        "error_y": {
+            "type": "data",
+            "array": [100 * (point.high - point.accuracy) for point in points],
+            "arrayminus": [100 * (point.accuracy - point.low) for point in points],
+            "color": style.tint(look.colour, 0.5),
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "mode": "markers+text" if places else "markers",
+        "text": [f"\u2002{point.name}\u2002" for point in points],  # a space between mark and name
+        "textposition": [places.get(point, "middle right") for point in points],
+        "marker": {"color": look.colour, "symbol": look.symbol, "size": 13, "line": _outline(points, runs, look)},
+        "name": look.label,
+        "customdata": [[point.run, point.name] for point in points],
+        "hovertext": [point.sentence for point in points],
+        "hoverinfo": "text",
+        "cliponaxis": False,
+    }
+
+
+def _outline(points: list[Point], runs: list[str], look: style.Look) -> dict[str, Any]:
+    """With several runs in one chart every second one has a light outline; names do the rest."""
+    if look.symbol.endswith("open"):
+        return {"width": 2.5, "color": look.colour}
+    return {"width": [2 * (runs.index(point.run) % 2) for point in points], "color": "#FFFFFF"}

@@ -1,0 +1,147 @@
+"""Layer by layer: zeros by weight, filter or channel, parameters and MACs of one variant beside another's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from kdcore.figures import style
+from kdcore.report import words
+
+Layer = Mapping[str, Any]
+By = Literal["weight", "filter", "channel"]
+What = Literal["params", "macs", "filters"]
+PARTS: dict[By, tuple[str, str, str]] = {
+    "weight": ("zeros", "params", "Weights that are zero (%)"),
+    "filter": ("zero_filters", "filters", "Filters that are all zero (%)"),
+    "channel": ("zero_channels", "channels", "Input channels that are all zero (%)"),
+}
+COUNTS: dict[What, tuple[str, str]] = {
+    "params": ("Parameters", "parameters"),
+    "macs": ("MACs an image", "MACs"),
+    "filters": ("Filters", "filters"),
+}
+
+
+class Model(NamedTuple):
+    """A variant and the `layers` of its report, in graph order."""
+
+    name: str
+    role: str
+    layers: Sequence[Layer]
+
+
+class Bars(NamedTuple):
+    """One group of bars a layer; `values[m][l]` is of model m and layer l, None where it has no such layer."""
+
+    title: str
+    value_title: str
+    layers: tuple[str, ...]
+    models: tuple[tuple[str, str], ...]
+    values: tuple[tuple[float | None, ...], ...]
+    hovers: tuple[tuple[str, ...], ...]
+
+
+def sparsity(models: Sequence[Model], by: By = "weight") -> go.Figure:
+    """Share of zeros in every layer, by weight, filter or input channel, one colour a variant."""
+    return _figure(sparsity_view(models, by), most=100)
+
+
+def shares(models: Sequence[Model], what: What = "params") -> go.Figure:
+    """Parameters, MACs or filters of every layer, one colour a variant."""
+    return _figure(shares_view(models, what))
+
+
+def sparsity_view(models: Sequence[Model], by: By = "weight") -> Bars:
+    zeros, of, value_title = PARTS[by]
+    unit = {"weight": "weights", "filter": "filters", "channel": "input channels"}[by]
+
+    def share(layer: Layer) -> float:
+        total = _weights(layer) if by == "weight" else layer[of]
+        return 100 * layer[zeros] / total if total else 0.0
+
+    def hover(layer: Layer) -> str:
+        total = _weights(layer) if by == "weight" else layer[of]
+        return f"{layer[zeros]} of {total} {unit} are zero; shape {_shape(layer)}"
+
+    bars = _bars(models, value_title, share, hover)
+    highest = max(
+        ((value, model[0], layer) for model, row in zip(bars.models, bars.values, strict=True)
+         for layer, value in zip(bars.layers, row, strict=True) if value is not None), default=(0.0, "", "")
+    )  # fmt: skip
+    if not highest[0]:
+        return bars._replace(title=f"No {unit} are zero: what was taken out is gone from the shapes")
+    told = words.percent(highest[0] / 100)
+    return bars._replace(title=f"Most zeros: {told} of the {unit} of {highest[2]} in {highest[1]}")
+
+
+def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
+    value_title, unit = COUNTS[what]
+
+    def hover(layer: Layer) -> str:
+        return f"{words.count(layer[what])} {unit}; shape {_shape(layer)}"
+
+    bars = _bars(models, value_title, lambda layer: layer[what], hover)
+    if not models or not models[0].layers:
+        return bars
+    first = models[0]
+    total = sum(layer[what] for layer in first.layers)
+    top = max(first.layers, key=lambda layer: layer[what])
+    share = words.percent(top[what] / total) if total else "none"
+    return bars._replace(title=f"{top['name']} holds {share} of the {unit} of {first.name}")
+
+
+def _weights(layer: Layer) -> int:
+    return int(np.prod(layer["shape"]))
+
+
+def _shape(layer: Layer) -> str:
+    return "×".join(str(size) for size in layer["shape"])
+
+
+def _bars(models: Sequence[Model], value_title: str, value: Any, hover: Any) -> Bars:
+    names = tuple(dict.fromkeys(layer["name"] for model in models for layer in model.layers))
+    values, hovers = [], []
+    for model in models:
+        by_name = {layer["name"]: layer for layer in model.layers}
+        values.append(tuple(value(by_name[name]) if name in by_name else None for name in names))
+        hovers.append(
+            tuple(f"{model.name}, {name}: {hover(by_name[name])}" if name in by_name else "" for name in names)
+        )
+    return Bars(
+        "No layers to show", value_title, names, tuple((m.name, m.role) for m in models), tuple(values), tuple(hovers)
+    )
+
+
+def _figure(bars: Bars, most: float | None = None) -> go.Figure:
+    traces = [
+        {
+            "type": "bar",
+            "x": values,
+            "y": bars.layers,
+            "orientation": "h",
+            "name": name,
+            "hovertext": hovers,
+            "hoverinfo": "text",
+            "marker": _fill(role, second=index > 0 and role == bars.models[0][1]),
+        }
+        for index, ((name, role), values, hovers) in enumerate(zip(bars.models, bars.values, bars.hovers, strict=True))
+    ]
+    return style.figure(
+        traces,
+        bars.title,
+        x={"title": bars.value_title, "range": [0, most] if most else None, "rangemode": "tozero"},
+        y={"title": "", "type": "category", "autorange": "reversed"},
+        height=min(120 + max(1, len(bars.models)) * 14 * max(4, len(bars.layers)), 900),
+        barmode="group",
+        bargap=0.3,
+    )
+
+
+def _fill(role: str, *, second: bool) -> dict[str, Any]:
+    """Two variants of one role are told apart by a pattern, never by another colour."""
+    colour = style.look(role).colour
+    return {"color": colour, "pattern": {"shape": "/" if second else "", "fgcolor": "#FFFFFF"}}

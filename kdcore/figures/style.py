@@ -1,0 +1,87 @@
+"""One visual language: colour and symbol belong to what a variant is (Okabe-Ito, LOOK.md), in light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+
+class Look(NamedTuple):
+    """How a role is drawn: its plain name, a hex colour and a plotly symbol."""
+
+    label: str
+    colour: str
+    symbol: str
+
+
+ROLES: dict[str, Look] = {
+    "teacher": Look("Teacher", "#0072B2", "star"),
+    "alone": Look("Student alone", "#8A8A8A", "circle-open"),
+    "hard_labels": Look("Student on hard labels", "#8A8A8A", "circle-x-open"),
+    "distilled": Look("Student distilled", "#E69F00", "circle"),
+    "pruned": Look("Pruned", "#009E73", "square"),
+    "quantized": Look("Quantized", "#D55E00", "diamond"),
+    "low_rank": Look("Low rank", "#56B4E9", "triangle-up"),
+    "shared": Look("Shared weights", "#CC79A7", "hexagon"),
+}
+UNKNOWN = Look("Other", "#8A8A8A", "cross")
+
+INK = "#8A8A8A"  # lines and words that must read on a white and on a dark page
+FAINT = "rgba(138, 138, 138, 0.25)"
+CLEAR = "rgba(0, 0, 0, 0)"
+
+
+def look(role: str) -> Look:
+    return ROLES.get(role, UNKNOWN)
+
+
+def dash(role: str) -> str:
+    """Lines have no symbols: the control, which shares the grey of the student alone, is dashed."""
+    return "dash" if role == "hard_labels" else "solid"
+
+
+def tint(colour: str, opacity: float) -> str:
+    """A hex colour with an opacity of 0 to 1, as plotly takes it."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity:g})"
+
+
+def sequential(colour: str) -> list[list[Any]]:
+    """A colour scale of one hue, from the background (whatever it is) up."""
+    return [[0.0, tint(colour, 0.0)], [0.25, tint(colour, 0.3)], [0.6, tint(colour, 0.7)], [1.0, tint(colour, 1.0)]]
+
+
+def figure(
+    traces: Sequence[Mapping[str, Any]],
+    title: str,
+    *,
+    x: Mapping[str, Any],
+    y: Mapping[str, Any],
+    height: int = 380,
+    **layout: Any,
+) -> go.Figure:
+    """A figure of these traces in the house style. `x`, `y`: the axes, whose `title` is a text with the unit.
+
+    Backgrounds are clear and fonts unset, so that the page's theme shows. Everything is handed to plotly at
+    once: it checks a whole figure in a quarter of the time that `update_layout` and its kin take.
+    """
+    house = {
+        "title": {"text": title, "automargin": True, "yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 8}},
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "hoverlabel": {"align": "left"},
+        "modebar": {"bgcolor": CLEAR, "color": INK},
+        "legend": {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
+        "xaxis": axis(x),
+        "yaxis": axis(y),
+    }
+    return go.Figure(data=list(traces), layout=house | layout)
+
+
+def axis(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """An axis in the house style."""
+    return {"gridcolor": FAINT, "zeroline": False, "automargin": True, **asked, "title": {"text": asked["title"]}}

@@ -1,0 +1,94 @@
+"""What softening does over the whole range of temperatures: entropy of the answers, distance between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from kdcore.figures import style
+from kdcore.figures.distributions import Said
+from kdcore.figures.softening import TEMPERATURES, divergence, entropy, soften
+
+
+class Course(NamedTuple):
+    """One model over `TEMPERATURES`: entropy in bits; KL(teacher ‖ it) in bits, None for the teacher itself."""
+
+    name: str
+    role: str
+    entropy: NDArray[np.float64]
+    divergence: NDArray[np.float64] | None
+
+
+class Temperatures(NamedTuple):
+    title: str
+    now: float
+    most: float
+    courses: tuple[Course, ...]
+
+
+def temperatures(said: Sequence[Said], now: float) -> go.Figure:
+    """Entropy, and KL from the first (the teacher) to the others, against T, with the current T marked."""
+    return _figure(temperatures_view(said, now))
+
+
+def temperatures_view(said: Sequence[Said], now: float) -> Temperatures:
+    """`said` is for one image (K,) or many (N, K), then means over them are told. The first is the teacher."""
+    teacher = said[0].logits
+    courses = []
+    for one in said:
+        spread = np.array([entropy(soften(one.logits, t)).mean() for t in TEMPERATURES])
+        apart = None if one is said[0] else np.array([divergence(teacher, one.logits, t).mean() for t in TEMPERATURES])
+        courses.append(Course(one.name, one.role, spread, apart))
+    most = float(np.log2(np.asarray(teacher).shape[-1]))
+    bits = float(entropy(soften(teacher, now)).mean())
+    title = f"At T = {now:g} the {said[0].name}'s answer has {bits:.3g} bits of entropy, of at most {most:.3g}"
+    return Temperatures(title, now, most, tuple(courses))
+
+
+def _figure(view: Temperatures) -> go.Figure:
+    apart = [course for course in view.courses if course.divergence is not None]
+    ticks = [0.25, 0.5, 1, 2, 4, 8, 16, 32]
+    traces = [_line(course, course.entropy, "y") for course in view.courses]
+    lower = {}
+    if apart:
+        traces += [_line(course, course.divergence, "y2") for course in apart]
+        kl = {"title": "KL from teacher (bits)", "rangemode": "tozero", "domain": [0, 0.44]}
+        lower = {"yaxis2": style.axis(kl)}
+    return style.figure(
+        traces,
+        view.title,
+        x={
+            "title": "Softness (temperature T, log scale)",
+            "type": "log",
+            "tickvals": ticks,
+            "ticktext": [f"{tick:g}" for tick in ticks],
+            "anchor": "y2" if apart else "y",
+        },
+        y={"title": "Entropy (bits)", "range": [0, 1.05 * view.most], "domain": [0.56 if apart else 0, 1]},
+        height=340 if apart else 220,
+        shapes=[_now(view.now)],
+        **lower,
+    )
+
+
+def _now(temperature: float) -> dict[str, Any]:
+    line = {"color": style.INK, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "x0": temperature, "x1": temperature, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+
+
+def _line(course: Course, values: NDArray[np.float64] | None, axis: str) -> dict[str, Any]:
+    return {
+        "x": TEMPERATURES,
+        "y": values,
+        "yaxis": axis,
+        "mode": "lines",
+        "line": {"color": style.look(course.role).colour, "dash": style.dash(course.role)},
+        "name": course.name,
+        "legendgroup": course.name,
+        "showlegend": axis == "y",
+        "hovertemplate": "T = %{x:g}: %{y:.3g} bits",
+    }

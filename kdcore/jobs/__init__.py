@@ -1,0 +1,1 @@
+"""Runs as jobs: the queue, its dispatcher, workers, and where they are launched."""

@@ -1,0 +1,181 @@
+"""What a page or a command may do with runs: submit, steer, rename, delete, time together."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple
+
+import psutil
+from filelock import Timeout
+
+from kdcore.jobs.process import code, start
+from kdcore.pipeline.plan import plan
+from kdcore.pipeline.state import SETTLED, state
+from kdcore.pipeline.workspace import Damaged, Workspace, held, lock, read_json, write_json
+from kdcore.problems import Problem, RecipeError
+from kdcore.recipe import Recipe, parse
+
+Request = Literal["run", "stop", "cancel", "delete"]
+
+
+class Queue(NamedTuple):
+    """Who serves the queue, and the ids of the runs in it: the one being carried out first."""
+
+    dispatcher: bool
+    runs: list[str]
+
+
+def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> str:
+    """Plans the Recipe, puts it at the end of the queue and returns the run's id. Raises RecipeError."""
+    files = {
+        "recipe.json": recipe.document(),
+        "plan.json": plan(recipe).document(),
+        "meta.json": _meta(recipe.name, preset),
+    }
+    return workspace.new_run(files)
+
+
+def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -> str:
+    """Queues a timing session over the variants of these runs; returns its run's id. Raises RecipeError, UnknownRun."""
+    chosen = list(dict.fromkeys(run_ids))
+    plans = [read_json(workspace.run(run_id) / "plan.json") for run_id in chosen]
+    if not chosen or any(not document["variants"] for document in plans):
+        raise RecipeError([Problem("runs", "choose runs that have models; timing sessions have none")])
+    if len({tuple(document["dataset"]["shape"]) for document in plans}) > 1:
+        raise RecipeError([Problem("runs", "take images of different shapes, so they cannot be timed together")])
+    unfinished = [run_id for run_id, document in zip(chosen, plans, strict=True) if not _any_model(workspace, document)]
+    if unfinished:
+        raise RecipeError([Problem("runs", f"{', '.join(unfinished)}: no finished model yet")])
+    files = {
+        "recipe.json": {"bench": chosen, "seconds": seconds},
+        "plan.json": {"stages": [], "variants": [], "dataset": plans[0]["dataset"]},
+        "meta.json": _meta(f"Timing {len(chosen)} run{'s' * (len(chosen) > 1)} together", "bench"),
+    }
+    return workspace.new_run(files)
+
+
+def _any_model(workspace: Workspace, document: dict[str, Any]) -> bool:
+    return workspace.complete(document["variants"][0]["keys"][0])
+
+
+def _meta(name: str, preset: str | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "notes": "",
+        "tags": [],
+        "preset": preset,
+        "created": time.time(),
+        "order": time.time(),
+        "requested": "run",
+        "turn": 1,
+        "code": code(),
+    }
+
+
+def _change(workspace: Workspace, run_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    folder = workspace.run(run_id)
+    with lock(folder / "meta.lock"):
+        changed = change(read_json(folder / "meta.json"))
+        write_json(folder / "meta.json", changed)
+    return changed
+
+
+def request(workspace: Workspace, run_id: str, wanted: Request) -> None:
+    """Asks for a run to be stopped (what is finished is kept and measured), cancelled, or resumed with "run".
+
+    Asking for what is already so changes nothing. Raises UnknownRun.
+    """
+    now = state(workspace.run(run_id))
+    if wanted != "run" and now in SETTLED:
+        return
+
+    def change(meta: dict[str, Any]) -> dict[str, Any]:
+        if wanted != "run":
+            return meta | {"requested": wanted}
+        turn = meta["turn"] + 1 if now in SETTLED else meta["turn"]
+        return meta | {"requested": "run", "turn": turn, "order": time.time(), "code": code()}
+
+    if wanted != "run" or now not in ("queued", "running"):
+        _change(workspace, run_id, change)
+
+
+def rename(workspace: Workspace, run_id: str, name: str) -> None:
+    """Raises RecipeError when the name is empty or longer than 120 characters, UnknownRun."""
+    name = name.strip()
+    if not 1 <= len(name) <= 120:
+        raise RecipeError([Problem("name", "needs 1 to 120 characters")])
+    _change(workspace, run_id, lambda meta: meta | {"name": name})
+
+
+def annotate(workspace: Workspace, run_id: str, *, notes: str | None = None, tags: Iterable[str] | None = None) -> None:
+    """Sets notes (at most 10,000 characters are kept) and tags (at most 20, of 40 characters). Raises UnknownRun."""
+    changed: dict[str, Any] = {}
+    if notes is not None:
+        changed["notes"] = notes[:10_000]
+    if tags is not None:
+        changed["tags"] = list(dict.fromkeys(tag.strip()[:40] for tag in tags if tag.strip()))[:20]
+    _change(workspace, run_id, lambda meta: meta | changed)
+
+
+def reorder(workspace: Workspace, run_id: str, position: int) -> None:
+    """Moves a waiting run to `position` (0 is the next to be carried out) among the waiting ones. Raises UnknownRun."""
+    waiting = [other for other in queue(workspace).runs if other != run_id and state(workspace.run(other)) == "queued"]
+    waiting.insert(position, run_id)
+    orders = sorted(read_json(workspace.run(other) / "meta.json")["order"] for other in waiting)
+    for other, order in zip(waiting, orders, strict=True):
+        _change(workspace, other, lambda meta, order=order: meta | {"order": order})  # type: ignore[misc]
+
+
+def delete(workspace: Workspace, run_id: str) -> None:
+    """Moves the run to the trash, ending its worker first. Its models stay for other runs. Raises UnknownRun."""
+    folder = workspace.run(run_id)
+    if held(folder / "lock"):
+        _change(workspace, run_id, lambda meta: meta | {"requested": "delete"})
+    try:
+        with lock(folder / "lock"):
+            pass
+    except Timeout:
+        raise RuntimeError(f"{run_id}: its worker does not end; try again in a moment") from None
+    workspace.discard(run_id)
+
+
+def recipe(workspace: Workspace, run_id: str) -> Recipe:
+    """The Recipe of a run. Raises UnknownRun, and RecipeError for a timing session, which has none."""
+    document = read_json(workspace.run(run_id) / "recipe.json")
+    if "bench" in document:
+        raise RecipeError([Problem("run", "is a timing session; it has no recipe")])
+    return parse(document)
+
+
+def queue(workspace: Workspace) -> Queue:
+    """The queue as it is now."""
+    waiting = []
+    for run_id in workspace.run_ids():
+        folder = workspace.runs / run_id
+        try:
+            now, order = state(folder), read_json(folder / "meta.json")["order"]
+        except (Damaged, OSError, KeyError):
+            continue  # the index tells of it as a failed run
+        if now not in SETTLED:
+            waiting.append((now == "queued", order, run_id))
+    return Queue(held(workspace.root / "dispatcher.lock"), [run_id for _, _, run_id in sorted(waiting)])
+
+
+def ensure_dispatcher(workspace: Workspace) -> None:
+    """Sees to it that somebody serves the queue."""
+    workspace.ensure()
+    if not held(workspace.root / "dispatcher.lock"):
+        start(workspace, "dispatch")
+
+
+def stop_all(workspace: Workspace) -> list[str]:
+    """Cancels every run in the queue and ends the dispatcher; returns the ids of the runs."""
+    runs = queue(workspace).runs
+    for run_id in runs:
+        request(workspace, run_id, "cancel")
+    if held(workspace.root / "dispatcher.lock"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(read_json(workspace.root / "dispatcher.json")["process"]).terminate()
+    return runs

@@ -1,0 +1,77 @@
+"""Is this machine fit for the work? What is checked, and what to do where it is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+from kdcore import machine
+from kdcore.jobs.api import queue
+from kdcore.pipeline.index import Index
+from kdcore.pipeline.workspace import Workspace
+
+LEAST_FREE = 2 * 2**30
+PROBE = (
+    "import torch, onnx, onnxruntime, onnxscript, torch_pruning, safetensors;"
+    "print('torch', torch.__version__, 'on', 'cuda' if torch.cuda.is_available() else 'cpu')"
+)
+
+
+class Check(NamedTuple):
+    """One thing that was looked at. `found` says what was found, and the remedy where it is not `ok`."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+def checks(workspace: Workspace) -> list[Check]:
+    """Looks at Python, the libraries, the disk, the workspace, the index and the queue."""
+    return [_python(), _libraries(), _device(), _disk(workspace), _index(workspace), _queue(workspace)]
+
+
+def _python() -> Check:
+    ok = sys.version_info >= (3, 11)
+    return Check("python", ok, sys.version.split()[0] + ("" if ok else ": install Python 3.11 or later"))
+
+
+def _libraries() -> Check:
+    answer = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120, check=False)
+    if answer.returncode:
+        return Check("libraries", False, f"{answer.stderr.strip().splitlines()[-1]}: pip install -r requirements.txt")
+    return Check("libraries", True, answer.stdout.strip())
+
+
+def _device() -> Check:
+    return Check(
+        "device", True, f"{machine.device()}; {machine.describe()['summary']}; {machine.threads()} threads for training"
+    )
+
+
+def _disk(workspace: Workspace) -> Check:
+    try:
+        workspace.ensure()
+        probe = workspace.cache / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return Check("workspace", False, f"{workspace.root} cannot be written ({error.strerror}): set KDCORE_HOME")
+    free = shutil.disk_usage(workspace.root).free
+    found = f"{workspace.root}, {free / 2**30:.0f} GiB free"
+    return Check("workspace", free >= LEAST_FREE, found if free >= LEAST_FREE else f"{found}: free some, or run gc")
+
+
+def _index(workspace: Workspace) -> Check:
+    index = Index(workspace)
+    index.sync()
+    rows = index.runs()
+    bad = [row.id for row in rows if row.error and row.error.startswith("its files")]
+    return Check("index", not bad, f"{len(rows)} runs" + (f"; damaged: {', '.join(bad)}; delete them" if bad else ""))
+
+
+def _queue(workspace: Workspace) -> Check:
+    now = queue(workspace)
+    alive = "a dispatcher is at work" if now.dispatcher else "no dispatcher (one starts with the next run)"
+    return Check("queue", now.dispatcher or not now.runs, f"{len(now.runs)} runs; {alive}")

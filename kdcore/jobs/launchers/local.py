@@ -1,0 +1,15 @@
+"""Workers as processes of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+
+from kdcore.jobs.process import start
+from kdcore.pipeline.workspace import Workspace
+from kdcore.registry import register
+
+
+@register("launcher", "local", "A background process on this machine")
+def launch(workspace: Workspace, run_id: str) -> subprocess.Popen[bytes]:
+    """Starts the worker of a run; it outlives whoever started it."""
+    return start(workspace, "worker", run_id)

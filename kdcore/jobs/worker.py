@@ -1,0 +1,115 @@
+"""The worker: carries out one run, in a process of its own that holds the run's lock."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from kdcore.jobs.control import Control
+from kdcore.jobs.process import end_children
+from kdcore.pipeline.workspace import Workspace, lock, read_json, write_json
+
+log = logging.getLogger("kdcore")
+EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 130}
+
+
+def work(workspace: Workspace, run_id: str) -> int:
+    """Carries out the run and returns the exit code. Raises UnknownRun.
+
+    The lock is taken before torch is imported. What the worker prints goes to the run's `log.txt`.
+    """
+    folder = workspace.run(run_id)
+    holding = lock(folder / "lock")
+    try:
+        holding.acquire()
+    except Timeout:
+        print(f"{run_id}: another worker is carrying it out", file=sys.stderr)
+        return 1
+    try:
+        _log_to(folder / "log.txt")
+        return EXIT_CODES[_Work(workspace, folder).carry_out()]
+    finally:
+        holding.release()
+
+
+def _log_to(path: Path) -> None:
+    with path.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(file.fileno(), stream.fileno())
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    log.setLevel(logging.INFO)
+
+
+class _Work:
+    def __init__(self, workspace: Workspace, folder: Path):
+        self.workspace, self.folder = workspace, folder
+        self.turn = read_json(folder / "meta.json")["turn"]
+        self.started = time.time()
+        self.execution: Any = None
+        self.control = Control(folder, self._give_up)
+
+    def carry_out(self) -> str:
+        """Does the work and writes the result; returns the state."""
+        log.info("turn %d, process %d", self.turn, os.getpid())
+        state, error = "done", None
+        try:
+            self._execute()
+        except BaseException as problem:
+            state, error = self._explain(problem)
+        self.control.finish()
+        log.info("%s", state if error is None else f"{state}: {error}")
+        self._write(state, error)
+        return state
+
+    def _execute(self) -> None:
+        from kdcore.jobs.tasks import task
+
+        self.execution = task(self.workspace, self.folder, self.control.check)
+        self.execution.carry_out()
+
+    def _explain(self, problem: BaseException) -> tuple[str, str | None]:
+        from kdcore.pipeline.execute import Stopped
+
+        if isinstance(problem, Stopped):
+            return "cancelled", None
+        traceback.print_exception(problem)
+        return "failed", str(problem) or type(problem).__name__
+
+    def _write(self, state: str, error: str | None) -> None:
+        from kdcore.pipeline.execute import environment
+
+        result = {
+            "state": state,
+            "turn": self.turn,
+            "error": error,
+            "started": self.started,
+            "finished": time.time(),
+            "stages": self.execution.stages if self.execution else [],
+            "session": self.execution.session if self.execution else None,
+            "environment": environment(),
+            "summary": self._summary(),
+        }
+        write_json(self.folder / "result.json", result)
+
+    def _summary(self) -> dict[str, Any]:
+        from kdcore.report.comparison import summary
+
+        try:
+            return summary(self.workspace, self.folder.name)
+        except Exception as problem:  # the run has ended, whatever its files look like
+            traceback.print_exception(problem)
+            return {}
+
+    def _give_up(self) -> None:
+        """Ends this process where it stands. Finished models are whole; the lock is freed by the kernel."""
+        log.info("cancelled; ended where it stood")
+        end_children()
+        os._exit(EXIT_CODES["cancelled"])

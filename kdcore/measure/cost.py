@@ -1,0 +1,24 @@
+"""What a network costs to keep and to run, independent of any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from kdcore.models.cost import macs
+
+
+def cost(network: nn.Module, shape: Sequence[int], layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """`params` and `macs` (conv + linear + matmul, one image (C, H, W)) of the network, and of the file's `layers`
+    `sparsity`, the share of zeros among their weights; `nonzero_params` are the parameters without these zeros."""
+    params = sum(parameter.numel() for parameter in network.parameters())
+    zeros = sum(layer["zeros"] for layer in layers)
+    weights = sum(layer["weights"] for layer in layers)
+    return {
+        "params": params,
+        "nonzero_params": params - zeros,
+        "sparsity": zeros / weights if weights else 0.0,
+        "macs": macs(network, shape),
+    }

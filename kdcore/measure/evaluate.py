@@ -1,0 +1,61 @@
+"""Everything about a model that needs no stopwatch, measured on the very file that is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from kdcore.data.dataset import Dataset
+from kdcore.data.splits import Split
+from kdcore.export import runtime
+from kdcore.measure.cost import cost
+from kdcore.measure.layers import layers
+from kdcore.measure.quality import hidden_recall, quality
+from kdcore.measure.size import size
+
+BATCH = 256
+
+
+class Evaluation(NamedTuple):
+    """`report`: a JSON document with quality, size, cost and layers. `logits`: float32 (N, K) by split."""
+
+    report: dict[str, Any]
+    logits: dict[str, np.ndarray]
+
+
+def evaluate(
+    path: Path, network: nn.Module, dataset: Dataset, split: Split, *, hidden: Sequence[str] = ()
+) -> Evaluation:
+    """Measures the ONNX file at `path`, which was made from `network`, on the test and validation images.
+
+    `hidden`: names of classes that the student was not shown. Quality is that on the test split; nothing
+    is chosen on it. Raises ValueError when the file cannot be run or gives no finite numbers.
+    """
+    running = runtime.session(path)
+    labels = {"test": dataset.test_labels, "validation": dataset.train_labels[split.validation]}
+    logits = {
+        "test": _logits(running, dataset.test_images, np.arange(len(dataset.test_labels))),
+        "validation": _logits(running, dataset.train_images, split.validation),
+    }
+    found = layers(path, dataset.shape)
+    measured = quality(logits["test"], labels["test"], dataset.classes)
+    test, validation = ((logits[part], labels[part]) for part in ("test", "validation"))
+    measured["hidden"] = [
+        {"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden
+    ]
+    report = {
+        "quality": measured,
+        "size": size(path),
+        "cost": cost(network, dataset.shape, found),
+        "layers": found,
+    }
+    return Evaluation(report, logits)
+
+
+def _logits(running: Any, images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    parts = [indices[at : at + BATCH] for at in range(0, len(indices), BATCH)]
+    return np.concatenate([runtime.logits(running, runtime.pixels(images[part])) for part in parts])

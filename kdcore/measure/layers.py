@@ -1,0 +1,89 @@
+"""The layers of a deployed ONNX file: their shapes, costs, zeros and the spread of their weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from kdcore.export.graph import Weighted, weighted
+
+BINS = 32
+
+
+def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
+    """The layers with weights (Conv, Gemm, MatMul), in the order of the graph, for images (C, H, W).
+
+    Each has `name` (the module's path), `type`, `shape` of the weight with filters first, `params` (with the bias),
+    `weights`, `macs` for one image, `zeros` and `sparsity` (a share) of the weights, `filters` and `zero_filters`
+    (whose weights are all zero), `channels` and `zero_channels` (likewise of the inputs), `mean_abs` and
+    `std` of the weights, `bits` a weight, and `histogram`: 33 `edges`, 32 `counts`. Weights of int8
+    files are told as the numbers that they stand for. Raises ValueError for a file that is no ONNX model, or whose
+    layers' output shapes cannot be inferred.
+    """
+    model = _load(path)
+    sizes = _output_sizes(model, shape)
+    found = []
+    for layer in weighted(model):
+        output = sizes.get(layer.node.output[0])
+        if not output:
+            raise ValueError(f"{path}: the output shape of layer {layer.name} cannot be inferred")
+        found.append(_describe(layer, output))
+    return found
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:  # protobuf's DecodeError, ONNX's ValidationError
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"{path} is no ONNX model: {reason}") from None
+    return model
+
+
+def _output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors between nodes, for one image."""
+    single = onnx.ModelProto()
+    single.CopyFrom(model)
+    dimensions = single.graph.input[0].type.tensor_type.shape.dim
+    for dimension, length in zip(dimensions, (1, *shape), strict=True):
+        dimension.dim_value = length
+    for output in single.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(single, data_prop=True).graph
+    return {
+        value.name: tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
+        for value in (*inferred.value_info, *inferred.output)
+    }
+
+
+def _describe(layer: Weighted, output: tuple[int, ...]) -> dict[str, Any]:
+    values, kind = layer.weight, layer.node.op_type
+    spatial = math.prod(output[2:]) if kind == "Conv" else math.prod(output[1:-1])
+    per_filter = values.reshape(len(values), -1)
+    per_channel = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+    zeros = int((values == 0).sum())
+    counts, edges = np.histogram(values, BINS)
+    return {
+        "name": layer.name,
+        "type": kind,
+        "shape": list(values.shape),
+        "params": values.size + (layer.bias.size if layer.bias is not None else 0),
+        "weights": values.size,
+        "macs": values.size * spatial,
+        "zeros": zeros,
+        "sparsity": zeros / values.size,
+        "filters": len(per_filter),
+        "zero_filters": int((per_filter == 0).all(axis=1).sum()),
+        "channels": len(per_channel),
+        "zero_channels": int((per_channel == 0).all(axis=1).sum()),
+        "mean_abs": float(np.abs(values).mean()),
+        "std": float(values.std()),
+        "bits": layer.bits,
+        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }

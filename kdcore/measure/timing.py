@@ -1,0 +1,236 @@
+"""Timing sessions: how fast models are, all of them side by side in one process on one thread.
+
+On a shared machine sequential timings differ by a factor of three and more from one repeat to the next; ratios of
+thread-CPU medians over interleaved, shuffled rounds differ by 1 to 3 %. So no model is ever timed alone. The
+reference runs twice (A/A): what differs between its two copies is noise.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kdcore import machine
+from kdcore.measure.peak_memory import peak_memory_mb
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+WARM_UPS = 5
+THROW_AWAY = 1  # calls of a model in a round before those that count
+CALLS = (2, 5)  # timed calls in a round: fewest and most
+CALL_SECONDS = 0.01  # a model gets as many of them as fit in this
+FEWEST_ROUNDS, AIMED_ROUNDS, MOST_ROUNDS = 5, 20, 60
+QUIET = 0.95  # share of the wall time that the thread must have had a core
+COPY = "A/A copy"
+RESAMPLES = 1000
+TELL_SECONDS = 0.2
+
+# Windows counts a thread's time in ticks of 16 ms, too coarse for one call.
+_cpu_clock = time.perf_counter_ns if sys.platform == "win32" else time.thread_time_ns
+
+
+class Stopped(Exception):
+    """`should_stop` said so; nothing was measured to the end."""
+
+
+class Ratio(NamedTuple):
+    """How many times faster, with its 95 % interval; above 1 is faster."""
+
+    value: float
+    low: float
+    high: float
+
+
+def session(
+    models: Mapping[str, Path],
+    reference: str,
+    shape: Sequence[int],
+    *,
+    seconds: float,
+    batches: Sequence[int] = (1, 64),
+    seed: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Times the ONNX files `models` on random images (C, H, W) in [0, 1] and returns the session's JSON document.
+
+    `reference`: the key of the model that the others are compared with. `seconds`: the time budget, peak
+    memory included; as many rounds as fit, at most 60, and 5 even where they do not fit. `on_progress` hears the
+    share of the budget that is spent, 0..1, a few times a second and may raise to end the session; `should_stop` is
+    asked as often.
+
+    The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
+    batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
+    (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch.
+    Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file, Stopped.
+    """
+    from kdcore.export import runtime
+
+    started = time.perf_counter()
+    running = {key: runtime.session(path) for key, path in {**models, COPY: models[reference]}.items()}
+    heard = _Heard(started, seconds, on_progress, should_stop)
+    memory = {}
+    for key, path in models.items():
+        heard()
+        memory[key] = peak_memory_mb(path, shape)
+    generator = np.random.default_rng(seed)
+    timed: dict[str, _Rounds] = {}
+    for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
+        images = generator.random((batch, *shape), dtype=np.float32)
+        now = time.perf_counter()
+        timed[str(batch)] = _rounds(running, images, generator, now + (started + seconds - now) / left, heard)
+    contention = {batch: rounds.contention() for batch, rounds in timed.items()}
+    return {
+        "schema": 1,
+        "machine": machine.describe(),
+        "protocol": _protocol(timed, seconds, seed),
+        "reference": reference,
+        "seconds": time.perf_counter() - started,
+        "contention": contention,
+        "noisy": min(contention.values()) < QUIET,
+        "models": {
+            key: {
+                "peak_memory_mb": memory[key],
+                "batches": {batch: rounds.summary(key) for batch, rounds in timed.items()},
+            }
+            for key in models
+        },
+        "aa": {batch: rounds.summary(COPY) for batch, rounds in timed.items()},
+    }
+
+
+def _protocol(timed: Mapping[str, _Rounds], seconds: float, seed: int) -> dict[str, Any]:
+    return {
+        "threads": 1,
+        "warm_ups": WARM_UPS,
+        "throw_away": THROW_AWAY,
+        "calls": {batch: rounds.calls for batch, rounds in timed.items()},
+        "rounds": {batch: len(rounds.cpu[COPY]) for batch, rounds in timed.items()},
+        "aimed_rounds": AIMED_ROUNDS,
+        "budget_s": seconds,
+        "seed": seed,
+        "images": "uniform random",
+    }
+
+
+@dataclass
+class _Rounds:
+    """Nanoseconds of every timed call, wall and CPU, by model and round; `calls` in a round by model."""
+
+    calls: dict[str, int]
+    wall: dict[str, list[list[int]]]
+    cpu: dict[str, list[list[int]]]
+
+    def summary(self, key: str) -> dict[str, Any]:
+        wall, cpu = (np.array(times[key]) / 1e6 for times in (self.wall, self.cpu))
+        return {
+            "wall_ms": float(np.median(wall)),
+            "wall_p90_ms": float(np.percentile(wall, 90)),
+            "cpu_ms": float(np.median(cpu)),
+            "rounds_cpu_ms": np.median(cpu, axis=1).tolist(),
+        }
+
+    def contention(self) -> float:
+        """Share of the wall time in which the thread had a core, at most 1."""
+        wall, cpu = (sum(np.sum(rounds) for rounds in times.values()) for times in (self.wall, self.cpu))
+        return min(1.0, float(cpu / wall))
+
+
+def _rounds(
+    running: Mapping[str, InferenceSession],
+    images: np.ndarray,
+    generator: np.random.Generator,
+    deadline: float,
+    heard: _Heard,
+) -> _Rounds:
+    """Interleaved rounds over all models, in a new random order each, until the deadline or enough of them."""
+    keys = list(running)
+    feed = {key: {model.get_inputs()[0].name: images} for key, model in running.items()}
+    calls = {}
+    for key, model in running.items():
+        heard()
+        warm = [_timed(model, feed[key])[0] for _ in range(WARM_UPS)]
+        calls[key] = int(np.clip(CALL_SECONDS * 1e9 / np.median(warm), *CALLS))
+    found = _Rounds(calls, {key: [] for key in keys}, {key: [] for key in keys})
+    longest = 0.0
+    for done in range(MOST_ROUNDS):
+        began = time.perf_counter()
+        if done >= FEWEST_ROUNDS and began + longest > deadline:
+            break
+        for place in generator.permutation(len(keys)):
+            heard()
+            key = keys[place]
+            for _ in range(THROW_AWAY):
+                running[key].run(None, feed[key])
+            times = [_timed(running[key], feed[key]) for _ in range(calls[key])]
+            found.wall[key].append([wall for wall, _ in times])
+            found.cpu[key].append([cpu for _, cpu in times])
+        longest = max(longest, time.perf_counter() - began)
+    return found
+
+
+def _timed(model: InferenceSession, feed: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """Wall and CPU nanoseconds of one call."""
+    wall, cpu = time.perf_counter_ns(), _cpu_clock()
+    model.run(None, feed)
+    cpu = _cpu_clock() - cpu
+    return time.perf_counter_ns() - wall, cpu
+
+
+@dataclass
+class _Heard:
+    """Tells progress, a few times a second, and asks whether to stop."""
+
+    started: float
+    seconds: float
+    on_progress: Callable[[float], None] | None
+    should_stop: Callable[[], bool] | None
+    told: float = 0.0
+
+    def __call__(self) -> None:
+        now = time.perf_counter()
+        if now - self.told < TELL_SECONDS:
+            return
+        self.told = now
+        if self.should_stop and self.should_stop():
+            raise Stopped("the timing session was stopped")
+        if self.on_progress:
+            self.on_progress(min(1.0, (now - self.started) / max(self.seconds, 1e-9)))
+
+
+def ratio(session: Mapping[str, Any], batch: int, key: str, reference: str) -> Ratio:
+    """How many times faster `key` is than `reference` in this session at this batch size.
+
+    The ratio of the medians of the rounds' CPU times, with a 95 % percentile bootstrap over the rounds, in each of
+    which both ran. Raises KeyError for what was not timed in the session.
+    """
+    slow, fast = (_times(session, batch, name) for name in (reference, key))
+    return _ratio(slow, fast)
+
+
+def aa_band(session: Mapping[str, Any], batch: int) -> tuple[float, float]:
+    """The ratios that mean nothing here: the interval of the reference against its own copy, and 1."""
+    copy = tuple(session["aa"][str(batch)]["rounds_cpu_ms"])
+    found = _ratio(_times(session, batch, session["reference"]), copy)
+    return min(found.low, 1.0), max(found.high, 1.0)
+
+
+def _times(session: Mapping[str, Any], batch: int, key: str) -> tuple[float, ...]:
+    return tuple(session["models"][key]["batches"][str(batch)]["rounds_cpu_ms"])
+
+
+@lru_cache(maxsize=4096)
+def _ratio(slow: tuple[float, ...], fast: tuple[float, ...]) -> Ratio:
+    above, below = np.array(slow), np.array(fast)
+    drawn = np.random.default_rng(0).integers(len(above), size=(RESAMPLES, len(above)))
+    ratios = np.median(above[drawn], axis=1) / np.median(below[drawn], axis=1)
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return Ratio(float(np.median(above) / np.median(below)), float(low), float(high))

@@ -1,0 +1,168 @@
+"""What a network costs: parameters, multiply-accumulates and bytes, also for processes without torch.
+
+`cost` and `costs` ask a short subprocess (`python -m kdcore.models.cost`) and remember its answers on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kdcore import registry
+from kdcore.home import CHECKOUT, home
+from kdcore.lazy import nn, torch
+from kdcore.registry import Options
+
+TIMEOUT_SECONDS = 120
+_CPU_PIXELS = 64 * 64  # larger images are counted on the meta device: no arithmetic, but seconds of imports
+
+
+class CostError(RuntimeError):
+    """The subprocess that counts has failed; the message is its last line."""
+
+
+class Cost(NamedTuple):
+    """`params`: parameters. `macs`: multiply-accumulates an image (conv + linear + matmul).
+
+    `size_bytes`: the parameters as fp32, without what a file adds.
+    """
+
+    params: int
+    macs: int
+    size_bytes: int
+
+
+class Question(NamedTuple):
+    """Which network: its options, the number of classes, and (C, H, W) of an image."""
+
+    architecture: Options
+    classes: int
+    shape: tuple[int, int, int]
+
+
+def cost(architecture: Options, classes: int, shape: tuple[int, int, int]) -> Cost:
+    """The cost of one network. Milliseconds when it was asked before, seconds otherwise. Raises CostError."""
+    return costs([Question(architecture, classes, shape)])[0]
+
+
+def costs(questions: Iterable[tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
+    """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError."""
+    documents = [_document(Question(*question)) for question in questions]
+    paths = [_path(document) for document in documents]
+    known = {path: answer for path in paths if (answer := _read(path))}
+    unknown = {path: document for path, document in zip(paths, documents, strict=True) if path not in known}
+    if unknown:
+        for path, answer in zip(unknown, _ask(list(unknown.values())), strict=True):
+            _write(path, answer)
+            known[path] = answer
+    return [known[path] for path in paths]
+
+
+def macs(network: nn.Module, shape: Sequence[int]) -> int:
+    """Multiply-accumulates of one image (C, H, W): conv + linear + matmul, by the formulas of torch's FlopCounterMode.
+
+    FlopCounterMode itself imports torch's compiler, which takes 2 s; the numbers are the same.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    flops = 0
+
+    class Counter(TorchDispatchMode):
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # guarding against the compiler would import it
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal flops
+            out = func(*args, **(kwargs or {}))
+            formula = flop_registry.get(func.overloadpacket)
+            flops += formula(*args, **(kwargs or {}), out_val=out) if formula else 0
+            return out
+
+    image = torch.zeros(1, *shape, device=next(network.parameters()).device)
+    training, fast = network.training, torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # fused attention has no formula
+    try:
+        with torch.no_grad(), Counter():
+            network.eval()(image)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        network.train(training)
+    return flops // 2
+
+
+def _document(question: Question) -> dict[str, Any]:
+    entry = registry.entry_of("architecture", question.architecture)
+    return {
+        "version": entry.version,
+        "architecture": question.architecture.model_dump(mode="json"),
+        "classes": question.classes,
+        "shape": list(question.shape),
+    }
+
+
+def _path(document: dict[str, Any]) -> Path:
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return home() / "cache" / "costs" / f"{digest[:32]}.json"
+
+
+def _read(path: Path) -> Cost | None:
+    try:
+        return Cost(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None  # not there, or not readable: counted again
+
+
+def _write(path: Path, answer: Cost) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    temporary.write_text(json.dumps(answer._asdict()), "utf-8")
+    os.replace(temporary, path)
+
+
+def _ask(documents: list[dict[str, Any]]) -> list[Cost]:
+    """Has a subprocess count, on one thread."""
+    command = [sys.executable, "-m", "kdcore.models.cost"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(documents),
+            capture_output=True,
+            encoding="utf-8",
+            cwd=CHECKOUT,
+            env=environment,
+            timeout=TIMEOUT_SECONDS,
+            check=True,
+        )
+        return [Cost(*answer) for answer in json.loads(done.stdout)]
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+        raise CostError(f"cannot count parameters and MACs: {reason}") from None
+    except subprocess.TimeoutExpired:
+        raise CostError(f"counting parameters and MACs took longer than {TIMEOUT_SECONDS} s") from None
+
+
+def _count(document: dict[str, Any]) -> Cost:
+    from kdcore.models import zoo
+
+    options = registry.validate("architecture", document["architecture"])
+    channels, height, width = document["shape"]
+    with torch.device("cpu" if height * width <= _CPU_PIXELS else "meta"):
+        network = zoo.create(
+            options, document["classes"], (channels, height, width), [0.0] * channels, [1.0] * channels
+        )
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(params, macs(network, document["shape"]), 4 * params)
+
+
+if __name__ == "__main__":
+    print(json.dumps([_count(document) for document in json.load(sys.stdin)]))

@@ -1,0 +1,1 @@
+"""The networks themselves. These modules import torch; they are imported when a network is made."""

@@ -1,0 +1,70 @@
+"""Layers that take the sizes of saved tensors, as after structured pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kdcore.lazy import nn, torch
+
+
+def load(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Puts copies of `tensors`, a whole state dict, into a network, whose layers take their sizes.
+
+    Only numbers of channels and neurons may differ from the network's. Raises ValueError, which names the tensor
+    that is missing, unknown or does not fit its layer.
+    """
+    own = network.state_dict()
+    wrong = [f"tensor {name!r} is missing" for name in sorted(own.keys() - tensors.keys())]
+    wrong += [f"there is no place for tensor {name!r}" for name in sorted(tensors.keys() - own.keys())]
+    if wrong:
+        raise ValueError("; ".join(wrong[:3]))
+    for path, module in network.named_modules():
+        _take_sizes(module, path, tensors)
+    copies = {
+        name: value.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
+    }
+    network.load_state_dict(copies, assign=True)
+
+
+def _take_sizes(module: nn.Module, path: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Gives one layer's own parameters and buffers the saved shapes, and the layer the sizes of its weight."""
+    sized = isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+    for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+        saved = tensors[f"{path}.{name}"].shape
+        if saved == value.shape:
+            continue
+        outputs = tensors[f"{path}.weight"].shape[0] if sized else None
+        if not saved or saved[0] != outputs or len(saved) != value.ndim or saved[2:] != value.shape[2:] or 0 in saved:
+            raise ValueError(f"tensor '{path}.{name}' {tuple(saved)} does not fit its layer {tuple(value.shape)}")
+        value.data = torch.empty(saved, dtype=value.dtype, device=value.device)
+    if isinstance(module, nn.Conv2d):
+        module.out_channels, module.in_channels = module.weight.shape[:2]
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, nn.BatchNorm2d):
+        module.num_features = module.weight.shape[0]
+
+
+def check(network: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
+    """Sends one image (C, H, W) through the network. Raises ValueError, which names the tensor that does not fit."""
+    at = ""
+
+    def note(path: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+        def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            nonlocal at
+            at = path
+
+        return hook
+
+    layers = [(path, module) for path, module in network.named_modules() if hasattr(module, "weight")]
+    handles = [module.register_forward_pre_hook(note(path)) for path, module in layers]
+    try:
+        with torch.no_grad():
+            logits = network(torch.zeros(1, *shape))
+    except RuntimeError as error:
+        raise ValueError(f"tensor '{at}.weight' does not fit the layers around it: {error}") from None
+    finally:
+        for handle in handles:
+            handle.remove()
+    if logits.shape != (1, classes):
+        raise ValueError(f"tensor 'head.weight' makes {logits.shape[-1]} logits, not one for each of {classes} classes")

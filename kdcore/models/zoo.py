@@ -1,0 +1,83 @@
+"""Networks by name, as a document, and back from a document and tensors.
+
+Every network is made of children in the order of the computation: `normalize` first, then `stem`,
+`stage1`, `stage2` and so on, and `head`, the classifier, last. The taps and the head are found by these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kdcore import registry
+from kdcore.lazy import nn, torch
+from kdcore.models import resize
+from kdcore.registry import Options
+
+SCHEMA = 1
+SMALLEST_IMAGE = 8  # pixels a side: smaller ones vanish in the pooling layers
+
+
+def create(
+    architecture: Options, classes: int, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+) -> nn.Module:
+    """A fresh network, in training mode, for images float32 (B, C, H, W) in [0, 1]; it gives logits (B, classes).
+
+    `shape`: (C, H, W). `mean`, `std`: of the pixels, one a channel; the network normalises its input itself.
+    The weights are drawn from torch's global generator. Raises ValueError.
+
+        >>> network = create(registry.validate("architecture", "cnn"), 10, (1, 8, 8), [0.3], [0.4])
+        >>> network(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 10])
+    """
+    from kdcore.models.nets.normalize import Normalize
+
+    channels, *size = shape
+    if min(size) < SMALLEST_IMAGE:
+        raise ValueError(f"images of {size[0]}x{size[1]} pixels are too small; {SMALLEST_IMAGE} a side are needed")
+    if not channels == len(mean) == len(std) or min(std) <= 0:
+        raise ValueError(f"needs a mean and a positive std for each of {channels} channels, not {mean} and {std}")
+    if classes < 2:
+        raise ValueError(f"a classifier needs at least 2 classes, not {classes}")
+    entry = registry.entry_of("architecture", architecture)
+    return entry.implementation(architecture, classes, shape, Normalize(mean, std))
+
+
+def describe(
+    architecture: Options, classes: int, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+) -> dict[str, Any]:
+    """What `rebuild` needs beside the tensors, as a JSON document."""
+    return {
+        "schema": SCHEMA,
+        "architecture": architecture.model_dump(mode="json"),
+        "classes": classes,
+        "shape": list(shape),
+        "mean": [float(value) for value in mean],
+        "std": [float(value) for value in std],
+    }
+
+
+def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> nn.Module:
+    """The network of a `describe` document with these tensors (its state dict), exactly, on the CPU, in eval mode.
+
+    Layers take the tensors' sizes, so a network whose channels were pruned comes back as it was. The tensors are
+    copied. Raises ValueError, which names the tensor that does not fit.
+    """
+    architecture = registry.validate("architecture", document["architecture"])
+    with torch.device("meta"):
+        network = create(
+            architecture, document["classes"], tuple(document["shape"]), document["mean"], document["std"]
+        ).eval()
+    resize.load(network, tensors)
+    resize.check(network, tuple(document["shape"]), document["classes"])
+    return network
+
+
+def head(network: nn.Module) -> nn.Module:
+    """The classifier: the layer that gives the logits."""
+    return network.get_submodule("head")
+
+
+def taps(network: nn.Module) -> dict[str, nn.Module]:
+    """The modules whose outputs are the network's features, first to last: "stem", "stage1" and so on."""
+    return {name: child for name, child in network.named_children() if name == "stem" or name.startswith("stage")}

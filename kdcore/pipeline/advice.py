@@ -1,0 +1,47 @@
+"""What is allowed but worth knowing before a run: warnings, each at its field. No torch."""
+
+from __future__ import annotations
+
+from kdcore import registry
+from kdcore.models.cost import Cost
+from kdcore.problems import Problem
+from kdcore.recipe import Recipe
+
+FEW_SEEDS = 3
+
+
+def advice(recipe: Recipe, teacher: Cost, student: Cost) -> list[Problem]:
+    """Warnings about a Recipe whose networks cost this much. An empty list is good news."""
+    return [
+        Problem(field, message, "warning")
+        for field, message, applies in (
+            (
+                "student.model",
+                f"The student is not smaller than its teacher ({student.params:,} parameters against "
+                f"{teacher.params:,}): nothing can be saved by it.",
+                student.params >= teacher.params,
+            ),
+            (
+                "seeds",
+                f"With fewer than {FEW_SEEDS} seeds hardly any difference can be told from chance.",
+                len(recipe.seeds) < FEW_SEEDS,
+            ),
+            (
+                "controls",
+                "Without the control on the teacher's hard labels, nobody can tell what its soft targets added.",
+                _claims_soft_targets(recipe),
+            ),
+            (
+                "data.hide_classes",
+                "Labels never name a hidden class: give them no weight, or the student unlearns it.",
+                bool(recipe.data.hide_classes) and getattr(recipe.distill, "hard_weight", 0) > 0,
+            ),
+        )
+        if applies
+    ]
+
+
+def _claims_soft_targets(recipe: Recipe) -> bool:
+    role = registry.entry_of("method", recipe.distill).traits["role"]
+    controls = {registry.entry_of("method", control).name for control in recipe.controls}
+    return role == "distilled" and "hard_labels" not in controls and not recipe.data.hide_classes

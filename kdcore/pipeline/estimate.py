@@ -1,0 +1,71 @@
+"""How long a plan will take, from what this machine did before. No torch."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from kdcore import registry
+from kdcore.models.cost import costs
+from kdcore.pipeline import keys
+from kdcore.pipeline.index import Index
+from kdcore.pipeline.plan import Plan, Stage
+from kdcore.pipeline.workspace import Workspace
+from kdcore.registry import Options
+
+NOMINAL_RATE = 2e10  # MACs a second; only the proportions matter, they are scaled by what was measured
+FIXED_SECONDS = 1.0  # of every stage: export, evaluation, writing
+START_SECONDS = 6.0  # of a worker: libraries, data, the first export
+
+
+class Estimate(NamedTuple):
+    """Seconds that a run will take here, None where nothing has run yet, and what the figure rests on."""
+
+    seconds: float | None
+    basis: str
+
+
+def estimate(plan: Plan, workspace: Workspace, timing_seconds: float) -> Estimate:
+    """The time of a plan on this machine; stages whose models are there cost nothing. Raises CostError."""
+    pace = Index(workspace).pace()
+    if not pace:
+        return Estimate(None, "Nothing has run on this machine yet.")
+    classes, shape = len(plan.dataset["classes"]), tuple(plan.dataset["shape"])
+    asked = architectures(plan)
+    counted = costs([(options, classes, shape) for options in asked.values()])
+    sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
+    due = {key: value for key, value in weights(plan, sizes).items() if not workspace.complete(key)}
+    seconds = START_SECONDS + timing_seconds + sum(due.values()) * statistics.median(pace)
+    reused = len(plan.stages) - len(due)
+    basis = f"From {len(pace)} stages that this machine has carried out"
+    return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} are there already." if reused else "."))
+
+
+def architectures(plan: Plan) -> dict[str, Options]:
+    """The architectures that a plan trains, by their canonical JSON."""
+    specs = [stage.spec["model"] for stage in plan.stages if "model" in stage.spec]
+    return {keys.canonical(spec): registry.validate("architecture", spec) for spec in specs}
+
+
+def weights(plan: Plan, sizes: Mapping[str, int]) -> dict[str, float]:
+    """Nominal seconds of each stage by its key; `sizes`: MACs of an image by the architecture's canonical JSON."""
+    stages = {stage.key: stage for stage in plan.stages}
+    return {key: FIXED_SECONDS + _work(stage, stages, sizes) / NOMINAL_RATE for key, stage in stages.items()}
+
+
+def _work(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -> float:
+    """MACs of a stage's training: three passes of the student and one of the teacher for each image."""
+    if "train" not in stage.spec:
+        return 0.0
+    teacher = stages[stage.teacher] if stage.teacher and "method" in stage.spec else None
+    asked = sizes[keys.canonical(teacher.spec["model"])] if teacher else 0
+    train = stage.spec["train"]
+    return (
+        train["steps"] * train["batch_size"] * (3 * sizes[keys.canonical(_origin(stage, stages).spec["model"])] + asked)
+    )
+
+
+def _origin(stage: Stage, stages: Mapping[str, Stage]) -> Stage:
+    """The stage that trained the network which this one compresses."""
+    return _origin(stages[stage.parent], stages) if stage.kind == "compress" and stage.parent else stage

@@ -1,0 +1,199 @@
+"""Plan -> models on disk, then one timing session over all variants."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import Timeout
+
+from kdcore import machine, models
+from kdcore.data.dataset import Dataset, load
+from kdcore.data.splits import split
+from kdcore.measure import timing
+from kdcore.models.cost import macs
+from kdcore.pipeline.estimate import architectures, weights
+from kdcore.pipeline.events import EventLog, history, read
+from kdcore.pipeline.plan import Plan, Stage
+from kdcore.pipeline.stages import Builder
+from kdcore.pipeline.workspace import Workspace, lock, read_json, replacing, write_json
+from kdcore.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """Somebody asked the run to end. `keep`: measure what is finished first."""
+
+    def __init__(self, keep: bool):
+        super().__init__("stopped" if keep else "cancelled")
+        self.keep = keep
+
+
+class Execution:
+    """One Recipe being carried out. `emit` is the run's event log; `check` raises Stopped."""
+
+    def __init__(self, workspace: Workspace, run: Path, recipe: Recipe, plan: Plan, check: Callable[[], None]):
+        self.workspace, self.recipe, self.plan, self.check = workspace, recipe, plan, check
+        self.emit = EventLog(run / "events.jsonl")
+        self.run_id = run.name
+        self.told = _told(run / "events.jsonl")
+        self.stages: list[dict[str, Any]] = []
+        self.session: str | None = None
+
+    def carry_out(self) -> None:
+        """All stages in order, then the timing session. Raises Stopped when asked to end; what is kept is measured."""
+        try:
+            self._prepare()
+            for stage in self.plan.stages:
+                self.check()
+                self._stage(stage)
+        except Stopped as stopped:
+            if stopped.keep:
+                self._measure()
+            raise
+        self._measure()
+
+    def _prepare(self) -> None:
+        dataset = load(self.recipe.data.source)
+        self.shares = split(dataset, self.recipe.data)
+        _show(self.workspace.dataset(dataset.fingerprint), dataset)
+        self.builder = Builder(self.workspace, dataset, self.shares, self.recipe.data.hide_classes)
+        self.emit("weights", weights=self._weights(dataset), session=self.recipe.measure.timing_seconds)
+
+    def _weights(self, dataset: Dataset) -> dict[str, float]:
+        sizes = {}
+        for name, options in architectures(self.plan).items():
+            network = models.create(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
+            sizes[name] = macs(network, dataset.shape)
+        return weights(self.plan, sizes)
+
+    def _stage(self, stage: Stage) -> None:
+        started = time.perf_counter()
+        if self.workspace.complete(stage.key):
+            self._tell(stage, "reused", 0.0)
+            return
+        folder = self.workspace.model(stage.key)
+        folder.mkdir(parents=True, exist_ok=True)
+        holding = self._acquire(stage, folder)
+        try:
+            if self.workspace.complete(stage.key):  # another run trained it while this one waited
+                self._tell(stage, "reused", 0.0)
+                return
+            self.emit("stage", stage=stage.key, state="running")
+            log.info("%s: started", stage.title)
+            self._catch_up(stage, folder)
+            self.builder.build(
+                stage,
+                on_epoch=lambda row: self.emit("epoch", stage=stage.key, **row),
+                on_phase=lambda phase: self.emit("phase", stage=stage.key, phase=phase),
+                check=self.check,
+            )
+            self._tell(stage, "done", time.perf_counter() - started)
+        finally:
+            holding.release()
+
+    def _acquire(self, stage: Stage, folder: Path) -> Any:
+        holding = lock(folder / "lock", timeout=1.0)
+        waiting = False
+        while True:
+            try:
+                holding.acquire()
+                return holding
+            except Timeout:
+                if not waiting:
+                    self.emit("stage", stage=stage.key, state="waiting")
+                    log.info("%s: waiting for another run that is training it", stage.title)
+                    waiting = True
+                self.check()
+
+    def _catch_up(self, stage: Stage, folder: Path) -> None:
+        """Tells the epochs that a killed worker had made safe but not told."""
+        checkpoint = folder / "checkpoint" / "progress.json"
+        if not checkpoint.exists():
+            return
+        for row in history(folder / "history.jsonl", read_json(checkpoint)["history_bytes"]):
+            if row["epoch"] > self.told.get(stage.key, 0):
+                self.emit("epoch", stage=stage.key, **row)
+
+    def _tell(self, stage: Stage, state: str, seconds: float) -> None:
+        self.stages.append({"stage": stage.title, "key": stage.key, "reused": state == "reused", "seconds": seconds})
+        self.emit("stage", stage=stage.key, state=state, seconds=seconds)
+        log.info("%s: %s%s", stage.title, state, f" in {seconds:.1f} s" if seconds else "")
+
+    def _measure(self) -> None:
+        seconds = self.recipe.measure.timing_seconds
+        files = {
+            variant.keys[0]: self.workspace.model(variant.keys[0]) / "model.onnx"
+            for variant in self.plan.variants
+            if self.workspace.complete(variant.keys[0])
+        }
+        teacher = self.plan.variants[0].keys[0]
+        if not seconds or teacher not in files:
+            return
+        shape = tuple(self.plan.dataset["shape"])
+        self.session = measure(
+            self.workspace, [self.run_id], files, teacher, shape, seconds, emit=self.emit, check=self.check
+        )
+
+
+def measure(
+    workspace: Workspace,
+    runs: Iterable[str],
+    files: dict[str, Path],
+    reference: str,
+    shape: tuple[int, ...],
+    seconds: float,
+    *,
+    emit: EventLog,
+    check: Callable[[], None],
+) -> str:
+    """One timing session over these models; writes it to the workspace and returns its id. Raises Stopped."""
+    emit("session", state="running", progress=0.0)
+    log.info("timing %d models together", len(files))
+
+    def told(progress: float) -> None:
+        check()
+        emit("session", state="running", progress=progress)
+
+    document = timing.session(files, reference, shape, seconds=seconds, on_progress=told)
+    session = f"{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    write_json(
+        workspace.sessions / f"{session}.json",
+        {**document, "id": session, "created": time.time(), "runs": list(runs)},
+    )
+    emit("session", state="done", progress=1.0, session=session)
+    log.info("timing session %s written", session)
+    return session
+
+
+def environment() -> dict[str, Any]:
+    """What a run records of the machine that carried it out."""
+    return machine.describe() | {"device": machine.device()}
+
+
+def _told(path: Path) -> dict[str, int]:
+    """The last epoch of each stage that the run has already told."""
+    events, _ = read(path)
+    told: dict[str, int] = {}
+    for event in events:
+        if event["type"] == "epoch":
+            told[event["stage"]] = max(told.get(event["stage"], 0), event["epoch"])
+    return told
+
+
+def _show(folder: Path, dataset: Dataset) -> None:
+    """Leaves the test images where the pages find them."""
+    if (folder / "info.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in (("test_images", dataset.test_images), ("test_labels", dataset.test_labels)):
+        with replacing(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, array)
+    info = {"name": dataset.name, "classes": list(dataset.classes), "shape": list(dataset.shape)}
+    write_json(folder / "info.json", info)

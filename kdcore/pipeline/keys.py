@@ -1,0 +1,50 @@
+"""Content keys: the same work has the same key, whoever asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kdcore import registry
+from kdcore.registry import Options
+
+# Raised when a stage would compute something else from the same spec, beside the registries' own versions.
+LOOP = 1
+EXPORT = 1
+EVALUATE = 1
+
+
+def canonical(document: Any) -> str:
+    """The one JSON text of a document: sorted keys, no spaces. Raises ValueError on NaN."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(document: Any) -> str:
+    """sha256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
+
+
+def versions(choices: Iterable[tuple[str, Options]]) -> dict[str, int]:
+    """`{"kind:name": version}` of the registry entries that a stage uses."""
+    used = {}
+    for kind, options in choices:
+        entry = registry.entry_of(kind, options)
+        used[f"{kind}:{entry.name}"] = entry.version
+    return used
+
+
+def stage_key(
+    spec: Mapping[str, Any], *, inputs: Iterable[str], fingerprint: str, seed: int, entries: Mapping[str, int]
+) -> str:
+    """The key of a stage: everything that its model depends on, and nothing else."""
+    return digest(
+        {
+            "spec": dict(spec),
+            "inputs": list(inputs),
+            "dataset": fingerprint,
+            "seed": seed,
+            "versions": {**entries, "loop": LOOP, "export": EXPORT, "evaluate": EVALUATE},
+        }
+    )

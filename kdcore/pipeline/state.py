@@ -1,0 +1,44 @@
+"""What state a run is in, read from its files and from the lock that its worker holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from kdcore.pipeline.workspace import held, read_json
+
+State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed", "interrupted", "done"]
+SETTLED = ("cancelled", "failed", "done")
+ENDING = ("stop", "cancel", "delete")
+
+
+class Files(NamedTuple):
+    """The JSON files that tell a run's state. A result of an earlier turn does not count."""
+
+    meta: dict[str, Any]
+    status: dict[str, Any]
+    result: dict[str, Any] | None
+
+
+def files(folder: Path) -> Files:
+    meta = read_json(folder / "meta.json")
+    status = read_json(folder / "status.json", {})
+    result = read_json(folder / "result.json", None)
+    if status.get("turn") != meta["turn"]:
+        status = {}
+    if result and result["turn"] != meta["turn"]:
+        result = None
+    return Files(meta, status, result)
+
+
+def state(folder: Path, known: Files | None = None) -> State:
+    """The state of the run in `folder`. `waiting` is told by the events, and not here."""
+    meta, status, result = known or files(folder)
+    if result:
+        return result["state"]
+    ending = meta["requested"] in ENDING
+    if held(folder / "lock"):
+        return "stopping" if ending else "running"
+    if ending:
+        return "cancelled"
+    return "interrupted" if status.get("attempt") else "queued"

@@ -1,0 +1,151 @@
+"""The workspace on disk: where each file is, and how files are written so that a kill loses nothing.
+
+Every JSON file carries `schema`. Each file has one writer; a reader sees the old text or the new one, never half.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kdcore.home import home
+
+SCHEMA = 1
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{3,63}")
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class UnknownRun(LookupError):
+    """There is no run of this id."""
+
+
+class Damaged(ValueError):
+    """A file of the workspace cannot be read, or was written by another version."""
+
+
+class Workspace:
+    """One workspace folder. Making the object touches nothing; `ensure()` makes the folders.
+
+    >>> Workspace("/tmp/w").model("ab" * 32).name[:4]
+    'abab'
+    """
+
+    def __init__(self, root: str | Path | None = None):
+        self.root = Path(root).resolve() if root else home()
+        self.runs = self.root / "runs"
+        self.models = self.root / "models"
+        self.sessions = self.root / "sessions"
+        self.datasets = self.root / "datasets"
+        self.cache = self.root / "cache"
+        self.trash = self.root / "trash"
+        self.index = self.root / "index.sqlite"
+
+    def ensure(self) -> Workspace:
+        for folder in (self.runs, self.models, self.sessions, self.datasets, self.cache, self.trash):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def run(self, run_id: str) -> Path:
+        """The folder of an existing run. Raises UnknownRun."""
+        folder = self.runs / run_id
+        if not _RUN_ID.fullmatch(run_id) or not folder.is_dir():
+            raise UnknownRun(f"there is no run {run_id!r} in {self.root}")
+        return folder
+
+    def run_ids(self) -> list[str]:
+        """All runs, oldest first (ids begin with their time)."""
+        if not self.runs.is_dir():
+            return []
+        with os.scandir(self.runs) as found:
+            return sorted(item.name for item in found if _RUN_ID.fullmatch(item.name) and item.is_dir())
+
+    def model(self, key: str) -> Path:
+        """The folder of a model; it need not exist. Raises ValueError for what is no key."""
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is no model key")
+        return self.models / key
+
+    def complete(self, key: str) -> bool:
+        """Whether the stage of this key has left a whole model."""
+        return (self.model(key) / "done.json").is_file()
+
+    def dataset(self, fingerprint: str) -> Path:
+        return self.datasets / fingerprint
+
+    def new_run(self, files: dict[str, Any]) -> str:
+        """Makes a run's folder with these JSON files, all at once, and returns its id."""
+        self.ensure()
+        run_id = f"{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        temporary = self.runs / f".{run_id}"
+        temporary.mkdir()
+        for name, document in files.items():
+            write_json(temporary / name, document)
+        temporary.rename(self.runs / run_id)
+        return run_id
+
+    def discard(self, run_id: str) -> Path:
+        """Moves a run, and the run alone, to the trash."""
+        destination = self.trash / f"{run_id}-{int(time.time())}"
+        self.trash.mkdir(parents=True, exist_ok=True)
+        shutil.move(self.run(run_id), destination)
+        return destination
+
+
+def read_json(path: Path, default: Any = ...) -> Any:
+    """A JSON document. Missing: `default`, or FileNotFoundError without one. Raises Damaged."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if default is ...:
+            raise
+        return default
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"{path} cannot be read: {error}") from None
+    if isinstance(document, dict) and not SCHEMA - 1 <= document.get("schema", SCHEMA) <= SCHEMA:
+        raise Damaged(f"{path} has schema {document['schema']}; this version reads {SCHEMA - 1} and {SCHEMA}")
+    return document
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes the document beside its place and moves it there, so that no reader sees half of it."""
+    if isinstance(document, dict):
+        document = {"schema": SCHEMA} | document
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; it takes the place of `path` when the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def lock(path: Path, timeout: float = 5.0) -> FileLock:
+    """The lock file of a folder's writer. The kernel frees it when its holder dies."""
+    return FileLock(path, timeout=timeout)
+
+
+def held(path: Path) -> bool:
+    """Whether some living process holds this lock. Holds it for a moment itself when nobody does."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -1,0 +1,22 @@
+"""What is wrong with what somebody asked for, told at its field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a Recipe (`error`) or worth knowing before it runs (`warning`)."""
+
+    field: str
+    message: str
+    severity: Literal["error", "warning"] = "error"
+
+
+class RecipeError(ValueError):
+    """Bad input. `problems` names each field with what is wrong and what would be accepted."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = list(problems)
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))

@@ -1,0 +1,266 @@
+"""The Recipe: everything that a person asked for, frozen and validated.
+
+The form, the command line, the Python API and "copy as code" all make the same Recipe.
+
+    >>> recipe = parse({"name": "Mine", "distill": {"method": "kd", "temperature": 8}})
+    >>> recipe.distill.temperature
+    8.0
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from kdcore import registry
+from kdcore.problems import Problem, RecipeError
+from kdcore.registry import Options
+
+MOST_POINTS = 24  # of a sweep: more than that is no longer a lesson but a cluster job
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+DatasetChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "dataset"))]
+ArchitectureChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "architecture"))]
+MethodChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "method"))]
+StepChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "step"))]
+
+
+def _as_name(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Data(Part):
+    """The images and who sees which of them. The test split is fixed; validation comes out of training."""
+
+    source: DatasetChoice = Field({"dataset": "digits"}, validate_default=True, description="The data set.")
+    labels: int | None = Field(
+        None, ge=1, description="Labelled images that the student sees, the same share of every class. Empty: all."
+    )
+    transfer: bool = Field(
+        False, description="Show the distilled student the unlabelled rest of the training images too (a transfer set)."
+    )
+    hide_classes: tuple[Annotated[str, BeforeValidator(_as_name)], ...] = Field(
+        (), description="Classes of which the student sees no image at all. Its teacher knows them."
+    )
+    validation: float = Field(0.1, ge=0.02, le=0.5, description="Share of the training images kept for validation.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Picks the labelled subset.")
+
+
+class Views(Part):
+    """Random views of each batch. Student and teacher always see the same view."""
+
+    shift: int = Field(
+        0, ge=0, le=16, description="Move the image by up to this many pixels each way, filled with zeros."
+    )
+    flip: bool = Field(False, description="Mirror left to right with probability one half. Not for digits or letters.")
+    crop: int = Field(
+        0, ge=0, le=16, description="Pad by this many pixels (reflected) and cut out the old size at random."
+    )
+    mixup: float = Field(
+        0.0, ge=0, le=8, description="Blend pairs of images; the Beta parameter (Zhang et al. 2018). 0: off."
+    )
+
+
+class Train(Part):
+    """How a network is trained. The budget is `steps`, or `epochs` over the images that the student sees."""
+
+    steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the images. Instead of steps.")
+    batch_size: int = Field(64, ge=2, le=8192, description="Images in one optimizer step.")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
+    learning_rate: float = Field(0.01, gt=0, le=10, description="Peak learning rate.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Pull of the weights towards zero.")
+    schedule: Literal["one_cycle", "cosine", "constant"] = Field(
+        "one_cycle", description="Course of the learning rate."
+    )
+    views: Views = Views()
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Arithmetic while training. Auto: bf16 where the hardware is fast at it, else fp32."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some_budget(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("steps") is None and value.get("epochs") is None:
+            return {**value, "epochs": 30}
+        return value
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("takes steps or epochs, not both")
+        return self
+
+
+class Teacher(Part):
+    """The large network. It is trained on all labels, and the pages say so."""
+
+    model: ArchitectureChoice = Field({"architecture": "cnn", "width": 64}, validate_default=True)
+    train: Train = Field(Train(steps=300, views=Views(shift=1)))
+
+
+class Student(Part):
+    """The small network."""
+
+    model: ArchitectureChoice = Field({"architecture": "cnn", "width": 32}, validate_default=True)
+
+
+class Measure(Part):
+    """How the comparison is measured and judged."""
+
+    margin: float = Field(1.0, gt=0, le=20, description="Differences within this many points count as the same.")
+    timing_seconds: float = Field(8.0, ge=0, le=600, description="Time budget of the timing session. 0: no timing.")
+
+
+class Recipe(Part):
+    """One experiment: data, teacher, student, distillation, compression, training, measurement, seeds, sweep."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    name: str = Field("Experiment", min_length=1, max_length=120, description="What the run is called.")
+    data: Data = Field(default_factory=Data)
+    teacher: Teacher = Field(default_factory=Teacher)
+    student: Student = Field(default_factory=Student)
+    distill: MethodChoice = Field({"method": "kd"}, validate_default=True)
+    controls: tuple[MethodChoice, ...] = Field(
+        (), description="Further methods trained on the same budget, to compare with; the hard labels first of all."
+    )
+    compress: tuple[StepChoice, ...] = Field((), max_length=8, description="Steps after distillation, in order.")
+    compress_seeds: Literal["first", "all"] = Field("first", description="Carry out the steps on one seed, or on all.")
+    train: Train = Field(Train(steps=300, views=Views(shift=1, mixup=1.0)), description="The students' training.")
+    measure: Measure = Measure()
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
+        (0, 1, 2),
+        min_length=1,
+        max_length=20,
+        description="One training of every student for each. They vary initialisation and order.",
+    )
+    sweep: dict[str, tuple[Any, ...]] = Field({}, description="Dotted paths and the values that each should take.")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds must differ from each other")
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """The Recipe as plain JSON types."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def to_json(self) -> str:
+        return json.dumps(self.document(), indent=2, ensure_ascii=False)
+
+
+def parse(document: Mapping[str, Any]) -> Recipe:
+    """A Recipe from a mapping. Raises RecipeError, which names every field that is wrong."""
+    try:
+        recipe = Recipe.model_validate(dict(document))
+    except ValidationError as error:
+        raise RecipeError([_problem(detail) for detail in error.errors()]) from None
+    points(recipe)
+    return recipe
+
+
+def _problem(detail: Any) -> Problem:
+    field = ".".join(str(part) for part in detail["loc"]) or "recipe"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail.get("input")
+    if detail["type"] == "extra_forbidden":
+        return Problem(field, "there is no such field")
+    if isinstance(given, str | int | float | bool) or given is None:
+        message = f"{json.dumps(given)} is not accepted: {message}"
+    return Problem(field, message)
+
+
+def override(document: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """The document with `path=value` applied, as `--set` does; values are JSON, or plain text.
+
+    Setting `steps` clears `epochs` beside it, and the other way round. Raises RecipeError.
+    """
+    changed = json.loads(json.dumps(document))
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise RecipeError([Problem(path, "write it as path=value, as in train.epochs=2")])
+        _assign(changed, path.strip(), _value(text))
+    return changed
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return text if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_RIVALS = {"steps": "epochs", "epochs": "steps"}
+
+
+def _assign(document: Any, path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    here = document
+    for name in parents:
+        here = _child(here, name, path)
+    if isinstance(here, list):
+        _child(here, last, path)
+        here[int(last)] = value
+    elif isinstance(here, dict):
+        if last in _RIVALS and value is not None:
+            here.pop(_RIVALS[last], None)
+        if last in registry.PACKAGES and here.get(last) != value:
+            here.clear()  # another method, step or architecture has other options
+        here[last] = value
+    else:
+        raise RecipeError([Problem(path, "there is no such field")])
+
+
+def _child(here: Any, name: str, path: str) -> Any:
+    if isinstance(here, list):
+        if not name.isdigit() or int(name) >= len(here):
+            raise RecipeError([Problem(path, f"there is no item {name}; the list has {len(here)}")])
+        return here[int(name)]
+    if isinstance(here, dict):
+        return here.setdefault(name, {})
+    raise RecipeError([Problem(path, "there is no such field")])
+
+
+class Point(NamedTuple):
+    """One point of a sweep: what was set there, and the Recipe without its sweep."""
+
+    values: dict[str, Any]
+    recipe: Recipe
+
+
+def points(recipe: Recipe) -> list[Point]:
+    """The sweep's cartesian product; one point where there is no sweep. Raises RecipeError."""
+    if not recipe.sweep:
+        return [Point({}, recipe)]
+    count = math.prod(len(values) for values in recipe.sweep.values())
+    if not 1 <= count <= MOST_POINTS:
+        raise RecipeError([Problem("sweep", f"makes {count} points; 1 to {MOST_POINTS} are accepted")])
+    base = recipe.document() | {"sweep": {}}
+    made = []
+    for values in itertools.product(*recipe.sweep.values()):
+        chosen = dict(zip(recipe.sweep, values, strict=True))
+        document = base
+        for path, value in chosen.items():
+            if path.split(".")[0] in ("sweep", "seeds", "name", "schema", "data"):
+                raise RecipeError([Problem(f"sweep.{path}", "cannot be swept: it changes what is compared")])
+            document = override(document, [f"{path}={json.dumps(value)}"])
+        try:
+            made.append(Point(chosen, parse(document)))
+        except RecipeError as error:
+            raise RecipeError([Problem(f"sweep.{p.field}", p.message) for p in error.problems]) from None
+    return made

@@ -1,0 +1,160 @@
+"""What can be chosen: data sets, architectures, distillation methods, compression steps, launchers.
+
+An entry joins by decorating its implementation:
+
+    class Kd(Options):
+        temperature: float = Field(4.0, gt=0, le=100, description="Softness of the targets.")
+
+    @register("method", "kd", "Soft targets of the teacher", source="Hinton et al. 2015, eq. 1", options=Kd)
+    class SoftTargets: ...
+
+and can then be written in a Recipe as `{"method": "kd", "temperature": 4}`. Forms, command-line help,
+catalogs and messages are generated from the entry, so no option is written in a second place.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+# Where the entries of each kind live: every module of the package is imported on first use.
+PACKAGES = {
+    "dataset": "kdcore.data",
+    "architecture": "kdcore.models",
+    "method": "kdcore.distill",
+    "step": "kdcore.compress",
+    "launcher": "kdcore.jobs.launchers",
+}
+
+
+class Options(BaseModel):
+    """Base of every entry's options: frozen, no unknown fields, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be chosen.
+
+    `options` validates `{kind: name, **options}`. `version` is part of every key that the entry takes
+    part in: raise it when the entry computes something else from the same options. `traits` are facts
+    that other parts ask for, such as `{"variant": "quantized", "final": True}` of a step.
+    """
+
+    kind: str
+    name: str
+    description: str
+    source: str
+    version: int
+    options: type[Options]
+    implementation: Any
+    traits: Mapping[str, Any] = field(default_factory=dict)
+
+
+class UnknownEntry(ValueError):
+    """No entry of this kind has this name; the message lists those that there are."""
+
+
+_entries: dict[tuple[str, str], Entry] = {}
+
+
+def register(
+    kind: str,
+    name: str,
+    description: str,
+    *,
+    source: str = "",
+    version: int = 1,
+    options: type[Options] = Options,
+    traits: Mapping[str, Any] | None = None,
+) -> Callable[[T], T]:
+    """A decorator that adds the decorated function or class to the registry as `kind`, `name`.
+
+    Raises ValueError when the kind is unknown or the name is taken by something else.
+    """
+    if kind not in PACKAGES:
+        raise ValueError(f"no registry for {kind!r}; there are {', '.join(PACKAGES)}")
+
+    def add(implementation: T) -> T:
+        taken = _entries.get((kind, name))
+        if taken and taken.implementation.__qualname__ != getattr(implementation, "__qualname__", None):
+            raise ValueError(f"{kind} {name!r} is registered twice")
+        tagged: Any = {kind: (Literal[name], name)}
+        model = create_model(f"{options.__name__}Choice", __base__=options, **tagged)
+        model.__doc__ = options.__doc__
+        _entries[kind, name] = Entry(
+            kind, name, description, source, version, model, implementation, dict(traits or {})
+        )
+        return implementation
+
+    return add
+
+
+@cache
+def _load(kind: str) -> None:
+    package = importlib.import_module(PACKAGES[kind])
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.ispkg and not module.name.startswith("__"):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def entries(kind: str) -> list[Entry]:
+    """All entries of a kind, by name."""
+    _load(kind)
+    return [entry for (of, _), entry in sorted(_entries.items()) if of == kind]
+
+
+def entry(kind: str, name: str) -> Entry:
+    """The entry of this kind and name. Raises UnknownEntry, whose message lists the names that exist."""
+    _load(kind)
+    found = _entries.get((kind, name))
+    if found is None:
+        names = ", ".join(known.name for known in entries(kind))
+        raise UnknownEntry(f"there is no {kind} {name!r}; there are: {names}")
+    return found
+
+
+def entry_of(kind: str, options: Options) -> Entry:
+    """The entry that these options belong to."""
+    return entry(kind, getattr(options, kind))
+
+
+def validate(kind: str, value: Any) -> Options:
+    """Options of the entry that `value[kind]` names. Takes a mapping, a bare name, or options already made."""
+    if isinstance(value, str):
+        value = {kind: value}
+    if isinstance(value, Options):
+        value = value.model_dump()
+    if not isinstance(value, Mapping) or kind not in value:
+        raise PydanticCustomError("choice", "needs {kind!r}: the name of a {kind}", {"kind": kind})
+    try:
+        chosen = entry(kind, str(value[kind]))
+    except UnknownEntry as error:
+        raise PydanticCustomError("choice", "{message}", {"message": str(error)}) from None
+    return chosen.options.model_validate(dict(value))
+
+
+def catalog(kind: str) -> list[dict[str, Any]]:
+    """What `kind` offers, as plain JSON: name, description, source and the JSON schema of each option."""
+    return [
+        {
+            "name": known.name,
+            "description": known.description,
+            "source": known.source,
+            **{name: value for name, value in known.traits.items() if isinstance(value, str | bool)},
+            "options": {
+                name: option for name, option in known.options.model_json_schema()["properties"].items() if name != kind
+            },
+        }
+        for known in entries(kind)
+    ]

@@ -1,0 +1,227 @@
+"""The comparison: one row a variant, the same numbers on every page, in every file and on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kdcore.pipeline.state import state
+from kdcore.pipeline.workspace import Workspace
+from kdcore.report import sessions, words
+from kdcore.report import verdicts as judged
+from kdcore.report.hidden import Recalled, recalls
+from kdcore.report.reading import RunFiles, Variant
+from kdcore.report.sessions import Session, Speed, speed
+from kdcore.report.statistics import Interval, t_interval, wilson
+from kdcore.report.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
+    "interval", "parent_delta", "top5", "macro_precision", "macro_recall", "macro_f1", "ece", "agreement",
+    "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes", "session", "latency_ms",
+    "latency_p90_ms", "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
+    "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
+)  # fmt: skip
+QUALITY = ("top5", "macro_precision", "macro_recall", "macro_f1", "ece")
+BATCH = 64  # of the throughput columns; latency is at batch 1
+
+Row = dict[str, Any]
+
+
+class Difference(NamedTuple):
+    """A row against a chosen baseline: how many times smaller and faster, and how many points of accuracy.
+
+    `faster` is at batch 1, `throughput` at batch 64; None where the two were not timed in one session.
+    """
+
+    run: str
+    variant: str
+    smaller: float
+    points: float
+    faster: Speed | None
+    throughput: Speed | None
+
+
+def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = None) -> list[Row]:
+    """The finished variants of these runs: each row has COLUMNS, and what pages need beside them.
+
+    Shares and differences of shares are fractions (`accuracy`, `parent_delta`, `ece`, `sparsity` …), sizes bytes,
+    memory megabytes, None what was not measured. Quality and training time are means over the seeds; agreement,
+    size, cost and times are those of the first seed's file, which is the one in `model_key`.
+
+    Beside COLUMNS: `role`, `values` (of the sweep), `note` (what the step does not do), `latency_note` (what keeps
+    latencies from being compared), `speedup_differs` and `throughput_differs` (False: no difference that the
+    machine can measure).
+
+    `session` is the timing session's id; without it the newest is taken that timed all of them together.
+    Raises UnknownRun, and LookupError for a session that is not there.
+    """
+    runs = [RunFiles(workspace, run_id) for run_id in run_ids]
+    if session is None:
+        timed = sessions.choose_session(workspace, runs)
+    else:
+        timed = dict.fromkeys((run.id for run in runs), sessions.named_session(workspace, session))
+    apart = len({found["id"] for found in timed.values() if found}) > 1
+    return [row for run in runs for row in _rows(run, timed[run.id], apart)]
+
+
+def table(workspace: Workspace, run_ids: Iterable[str], session: str | None = None) -> pd.DataFrame:
+    """`rows` as a DataFrame of COLUMNS."""
+    import pandas as pd
+
+    return pd.DataFrame(rows(workspace, run_ids, session), columns=list(COLUMNS))
+
+
+def verdicts(workspace: Workspace, run_id: str) -> list[Verdict]:
+    """What the run shows, and whether it shows it. Raises UnknownRun."""
+    return judged.verdicts(RunFiles(workspace, run_id))
+
+
+def hidden(workspace: Workspace, run_id: str) -> list[Recalled]:
+    """How often the run's students recognise a class that they never saw. Raises UnknownRun."""
+    return recalls(RunFiles(workspace, run_id))
+
+
+def document(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    """A run as one JSON document, as `run --json` and `show --json` print it. Raises UnknownRun."""
+    return documents(workspace, [run_id])["runs"][0]
+
+
+def documents(
+    workspace: Workspace, run_ids: Sequence[str], baseline: Row | None = None, session: str | None = None
+) -> dict[str, Any]:
+    """Several runs as one JSON document, as `compare --json` prints it. `baseline` is one of their rows."""
+    compared = rows(workspace, run_ids, session)
+    return {
+        "runs": [_document(workspace, run_id, compared) for run_id in run_ids],
+        "baseline": {"run": baseline["run"], "variant": baseline["variant"]} if baseline else None,
+    }
+
+
+def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dict[str, Any]:
+    run = RunFiles(workspace, run_id)
+    return {
+        "run": run_id,
+        "state": state(workspace.run(run_id)),
+        "recipe": run.recipe,
+        "environment": run.result.get("environment", {}),
+        "stages": run.result.get("stages", []),
+        "variants": [{name: row[name] for name in COLUMNS} for row in compared if row["run"] == run_id],
+        "verdicts": [verdict._asdict() for verdict in judged.verdicts(run)],
+        "hidden": [recalled._asdict() for recalled in hidden(workspace, run_id)],
+    }
+
+
+def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    """The run's last variant against its teacher: `variant`, `accuracy`, `smaller` (times, in bytes) and `faster`
+    (times, throughput at batch 64). Empty for a run without finished variants."""
+    found = rows(workspace, [run_id])
+    if not found:
+        return {}
+    last = found[-1]
+    teacher = next((row for row in found if row["role"] == "teacher"), None)
+    return {
+        "variant": last["variant"],
+        "accuracy": last["accuracy"],
+        "smaller": teacher["size_bytes"] / last["size_bytes"] if teacher else None,
+        "faster": last["throughput_gain"],
+    }
+
+
+def differences(workspace: Workspace, compared: Sequence[Row], baseline: Row) -> list[Difference]:
+    """Each row against `baseline`, which is one of them. Speeds are of the session that the row was timed in."""
+    timed = {name: sessions.named_session(workspace, name) for name in {row["session"] for row in compared} if name}
+    return [_against(row, baseline, timed.get(row["session"])) for row in compared]
+
+
+def _against(row: Row, baseline: Row, session: Session | None) -> Difference:
+    keys = row["model_key"], baseline["model_key"]
+    return Difference(
+        run=row["run"],
+        variant=row["variant"],
+        smaller=baseline["size_bytes"] / row["size_bytes"],
+        points=100 * (row["accuracy"] - baseline["accuracy"]),
+        faster=speed(session, 1, *keys),
+        throughput=speed(session, BATCH, *keys),
+    )
+
+
+def _rows(run: RunFiles, session: Session | None, apart: bool) -> list[Row]:
+    verdict_of = judged.own(judged.verdicts(run))
+    return [_row(run, variant, session, apart, verdict_of.get(variant.name)) for variant in run.variants]
+
+
+def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, verdict: Verdict | None) -> Row:
+    first = variant.first
+    return {
+        "run": run.id,
+        "dataset": run.plan["dataset"]["name"],
+        "variant": variant.name,
+        "stage": variant.stage,
+        "model_key": first.key,
+        "parent": variant.parent,
+        **_accuracy(variant),
+        "parent_delta": _parent_delta(run, variant),
+        **{name: fmean(model.quality[name] for model in variant.finished) for name in QUALITY},
+        "agreement": float((first.answers == variant.teacher.answers).mean()) if variant.teacher else None,
+        **{name: first.cost[name] for name in ("params", "nonzero_params", "sparsity", "macs")},
+        **{name: first.size[name] for name in ("size_bytes", "zip_bytes")},
+        **_timing(variant, session),
+        "train_seconds": fmean(model.train_seconds for model in variant.finished),
+        "seeds": len(variant.finished),
+        "verdict": verdict.verdict if verdict else None,
+        "role": variant.role,
+        "values": variant.values,
+        "note": variant.note,
+        "latency_note": sessions.note(session, apart),
+    }
+
+
+def _accuracy(variant: Variant) -> Row:
+    found = [model.accuracy for model in variant.finished]
+    n = variant.first.quality["n"]
+    if len(found) > 1:
+        interval, basis = t_interval(found, resolution=1 / n), f"t, {words.plural(len(found), 'seed')}"
+    else:
+        interval, basis = wilson(variant.first.quality["correct"], n), f"Wilson, n={n}"
+    value, low, high = _within(interval)
+    return {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "interval": basis}
+
+
+def _within(interval: Interval) -> tuple[float, float, float]:
+    value, low, high = interval
+    assert low is not None
+    assert high is not None
+    return value, max(0.0, low), min(1.0, high)
+
+
+def _parent_delta(run: RunFiles, variant: Variant) -> float | None:
+    """Of the deployed file against the file that it came from: the first seed's, never the mean."""
+    parent = next((one for one in run.variants if one.name == variant.parent), None)
+    return variant.first.accuracy - parent.first.accuracy if parent else None
+
+
+def _timing(variant: Variant, session: Session | None) -> Row:
+    key = variant.first.key
+    timed: Mapping[str, Any] = session["models"].get(key, {}) if session else {}
+    batches = timed.get("batches", {})
+    single, batch = batches.get("1", {}), batches.get(str(BATCH), {})
+    teacher = variant.teacher.key if variant.teacher else ""
+    return {
+        "session": session["id"] if session and timed else None,
+        "latency_ms": single.get("wall_ms"),
+        "latency_p90_ms": single.get("wall_p90_ms"),
+        **_gain("speedup", speed(session, 1, key, teacher)),
+        "images_per_s": 1000 * BATCH / batch["wall_ms"] if batch else None,
+        **_gain("throughput_gain", speed(session, BATCH, key, teacher)),
+        "peak_memory_mb": timed.get("peak_memory_mb"),
+    }
+
+
+def _gain(name: str, found: Speed | None) -> Row:
+    value, low, high, differs = found or (None, None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high, f"{name.removesuffix('_gain')}_differs": differs}

@@ -1,0 +1,123 @@
+"""A run's files as the report needs them: its plan, its finished models, its labels."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcore.pipeline.workspace import Workspace, read_json
+
+
+class Model(NamedTuple):
+    """What a finished stage measured on its ONNX file. `answers`: the class chosen for each test image, (N,)."""
+
+    key: str
+    quality: dict[str, Any]
+    size: dict[str, Any]
+    cost: dict[str, Any]
+    train_seconds: float
+    answers: NDArray[np.intp]
+
+    @property
+    def accuracy(self) -> float:
+        return self.quality["correct"] / self.quality["n"]
+
+
+class Variant(NamedTuple):
+    """A row of the comparison whose first seed is finished.
+
+    `models` holds one Model a seed, in the Recipe's order, and None for a seed that has not finished;
+    the first is the one whose file is deployed. `teacher` is the first seed's teacher, or its own.
+    """
+
+    name: str
+    role: str
+    stage: str
+    models: tuple[Model | None, ...]
+    teacher: Model | None
+    parent: str | None
+    values: dict[str, Any]
+    note: str
+
+    @property
+    def first(self) -> Model:
+        model = self.models[0]
+        assert model
+        return model
+
+    @property
+    def finished(self) -> list[Model]:
+        return [model for model in self.models if model]
+
+
+class RunFiles:
+    """One run, read from its folder. Raises UnknownRun. A timing session is a run without variants."""
+
+    def __init__(self, workspace: Workspace, run_id: str):
+        self.workspace, self.id = workspace, run_id
+        folder = workspace.run(run_id)
+        self.plan = read_json(folder / "plan.json")
+        self.recipe = read_json(folder / "recipe.json")
+        self.result: dict[str, Any] = read_json(folder / "result.json", {})
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """The finished rows, in table order."""
+        planned = self.plan["variants"]
+        teachers = {stage["key"]: stage["teacher"] for stage in self.plan["stages"]}
+        found = []
+        for row in planned:
+            models = tuple(model(self.workspace, key) for key in row["keys"])
+            if models[0] is None:
+                continue
+            asked = teachers.get(row["keys"][0]) or _teacher_of(row, planned)
+            teacher = model(self.workspace, asked) if asked else None
+            told = {name: row[name] for name in ("name", "role", "stage", "parent")}
+            found.append(
+                Variant(**told, models=models, teacher=teacher, values=row["values"], note=row.get("note", ""))
+            )
+        return found
+
+    @property
+    def keys(self) -> list[str]:
+        """The models whose files are deployed and timed: the first seed's of each finished row."""
+        return [variant.first.key for variant in self.variants]
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The test images' classes, (N,); None when the data set's folder is gone."""
+        path = self.workspace.dataset(self.plan["dataset"]["fingerprint"]) / "test_labels.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+
+def agrees(values: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether two rows can belong to one point of a sweep: no value that both have differs."""
+    return all(others.get(path, value) == value for path, value in values.items())
+
+
+def model(workspace: Workspace, key: str) -> Model | None:
+    """The finished model of this key, or None."""
+    if not workspace.complete(key):
+        return None
+    folder = workspace.model(key)
+    return _model(folder, (folder / "report.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _model(folder: Path, _written: int) -> Model:
+    report = read_json(folder / "report.json")
+    with np.load(folder / "logits.npz", allow_pickle=False) as logits:
+        answers = logits["test"].argmax(axis=1)
+    seconds = report.get("train", {}).get("seconds", 0.0)
+    return Model(folder.name, report["quality"], report["size"], report["cost"], seconds, answers)
+
+
+def _teacher_of(row: dict[str, Any], planned: list[dict[str, Any]]) -> str | None:
+    if row["role"] == "teacher":
+        return row["keys"][0]
+    teachers = (other for other in planned if other["role"] == "teacher" and agrees(row["values"], other["values"]))
+    return next((teacher["keys"][0] for teacher in teachers), None)

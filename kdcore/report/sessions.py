@@ -1,0 +1,98 @@
+"""Which timing session a comparison is read from, and how much faster a model is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kdcore.measure import timing
+from kdcore.pipeline.workspace import Damaged, Workspace, read_json
+from kdcore.report import words
+from kdcore.report.reading import RunFiles
+
+Session = dict[str, Any]  # the document that kdcore.measure.timing made
+
+NO_DIFFERENCE = "No difference that this machine can measure"
+APART = "timed in different sessions: do not compare these latencies; measure the runs together (bench)"
+NOISY = "timed while the machine was busy"
+
+
+class Speed(NamedTuple):
+    """How many times faster, with its 95 % interval; above 1 is faster.
+
+    `differs` is False when the interval overlaps what the session shows between two copies of one file (A/A).
+    """
+
+    value: float
+    low: float
+    high: float
+    differs: bool
+
+    @property
+    def words(self) -> str:
+        """2.3× (2.2× to 2.4×), or that there is no difference."""
+        if not self.differs:
+            return NO_DIFFERENCE
+        return f"{words.times(self.value)} ({words.times(self.low)} to {words.times(self.high)})"
+
+
+def speed(session: Session | None, batch: int, key: str, reference: str) -> Speed | None:
+    """How many times faster `key` is than `reference` in this session; None unless both were timed in it."""
+    if session is None or not {key, reference} <= session["models"].keys():
+        return None
+    if key == reference:
+        return Speed(1.0, 1.0, 1.0, False)
+    ratio = timing.ratio(session, batch, key, reference)
+    low, high = timing.aa_band(session, batch)
+    return Speed(ratio.value, ratio.low, ratio.high, not (ratio.low <= high and low <= ratio.high))
+
+
+def choose_session(workspace: Workspace, runs: Sequence[RunFiles]) -> dict[str, Session | None]:
+    """The session of each run, by run id: the newest one that timed all of them together where there is one.
+
+    Else each run gets its own newest, and their latencies cannot be compared. A run that no session
+    covers whole gets the newest with its teacher, or None.
+    """
+    together = _covering(workspace, [key for run in runs for key in run.keys])
+    if together:
+        return {run.id: together for run in runs}
+    return {run.id: _covering(workspace, run.keys) or _covering(workspace, run.keys[:1]) for run in runs}
+
+
+def named_session(workspace: Workspace, session_id: str) -> Session:
+    """The session of this id. Raises LookupError."""
+    found = next((known for known in _newest_first(workspace) if known["id"] == session_id), None)
+    if found is None:
+        raise LookupError(f"there is no timing session {session_id!r} in {workspace.root}")
+    return found
+
+
+def note(session: Session | None, apart: bool) -> str:
+    """What must be said beside the latencies of a row; empty when nothing."""
+    if session is None:
+        return ""
+    return "; ".join([APART] * apart + [NOISY] * bool(session["noisy"]))
+
+
+def _covering(workspace: Workspace, keys: Sequence[str]) -> Session | None:
+    """The newest session that timed all of these models."""
+    wanted = set(keys)
+    found = (session for session in _newest_first(workspace) if wanted <= session["models"].keys())
+    return next(found, None) if wanted else None
+
+
+def _newest_first(workspace: Workspace) -> Iterator[Session]:
+    if not workspace.sessions.is_dir():
+        return
+    for path in sorted(workspace.sessions.glob("*.json"), reverse=True):  # ids begin with their time
+        try:
+            yield _session(path, path.stat().st_mtime_ns)
+        except (Damaged, FileNotFoundError):
+            continue
+
+
+@lru_cache(maxsize=512)
+def _session(path: Path, _written: int) -> Session:
+    return read_json(path)

@@ -1,0 +1,162 @@
+"""Verdicts: what a comparison shows, and whether it shows anything.
+
+Trained students are compared by seed (paired t-interval, Holm's correction over the methods that meet one
+baseline), compression steps with the very file that they came from (same test images, exact McNemar).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from kdcore.report import words
+from kdcore.report.reading import Model, RunFiles, Variant, agrees
+from kdcore.report.statistics import Paired, holm, paired_interval, paired_proportions
+
+Judgement = Literal["BEATS", "WORSE", "SAME", "INCONCLUSIVE"]
+
+ENOUGH_SEEDS = 5
+LEVEL = 0.05
+SCOPE = "These verdicts hold for this teacher, this labelled subset and this test split."
+
+
+def shares(dataset: Mapping[str, Any]) -> str:
+    """Who saw how much, in a sentence; `dataset` as a run's plan describes it."""
+    unlabelled = dataset["seen"] - dataset["labelled"]
+    others = f" and {unlabelled:,} unlabelled images" if unlabelled else ""
+    return (
+        f"The teacher saw all {dataset['train']:,} labels, the students {dataset['labelled']:,}{others}; "
+        f"accuracy is of {dataset['test']:,} test images on which nothing was chosen."
+    )
+
+
+class Verdict(NamedTuple):
+    """`variant` compared with `against`.
+
+    `points` is the difference of accuracies in percentage points, `low` to `high` its 95 % interval and `p` the
+    (adjusted) p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than five seeds.
+    """
+
+    variant: str
+    against: str
+    points: float
+    low: float | None
+    high: float | None
+    n: int
+    verdict: Judgement
+    few: bool
+    words: str
+    p: float | None
+    basis: Literal["seeds", "test images"]
+
+
+def judge(difference: Paired, p: float | None, margin: float) -> Judgement:
+    """BEATS (interval and p tell, above zero), WORSE (below), SAME (within `margin` either way), else INCONCLUSIVE.
+
+    Without an interval nothing can be told. `p` is given apart because it may be corrected.
+    """
+    if difference.low is None or difference.high is None or p is None:
+        return "INCONCLUSIVE"
+    if p <= LEVEL and difference.low > 0:
+        return "BEATS"
+    if p <= LEVEL and difference.high < 0:
+        return "WORSE"
+    return "SAME" if -margin <= difference.low and difference.high <= margin else "INCONCLUSIVE"
+
+
+def verdicts(run: RunFiles) -> list[Verdict]:
+    """All verdicts of a run: students against the student alone, soft targets against hard labels, steps
+    against their parents."""
+    trained = [row for row in run.variants if row.role in ("hard_labels", "distilled")]
+    distilled = [row for row in trained if row.role == "distilled"]
+    found = _by_seed(run, trained, "alone") + _by_seed(run, distilled, "hard_labels")
+    return found + [verdict for row in run.variants if row.parent for verdict in _step(run, row)]
+
+
+def own(found: Iterable[Verdict]) -> dict[str, Verdict]:
+    """The verdict of each variant's row: against the student alone, or against its parent file."""
+    return {verdict.variant: verdict for verdict in reversed(list(found))}
+
+
+def _by_seed(run: RunFiles, rows: list[Variant], role: str) -> list[Verdict]:
+    pairs: dict[str, list[tuple[Variant, Variant]]] = {}
+    for row in rows:
+        baseline = next((one for one in run.variants if one.role == role and agrees(row.values, one.values)), None)
+        if baseline:
+            pairs.setdefault(baseline.name, []).append((row, baseline))
+    return [verdict for family in pairs.values() for verdict in _family(family, _margin(run))]
+
+
+def _family(family: list[tuple[Variant, Variant]], margin: float) -> list[Verdict]:
+    """Several methods against one baseline."""
+    matched = [_matched(row, baseline) for row, baseline in family]
+    differences = [_difference(seeds) for seeds in matched]
+    told = [difference.p for difference in differences if difference.p is not None]
+    corrected = iter(holm(told))
+    made = []
+    for (row, baseline), seeds, difference in zip(family, matched, differences, strict=True):
+        p = None if difference.p is None else next(corrected)
+        made.append(_verdict(row.name, baseline.name, difference, p, margin, len(seeds), "seeds"))
+    return made
+
+
+def _matched(row: Variant, baseline: Variant) -> list[tuple[Model, Model]]:
+    both = zip(row.models, baseline.models, strict=False)
+    return [(mine, other) for mine, other in both if mine and other]
+
+
+def _difference(seeds: list[tuple[Model, Model]]) -> Paired:
+    mine, others = ([model.accuracy for model in models] for models in zip(*seeds, strict=True))
+    return paired_interval(mine, others, resolution=1 / seeds[0][0].quality["n"])
+
+
+def _step(run: RunFiles, row: Variant) -> list[Verdict]:
+    parent = next((one for one in run.variants if one.name == row.parent), None)
+    if parent is None or run.labels is None:
+        return []
+    right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
+    gained, lost = int(np.sum(right & ~parent_right)), int(np.sum(parent_right & ~right))
+    difference = paired_proportions(gained, lost, len(right))
+    return [_verdict(row.name, parent.name, difference, difference.p, _margin(run), len(right), "test images")]
+
+
+def _margin(run: RunFiles) -> float:
+    return run.recipe["measure"]["margin"] / 100
+
+
+def _verdict(
+    variant: str,
+    against: str,
+    difference: Paired,
+    p: float | None,
+    margin: float,
+    n: int,
+    basis: Literal["seeds", "test images"],
+) -> Verdict:
+    verdict = judge(difference, p, margin)
+    value, low, high = (None if part is None else 100 * part for part in difference[:3])
+    assert value is not None
+    text = _words(verdict, against, (value, low, high), 100 * margin, words.plural(n, basis.removesuffix("s")))
+    if difference.p is not None and p is not None and difference.p <= LEVEL < p:
+        text += f"; p = {p:.2g} after Holm's correction"
+    few = basis == "seeds" and n < ENOUGH_SEEDS
+    return Verdict(variant, against, value, low, high, n, verdict, few, text, p, basis)
+
+
+def _words(
+    verdict: Judgement, against: str, points: tuple[float, float | None, float | None], margin: float, counted: str
+) -> str:
+    value, low, high = points
+    name = f"the {against}" if against.startswith(("student", "teacher")) else against
+    if low is None or high is None:
+        return f"Cannot be told apart from {name}: {words.points(value)} ({counted} shows no spread)"
+    if verdict == "BEATS":
+        return f"Beats {name} by {value:.1f} points ({low:.1f} to {high:.1f}, {counted})"
+    if verdict == "WORSE":
+        return f"Worse than {name} by {-value:.1f} points ({-high:.1f} to {-low:.1f}, {counted})"
+    interval = f"{words.points(value)} ({words.signed(low)} to {words.signed(high)}, {counted})"
+    if verdict == "SAME":
+        return f"The same as {name} within {margin:g} point{'s' * (margin != 1)}: {interval}"
+    return f"Cannot be told apart from {name}: {interval}"

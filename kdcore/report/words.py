@@ -1,0 +1,126 @@
+"""Numbers as people read them, the same on every page, in every figure and on the command line.
+
+Every function takes None (or NaN) for "not measured" and then gives a dash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import wraps
+
+MISSING = "–"
+MINUS = "−"
+
+_BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def _or_dash(write: Callable[[float], str]) -> Callable[[float | None], str]:
+    @wraps(write)
+    def written(value: float | None) -> str:
+        return MISSING if value is None or not math.isfinite(value) else write(value)
+
+    return written
+
+
+@_or_dash
+def size(count: float) -> str:
+    """Bytes, in decimal units: 812 B, 9.95 kB, 94 kB, 1.10 MB."""
+    scale, unit = _scaled(count, _BYTES) or (1.0, "B")
+    value = count / scale
+    plain = unit == "B" or (unit == "kB" and value >= 9.995)
+    return f"{round(value)} {unit}" if plain else f"{_significant(value)} {unit}"
+
+
+@_or_dash
+def count(number: float) -> str:
+    """Parameters, MACs, images: 812, 16.1 k, 115 k, 2.48 M."""
+    scale, unit = _scaled(number, _COUNTS) or (1.0, "")
+    return f"{_significant(number / scale)} {unit}" if unit else f"{round(number)}"
+
+
+@_or_dash
+def milliseconds(value: float) -> str:
+    """A latency in milliseconds: 0.0083 ms, 0.19 ms, 12.3 ms, 1,240 ms."""
+    text = _significant(value)
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} ms"
+
+
+@_or_dash
+def rate(images_per_second: float) -> str:
+    """A throughput: 85.3 images/s, 12,300 images/s."""
+    return f"{_significant(images_per_second)} images/s"
+
+
+@_or_dash
+def times(ratio: float) -> str:
+    """A ratio: 0.74×, 1.35×, 3.3×, 36×."""
+    decimals = 2 if ratio < 1.995 else 1 if ratio < 9.95 else 0
+    return f"{ratio:,.{decimals}f}×"
+
+
+@_or_dash
+def percent(fraction: float) -> str:
+    """A fraction as a percentage: 0.987 gives 98.7 %."""
+    return f"{_one_decimal(fraction * 100)} %"
+
+
+def percent_interval(fraction: float | None, low: float | None, high: float | None) -> str:
+    """98.7 % (97.4 to 99.4); without bounds the percentage alone."""
+    if low is None or high is None:
+        return percent(fraction)
+    return f"{percent(fraction)} ({_one_decimal(low * 100)} to {_one_decimal(high * 100)})"
+
+
+@_or_dash
+def points(value: float) -> str:
+    """A difference of percentages, given in points: +1.2 points, −0.4 points, 0.0 points."""
+    return f"{signed(value)} points"
+
+
+@_or_dash
+def signed(value: float) -> str:
+    """One decimal with its sign: +1.2, −0.4, 0.0."""
+    text = _one_decimal(value)
+    return text if text.startswith(MINUS) or text == "0.0" else f"+{text}"
+
+
+@_or_dash
+def duration(seconds: float) -> str:
+    """0.4 s, 12 s, 1 min 05 s, 2 h 10 min, 3 d 4 h."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole, minutes, hours = round(seconds), round(seconds / 60), round(seconds / 3600)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def plural(number: int, noun: str) -> str:
+    """1 seed, 3 seeds, 1,200 test images."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    """Three significant digits without an exponent, grouped in thousands."""
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{max(decimals, 0)}f}"
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str] | None:
+    # 999.6 kB would be written as 1000 kB: the next unit takes over where the rounding does.
+    return next(((scale, unit) for scale, unit in units if abs(value) >= scale * 0.9995), None)
+
+
+def _one_decimal(value: float) -> str:
+    """A real minus sign, and none before a zero."""
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", MINUS)

@@ -1,0 +1,54 @@
+"""Compare: accuracy against cost, the table, differences to a baseline, verdicts, downloads. All of it in the URL."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kdcore.report import comparison
+from pages.ui import compare_charts, compare_table, downloads, links, store, text, verdicts
+from pages.ui.frame import frame
+
+frame()
+
+runs = store.finished()
+
+st.title("Compare", anchor=False)
+if not runs:
+    text.empty(
+        "Nothing to compare yet",
+        "Here you will see accuracy against size and time for every variant of a finished run, with verdicts.",
+        "Start an experiment",
+        "pages/home.py",
+        ":material/compare_arrows:",
+    )
+    st.stop()
+
+
+def run_name(run_id: str) -> str:
+    return f"{runs[run_id].name} · {text.ago(runs[run_id].finished or runs[run_id].created)}"
+
+
+runs_column, baseline_column = st.columns([2, 1])
+with runs_column:
+    chosen = links.many("Runs", list(runs), "runs", default=[next(iter(runs))], format_func=run_name)
+with store.legible():
+    rows = store.rows(chosen)
+names = {f"{row['run']}/{row['variant']}": row for row in rows}
+with baseline_column:
+    several = len(chosen) > 1
+    picked = links.one(
+        "Baseline", list(names), "baseline", default=next(iter(names)),
+        format_func=lambda key: names[key]["variant"] + (f" · {runs[names[key]['run']].name}" if several else ""),
+        help="What “smaller”, “faster” and “points” are told against.",
+    )  # fmt: skip
+baseline = names[picked]
+against = comparison.differences(store.workspace(), rows, baseline)
+
+compare_charts.against_cost(rows)
+compare_charts.session_note(rows, chosen)
+compare_charts.lessons(rows, chosen)
+st.header("Verdicts", anchor=False)
+verdicts.show(chosen, {run_id: runs[run_id].name for run_id in chosen})
+st.header("All numbers", anchor=False)
+compare_table.show(rows, against, baseline, {run_id: runs[run_id].name for run_id in chosen})
+downloads.row(chosen, baseline)

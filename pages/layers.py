@@ -1,0 +1,48 @@
+"""Layers: inside a variant, beside another one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import inside, links, store, text
+from pages.ui.frame import frame
+
+frame()
+
+runs = store.finished()
+
+st.title("Layers", anchor=False)
+if not runs:
+    text.empty(
+        "No trained model yet",
+        "Here you will see what every layer holds: zeros, parameters, work and weights, one variant beside another.",
+        "Train one on the home page",
+        "pages/home.py",
+        ":material/layers:",
+    )
+    st.stop()
+
+
+def choose(suffix: str, title: str, default_run: str, default_variant: str | None) -> inside.Inside:
+    """A run and one of its variants."""
+    run_column, variant_column = st.columns(2)
+    with run_column:
+        run = links.one(
+            f"{title}: run", list(runs), f"run{suffix}", default=default_run, format_func=lambda one: runs[one].name
+        )
+    with store.legible():
+        found = {variant["name"]: variant for variant in store.variants(run)}
+    with variant_column:
+        usual = default_variant if default_variant and default_variant in found else list(found)[-1]
+        name = links.one(f"{title}: variant", list(found), f"variant{suffix}", default=usual)
+    return inside.read(run, found[name])
+
+
+left, right = st.columns(2, gap="medium")
+with left, st.container(border=True):
+    first = choose("", "A", next(iter(runs)), None)
+with right, st.container(border=True):
+    second = choose("_b", "B", first.run, first.parent or "teacher")
+inside.overview([first, second])
+inside.layer([first, second])
+inside.table([first, second])

@@ -1,0 +1,119 @@
+"""New experiment: the Recipe as a form, and beside it what it would make and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Teacher, Train, parse
+from pages.ui import before, draft, sections
+from pages.ui.form import Form
+from pages.ui.frame import frame
+from pages.ui.text import plain
+
+frame()
+
+
+class Section(NamedTuple):
+    """A part of the form: what it shows when closed, and what it draws when open. `owns` are its fields' paths."""
+
+    title: str
+    told: Callable[[dict[str, Any]], str]
+    draw: Callable[[Form], None]
+    owns: tuple[str, ...]
+
+
+def data(form: Form) -> None:
+    form.part(Data, "data", ["source", "labels", "hide_classes"])
+    if more("data"):
+        form.part(Data, "data", ["transfer", "validation", "seed"])
+
+
+def teacher(form: Form) -> None:
+    form.part(Teacher, "teacher", ["model"])
+    st.caption("The teacher is trained on all labels, whatever the student sees.")
+    if more("teacher"):
+        form.part(Teacher, "teacher", ["train"])
+
+
+def student(form: Form) -> None:
+    form.part(Student, "student", ["model"])
+    st.caption("**Training**, the same for the student alone and for every distilled one")
+    form.part(Train, "train", ["steps", "epochs", "learning_rate"])
+    if more("student"):
+        rest = [name for name in Train.model_fields if name not in ("steps", "epochs", "learning_rate")]
+        form.part(Train, "train", rest)
+
+
+def distil(form: Form) -> None:
+    form.part(Recipe, "", ["distill"])
+    st.caption("**Controls**: other ways on the same budget, to tell what the soft targets themselves are worth")
+    form.part(Recipe, "", ["controls"])
+
+
+def compress(form: Form) -> None:
+    form.part(Recipe, "", ["compress", "compress_seeds"])
+
+
+def measure(form: Form) -> None:
+    form.part(Recipe, "", ["seeds"])
+    form.part(Measure, "measure")
+    if more("measure"):
+        sections.sweep(form)
+
+
+def more(name: str) -> bool:
+    """The switch that unfolds what is seldom changed."""
+    return st.toggle("Advanced", key=f"advanced_{name}", persist_state="session")
+
+
+SECTIONS = (
+    Section("1 Data", sections.data_told, data, ("data",)),
+    Section("2 Teacher", sections.teacher_told, teacher, ("teacher",)),
+    Section("3 Student", sections.student_told, student, ("student", "train")),
+    Section("4 Distil", sections.distil_told, distil, ("distill", "controls")),
+    Section("5 Compress", sections.compress_told, compress, ("compress", "compress_seeds")),
+    Section("6 Measure", sections.measure_told, measure, ("seeds", "measure", "sweep")),
+)
+
+
+def only(chosen: int) -> None:
+    """One section is open at a time."""
+    for index in range(len(SECTIONS)):
+        if index != chosen:
+            st.session_state[f"section_{index}"] = False
+
+
+document = draft.get()
+recipe: Recipe | None = None
+problems: list[Problem] = []
+try:
+    recipe = parse(document)
+except RecipeError as error:
+    problems = error.problems
+plan = None
+if recipe:
+    plan, problems = before.planned(recipe)
+
+st.title("New experiment", anchor=False)
+form_column, side = st.columns([1.7, 1], gap="large")
+with form_column:
+    form = Form(problems, {"data.hide_classes": before.classes(document)})
+    form.part(Recipe, "", ["name"])
+    for index, section in enumerate(SECTIONS):
+        wrong = any(problem.field.split(".")[0] in section.owns for problem in problems)
+        box = st.expander(
+            f"**{section.title}** · {plain(section.told(document))}",
+            key=f"section_{index}",
+            icon=":material/error:" if wrong else None,
+            expanded=index == 0,
+            on_change=only,
+            args=(index,),
+        )
+        if box.open:
+            with box:
+                section.draw(form)
+with side:
+    before.panel(recipe, plan, problems)

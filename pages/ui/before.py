@@ -1,0 +1,155 @@
+"""Before you run: what the Recipe would make, cost and take, and the same Recipe to copy."""
+
+from __future__ import annotations
+
+import json
+import pprint
+import shlex
+import textwrap
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.data.dataset import load
+from kdcore.jobs import api
+from kdcore.models.cost import Cost, CostError, costs
+from kdcore.pipeline.advice import advice
+from kdcore.pipeline.plan import Plan, plan
+from kdcore.presets import Preset, presets
+from kdcore.recipe import Problem, Recipe, RecipeError
+from kdcore.registry import validate
+from kdcore.report import words
+from pages.ui import draft, estimates, roles, store
+from pages.ui.text import plain
+
+
+class Planned(NamedTuple):
+    """The plan of the draft, None where it cannot be carried out; what is wrong with it or worth knowing."""
+
+    plan: Plan | None
+    problems: list[Problem]
+
+
+def planned(recipe: Recipe) -> Planned:
+    return _planned(recipe.to_json())
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _planned(text: str) -> Planned:
+    recipe = Recipe.model_validate_json(text)
+    try:
+        return Planned(plan(recipe), [])
+    except RecipeError as error:
+        return Planned(None, error.problems)
+
+
+def classes(document: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the classes of the draft's data set."""
+    return _classes(json.dumps(document["data"]["source"]))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _classes(source: str) -> tuple[str, ...]:
+    return load(validate("dataset", json.loads(source))).classes
+
+
+def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> None:
+    """The column beside the form. Start is there only for what can be carried out."""
+    with st.container(border=True):
+        st.subheader("Before you run", anchor=False)
+        for problem in problems:
+            st.error(f"**{plain(problem.field)}**: {plain(problem.message)}")
+        slot = st.container()
+        pressed = st.button(
+            "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=plan is None
+        )
+        if pressed and recipe:
+            run_id = api.submit(store.workspace(), recipe)
+            api.ensure_dispatcher(store.workspace())
+            st.switch_page("pages/runs.py", query_params={"run": run_id})
+        if recipe:
+            _copies(recipe)
+    if recipe and plan:
+        with slot.skeleton(height=180):
+            _numbers(slot, recipe, plan)
+
+
+def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> None:
+    about = plan.dataset
+    shape, count = tuple(about["shape"]), len(about["classes"])
+    try:
+        teacher, student = costs([(recipe.teacher.model, count, shape), (recipe.student.model, count, shape)])
+    except CostError as error:
+        slot.warning(plain(str(error)))
+        return
+    for problem in advice(recipe, teacher, student):
+        slot.warning(plain(problem.message), icon=":material/lightbulb:")
+    slot.table(_sizes(teacher, student), border="horizontal")
+    slot.markdown(
+        f"The student is **{words.times(teacher.size_bytes / student.size_bytes)} smaller** than its teacher"
+        f" and needs **{words.times(teacher.macs / student.macs)} fewer MACs** (work, not time)."
+    )
+    told = estimates.of(recipe)
+    slot.markdown(f":material/timer: {_time(told.seconds)} · {plain(told.basis)}")
+    slot.caption(
+        f"{words.plural(len(plan.stages), 'stage')}. The student sees {words.plural(about['seen'], 'image')}, "
+        f"{about['labelled']:,} of them with labels; the teacher {about['train']:,}. "
+        f"Judged on {words.plural(about['test'], 'test image')} that nothing was chosen on."
+    )
+
+
+def _sizes(teacher: Cost, student: Cost) -> pd.DataFrame:
+    columns = {f"{roles.mark('teacher')} Teacher": teacher, f"{roles.mark('distilled')} Student": student}
+    return pd.DataFrame(
+        {
+            name: {
+                "Parameters": words.count(one.params),
+                "MACs an image": words.count(one.macs),
+                "Size (fp32)": words.size(one.size_bytes),
+            }
+            for name, one in columns.items()
+        }
+    )
+
+
+def _time(seconds: float | None) -> str:
+    return f"about {words.duration(seconds)}" if seconds is not None else "no estimate yet"
+
+
+def _copies(recipe: Recipe) -> None:
+    with st.expander("Copy as JSON, command line or Python", icon=":material/content_copy:"):
+        as_json, as_command, as_python = st.tabs(["JSON", "Command line", "Python"])
+        as_json.code(recipe.to_json(), language="json", height=260)
+        as_command.code(command(recipe), language="bash", wrap_lines=True)
+        as_python.code(python(recipe), language="python", height=260)
+
+
+def command(recipe: Recipe) -> str:
+    """The line that runs this Recipe without a browser: the preset that is nearest, and what is changed in it."""
+    document = recipe.document()
+
+    def changes(preset: Preset) -> list[tuple[str, Any]]:
+        return draft.assignments(preset.recipe.document(), document)
+
+    nearest = min(presets(), key=lambda preset: len(changes(preset)))
+    said = [
+        f"--set {shlex.quote(f'{path}={json.dumps(value, ensure_ascii=False)}')}" for path, value in changes(nearest)
+    ]
+    return " \\\n  ".join([f"python -m kdcore run {nearest.name}", *said])
+
+
+def python(recipe: Recipe) -> str:
+    """The program that queues this Recipe."""
+    document = pprint.pformat(recipe.document(), sort_dicts=False, width=100)
+    return f"""from kdcore.jobs import api
+from kdcore.pipeline.workspace import Workspace
+from kdcore.recipe import parse
+
+recipe = parse(
+{textwrap.indent(document, "    ")}
+)
+workspace = Workspace()
+print(api.submit(workspace, recipe))
+api.ensure_dispatcher(workspace)
+"""

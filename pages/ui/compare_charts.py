@@ -1,0 +1,110 @@
+"""The charts of the comparison, and what must be said about how it was timed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kdcore.figures.frontier import against_latency, against_size
+from kdcore.figures.recall import Seen, recall
+from kdcore.figures.sweep import sweep
+from kdcore.jobs import api
+from kdcore.recipe import RecipeError
+from pages.ui import charts, compare_table, store
+from pages.ui.text import plain
+
+Row = dict[str, Any]
+TEMPERATURE = "distill.temperature"
+
+
+def against_cost(rows: list[Row]) -> None:
+    """Accuracy against size, and against time where one session timed the rows. A click on a point selects its row."""
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        charts.show(
+            against_size(rows), key="size_chart", selection_mode="points",
+            on_select=lambda: compare_table.select(rows, "size_chart"),
+        )  # fmt: skip
+    with right, st.container(border=True, height="stretch"):
+        timed = [row for row in rows if row["session"]]
+        sessions = {row["session"] for row in timed}
+        if not timed:
+            st.caption("These models were not timed, so there is no chart of accuracy against time.")
+        elif len(sessions) > 1:
+            st.caption("Each run was timed by itself; times of different sessions are never put into one chart.")
+        else:
+            batch = st.segmented_control(
+                "Images at a time", [1, 64], default=64, required=True, key="batch", persist_state="session",
+                format_func=lambda size: "One at a time" if size == 1 else "64 at a time", label_visibility="collapsed",
+            )  # fmt: skip
+            charts.show(
+                against_latency(timed, batch), key="time_chart", selection_mode="points",
+                on_select=lambda: compare_table.select(rows, "time_chart"),
+            )  # fmt: skip
+
+
+def session_note(rows: list[Row], run_ids: list[str]) -> None:
+    """Where and how the times were taken, and the button that measures the runs together, or again."""
+    sessions = list({row["session"] for row in rows if row["session"]})
+    notes = list(dict.fromkeys(part for row in rows for part in row["latency_note"].split("; ") if part))
+    for note in notes:
+        st.warning(plain(note[:1].upper() + note[1:]) + ".", icon=":material/timer:")
+    if len(sessions) == 1:
+        session = store.document(store.workspace().sessions / f"{sessions[0]}.json")
+        st.caption(
+            f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
+            "all variants interleaved. Speed is a ratio within it, beside two copies of the teacher's file."
+        )
+    if notes or len(sessions) != 1 or any(row["session"] is None for row in rows):
+        st.button(
+            "Measure together" if len(run_ids) > 1 else "Measure again",
+            icon=":material/timer:",
+            key="bench",
+            on_click=bench,
+            args=(run_ids,),
+            help="Queues one timing session over all variants of these runs; it takes about half a minute.",
+        )
+
+
+def bench(run_ids: list[str]) -> None:
+    here = store.workspace()
+    try:
+        api.bench(here, run_ids)
+    except RecipeError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
+    api.ensure_dispatcher(here)
+    st.toast("The timing session is in the queue; this page shows it when it is done.", icon=":material/timer:")
+
+
+def lessons(rows: list[Row], run_ids: list[str]) -> None:
+    """What a sweep is about: accuracy against the value, and the recall of a class that the student never saw."""
+    if len(run_ids) != 1:
+        return
+    paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
+    hidden = store.plan(run_ids[0])["dataset"]["hidden"]
+    drawn = [lambda path=path: charts.show(sweep(rows, path), key=f"sweep_{path}") for path in paths]
+    if TEMPERATURE in paths:
+        drawn += [
+            lambda name=name: charts.show(recall(seen(run_ids[0], name), name), key=f"recall_{name}") for name in hidden
+        ]
+    for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
+        for column, draw in zip(st.columns(2, gap="medium"), pair, strict=False):
+            with column, st.container(border=True, height="stretch"):
+                draw()
+    for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
+        st.caption(f":material/info: {plain(note)}")
+
+
+def seen(run_id: str, hidden: str) -> list[Seen]:
+    """Recall of the hidden class by every distilled student of the run."""
+    found = []
+    for variant in store.plan(run_id)["variants"]:
+        if variant["role"] != "distilled" or TEMPERATURE not in variant["values"]:
+            continue
+        for report in filter(None, map(store.report, variant["keys"])):
+            one = next((row for row in report["quality"]["hidden"] if row["class"] == hidden), None)
+            if one:
+                found.append(Seen(float(variant["values"][TEMPERATURE]), one["recall"], one["recall_corrected"]))
+    return found

@@ -1,0 +1,116 @@
+"""The comparison as a table: what was measured, and the difference to the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.report import words
+from kdcore.report.comparison import COLUMNS, Difference
+from pages.ui import roles
+from pages.ui.text import plain
+
+Row = dict[str, Any]
+KEY = "compare_table"
+VERDICTS = {"BEATS": "better", "WORSE": "worse", "SAME": "same", "INCONCLUSIVE": "cannot tell", None: ""}
+
+
+def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: Mapping[str, str]) -> None:
+    """The table; a selected row offers to look inside that variant."""
+    if st.toggle("All columns, as in the downloads", key="all_columns", persist_state="session"):
+        st.dataframe(pd.DataFrame(rows, columns=list(COLUMNS)), hide_index=True, alt="Every column of the comparison")
+        return
+    table = _frame(rows, against, names)
+    table.loc[rows.index(baseline), ["faster", "throughput"]] = "baseline"
+    event = st.dataframe(
+        roles.dotted(table, [row["role"] for row in rows]),
+        key=KEY,
+        column_config=_columns(baseline["variant"]),
+        column_order=[name for name in table if name != "run" or len(names) > 1],
+        hide_index=True,
+        height="content",
+        on_select="rerun",
+        selection_mode="single-row",
+        placeholder="–",
+        alt="The comparison, one row a variant",
+    )
+    for index in event.selection.rows:
+        if index < len(rows):
+            _inside(rows[index])
+
+
+def select(rows: list[Row], chart: str) -> None:
+    """Selects the row of the point that was clicked in a chart."""
+    points = st.session_state[chart].selection.points
+    if not points:
+        return
+    run, variant = points[0]["customdata"][:2]
+    place = next(index for index, row in enumerate(rows) if (row["run"], row["variant"]) == (run, variant))
+    st.session_state[KEY] = {"selection": {"rows": [place], "columns": [], "cells": []}}
+
+
+def _inside(row: Row) -> None:
+    where = {"run": row["run"], "variant": row["variant"]}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{roles.mark(row['role'])} **{plain(row['variant'])}**", width="content")
+        if st.button("See its layers", key="to_layers", icon=":material/layers:"):
+            st.switch_page("pages/layers.py", query_params=where)
+        if st.button("See its soft targets", key="to_soft", icon=":material/thermostat:"):
+            st.switch_page("pages/soft_targets.py", query_params=where)
+
+
+def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "mark": [roles.symbol(row["role"]) for row in rows],
+            "run": [names[row["run"]] for row in rows],
+            "variant": [row["variant"] for row in rows],
+            "accuracy": [100 * row["accuracy"] for row in rows],
+            "interval": [f"{100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f}" for row in rows],
+            "points": [one.points for one in against],
+            "verdict": [VERDICTS[row["verdict"]] for row in rows],
+            "size": [row["size_bytes"] / 1000 for row in rows],
+            "smaller": [one.smaller for one in against],
+            "latency": [row["latency_ms"] for row in rows],
+            "faster": [_speed(one.faster) for one in against],
+            "rate": [row["images_per_s"] for row in rows],
+            "throughput": [_speed(one.throughput) for one in against],
+            "params": [row["params"] for row in rows],
+            "zeros": [100 * row["sparsity"] for row in rows],
+            "agreement": [None if row["agreement"] is None else 100 * row["agreement"] for row in rows],
+            "seeds": [row["seeds"] for row in rows],
+        }
+    )
+
+
+def _speed(found: Any) -> str:
+    return words.MISSING if found is None else words.times(found.value) if found.differs else "no difference"
+
+
+def _columns(baseline: str) -> dict[str, Any]:
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    than = f"Against the baseline, {baseline}."
+    return {
+        "mark": text("", width=24),
+        "run": text("Run", width="medium"),
+        "variant": text("Variant", width="medium"),
+        "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
+        "interval": text("95 % interval", help="Student's t over the seeds; Wilson where there is one."),
+        "points": number("Points", format="%+.1f", help=f"Points of accuracy. {than}"),
+        "verdict": text(
+            "Verdict", help="Students: against the student alone. Steps: against the file that they came from."
+        ),
+        "size": number("Size (kB)", format="%.1f", help="The deployed ONNX file."),
+        "smaller": number("Smaller", format="%.1f×", help=than),
+        "latency": number("Time (ms)", format="%.4g", help="Median of one answer, one image at a time, one thread."),
+        "faster": text("Faster", help=f"One image at a time. {than}"),
+        "rate": number("Images/s", format="%d", help="64 images at a time, one thread."),
+        "throughput": text("Throughput", help=f"64 images at a time. {than}"),
+        "params": number("Parameters", format="localized"),
+        "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
+        "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
+        "seeds": number("Seeds", format="%d"),
+    }

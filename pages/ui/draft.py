@@ -1,0 +1,97 @@
+"""The Recipe that somebody is writing, as a plain document, kept over reruns and page changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kdcore import registry
+from kdcore.presets import presets
+from kdcore.recipe import Recipe
+
+KEY = "draft"
+TURN = "draft_turn"
+
+
+def get() -> dict[str, Any]:
+    """The draft; at first the first preset, renamed, so that the form begins with something that works."""
+    if KEY not in st.session_state:
+        load(presets()[0].recipe, "My experiment")
+    return st.session_state[KEY]
+
+
+def load(recipe: Recipe, name: str) -> None:
+    """Makes this Recipe the draft."""
+    st.session_state[KEY] = recipe.document() | {"name": name}
+    renew()
+
+
+def renew() -> None:
+    """Makes every control anew from the draft, which has changed by other means than its controls."""
+    st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+
+
+def key(path: str) -> str:
+    """The key of the control at this path."""
+    return f"new.{st.session_state[TURN]}.{path}"
+
+
+def take_out(path: str, item: int | str) -> None:
+    """Takes an item out of the list or mapping at this path."""
+    at(get(), path).pop(item)
+    renew()
+
+
+def at(document: Any, path: str) -> Any:
+    """What is at a dotted path, as in `compress.0.ratio`."""
+    for name in path.split("."):
+        document = document[int(name)] if isinstance(document, list) else document[name]
+    return document
+
+
+def put(document: Any, path: str, value: Any) -> None:
+    """Puts a value at a dotted path."""
+    parent, _, last = path.rpartition(".")
+    here = at(document, parent) if parent else document
+    here[int(last) if isinstance(here, list) else last] = value
+
+
+def fresh(kind: str, name: str) -> dict[str, Any]:
+    """An entry's options as they are by default, as a document."""
+    return registry.validate(kind, {kind: name}).model_dump(mode="json")
+
+
+def assignments(base: Mapping[str, Any], changed: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    """The (path, value) pairs that make `changed` of `base` with `--set`.
+
+    Where another entry was chosen, the whole choice is one value: its options are not the old one's.
+    """
+    found: list[tuple[str, Any]] = []
+    for name, value in changed.items():
+        here = f"{path}{name}"
+        old = base.get(name)
+        if old == value:
+            continue
+        if isinstance(value, dict) and isinstance(old, dict) and _same_choice(old, value) and name != "sweep":
+            found += assignments(old, value, f"{here}.")
+        else:
+            found.append((here, value))
+    return _one_budget(found)
+
+
+def _same_choice(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return all(old.get(kind) == new.get(kind) for kind in registry.PACKAGES)
+
+
+def _one_budget(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """`--set train.epochs=2` clears the steps by itself, so the null beside it need not be said."""
+    told = {path for path, value in found if value is not None}
+    rivals = {"steps": "epochs", "epochs": "steps"}
+
+    def needless(path: str, value: Any) -> bool:
+        parent, _, last = path.rpartition(".")
+        return value is None and last in rivals and f"{parent}.{rivals[last]}" in told
+
+    return [(path, value) for path, value in found if not needless(path, value)]

@@ -1,0 +1,77 @@
+"""What one may do with a run: steer it, start from it, rename it, delete it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kdcore.jobs import api
+from kdcore.pipeline.index import RunRow
+from kdcore.recipe import RecipeError
+from pages.ui import draft, store
+from pages.ui.text import plain
+
+
+def bar(row: RunRow) -> None:
+    """The buttons that make sense in the run's state."""
+    here = store.workspace()
+    with st.container(horizontal=True):
+        if row.state in ("queued", "waiting", "running"):
+            st.button(
+                "Cancel", key="cancel", icon=":material/cancel:", on_click=api.request, args=(here, row.id, "cancel")
+            )
+        if row.state in ("waiting", "running"):
+            st.button(
+                "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=api.request,
+                args=(here, row.id, "stop"), help="Ends the training now; what is finished is measured and kept.",
+            )  # fmt: skip
+        if row.state in ("cancelled", "failed", "interrupted"):
+            st.button(
+                "Resume", key="resume", icon=":material/replay:", type="primary", on_click=resume, args=(row.id,),
+                help="Goes on from the last checkpoint; finished stages are reused.",
+            )  # fmt: skip
+        if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
+            st.switch_page("pages/compare.py", query_params={"runs": row.id})
+        if row.preset != "bench" and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
+            duplicate(row)
+        with st.popover("Rename", icon=":material/edit:"):
+            key = f"name_{row.id}"
+            st.text_input("Name", row.name, key=key, max_chars=120)
+            st.button("Save", key="save_name", type="primary", on_click=rename, args=(row.id, key))
+        with st.popover("Delete", icon=":material/delete:"):
+            st.markdown(
+                f"Delete **{plain(row.name)}**? Its models stay for other runs that share them, until the clean-up "
+                "on the page System."
+            )
+            st.button("Delete this run", key="delete", type="primary", on_click=delete, args=(row.id,))
+
+
+def resume(run_id: str) -> None:
+    api.request(store.workspace(), run_id, "run")
+    api.ensure_dispatcher(store.workspace())
+
+
+def duplicate(row: RunRow) -> None:
+    """Opens the form with this run's Recipe."""
+    try:
+        draft.load(api.recipe(store.workspace(), row.id), f"{row.name[:110]}, again")
+    except RecipeError as error:
+        st.error(f"This run cannot be opened in the form: {plain(str(error))}")
+        return
+    st.switch_page("pages/new.py")
+
+
+def rename(run_id: str, key: str) -> None:
+    try:
+        api.rename(store.workspace(), run_id, st.session_state[key])
+    except RecipeError as error:
+        st.toast(f"The name stays: {plain(str(error))}", icon=":material/error:")
+
+
+def delete(run_id: str) -> None:
+    try:
+        api.delete(store.workspace(), run_id)
+    except RuntimeError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
+    st.query_params.pop("run", None)
+    st.toast("Deleted. It lies in the trash until the clean-up.", icon=":material/delete:")

@@ -1,0 +1,52 @@
+"""Words that several pages need, and names of people's own in Markdown."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Literal
+
+import streamlit as st
+
+Colour = Literal["gray", "blue", "green", "orange", "red"]
+STATES: dict[str, tuple[str, str, Colour]] = {
+    "queued": ("Queued", ":material/schedule:", "gray"),
+    "waiting": ("Waiting for another run", ":material/hourglass_top:", "gray"),
+    "running": ("Running", ":material/play_circle:", "blue"),
+    "stopping": ("Stopping", ":material/stop_circle:", "orange"),
+    "done": ("Done", ":material/check_circle:", "green"),
+    "failed": ("Failed", ":material/error:", "red"),
+    "cancelled": ("Cancelled", ":material/cancel:", "gray"),
+    "interrupted": ("Interrupted", ":material/bolt:", "orange"),
+}
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: names of runs and classes are other people's words."""
+    return re.sub(r"([\\`*_{}\[\]()<>#|~$:!])", r"\\\1", text)
+
+
+def badge(state: str) -> None:
+    name, icon, colour = STATES[state]
+    st.badge(name, icon=icon, color=colour)
+
+
+def ago(moment: float | None) -> str:
+    """A time in the past as people say it."""
+    if not moment:
+        return ""
+    seconds = max(0.0, time.time() - moment)
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {unit}{'s' * (count > 1)} ago"
+    return "just now"
+
+
+def empty(title: str, what: str, button: str, page: str, icon: str) -> None:
+    """An empty page: what it will show, and the button that gets there."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.subheader(title, icon=icon, text_alignment="center")
+        st.markdown(what, text_alignment="center")
+        if st.button(button, type="primary", key=f"empty_{page}"):
+            st.switch_page(page)

@@ -1,0 +1,137 @@
+"""A dashboard of its own, in headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+
+from kdcore.home import CHECKOUT
+from kdcore.jobs import api
+from kdcore.pipeline.workspace import Workspace
+from tests.pages.conftest import full_workspace
+
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Headless Chromium; the tests are skipped, and say why, where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def dashboard(home):
+    """The address of a dashboard that serves this workspace; it and its dispatcher are ended afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    environment = os.environ | {"KDCORE_HOME": str(home)}
+    process = subprocess.Popen(
+        command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _until_it_answers(address)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+        api.stop_all(Workspace(home))
+
+
+def _until_it_answers(address):
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            assert time.monotonic() < deadline, "the dashboard did not start"
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A dashboard over a copy of the full workspace."""
+    home = tmp_path_factory.mktemp("browser") / "workspace"
+    shutil.copytree(full_workspace(), home, ignore=shutil.ignore_patterns("index.sqlite*"))
+    with dashboard(home) as address:
+        yield address
+
+
+class Tab:
+    """A tab of the browser that remembers what went wrong in it."""
+
+    def __init__(self, browser, address, **options):
+        self.address = address
+        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 2400}} | options))
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(45_000)
+        self.wrong, self.outside = [], []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def _heard(self, message):
+        # Streamlit looks for its own address below a deep link first and finds it one level up.
+        probe = "/_stcore/" in message.location.get("url", "") and "404" in message.text
+        if message.type == "error" and not probe:
+            self.wrong.append(message.text)
+
+    def _asked(self, request):
+        if not request.url.startswith((self.address, "ws://127.0.0.1", "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def open(self, path=""):
+        self.page.goto(f"{self.address}/{path}")
+        return self.settled()
+
+    def settled(self):
+        """Waits until the script has run and everything that it sends has been drawn."""
+        self.page.wait_for_function(
+            """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+                && document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')"""
+        )
+        return self
+
+    def go(self, title):
+        """Follows the navigation, as a person does."""
+        self.page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+        self.page.get_by_role("heading", level=1).wait_for()
+        return self.settled()
+
+    def check(self):
+        """Nothing went wrong: no exception box, no console error, nothing asked of other hosts."""
+        assert self.page.get_by_test_id("stException").count() == 0
+        assert not self.wrong
+        assert not self.outside
+
+
+@pytest.fixture
+def tab(chromium):
+    """Opens tabs, and closes them afterwards."""
+    opened = []
+
+    def open_tab(address, **options):
+        opened.append(Tab(chromium, address, **options))
+        return opened[-1]
+
+    yield open_tab
+    for one in opened:
+        one.context.close()

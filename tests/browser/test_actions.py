@@ -1,0 +1,95 @@
+"""What only a browser can do: choose in tables and charts, take files away, move a slider."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from kdcore.report.comparison import COLUMNS
+
+pytestmark = pytest.mark.browser
+
+
+def choose_row(page, row):
+    """Clicks the box before a row of the page's first table, which is a canvas."""
+    box = page.get_by_test_id("stDataFrameResizable").first.bounding_box()
+    page.mouse.click(box["x"] + 20, box["y"] + 35 * row + 52)
+
+
+def test_a_row_of_the_table_chooses_the_run(tab, full):
+    visitor = tab(full).open("runs")
+    page = visitor.page
+    page.get_by_role("heading", name="Unseen", level=2).wait_for()
+    choose_row(page, 1)
+    page.get_by_role("heading", name="Quickstart", level=2).wait_for()
+    page.wait_for_url("**/runs?run=*")
+    page.reload()
+    page.get_by_role("heading", name="Quickstart", level=2).wait_for()
+    visitor.check()
+
+
+def test_a_point_of_the_chart_chooses_its_row(tab, full):
+    visitor = tab(full).open("runs")
+    page = visitor.page
+    choose_row(page, 1)
+    page.get_by_role("heading", name="Quickstart", level=2).wait_for()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    visitor.settled()
+    teacher = page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace .points path").first
+    teacher.wait_for()
+    teacher.click(force=True)
+    page.get_by_role("button", name="See its layers").click()
+    page.get_by_role("heading", name="Layers", level=1).wait_for()
+    assert "variant=teacher" in page.url
+    visitor.settled().check()
+
+
+@pytest.mark.parametrize("label", ["CSV", "Markdown", "LaTeX", "Excel", "HTML", "JSON"])
+def test_every_download_opens(tab, full, tmp_path, label):
+    visitor = tab(full).open("compare")
+    with visitor.page.expect_download() as waiting:
+        visitor.page.get_by_role("button", name=label, exact=True).click()
+    path = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    if label == "CSV":
+        assert path.read_text("utf-8").splitlines()[0].split(",") == list(COLUMNS)
+    elif label == "JSON":
+        assert json.loads(path.read_text("utf-8"))["runs"][0]["variants"]
+    elif label == "Excel":
+        assert path.read_bytes().startswith(b"PK")
+    else:
+        assert "student alone" in path.read_text("utf-8").replace("\\", "")
+    visitor.check()
+
+
+def test_the_slider_moves_the_answer(tab, full):
+    visitor = tab(full).open("soft_targets")
+    page = visitor.page
+    page.get_by_text("At T = 4 the teacher gives").wait_for()
+    slider = page.get_by_role("slider")
+    slider.focus()
+    started = time.monotonic()
+    slider.press("ArrowRight")
+    page.get_by_text("At T = 4.8 the teacher gives").wait_for()
+    assert time.monotonic() - started < 3
+    page.wait_for_url("**T=4.8*")
+    visitor.check()
+
+
+def test_a_closed_section_keeps_its_values_and_says_them(tab, full):
+    visitor = tab(full).open("new")
+    page = visitor.page
+    page.get_by_text("4 Distil").click()
+    temperature = page.get_by_label("Temperature", exact=True)
+    temperature.fill("9")
+    temperature.press("Enter")
+    page.get_by_text("temperature 9").first.wait_for()
+    visitor.settled()  # a click while the page is still being drawn may close what it opens
+    page.get_by_text("5 Compress").click()
+    page.get_by_label("Ratio", exact=True).wait_for()
+    assert temperature.count() == 0
+    page.get_by_text("4 Distil").click()
+    assert float(page.get_by_label("Temperature", exact=True).input_value()) == 9
+    visitor.check()

@@ -1,0 +1,59 @@
+"""Every page as a browser draws it: light and dark, wide and on a phone."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.browser.conftest import dashboard
+from tests.pages.conftest import full_workspace
+
+pytestmark = pytest.mark.browser
+TITLES = {
+    "New experiment": "New experiment",
+    "Runs": "Runs",
+    "Compare": "Compare",
+    "Soft targets": "Soft targets",
+    "Layers": "Layers",
+    "System": "System",
+    "Home": "Make an image classifier small",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
+    visitor = tab(full, color_scheme=scheme).open()
+    for link, title in TITLES.items():
+        visitor.go(link)
+        visitor.page.get_by_role("heading", name=title, level=1).wait_for()
+        visitor.check()
+    background = visitor.page.evaluate(
+        "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+    )
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_scrolls_sideways(tab, full, width):
+    visitor = tab(full, viewport={"width": width, "height": 1600})
+    for path in ("", "new", "runs", "compare", "soft_targets", "layers", "system"):
+        visitor.open(path)
+        visitor.page.wait_for_timeout(500)  # charts are drawn after the script has ended
+        wider = visitor.page.evaluate(
+            "(() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return main.scrollWidth - main.clientWidth })()"
+        )
+        assert wider <= 0, path or "home"
+        visitor.check()
+
+
+def test_a_deep_link_is_whole_right_after_the_start(tab, tmp_path):
+    """Streamlit shows the files of a folder named pages/ beside the script when it is asked for one of them first."""
+    home = tmp_path / "workspace"
+    shutil.copytree(full_workspace(), home, ignore=shutil.ignore_patterns("index.sqlite*"))
+    with dashboard(home) as address:
+        visitor = tab(address).open("layers?variant=teacher")
+        assert visitor.page.get_by_test_id("stTopNavLink").count() == len(TITLES)
+        visitor.page.get_by_text("A: variant").wait_for()
+        visitor.check()

@@ -1,0 +1,32 @@
+"""What a newcomer does: one click on the home page, and then the finished comparison."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.browser.conftest import dashboard
+
+pytestmark = pytest.mark.browser
+PATIENCE = 300_000  # ms; alone on two cores it takes well under 60 s
+
+
+def test_one_click_reaches_the_finished_comparison(tab, tmp_path):
+    with dashboard(tmp_path / "workspace") as address:
+        newcomer = tab(address).open()
+        page = newcomer.page
+        page.get_by_role("button", name="Start").first.click()
+        page.get_by_role("heading", name="Runs", level=1).wait_for()
+        assert re.search(r"run=\d{6}-\d{6}-[0-9a-f]{6}", page.url)
+        page.get_by_role("button", name="Compare", exact=True).wait_for(timeout=PATIENCE)
+        newcomer.check()
+
+        page.get_by_role("button", name="Compare", exact=True).click()
+        page.get_by_role("heading", name="Compare", level=1).wait_for()
+        newcomer.settled()
+        assert page.locator(".js-plotly-plot").count() == 2
+        assert page.get_by_text(re.compile("smaller than its teacher")).count() == 1
+        verdict = page.get_by_text(re.compile(r"student distilled: Beats the student alone by \d+\.\d points"))
+        assert verdict.count() == 1
+        newcomer.check()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from kdcore import registry
+from kdcore.recipe import RecipeError, parse
+
+STEPS = {"prune_structured", "prune_unstructured", "int8"}
+
+
+def test_the_steps_are_registered_with_what_other_parts_ask_for():
+    entries = {entry.name: entry for entry in registry.entries("step")}
+    assert entries.keys() >= STEPS
+    for name in STEPS:
+        entry = entries[name]
+        assert entry.source
+        assert entry.description
+        assert {"variant", "stage", "label", "faster"} <= entry.traits.keys()
+        assert entry.traits["label"](registry.validate("step", name))
+        fields = entry.options.model_fields
+        assert all(fields[option].description for option in fields.keys() - {"step", "finetune"})
+    assert entries["int8"].traits["final"]
+    assert not entries["prune_unstructured"].traits["faster"]
+    assert "multiplies" in entries["prune_unstructured"].traits["why"]
+
+
+@pytest.mark.parametrize(
+    ("step", "label"),
+    [
+        ({"step": "prune_structured", "ratio": 0.3}, "pruned 30 %"),
+        ({"step": "prune_structured", "ratio": 0.125}, "pruned 12.5 %"),
+        ({"step": "prune_unstructured", "ratio": 0.9}, "90 % zeros"),
+        ({"step": "int8"}, "int8"),
+    ],
+)
+def test_labels_are_short(step, label):
+    chosen = registry.validate("step", step)
+    assert registry.entry_of("step", chosen).traits["label"](chosen) == label
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"step": "prune_structured", "ratio": 1.0},
+        {"step": "prune_structured", "ratio": 0},
+        {"step": "prune_structured", "importance": "taylor"},
+        {"step": "prune_structured", "round_to": 0},
+        {"step": "prune_unstructured", "ratio": 1.0},
+        {"step": "prune_unstructured", "finetune": {"steps": -1}},
+        {"step": "int8", "calibration": "guess"},
+        {"step": "int8", "images": 0},
+    ],
+)
+def test_options_out_of_bounds_are_refused_at_their_field(step):
+    with pytest.raises(RecipeError) as raised:
+        parse({"compress": [step]})
+    (problem,) = raised.value.problems
+    assert problem.field.startswith(f"compress.0.{list(step)[-1]}")
+
+
+def test_listing_the_steps_imports_no_torch():
+    code = (
+        "import sys; from kdcore import registry; registry.entries('step');"
+        "assert not {'torch', 'onnx', 'onnxruntime', 'torch_pruning', 'scipy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

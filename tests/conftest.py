@@ -1,0 +1,24 @@
+"""What every test relies on: a workspace of its own, and one thread, so that tests beside each other do not collide."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from hypothesis import settings
+
+os.environ["OMP_NUM_THREADS"] = "1"
+settings.register_profile("patient", deadline=None)  # a shared machine is slow at times
+settings.load_profile("patient")
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # xdist's workers inherit it
+        os.environ["KDCORE_HOME"] = config.kdcore_home = tempfile.mkdtemp(prefix="kdcore-tests-")
+        os.environ.pop("KDCORE_DATA", None)
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "kdcore_home"):
+        shutil.rmtree(config.kdcore_home, ignore_errors=True)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from kdcore import registry
+from kdcore.data import dataset
+from kdcore.data.dataset import Dataset, RawImages
+from kdcore.recipe import Data
+from kdcore.registry import Options
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One folder of data sets for all tests: digits is prepared once."""
+    folder = str(tmp_path_factory.mktemp("data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCORE_DATA", folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def digits(data_folder: str) -> Dataset:
+    return dataset.load(Data().source)
+
+
+def raw(**changes: object) -> RawImages:
+    """Four training and two test images of 2x3 pixels and two channels, in two classes."""
+    images = np.arange(4 * 2 * 3 * 2, dtype=np.uint8).reshape(4, 2, 3, 2)
+    whole = RawImages(images, np.array([0, 1, 0, 1]), images[:2] + 100, np.array([1, 0]), ("cat", "dog"))
+    return whole._replace(**changes)
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
+    """Registers `raw(**changes)` as the data set "tiny", in a data folder of its own, for one test."""
+    monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
+    registry.entries("dataset")
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    def tiny_images(version: int = 1, **changes: object) -> Options:
+        registry._entries.pop(("dataset", "tiny"), None)
+        registry.register("dataset", "tiny", "For tests", version=version)(lambda options: raw(**changes))
+        return registry.validate("dataset", "tiny")
+
+    return tiny_images

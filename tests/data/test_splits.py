@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdcore.data.dataset import Dataset
+from kdcore.data.splits import split, stratified_order
+from kdcore.recipe import Data, RecipeError
+
+NAMES = tuple("abcdefghij")
+
+
+def labelled_by(labels: list[int] | np.ndarray) -> Dataset:
+    """A data set of which only the labels and the names of the classes matter."""
+    labels = np.asarray(labels)
+    blank = np.zeros((len(labels), 1, 1, 1), np.uint8)
+    classes = NAMES[: labels.max() + 1]
+    return Dataset("made", blank, blank, labels, labels, classes, "", (0.0,), (1.0,))
+
+
+@st.composite
+def datasets(draw: st.DrawFn) -> Dataset:
+    sizes = draw(st.lists(st.integers(2, 40), min_size=2, max_size=10))
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return labelled_by(draw(st.randoms(use_true_random=False)).sample(labels.tolist(), len(labels)))
+
+
+def test_the_order_by_hand():
+    # Class 0 of four: places 0, 3/8, 5/8, 7/8. Class 1 of two: 0, 3/4.
+    labels = np.array([0, 0, 1, 0, 1, 0])
+    ordered = labels[stratified_order(labels, (0,))]
+    assert set(ordered[:2]) == {0, 1}
+    assert ordered[2:].tolist() == [0, 0, 1, 0]
+
+
+def test_the_order_never_moves():
+    order = stratified_order(np.arange(20) % 3, (7, 2))
+    assert order.tolist() == [6, 5, 19, 10, 12, 8, 16, 3, 14, 1, 9, 11, 13, 18, 17, 7, 15, 2, 4, 0]
+
+
+@settings(deadline=None)
+@given(datasets(), st.integers(0, 2**31 - 1))
+def test_every_prefix_of_the_order_is_stratified(dataset, seed):
+    labels, kinds = dataset.train_labels, len(dataset.classes)
+    order = stratified_order(labels, (seed, 2))
+    assert sorted(order) == list(range(len(labels)))
+    share = np.bincount(labels) / len(labels)
+    for length in range(kinds, len(labels) + 1):
+        counts = np.bincount(labels[order[:length]], minlength=kinds)
+        assert counts.min() >= 1
+        assert (np.abs(counts - share * length) <= 1.5 + 1.5 * kinds * share).all()
+
+
+@settings(deadline=None)
+@given(st.integers(2, 10), st.integers(2, 30), st.integers(0, 99))
+def test_classes_of_equal_size_differ_by_one_image_at_most(kinds, each, seed):
+    labels = np.tile(np.arange(kinds), each)
+    order = stratified_order(labels, (seed,))
+    for length in range(len(labels) + 1):
+        counts = np.bincount(labels[order[:length]], minlength=kinds)
+        assert counts.max() - counts.min() <= 1
+
+
+@settings(deadline=None)
+@given(datasets(), st.data())
+def test_who_sees_what(dataset, drawn):
+    labels, kinds = dataset.train_labels, len(dataset.classes)
+    hidden = drawn.draw(st.lists(st.sampled_from(dataset.classes), max_size=kinds - 2, unique=True))
+    share = drawn.draw(st.floats(0.02, 0.5))
+    base = {"hide_classes": hidden, "validation": share, "seed": drawn.draw(st.integers(0, 2**31 - 1))}
+    everything = split(dataset, Data(**base))
+    count = drawn.draw(st.integers(kinds - len(hidden), len(everything.labelled)))
+    some = split(dataset, Data(**base, labels=count, transfer=drawn.draw(st.booleans())))
+
+    assert sorted([*some.teacher, *some.validation]) == list(range(len(labels)))
+    assert set(labels[some.validation]) == set(labels[some.teacher]) == set(range(kinds))
+    assert len(some.validation) == max(round(share * len(labels)), kinds)
+    assert set(some.labelled) <= set(some.seen) <= set(some.teacher)
+    assert some.seen[: len(some.labelled)].tolist() == some.labelled.tolist()
+    assert len(some.labelled) == len(set(some.labelled)) == count
+    assert len(some.seen) == len(set(some.seen))
+    shown = set(range(kinds)) - {dataset.classes.index(name) for name in hidden}
+    assert set(labels[some.labelled]) == set(labels[some.seen]) == shown
+    assert all(part.dtype == np.int64 for part in (some.teacher, some.labelled, some.seen, some.validation))
+
+
+@settings(deadline=None)
+@given(datasets(), st.data())
+def test_a_smaller_labelled_subset_lies_within_a_larger_one(dataset, drawn):
+    seed, kinds = drawn.draw(st.integers(0, 2**31 - 1)), len(dataset.classes)
+    whole = len(split(dataset, Data()).labelled)
+    few, many = sorted(drawn.draw(st.lists(st.integers(kinds, whole), min_size=2, max_size=2)))
+    smaller, larger = (split(dataset, Data(labels=count, seed=seed)).labelled for count in (few, many))
+    assert set(smaller) <= set(larger)
+
+
+def test_fifty_labels_of_digits_are_five_of_each(digits):
+    chosen = split(digits, Data(labels=50))
+    assert np.bincount(digits.train_labels[chosen.labelled]).tolist() == [5] * 10
+    assert np.bincount(digits.train_labels[chosen.validation]).tolist() == [12] * 10
+    assert [len(part) for part in (chosen.teacher, chosen.seen, chosen.validation)] == [1077, 50, 120]
+
+
+def test_the_split_of_digits_never_moves(digits):
+    chosen = split(digits, Data(labels=50))
+    digest = hashlib.sha256(chosen.labelled.tobytes() + chosen.validation.tobytes()).hexdigest()
+    assert digest == "4095cad21e19d1c1a15fc987276f7f24d365cf4c1516aba169625ce1b04029fe"
+
+
+def test_the_seed_picks_the_labelled_subset_alone(digits):
+    first, same, other = (split(digits, Data(labels=50, seed=seed)) for seed in (1, 1, 2))
+    assert first.labelled.tolist() == same.labelled.tolist()
+    assert len(set(first.labelled) & set(other.labelled)) < 25
+    assert first.validation.tolist() == other.validation.tolist()
+    assert first.teacher.tolist() == other.teacher.tolist()
+
+
+def test_a_transfer_set_adds_the_unlabelled_rest(digits):
+    chosen = split(digits, Data(labels=50, transfer=True))
+    assert sorted(chosen.seen) == chosen.teacher.tolist()
+    assert chosen.labelled.tolist() == split(digits, Data(labels=50)).labelled.tolist()
+
+
+def test_hiding_a_class_keeps_the_other_classes_images_and_the_number_of_labels(digits):
+    without = split(digits, Data(labels=50, hide_classes=("3",)))
+    usual = split(digits, Data(labels=50)).labelled
+    assert len(without.labelled) == 50
+    assert 3 not in digits.train_labels[without.labelled]
+    assert set(usual[digits.train_labels[usual] != 3]) <= set(without.labelled)
+    assert 3 in digits.train_labels[without.teacher]
+    assert 3 in digits.train_labels[without.validation]
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "words"),
+    [
+        ({"labels": 1078}, "data.labels", "1078 is not possible: 10 (one of each class) to 1077 (all)"),
+        ({"labels": 9}, "data.labels", "9 is not possible"),
+        ({"labels": 8, "hide_classes": ["3"]}, "data.labels", "9 (one of each class)"),
+        ({"labels": 1077, "hide_classes": ["3"]}, "data.labels", "(all) are accepted"),
+        ({"hide_classes": ["3", "eleven"]}, "data.hide_classes", "no class 'eleven'; there are: 0, 1, 2"),
+        ({"hide_classes": list("012345678")}, "data.hide_classes", "hides 9 of 10 classes"),
+    ],
+)
+def test_what_cannot_be_is_told_at_its_field(digits, data, field, words):
+    with pytest.raises(RecipeError) as caught:
+        split(digits, Data(**data))
+    (problem,) = caught.value.problems
+    assert problem.field == field
+    assert words in problem.message
+    assert problem.severity == "error"
+
+
+def test_one_of_each_class_and_all_are_accepted(digits):
+    assert len(split(digits, Data(labels=10)).labelled) == 10
+    assert len(split(digits, Data(labels=1077)).labelled) == 1077

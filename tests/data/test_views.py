@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdcore.data import views
+from kdcore.recipe import Views
+
+torch.set_num_threads(1)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(images: int = 16, shape: tuple[int, int, int] = (3, 8, 8), classes: int = 10):
+    generator = seeded(images)
+    targets = torch.eye(classes)[torch.randint(classes, (images,), generator=generator)]
+    return torch.rand(images, *shape, generator=generator), targets
+
+
+ALL = Views(shift=2, flip=True, crop=3, mixup=0.4)
+
+
+def test_without_views_nothing_happens():
+    images, targets = batch()
+    generator = seeded()
+    before = generator.get_state()
+    same, labels = views.apply(images, targets, Views(), generator)
+    assert same is images
+    assert labels is targets
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_a_shift_moves_every_way_equally_often_and_fills_with_zeros():
+    images = torch.zeros(9000, 2, 8, 8)
+    images[:, 0, 3, 4], images[:, 1, 0, 0] = 1, 0.5  # the second one can fall off the edge
+    targets = torch.ones(9000, 1)
+    shifted, labels = views.apply(images, targets, Views(shift=1), seeded())
+    assert labels is targets
+    rows, columns = np.divmod(shifted[:, 0].flatten(1).argmax(1).numpy(), 8)
+    moves, counts = np.unique(np.stack([rows - 3, columns - 4]), axis=1, return_counts=True)
+    assert moves.shape == (2, 9)
+    assert np.abs(counts - 1000).max() < 150  # five standard deviations
+    torch.testing.assert_close(shifted[:, 0].sum((1, 2)), torch.ones(9000))
+    gone = torch.from_numpy((rows < 3) | (columns < 4))
+    assert torch.equal(shifted[:, 1].sum((1, 2)) == 0, gone)
+
+
+def test_channels_move_together_and_images_apart():
+    image = torch.rand(1, 1, 8, 8, generator=seeded())
+    shifted, _ = views.apply(image.repeat(64, 3, 1, 1), torch.ones(64, 1), Views(shift=2), seeded())
+    assert torch.equal(shifted[:, 0], shifted[:, 2])
+    assert len({tuple(one.flatten().tolist()) for one in shifted[:, 0]}) > 10
+
+
+def test_a_crop_is_a_window_of_the_reflected_image():
+    images, targets = batch(32, (2, 8, 9))
+    cropped, _ = views.apply(images, targets, Views(crop=3), seeded())
+    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="reflect")
+    for whole, one in zip(padded, cropped.numpy(), strict=True):
+        windows = np.lib.stride_tricks.sliding_window_view(whole, one.shape)[0].reshape(-1, *one.shape)
+        assert (windows == one).all(axis=(1, 2, 3)).any()
+
+
+def test_a_crop_wider_than_the_image_is_filled_with_zeros():
+    ones = torch.ones(400, 1, 8, 8)
+    cropped, _ = views.apply(ones, torch.ones(400, 1), Views(crop=8), seeded())
+    assert set(cropped.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(views.apply(ones, torch.ones(400, 1), Views(crop=7), seeded())[0], ones)
+
+
+def test_a_flip_mirrors_about_half_of_the_images():
+    images, targets = batch(2000, (1, 8, 8))
+    flipped, _ = views.apply(images, targets, Views(flip=True), seeded())
+    mirrored = (flipped == images.flip(3)).all(dim=(1, 2, 3))
+    assert torch.equal(mirrored, ~(flipped == images).all(dim=(1, 2, 3)))
+    assert 0.44 < mirrored.float().mean() < 0.56  # five standard deviations
+
+
+@pytest.mark.parametrize("beta", [0.2, 1.0, 5.0])
+def test_mixup_blends_images_and_targets_with_the_same_share(beta):
+    count = 1000
+    values = torch.arange(count) / count
+    images, targets = views.apply(
+        values.view(-1, 1, 1, 1).expand(count, 1, 2, 2), torch.eye(count), Views(mixup=beta), seeded()
+    )
+    torch.testing.assert_close(targets @ values, images[:, 0, 0, 0])
+    torch.testing.assert_close(targets.sum(1), torch.ones(count))
+    assert (targets > 0).sum(1).max() == 2
+    own = targets.diagonal()
+    assert abs(own.mean() - 0.5) < 0.06
+    assert own.var().item() == pytest.approx(1 / (4 * (2 * beta + 1)), rel=0.15)  # of Beta(beta, beta)
+
+
+def test_mixup_with_an_unlabelled_image_keeps_the_labelled_part():
+    images = torch.zeros(200, 1, 1, 1)
+    targets = torch.zeros(200, 3)
+    images[:100], targets[:100, 1] = 1, 1  # the labelled images are white
+    mixed, labels = views.apply(images, targets, Views(mixup=1), seeded())
+    torch.testing.assert_close(labels[:, 1], mixed.flatten())
+    torch.testing.assert_close(labels.sum(1), labels[:, 1])
+    assert ((mixed > 0) & (mixed < 1)).sum() > 50
+
+
+def test_the_generator_alone_decides():
+    images, targets = batch()
+    torch.manual_seed(1)
+    np.random.seed(1)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    generator = seeded(5)
+    first, second = (views.apply(images, targets, ALL, generator) for _ in range(2))
+    again = views.apply(images, targets, ALL, seeded(5))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], second[0])
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (np.random.get_state()[1] == states[1]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.builds(
+        Views,
+        shift=st.integers(0, 16),
+        crop=st.integers(0, 16),
+        flip=st.booleans(),
+        mixup=st.sampled_from([0, 0.05, 8]),
+    ),
+    st.tuples(st.integers(1, 4), st.integers(8, 20), st.integers(8, 20)),
+    st.integers(1, 9),
+)
+def test_every_view_is_an_image_of_the_same_size_with_whole_targets(chosen, shape, count):
+    images, targets = batch(count, shape)
+    before = images.clone(), targets.clone()
+    seen, labels = views.apply(images, targets, chosen, seeded())
+    assert seen.shape == images.shape
+    assert seen.dtype == labels.dtype == torch.float32
+    assert seen.min() >= 0
+    assert seen.max() <= 1
+    torch.testing.assert_close(labels.sum(1), torch.ones(count))
+    assert torch.equal(images, before[0])
+    assert torch.equal(targets, before[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_sees_the_same_views():
+    images, targets = batch()
+    here, there = (views.apply(images.to(d), targets.to(d), ALL, seeded()) for d in ("cpu", "cuda"))
+    torch.testing.assert_close(there[0].cpu(), here[0])
+    torch.testing.assert_close(there[1].cpu(), here[1])

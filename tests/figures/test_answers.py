@@ -1,0 +1,64 @@
+"""Distributions, temperatures and likeness: the figures of the page Soft targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kdcore.figures.alike import alike, alike_view
+from kdcore.figures.distributions import Said, distributions, distributions_view
+from kdcore.figures.softening import TEMPERATURES
+from kdcore.figures.temperature import temperatures, temperatures_view
+
+CLASSES = ("cat", "dog", "ship")
+TEACHER = Said("teacher", "teacher", np.log([0.7, 0.2, 0.1]))
+STUDENT = Said("student distilled", "distilled", np.log([0.5, 0.4, 0.1]))
+
+
+def test_the_title_tells_the_label_and_the_next_class():
+    view = distributions_view([TEACHER], CLASSES, 0, 1)
+    assert view.title == "At T = 1 the teacher gives 70.0 % to cat (the label), 20.0 % to dog"
+
+
+def test_the_next_class_may_be_above_the_label():
+    assert distributions_view([TEACHER], CLASSES, 1, 1).title.endswith("20.0 % to dog (the label), 70.0 % to cat")
+
+
+def test_bars_of_label_and_models_on_one_scale():
+    chart = distributions([TEACHER, STUDENT], CLASSES, 0, 1)
+    assert [trace.name for trace in chart.data] == ["Label (one-hot)", "teacher", "student distilled"]
+    assert chart.data[0].y == pytest.approx((100, 0, 0))
+    assert chart.data[1].y == pytest.approx((70, 20, 10))
+    assert tuple(chart.layout.yaxis.range) == (0, 101)
+
+
+def test_temperatures_mark_the_current_one_and_measure_from_the_teacher():
+    view = temperatures_view([TEACHER, STUDENT], 4)
+    assert (view.now, view.courses[0].divergence) == (4, None)
+    at_one = TEMPERATURES.index(1.0)
+    expected = 0.7 * np.log2(0.7 / 0.5) + 0.2 * np.log2(0.2 / 0.4)
+    assert view.courses[1].divergence[at_one] == pytest.approx(expected)
+    assert view.courses[0].entropy[-1] == pytest.approx(np.log2(3), abs=0.01)
+    chart = temperatures([TEACHER, STUDENT], 4)
+    assert {shape.x0 for shape in chart.layout.shapes} == {4}
+    assert chart.layout.xaxis.type == "log"
+
+
+def test_the_teacher_alone_has_no_distance():
+    chart = temperatures([TEACHER], 1)
+    assert [trace.name for trace in chart.data] == ["teacher"]
+
+
+def test_alike_leaves_out_the_class_itself():
+    logits = np.log([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.1, 0.8]])
+    view = alike_view(logits, [0, 1, 2], CLASSES, 1)
+    assert np.isnan(np.diag(view.shares)).all()
+    assert view.title == "At T = 1, images of dog look most like another class: 30.0 % for cat"
+    chart = alike(logits, [0, 1, 2], CLASSES, 1)
+    assert chart.data[0].z[1][0] == pytest.approx(30)
+    assert chart.layout.yaxis.autorange == "reversed"
+
+
+def test_the_heat_map_begins_at_the_background():
+    chart = alike(np.zeros((3, 3)), [0, 1, 2], CLASSES, 1)
+    assert chart.data[0].colorscale[0][1].endswith(", 0)")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kdcore.figures.curves import curves, curves_view, smooth
+
+
+def series(variant: str, role: str, seed: int, accuracy: list[float | None]) -> dict:
+    steps = list(range(10, 10 * len(accuracy) + 10, 10))
+    return {"variant": variant, "role": role, "seed": seed, "step": steps, "val_accuracy": accuracy, "loss": accuracy}
+
+
+def test_the_mean_goes_as_far_as_all_seeds_have_come():
+    view = curves_view([series("a", "alone", 0, [0.2, 0.4, 0.6]), series("a", "alone", 1, [0.4, 0.6])], "val_accuracy")
+    mean = view.lines[-1]
+    assert (mean.seed, list(mean.steps)) == (None, [10, 20])
+    assert mean.values == pytest.approx([30, 50])
+    assert [line.seed for line in view.lines] == [0, 1, None]
+
+
+def test_one_seed_is_drawn_once():
+    view = curves_view([series("teacher", "teacher", 0, [0.5])], "val_accuracy")
+    assert [line.seed for line in view.lines] == [None]
+
+
+def test_values_that_are_not_there_are_left_out():
+    view = curves_view([series("a", "alone", 0, [0.5, None, 0.7])], "val_accuracy")
+    assert list(view.lines[0].steps) == [10, 30]
+
+
+def test_the_title_tells_where_teacher_and_students_stand():
+    found = [series("teacher", "teacher", 0, [0.5, 0.9]), series("student alone", "alone", 0, [0.4])]
+    expected = "Of the validation images right: teacher 90.0 %, student alone 40.0 %"
+    assert curves_view(found, "val_accuracy").title == expected
+    assert curves_view(found, "loss").title == "Training loss: teacher 0.9, student alone 0.4"
+    assert curves_view([], "loss").title == "Nothing is training yet"
+
+
+def test_smoothing_keeps_a_constant_and_begins_at_the_first_value():
+    assert smooth([3.0, 3.0, 3.0], 0.9) == pytest.approx([3, 3, 3])
+    noisy = np.random.default_rng(0).normal(size=200)
+    assert smooth(noisy, 0.9)[0] == noisy[0]
+    assert smooth(noisy, 0.9).std() < 0.5 * noisy.std()
+    assert smooth(noisy, 0.0) == pytest.approx(noisy)
+
+
+def test_seeds_are_thin_and_only_the_mean_is_in_the_legend():
+    chart = curves([series("a", "alone", seed, [0.2, 0.4]) for seed in (0, 1)], "val_accuracy")
+    assert [trace.showlegend for trace in chart.data] == [False, False, True]
+    assert chart.data[0].line.width < chart.data[2].line.width
+    assert chart.layout.yaxis.title.text == "Validation images right (%)"

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from kdcore.figures import style
+from kdcore.figures.frontier import against_latency, against_size, latency_view, size_view
+from tests.figures.rows import quickstart, row
+
+
+def test_the_front_is_what_nothing_beats_on_both_counts():
+    view = size_view(quickstart())
+    assert [point.name for point in view.front] == ["int8", "pruned 25 %", "student distilled", "teacher"]
+
+
+def test_the_front_drops_a_costlier_equal():
+    view = size_view([row("a", "pruned", 0.9, 10), row("b", "pruned", 0.9, 20)])
+    assert [point.name for point in view.front] == ["a"]
+
+
+def test_the_title_tells_the_smallest_that_is_near_its_teacher():
+    assert size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it"
+
+
+def test_the_title_passes_over_what_is_broken():
+    rows = [*quickstart(), row("pruned 90 %", "pruned", 0.4, 5_000)]
+    assert size_view(rows).title.startswith("Int8 is 20× smaller")
+
+
+def test_the_latency_title_uses_the_sessions_ratio_and_says_when_there_is_none():
+    rows = quickstart()
+    assert latency_view(rows, 64).title == "Int8 answers 5.0× faster than its teacher, 2.5 points below it"
+    rows[-1]["throughput_differs"] = False
+    assert latency_view(rows, 64).title.startswith("Int8 is not measurably faster than its teacher")
+
+
+def test_time_an_image_comes_from_the_right_batch():
+    one, many = (latency_view(quickstart(), batch).points[0].x for batch in (1, 64))
+    assert one == pytest.approx(0.4)
+    assert many == pytest.approx(1000 / (1e9 / 400_000))
+
+
+def test_refuses_rows_of_several_sessions():
+    with pytest.raises(ValueError, match="several sessions"):
+        latency_view([row("a", "teacher", 0.9, 10), row("b", "pruned", 0.9, 5, session="s2")])
+
+
+def test_rows_that_were_not_timed_are_left_out():
+    rows = [*quickstart(), row("c", "pruned", 0.9, 5, latency_ms=None, images_per_s=None)]
+    assert "c" not in [point.name for point in latency_view(rows, 1).points]
+    assert "c" not in [point.name for point in latency_view(rows, 64).points]
+
+
+def test_the_hover_reads_as_a_sentence():
+    assert size_view(quickstart()).points[-1].sentence == (
+        "int8: 96.5 % (94.5 to 97.5) of the test images right, 20 kB"
+    )
+
+
+@pytest.mark.parametrize("draw", [against_size, against_latency])
+def test_the_figure_has_log_axis_intervals_and_the_roles_looks(draw):
+    chart = draw(quickstart())
+    assert chart.layout.xaxis.type == "log"
+    teacher = next(trace for trace in chart.data if trace.name == "Teacher")
+    assert (teacher.marker.symbol, teacher.marker.color) == ("star", style.ROLES["teacher"].colour)
+    assert teacher.error_y.array == pytest.approx((1.0,))
+    assert teacher.error_y.arrayminus == pytest.approx((2.0,))
+    assert teacher.customdata[0] == ["r1", "teacher"] or list(teacher.customdata[0]) == ["r1", "teacher"]
+
+
+def test_runs_that_meet_are_told_apart_by_an_outline():
+    rows = [row("a", "pruned", 0.9, 10), row("a", "pruned", 0.8, 12, run="r2")]
+    trace = next(trace for trace in against_size(rows).data if trace.name == "Pruned")
+    assert list(trace.marker.line.width) == [0, 2]
+
+
+def test_without_small_models_it_says_so():
+    assert size_view(quickstart()[:1]).title == "No small model is on the front yet"

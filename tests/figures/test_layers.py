@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from kdcore.figures.layers import Model, shares, shares_view, sparsity, sparsity_view
+from kdcore.figures.weights import histogram, histogram_view
+
+
+def layer(name: str, *, zeros: int = 0, zero_filters: int = 0, shape=(4, 2, 3, 3), bits: int = 32) -> dict:
+    total = 1
+    for size in shape:
+        total *= size
+    return {
+        "name": name, "type": "Conv", "shape": list(shape), "params": total + shape[0], "macs": 100 * total,
+        "zeros": zeros, "sparsity": zeros / total, "filters": shape[0], "zero_filters": zero_filters,
+        "channels": shape[1], "zero_channels": 1, "mean_abs": 0.1, "std": 0.2, "bits": bits,
+        "histogram": {"edges": [-1.0, 0.0, 1.0], "counts": [1, 3]},
+    }  # fmt: skip
+
+
+A = Model("pruned 50 %", "pruned", [layer("stem", zeros=36, zero_filters=2), layer("head", shape=(10, 4))])
+B = Model("student distilled", "distilled", [layer("stem"), layer("extra")])
+
+
+def test_zeros_are_shares_of_weights_filters_and_channels():
+    assert sparsity_view([A], "weight").values[0] == pytest.approx((50, 0))
+    assert sparsity_view([A], "filter").values[0] == pytest.approx((50, 0))
+    assert sparsity_view([A], "channel").values[0] == pytest.approx((50, 25))
+
+
+def test_layers_of_both_are_lined_up_by_name():
+    bars = sparsity_view([A, B])
+    assert bars.layers == ("stem", "head", "extra")
+    assert bars.values[1] == (0, None, 0)
+
+
+def test_titles_tell_where_most_is():
+    assert sparsity_view([A, B]).title == "Most zeros: 50.0 % of the weights of stem in pruned 50 %"
+    assert sparsity_view([B]).title.startswith("No weights are zero")
+    assert shares_view([A], "macs").title == "stem holds 64.3 % of the MACs of pruned 50 %"
+
+
+def test_bars_have_the_roles_colours_and_a_sentence_each():
+    chart = sparsity([A, B])
+    assert [trace.name for trace in chart.data] == ["pruned 50 %", "student distilled"]
+    assert chart.data[0].hovertext[0] == "pruned 50 %, stem: 36 of 72 weights are zero; shape 4×2×3×3"
+    assert chart.layout.xaxis.range == (0, 100)
+
+
+def test_two_of_one_role_are_told_apart_by_a_pattern():
+    chart = shares([A, A._replace(name="pruned 75 %")], "params")
+    assert [trace.marker.pattern.shape for trace in chart.data] == ["", "/"]
+
+
+def test_no_layers_is_no_error():
+    assert shares_view([], "params").title == "No layers to show"
+    assert sparsity([]).data == ()
+
+
+def test_the_histogram_is_in_shares_at_the_bins_centres():
+    view = histogram_view([A, B], "stem")
+    assert view.title == "stem: 32 bits and 50.0 % zeros in pruned 50 %; 32 bits and 0.0 % zeros in student distilled"
+    assert view.outlines[0].centres == pytest.approx([-0.5, 0.5])
+    assert view.outlines[0].shares == pytest.approx([25, 75])
+
+
+def test_a_layer_that_only_one_has_is_drawn_once():
+    assert [trace.name for trace in histogram([A, B], "extra").data] == ["student distilled"]
+    assert histogram_view([A], "nowhere").title == "No variant has a layer nowhere"

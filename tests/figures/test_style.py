@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import plotly.graph_objects as go
+import pytest
+
+from kdcore.figures import style
+
+
+def test_roles_differ_in_colour_or_symbol():
+    looks = [(look.colour, look.symbol) for look in style.ROLES.values()]
+    assert len(set(looks)) == len(looks)
+
+
+@pytest.mark.parametrize("role", style.ROLES)
+def test_plotly_knows_every_symbol_and_colour(role):
+    look = style.look(role)
+    go.Scatter(marker={"symbol": look.symbol, "color": look.colour})
+
+
+def test_an_unknown_role_has_a_look_of_its_own():
+    assert style.look("no such role") == style.UNKNOWN
+    assert style.UNKNOWN.symbol not in {look.symbol for look in style.ROLES.values()}
+
+
+def test_tint_is_the_colour_with_an_opacity():
+    assert style.tint("#0072B2", 0.5) == "rgba(0, 114, 178, 0.5)"
+
+
+def test_a_figure_leaves_background_and_fonts_to_the_page():
+    layout = style.figure([], "What to see", x={"title": "Steps"}, y={"title": "Loss"}).layout
+    assert (layout.paper_bgcolor, layout.plot_bgcolor) == (style.CLEAR, style.CLEAR)
+    assert layout.font.color is None
+    assert layout.title.text == "What to see"

@@ -1,0 +1,68 @@
+"""Figures over the values of a sweep: accuracy, and the recall of a hidden class."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore.figures.recall import Seen, recall, recall_view
+from kdcore.figures.sweep import sweep, sweep_view
+from tests.figures.rows import row
+
+PATH = "compress.0.ratio"
+ROWS = [
+    row("teacher", "teacher", 0.99, 400),
+    row("pruned 90 %", "pruned", 0.40, 10, values={PATH: 0.9}),
+    row("pruned 25 %", "pruned", 0.97, 60, values={PATH: 0.25}),
+    row("pruned 50 %", "pruned", 0.95, 40, values={PATH: 0.5}),
+]
+
+
+def test_the_series_is_in_the_order_of_the_values():
+    view = sweep_view(ROWS, PATH)
+    assert view.series[0].values == (0.25, 0.5, 0.9)
+    assert view.series[0].accuracies == (0.97, 0.95, 0.40)
+    assert view.levels == (("teacher", "teacher", 0.99),)
+
+
+def test_the_title_tells_how_far_it_holds():
+    expected = "Pruned: 97.0 % at best, held within 5 points up to ratio 0.5, and 40.0 % at worst"
+    assert sweep_view(ROWS, PATH).title == expected
+    assert sweep_view(ROWS[2:], PATH).title == "Pruned: accuracy holds over the whole range of ratio"
+    assert sweep_view(ROWS[:1], PATH).title == "Nothing was swept"
+
+
+def test_the_title_of_a_rise_tells_from_where_to_where():
+    rising = [row("a", "distilled", accuracy, 10, values={PATH: value}) for value, accuracy in ((1, 0.88), (16, 0.95))]
+    assert sweep_view(rising, PATH).title == "Student distilled: from 88.0 % at ratio 1 up to 95.0 % at ratio 16"
+
+
+def test_levels_are_lines_and_points_have_intervals():
+    chart = sweep(ROWS, PATH)
+    level, pruned = chart.data
+    assert (level.name, tuple(level.x), tuple(level.y)) == ("teacher", (0.25, 0.9), (99, 99))
+    assert pruned.error_y.array == pytest.approx((1, 1, 1))
+    assert (chart.layout.xaxis.title.text, chart.layout.xaxis.type) == ("Ratio", "linear")
+
+
+def test_a_wide_range_has_a_log_scale():
+    wide = [row("a", "distilled", 0.9, 10, values={PATH: value}) for value in (1, 16)]
+    axis = sweep(wide, PATH).layout.xaxis
+    assert (axis.type, tuple(axis.tickvals)) == ("log", (1, 16))
+
+
+SEEN = [Seen(1, 0.0, 0.6), Seen(1, 0.02, 0.64), Seen(16, 0.3, 0.9), Seen(16, 0.2, 0.94)]
+
+
+def test_recall_is_the_mean_over_the_seeds():
+    view = recall_view(SEEN, "3")
+    assert view.temperatures == (1, 16)
+    assert view.raw == pytest.approx((1, 25))
+    assert view.corrected == pytest.approx((62, 92))
+    assert view.title == "Never shown a 3, the student recognises 1.0 % of them at T = 1 and 25.0 % at T = 16"
+
+
+def test_recall_draws_the_seeds_behind_the_means():
+    chart = recall(SEEN, "3")
+    assert [len(trace.x) for trace in chart.data] == [2, 4, 2, 4]
+    assert chart.layout.xaxis.type == "log"
+    assert recall_view([], "3").title == "No student that was kept from a class yet"

@@ -1,0 +1,117 @@
+"""What each registry entry computes on fixed inputs, in a few numbers. `python -m tests.golden` writes them anew.
+
+The numbers are kept to four digits, so that another processor agrees; a change of behaviour does not hide in them.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdcore import models, registry
+from kdcore.compress.material import Material
+from kdcore.data.dataset import load
+from kdcore.export import onnx_file, runtime
+from kdcore.pipeline import keys
+from kdcore.recipe import Train, Views
+from kdcore.registry import Entry
+from kdcore.train.loop import Task, fit, pixels
+
+PATH = Path(__file__).with_name("golden.json")
+SHAPE = (1, 8, 8)
+
+
+def current() -> dict[str, list[float]]:
+    """Numbers by `kind:name:version` of every entry, and of the training loop."""
+    torch.set_num_threads(1)
+    measured: dict[str, Callable[[Entry], list[float]]] = {
+        "dataset": _dataset,
+        "architecture": _architecture,
+        "method": _method,
+        "step": _step,
+    }
+    found = {
+        f"{kind}:{entry.name}:{entry.version}": measure(entry)
+        for kind, measure in measured.items()
+        for entry in registry.entries(kind)
+    }
+    found[f"loop:{keys.LOOP}"] = _loop()
+    return {name: [float(f"{value:.4g}") for value in values] for name, values in found.items()}
+
+
+def _options(entry: Entry) -> registry.Options:
+    return registry.validate(entry.kind, entry.name)
+
+
+def _images(count: int = 32) -> torch.Tensor:
+    dataset = load(registry.validate("dataset", "digits"))
+    return pixels(dataset.train_images[:count])
+
+
+def _network(name: str = "cnn") -> torch.nn.Module:
+    torch.manual_seed(0)
+    options = {"architecture": "cnn", "width": 16} if name == "cnn" else name
+    return models.create(registry.validate("architecture", options), 10, SHAPE, [0.3], [0.4])
+
+
+def _dataset(entry: Entry) -> list[float]:
+    dataset = load(_options(entry))
+    return [int(dataset.fingerprint[:6], 16), len(dataset.train_labels), len(dataset.test_labels)]
+
+
+def _architecture(entry: Entry) -> list[float]:
+    network = _network(entry.name).eval()
+    with torch.no_grad():
+        logits = network(_images().float() / 255)
+    return [sum(p.numel() for p in network.parameters()), logits.std().item(), *logits[0, :3].tolist()]
+
+
+def _method(entry: Entry) -> list[float]:
+    generator = torch.Generator().manual_seed(0)
+    student = torch.randn(8, 10, generator=generator, requires_grad=True)
+    teacher = 3 * torch.randn(8, 10, generator=generator)
+    method = entry.implementation(_options(entry))
+    loss = torch.stack(list(method.loss(student, teacher, torch.eye(10)[:8]).values())).sum()
+    loss.backward()
+    return [loss.item(), student.grad.norm().item()]
+
+
+def _step(entry: Entry) -> list[float]:
+    network = _network().eval()
+    images = _images(64).float() / 255
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        onnx_file.export(network, SHAPE, folder / "parent.onnx", images=images.numpy(), cache=None)
+        material = Material(network, folder / "parent.onnx", images, SHAPE, folder, 0)
+        outcome = entry.implementation(material, _options(entry))
+        if outcome.onnx:
+            logits = runtime.logits(outcome.onnx, images.numpy())
+        else:
+            with torch.no_grad():
+                logits = outcome.network(images).numpy()
+    return [float(np.std(logits)), *map(float, logits[0, :2]), sum(p.numel() for p in outcome.network.parameters())]
+
+
+def _loop() -> list[float]:
+    dataset = load(registry.validate("dataset", "digits"))
+    images, labels = pixels(dataset.train_images[:100]), torch.from_numpy(np.array(dataset.train_labels[:100]))
+    train = Train(steps=2, batch_size=16, views=Views(shift=1, mixup=1.0))
+    network = _network()
+    with tempfile.TemporaryDirectory() as folder:
+        rows: list[dict[str, float]] = []
+        fit(
+            network,
+            Task(images, torch.eye(10)[labels], (images, labels), train, 2, "fp32", seed=0),
+            Path(folder),
+            on_epoch=rows.append,
+        )
+    return [rows[-1]["loss"], rows[-1]["val_loss"]]
+
+
+if __name__ == "__main__":
+    PATH.write_text(json.dumps(current(), indent=1) + "\n")

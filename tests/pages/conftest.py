@@ -1,0 +1,112 @@
+"""The dashboard in front of an empty workspace, and of a full one that the real backend made, once per test session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from streamlit.testing.v1 import AppTest
+
+from kdcore.home import CHECKOUT
+from kdcore.jobs import api
+from kdcore.jobs.follow import follow
+from kdcore.models.cost import costs
+from kdcore.pipeline.index import Index
+from kdcore.pipeline.workspace import Workspace
+from kdcore.presets import preset
+from tests.small import small
+
+UNSEEN = (
+    "name=Unseen",
+    'data.hide_classes=["3"]',
+    "controls=[]",
+    "compress=[]",
+    "seeds=[0]",
+    "train.steps=30",
+    "measure.timing_seconds=0",
+    'sweep={"distill.temperature": [1, 16]}',
+)
+
+
+def full_workspace() -> Path:
+    """A workspace with a small quickstart and a small sweep; made by the first of the test processes that asks."""
+    home = Path(os.environ["KDCORE_HOME"]) / "full"
+    with FileLock(home.with_suffix(".lock")):
+        if not (home / "complete").exists():
+            workspace = Workspace(home).ensure()
+            for recipe, name in ((small(), "quickstart"), (small(*UNSEEN), None)):
+                *_, row = follow(workspace, api.submit(workspace, recipe, name))
+                assert row.state == "done", row.error
+            api.stop_all(workspace)
+            (home / "complete").touch()
+    return home
+
+
+@pytest.fixture(scope="session")
+def made():
+    return full_workspace()
+
+
+@pytest.fixture
+def full(made, counted, tmp_path, monkeypatch):
+    """A copy of the full workspace, which a test may change. Its runs: Quickstart, then Unseen."""
+    home = tmp_path / "workspace"
+    shutil.copytree(made, home, ignore=shutil.ignore_patterns("index.sqlite*"))  # the index may be in use
+    shutil.copytree(counted, home / "cache", dirs_exist_ok=True)
+    monkeypatch.setenv("KDCORE_HOME", str(home))
+    monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    return Workspace(home)
+
+
+@pytest.fixture(scope="session")
+def counted(tmp_path_factory):
+    """A cache in which the quickstart's networks are counted already: that takes seconds."""
+    home = tmp_path_factory.mktemp("counted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCORE_HOME", str(home))
+        recipe = preset("quickstart").recipe
+        costs([(model, 10, (1, 8, 8)) for model in (recipe.teacher.model, recipe.student.model)])
+    return home / "cache"
+
+
+@pytest.fixture
+def empty(counted, tmp_path, monkeypatch):
+    """A workspace with no runs in it."""
+    home = tmp_path / "workspace"
+    shutil.copytree(counted, home / "cache")
+    monkeypatch.setenv("KDCORE_HOME", str(home))
+    monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    return Workspace(home)
+
+
+def runs(workspace):
+    """All runs as they are now, the newest first."""
+    index = Index(workspace)
+    index.sync()
+    return index.runs()
+
+
+def opened(page, **query):
+    """The dashboard at a page, as somebody would see it who follows a link."""
+    app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def asked(app, name):
+    """The values of `?name=` in the URL."""
+    values = app.query_params[name]
+    return [values] if isinstance(values, str) else values
+
+
+def said(app):
+    """All words of the page, as they are read: without Markdown's backslashes, and with plain spaces."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "error", "warning", "info", "success")
+    found = "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
+    return found.replace("\\", "").replace("\u00a0", " ")

@@ -1,0 +1,82 @@
+"""Compare: what is chosen, what is shown, what can be taken away."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore.pipeline.workspace import read_json
+from kdcore.report import comparison
+from tests.pages.conftest import asked, opened, runs, said
+
+
+@pytest.fixture
+def quickstart(full):
+    return runs(full)[-1].id
+
+
+def test_the_table_has_the_reports_rows(full, quickstart):
+    app = opened("compare", runs=quickstart)
+    table = app.dataframe[0].value
+    rows = comparison.rows(full, [quickstart])
+    assert table["variant"].tolist() == [row["variant"] for row in rows]
+    assert table["accuracy"].tolist() == pytest.approx([100 * row["accuracy"] for row in rows])
+    assert table["smaller"].tolist() == pytest.approx([rows[0]["size_bytes"] / row["size_bytes"] for row in rows])
+
+
+def test_differences_are_told_against_the_chosen_baseline(full, quickstart):
+    rows = comparison.rows(full, [quickstart])
+    app = opened("compare", runs=quickstart, baseline=f"{quickstart}/student distilled")
+    points = app.dataframe[0].value.set_index("variant")["points"]
+    assert points["student distilled"] == 0
+    by_name = {row["variant"]: row["accuracy"] for row in rows}
+    assert points["teacher"] == pytest.approx(100 * (by_name["teacher"] - by_name["student distilled"]))
+
+
+def test_the_choice_is_in_the_url_and_an_unknown_one_falls_back(full, quickstart):
+    app = opened("compare", runs="no-such-run")
+    assert app.multiselect(key="runs").value == [runs(full)[0].id]
+    app.multiselect(key="runs").set_value([quickstart]).run()
+    assert asked(app, "runs") == [quickstart]
+    app.selectbox(key="baseline").set_value(f"{quickstart}/int8").run()
+    assert asked(app, "baseline") == [f"{quickstart}/int8"]
+
+
+def test_verdicts_are_the_reports_words(full, quickstart):
+    words = said(opened("compare", runs=quickstart))
+    for verdict in comparison.verdicts(full, quickstart):
+        assert verdict.words.split(" (")[0] in words
+
+
+def test_both_charts_of_one_session(full, quickstart):
+    app = opened("compare", runs=quickstart)
+    assert "One timing session on" in said(app)
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart):
+    unseen = runs(full)[0].id
+    app = opened("compare", runs=[quickstart, unseen])
+    assert len(app.dataframe[0].value) == len(comparison.rows(full, [quickstart, unseen]))
+    app.button(key="bench").click().run()
+    newest = runs(full)[0]
+    assert (newest.preset, newest.state) == ("bench", "queued")
+    assert read_json(full.run(newest.id) / "recipe.json")["bench"] == [quickstart, unseen]
+
+
+def test_a_hidden_class_has_its_chart_of_recall(full):
+    unseen = runs(full)[0].id
+    words = said(opened("compare", runs=unseen))
+    assert "Never shown a 3, the student recognises" in words
+
+
+def test_all_columns(full, quickstart):
+    app = opened("compare", runs=quickstart)
+    app.toggle(key="all_columns").set_value(True).run()
+    assert app.dataframe[0].value.columns.tolist() == list(comparison.COLUMNS)
+
+
+def test_every_format_has_its_button(full, quickstart):
+    app = opened("compare", runs=quickstart)
+    assert [button.label for button in app.get("download_button")] == [
+        "CSV", "Markdown", "LaTeX", "Excel", "HTML", "JSON",
+    ]  # fmt: skip

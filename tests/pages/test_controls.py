@@ -1,0 +1,107 @@
+"""The form's controls, drawn without the page around them: what they write into the draft."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kdcore.recipe import parse
+
+
+def everything():
+    """A page with every part of the Recipe unfolded."""
+    from kdcore.recipe import Recipe, RecipeError, parse
+    from pages.ui import draft, sections
+    from pages.ui.form import Form
+
+    problems = []
+    try:
+        parse(draft.get())
+    except RecipeError as error:
+        problems = error.problems
+    form = Form(problems, {"data.hide_classes": ("0", "1", "2")})
+    form.part(Recipe, "", [name for name in Recipe.model_fields if name not in ("schema_", "sweep")])
+    sections.sweep(form)
+
+
+@pytest.fixture
+def form(empty):
+    app = AppTest.from_function(everything, default_timeout=30).run()
+    assert not app.exception
+    return app
+
+
+def recipe(app):
+    return parse(app.session_state["draft"])
+
+
+def test_another_architecture_brings_its_own_options(form):
+    form.get_by_key("new.1.student.model.architecture").set_value("mlp").run()
+    assert recipe(form).student.model.architecture == "mlp"
+    form.text_input(key="new.1.student.model.widths").set_value("32, 16").run()
+    assert recipe(form).student.model.widths == (32, 16)
+
+
+def test_steps_or_epochs(form):
+    form.get_by_key("new.1.train.budget").set_value("epochs").run()
+    form.number_input(key="new.1.train.epochs").set_value(4).run()
+    assert (recipe(form).train.epochs, recipe(form).train.steps) == (4, None)
+    form.get_by_key("new.1.train.budget").set_value("steps").run()
+    assert recipe(form).train.epochs is None
+    assert recipe(form).train.steps
+
+
+def test_steps_are_added_and_taken_out(form):
+    form.button(key="new.1.compress.1.out").click().run()
+    assert [step.step for step in recipe(form).compress] == ["prune_structured"]
+    form.get_by_key("new.2.compress.add").set_value("int8").run()
+    assert [step.step for step in recipe(form).compress] == ["prune_structured", "int8"]
+
+
+def test_an_option_of_a_step_inside_a_part(form):
+    form.number_input(key="new.1.compress.0.finetune.steps").set_value(7).run()
+    assert recipe(form).compress[0].finetune.steps == 7
+
+
+def test_an_empty_number_means_all(form):
+    form.number_input(key="new.1.data.labels").set_value(None).run()
+    assert recipe(form).data.labels is None
+
+
+def test_toggles_and_choices(form):
+    form.toggle(key="new.1.data.transfer").set_value(True).run()
+    form.get_by_key("new.1.train.optimizer").set_value("sgd").run()
+    assert recipe(form).data.transfer
+    assert recipe(form).train.optimizer == "sgd"
+
+
+def test_seeds_are_a_list(form):
+    form.text_input(key="new.1.seeds").set_value("4, 5").run()
+    assert recipe(form).seeds == (4, 5)
+
+
+@pytest.mark.parametrize("seeds", ["4, x", "4, -1", ""])
+def test_what_is_wrong_is_said_at_the_field_and_stays_to_be_mended(form, seeds):
+    form.text_input(key="new.1.seeds").set_value(seeds).run()
+    assert len(form.error) == 1
+    assert form.text_input(key="new.1.seeds").value == seeds
+    form.text_input(key="new.1.seeds").set_value("4").run()
+    assert not form.error
+
+
+def test_a_sweep_is_written(form):
+    form.get_by_key("new.1.sweep.add").set_value("distill.temperature").run()
+    form.text_input(key="new.1.sweep.distill.temperature").set_value("1, 4, 16").run()
+    assert recipe(form).sweep == {"distill.temperature": (1, 4, 16)}
+
+
+def test_a_sweep_over_too_much_is_said(form):
+    form.get_by_key("new.1.sweep.add").set_value("distill.temperature").run()
+    form.text_input(key="new.1.sweep.distill.temperature").set_value(", ".join(map(str, range(1, 40)))).run()
+    assert "points" in form.error[0].value
+
+
+def test_help_and_bounds_come_from_the_field(form):
+    ratio = form.number_input(key="new.1.measure.margin")
+    assert ratio.help == "Differences within this many points count as the same."
+    assert (ratio.min, ratio.max) == (0, 20)

@@ -1,0 +1,84 @@
+"""The draft of a Recipe and its ways out: `--set` and Python."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from kdcore.jobs import api
+from kdcore.presets import preset, presets
+from kdcore.recipe import Recipe, override, parse
+from pages.ui import before, draft
+
+CHANGES = (
+    "distill.temperature=7",
+    "train.epochs=2",
+    "train.views.mixup=0",
+    'distill={"method": "hard_labels"}',
+    'data.hide_classes=["3"]',
+    "data.labels=null",
+    "compress=[]",
+    "seeds=[5, 6]",
+    'student.model={"architecture": "mlp", "widths": [8, 8]}',
+    'sweep={"distill.temperature": [1, 4]}',
+    'name="it\'s $HOME \\"quoted\\""',
+)
+
+
+def changed(*assignments: str) -> Recipe:
+    return parse(override(preset("quickstart").recipe.document(), assignments))
+
+
+def run_line(recipe: Recipe) -> Recipe:
+    """What a shell would make of the line that is offered to copy."""
+    words = shlex.split(before.command(recipe).replace("\\\n", " "))
+    assert words[:4] == ["python", "-m", "kdcore", "run"]
+    document = preset(words[4]).recipe.document()
+    return parse(override(document, [word for word in words[5:] if word != "--set"]))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_command_line_makes_the_same_recipe(change):
+    recipe = changed(change)
+    assert run_line(recipe) == recipe
+
+
+def test_all_changes_at_once():
+    recipe = changed(*(change for change in CHANGES if "method" not in change))
+    assert run_line(recipe) == recipe
+
+
+@pytest.mark.parametrize("known", presets(), ids=lambda known: known.name)
+def test_a_preset_is_its_own_line(known):
+    assert before.command(known.recipe) == f"python -m kdcore run {known.name}"
+
+
+def test_only_what_differs_is_said():
+    base = preset("quickstart").recipe.document()
+    assert draft.assignments(base, override(base, ["distill.temperature=7", "train.epochs=2"])) == [
+        ("distill.temperature", 7),
+        ("train.epochs", 2),
+    ]
+
+
+def test_another_method_is_one_value():
+    base = preset("quickstart").recipe.document()
+    ((path, value),) = draft.assignments(base, changed('distill={"method": "hard_labels"}').document())
+    assert (path, value["method"]) == ("distill", "hard_labels")
+
+
+def test_the_program_makes_the_same_recipe(monkeypatch, capsys):
+    recipe = changed(*CHANGES[:4])
+    submitted = []
+    monkeypatch.setattr(api, "submit", lambda workspace, asked: submitted.append(asked))
+    monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    exec(before.python(recipe), {})
+    assert submitted == [recipe]
+
+
+def test_paths_reach_into_lists():
+    document = json.loads(preset("quickstart").recipe.to_json())
+    draft.put(document, "compress.0.ratio", 0.75)
+    assert draft.at(document, "compress.0.ratio") == 0.75

@@ -1,0 +1,80 @@
+"""Home and System."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore import machine
+from kdcore.jobs import api
+from kdcore.presets import presets
+from pages.ui.text import ago, plain
+from tests.pages.conftest import opened, runs, said
+from tests.small import small
+
+
+def test_a_card_a_preset(empty):
+    app = opened("home")
+    assert [card.value for card in app.subheader] == [preset.title for preset in presets()]
+    for preset in presets():
+        assert preset.look_for in said(app)
+
+
+def test_one_click_starts_the_quickstart_and_goes_to_it(empty):
+    app = opened("home")
+    app.button(key="start_quickstart").click().run()
+    (row,) = runs(empty)
+    assert (row.preset, row.state) == ("quickstart", "queued")
+    assert app.title[0].value == "Runs"
+    assert app.header[0].value == "Quickstart"
+
+
+def test_the_last_result_is_on_the_card_and_in_the_list(full):
+    words = said(opened("home"))
+    assert "last time int8" in words
+    assert "**Unseen**" in words
+
+
+def test_a_run_is_opened_from_the_list(full):
+    run = runs(full)[-1]
+    app = opened("home")
+    app.button(key=f"open_{run.id}").click().run()
+    assert app.header[0].value == run.name
+
+
+def test_the_system_tells_versions_and_disk(full):
+    app = opened("system")
+    values = {str(key): str(value) for table in app.table for key, value in table.value.iloc[:, 0].items()}
+    assert values["torch"] == machine.versions()["torch"]
+    assert "model" in values["Models"]
+
+
+def test_the_queue_is_reordered(empty):
+    first, second = (api.submit(empty, small(f"name={name}"), None) for name in ("First", "Second"))
+    assert api.queue(empty).runs == [first, second]
+    app = opened("system")
+    app.button(key=f"Earlier_{second}").click().run()
+    assert api.queue(empty).runs == [second, first]
+    assert app.button(key=f"Earlier_{second}").disabled
+
+
+def test_the_clean_up_removes_what_no_run_names(full):
+    for row in runs(full):
+        api.delete(full, row.id)
+    app = opened("system")
+    app.button(key="collect").click().run()
+    assert not list(full.models.iterdir())
+    assert "There is nothing to clean up" in said(app)
+
+
+@pytest.mark.parametrize("text", ["a*b", "[x](http://evil)", "$x$", "<script>", ":red[x]", "`code`", "# head"])
+def test_other_peoples_words_are_shown_as_they_are(text):
+    escaped = plain(text)
+    assert escaped.replace("\\", "") == text
+    assert all(escaped[index - 1] == "\\" for index, mark in enumerate(escaped) if mark in "*[]<>$`#:")
+
+
+def test_times_ago(monkeypatch):
+    monkeypatch.setattr("pages.ui.text.time.time", lambda: 100_000.0)
+    assert [ago(moment) for moment in (99_999, 99_000, 90_000, 10_000, None)] == [
+        "just now", "16 minutes ago", "2 hours ago", "1 day ago", "",
+    ]  # fmt: skip

@@ -1,0 +1,51 @@
+"""Every page, with nothing to show and with something."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kdcore.home import CHECKOUT
+from tests.pages.conftest import opened, said
+
+PAGES = ("home", "new", "runs", "compare", "soft_targets", "layers", "system")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_workspace(empty, page):
+    app = opened(page)
+    assert len(app.title) == 1
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", ["runs", "compare", "soft_targets", "layers"])
+def test_an_empty_page_has_the_button_that_gets_on(empty, page):
+    app = opened(page)
+    assert "Here you will" in said(app)
+    app.button(key="empty_pages/home.py").click().run()
+    assert "Start with one click" in said(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_full_workspace(full, page):
+    app = opened(page)
+    assert len(app.title) == 1
+    assert not app.error
+
+
+def test_the_dashboard_imports_no_torch(full):
+    """In a fresh process, all pages over a full workspace."""
+    program = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({str(CHECKOUT / "app.py")!r}, default_timeout=60).run()
+for page in {PAGES!r}:
+    app.switch_page(f"pages/{{page}}.py").run()
+    assert not app.exception, app.exception[0].message
+assert "torch" not in sys.modules
+"""
+    environment = os.environ | {"KDCORE_HOME": str(full.root), "PYTHONPATH": str(CHECKOUT)}
+    subprocess.run([sys.executable, "-c", program], env=environment, cwd=CHECKOUT, check=True, timeout=120)

@@ -1,0 +1,130 @@
+"""Runs: choosing one, and what one may do with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore.jobs import api
+from kdcore.pipeline.index import RunRow, StageRow
+from kdcore.pipeline.workspace import read_json
+from pages.ui.run_detail import Group, line, state_of
+from pages.ui.run_table import matches
+from tests.pages.conftest import opened, runs, said
+from tests.small import small
+
+
+def test_the_newest_run_is_shown_and_a_link_shows_another(full):
+    newest, oldest = runs(full)
+    assert opened("runs").header[0].value == newest.name
+    app = opened("runs", run=oldest.id)
+    assert app.header[0].value == "Quickstart"
+    assert app.dataframe[0].value["name"].tolist() == ["Unseen", "Quickstart"]
+
+
+def test_a_run_that_is_gone_is_told(full):
+    app = opened("runs", run="000000-000000-abcdef")
+    assert "There is no run" in app.warning[0].value
+
+
+def test_the_checklist_has_a_line_a_variant_and_says_what_was_reused(full):
+    api.submit(full, small("seeds=[0]"), None)
+    unseen = runs(full)[1]
+    table = opened("runs", run=unseen.id).table[0].value
+    assert len(table) == 4
+    reused = table[table.iloc[:, 0].str.contains("reused")]
+    assert "teacher" in reused.index[0]
+
+
+def test_filters(full):
+    app = opened("runs")
+    app.text_input(key="runs_search").set_value("quick").run()
+    assert app.dataframe[0].value["name"].tolist() == ["Quickstart"]
+    app.text_input(key="runs_search").set_value("no such run").run()
+    assert "None of 2 runs fits" in said(app)
+
+
+def test_a_queued_run_is_cancelled_and_resumed(full):
+    run_id = api.submit(full, small(), None)
+    app = opened("runs", run=run_id)
+    app.button(key="cancel").click().run()
+    assert runs(full)[0].state == "cancelled"
+    app.button(key="resume").click().run()
+    assert runs(full)[0].state == "queued"
+
+
+def test_renaming(full):
+    run_id = runs(full)[0].id
+    app = opened("runs", run=run_id)
+    app.text_input(key=f"name_{run_id}").set_value("*Other* $x$ :red[name] <b>").run()
+    app.button(key="save_name").click().run()
+    assert runs(full)[0].name == "*Other* $x$ :red[name] <b>"
+    assert app.header[0].value == r"\*Other\* \$x\$ \:red\[name\] \<b\>"
+
+
+def test_an_empty_name_is_refused(full):
+    run_id = runs(full)[0].id
+    app = opened("runs", run=run_id)
+    app.text_input(key=f"name_{run_id}").set_value("  ").run()
+    app.button(key="save_name").click().run()
+    assert runs(full)[0].name == "Unseen"
+    assert "name stays" in app.toast[0].value
+
+
+def test_deleting(full):
+    run_id = runs(full)[0].id
+    app = opened("runs", run=run_id)
+    app.button(key="delete").click().run()
+    assert [row.name for row in runs(full)] == ["Quickstart"]
+    assert app.header[0].value == "Quickstart"
+
+
+def test_notes_and_tags(full):
+    run_id = runs(full)[0].id
+    app = opened("runs", run=run_id)
+    app.session_state["run_tabs"] = "Notes and tags"
+    app.run()
+    app.text_area(key=f"notes_{run_id}").set_value("Look here").run()
+    app.multiselect(key=f"tags_{run_id}").set_value(["class of 2027"]).run()
+    meta = read_json(full.run(run_id) / "meta.json")
+    assert (meta["notes"], meta["tags"]) == ("Look here", ["class of 2027"])
+
+
+def test_the_curves_follow_the_choice(full):
+    app = opened("runs")
+    app.get_by_key("curve").set_value("Loss").run()
+    assert "Training loss: teacher" in said(app)
+
+
+def row(**more):
+    blank = dict.fromkeys(RunRow._fields)
+    return RunRow(**(blank | {"id": "r", "name": "Quickstart", "state": "done", "tags": ("teaching",)} | more))
+
+
+@pytest.mark.parametrize(
+    ("sought", "states", "fits"),
+    [("", [], True), ("QUICK", [], True), ("quick teach", [], True), ("slow", [], False), ("", ["failed"], False)],
+)
+def test_matching(sought, states, fits):
+    assert matches(row(), sought, states) is fits
+
+
+def stage(state, seconds=1.0, **more):
+    told = {"key": "k", "title": "t", "variant": "student alone", "role": "alone", "seed": 0, "phase": ""}
+    return StageRow(**(told | more), state=state, seconds=seconds, progress=0.5)
+
+
+@pytest.mark.parametrize(
+    ("stages", "state", "words"),
+    [
+        ([stage("done"), stage("done")], "done", "2.0 s, 2 seeds"),
+        ([stage("reused"), stage("reused")], "reused", "reused, 2 seeds"),
+        ([stage("done"), stage("reused")], "done", "1.0 s, 2 seeds, 1 reused"),
+        ([stage("done"), stage("running", phase="training")], "running", "1 of 2 seeds: training, 50.0 %"),
+        ([stage("done"), stage("pending")], "running", "1 of 2 seeds"),
+        ([stage("pending")], "pending", "–"),
+        ([stage("done"), stage("failed")], "failed", "1 of 2 seeds"),
+    ],
+)
+def test_a_line_of_the_checklist(stages, state, words):
+    group = Group("student alone", "alone", stages)
+    assert (state_of(group), line(group)) == (state, words)

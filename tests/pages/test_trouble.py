@@ -1,0 +1,53 @@
+"""Runs that are not as they should be: the pages stay up and say so."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from kdcore.jobs import api
+from kdcore.pipeline.workspace import read_json, write_json
+from tests.pages.conftest import opened, runs, said
+from tests.pages.test_pages import PAGES
+from tests.small import small
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("file", ["meta.json", "plan.json", "recipe.json", "result.json"])
+def test_a_damaged_file(full, file, page):
+    (full.run(runs(full)[0].id) / file).write_text("{half of", "utf-8")
+    opened(page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("every", [1, 2])
+def test_models_that_were_removed(full, page, every):
+    for model in sorted(full.models.iterdir())[::every]:
+        shutil.rmtree(model)
+    opened(page)
+
+
+def test_a_failed_run_says_what_happened_and_how_to_go_on(full):
+    run_id = api.submit(full, small(), None)
+    meta = read_json(full.run(run_id) / "meta.json")
+    result = {"state": "failed", "turn": meta["turn"], "error": "no space left on *this* disk", "stages": []}
+    write_json(full.run(run_id) / "result.json", result)
+    app = opened("runs", run=run_id)
+    assert "no space left on *this* disk" in said(app)
+    assert app.button(key="resume")
+
+
+def test_a_timing_session_has_no_recipe_to_duplicate(full):
+    run_id = api.bench(full, [row.id for row in runs(full)])
+    app = opened("runs", run=run_id)
+    assert "duplicate" not in [button.key for button in app.button]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_that_are_code(full, page):
+    hostile = "**<img src=x onerror=alert(1)>** $1_0$ :material/home: [x](javascript:1)"
+    for row in runs(full):
+        api.rename(full, row.id, hostile)
+    app = opened(page)
+    assert hostile in said(app) or page not in ("home", "runs")

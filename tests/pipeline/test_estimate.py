@@ -1,0 +1,47 @@
+import pytest
+
+from kdcore.pipeline import estimate as module
+from kdcore.pipeline.estimate import FIXED_SECONDS, NOMINAL_RATE, START_SECONDS, architectures, estimate, weights
+from kdcore.pipeline.index import Index
+from kdcore.pipeline.plan import plan
+from kdcore.pipeline.workspace import Workspace
+from tests.small import small
+
+
+def test_the_weight_of_a_stage_counts_student_thrice_and_teacher_once():
+    recipe = small("teacher.model.width=16")
+    made = plan(recipe)
+    sizes = {name: 1e6 if '"width":16' in name else 1e5 for name in architectures(made)}
+    found = {stage.title: weights(made, sizes)[stage.key] for stage in made.stages}
+    images = 60 * 64
+    assert found["teacher"] == pytest.approx(FIXED_SECONDS + images * 3e6 / NOMINAL_RATE)
+    assert found["student alone, seed 0"] == pytest.approx(FIXED_SECONDS + images * 3e5 / NOMINAL_RATE)
+    assert found["student distilled, seed 1"] == pytest.approx(FIXED_SECONDS + images * 1.3e6 / NOMINAL_RATE)
+    assert found["pruned 50 %"] == pytest.approx(FIXED_SECONDS + 30 * 64 * 1.3e6 / NOMINAL_RATE)
+    assert found["int8"] == FIXED_SECONDS
+
+
+def test_without_a_past_there_is_no_estimate(tmp_path):
+    told = estimate(plan(small()), Workspace(tmp_path), 1.0)
+    assert told.seconds is None
+    assert "Nothing has run" in told.basis
+
+
+def test_it_scales_with_what_the_machine_did_before(tmp_path, monkeypatch):
+    made = plan(small())
+    seconds = []
+    for pace in (1.0, 2.0):
+        monkeypatch.setattr(Index, "pace", lambda self, pace=pace: [pace])
+        seconds.append(estimate(made, Workspace(tmp_path), 1.0).seconds - 1.0 - START_SECONDS)
+    assert seconds[1] == pytest.approx(2 * seconds[0])
+
+
+def test_models_that_are_there_cost_nothing(tmp_path, monkeypatch):
+    workspace, made = Workspace(tmp_path), plan(small())
+    monkeypatch.setattr(Index, "pace", lambda self: [1.0])
+    for stage in made.stages:
+        workspace.model(stage.key).mkdir(parents=True)
+        (workspace.model(stage.key) / "done.json").write_text("{}")
+    told = module.estimate(made, workspace, 1.0)
+    assert told.seconds == pytest.approx(1.0 + START_SECONDS)
+    assert f"{len(made.stages)} of {len(made.stages)}" in told.basis

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from kdcore.report import comparison
+from kdcore.report.statistics import Paired
+from kdcore.report.verdicts import judge, shares
+
+N = 200
+
+
+@pytest.fixture
+def students(laboratory):
+    """Verdicts of a run whose students are right on so many of 200 images, by seed: alone, then methods by name."""
+
+    def judged(alone, margin=1.0, **methods):
+        rows = [
+            {"name": "teacher", "role": "teacher", "keys": [laboratory.model(198)]},
+            {"name": "student alone", "role": "alone", "keys": [laboratory.model(right) for right in alone]},
+        ]
+        for name, rights in methods.items():
+            keys = [laboratory.model(right) for right in rights]
+            rows.append({"name": name, "role": "distilled", "keys": keys})
+        run = laboratory.run(rows, margin=margin)
+        return {verdict.variant: verdict for verdict in comparison.verdicts(laboratory.workspace, run)}
+
+    return judged
+
+
+@pytest.fixture
+def step(laboratory):
+    """The verdict of a step on a parent that is right on the first 180 of 200 images."""
+
+    def judged(gained, lost, margin=1.0):
+        right = (np.arange(N) < 180 - lost) | (np.arange(N) >= N - gained)
+        keys = [laboratory.model(180), laboratory.model(right)]
+        rows = [
+            {"name": "student distilled", "role": "distilled", "keys": keys[:1]},
+            {"name": "pruned 50 %", "role": "pruned", "keys": keys[1:], "parent": "student distilled"},
+        ]
+        run = laboratory.run(rows, margin=margin)
+        return next(v for v in comparison.verdicts(laboratory.workspace, run) if v.variant == "pruned 50 %")
+
+    return judged
+
+
+def test_soft_targets_beat_the_labels_by_seed(students):
+    verdict = students((170, 168, 173), soft=(194, 192, 196))["soft"]
+    differences = np.array([24, 24, 23]) / 2  # points
+    expected = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert (verdict.verdict, verdict.few, verdict.n, verdict.basis) == ("BEATS", True, 3, "seeds")
+    assert (verdict.points, verdict.low, verdict.high) == pytest.approx((differences.mean(), *expected))
+    assert verdict.words == "Beats the student alone by 11.8 points (11.1 to 12.6, 3 seeds)"
+
+
+def test_distillation_can_hurt(students):
+    verdict = students((168, 170, 166, 168, 167), soft=(150, 147, 149, 152, 148))["soft"]
+    assert (verdict.verdict, verdict.few) == ("WORSE", False)
+    assert verdict.words.startswith("Worse than the student alone by 9.3 points (")
+    assert verdict.words.endswith(", 5 seeds)")
+
+
+def test_one_seed_tells_nothing(students):
+    verdict = students((100,), soft=(190,))["soft"]
+    assert (verdict.verdict, verdict.low, verdict.high, verdict.p) == ("INCONCLUSIVE", None, None, None)
+    assert verdict.points == pytest.approx(45)
+    assert verdict.words == "Cannot be told apart from the student alone: +45.0 points (1 seed shows no spread)"
+
+
+def test_the_margin_makes_it_the_same(students):
+    rights = {"alone": (180, 182, 178), "soft": (180, 182, 179)}
+    assert students(**rights, margin=2.0)["soft"].verdict == "SAME"
+    assert students(**rights, margin=0.5)["soft"].verdict == "INCONCLUSIVE"
+    assert students(**rights, margin=2.0)["soft"].words.startswith(
+        "The same as the student alone within 2 points: +0.2"
+    )
+
+
+def test_a_difference_that_is_there_is_told_even_inside_the_margin(students):
+    assert students((180, 181, 182), margin=20.0, soft=(186, 187, 188))["soft"].verdict == "BEATS"
+
+
+def test_several_methods_against_one_baseline_are_corrected(students):
+    """What one comparison alone would show is not shown when it is one of three."""
+    alone, soft = (170, 172, 168, 171, 169), (173, 180, 169, 174, 176)
+    weak = (170, 176, 167, 168, 172)
+    p = stats.ttest_rel(np.array(soft), np.array(alone)).pvalue
+    assert 0.05 / 3 < p < 0.05
+    single = students(alone, soft=soft)["soft"]
+    assert (single.verdict, single.p) == ("BEATS", pytest.approx(p))
+    family = students(alone, soft=soft, weak=weak, weaker=weak)["soft"]
+    assert (family.verdict, family.p) == ("INCONCLUSIVE", pytest.approx(3 * p))
+    assert family.low > 0
+    assert family.words.endswith("after Holm's correction")
+
+
+def test_hard_labels_are_a_baseline_of_their_own(laboratory, quickstart):
+    found = comparison.verdicts(laboratory.workspace, quickstart)
+    against_hard = next(v for v in found if v.against == "student on hard labels")
+    assert (against_hard.variant, against_hard.verdict) == ("student distilled", "BEATS")
+    assert against_hard.points == pytest.approx(100 * (10 + 12 + 13) / 3 / N)
+    column = {row["variant"]: row["verdict"] for row in comparison.rows(laboratory.workspace, [quickstart])}
+    assert column["student on hard labels"] == column["student distilled"] == "BEATS"
+    assert (column["teacher"], column["student alone"]) == (None, None)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0, 1), (1, 4), (5, 1), (0, 12), (14, 2), (8, 8)])
+def test_a_step_is_judged_on_the_discordant_images(step, gained, lost):
+    """The table of right and wrong is worked out here from how the models were built."""
+    verdict = step(gained, lost)
+    p = stats.binomtest(gained, gained + lost).pvalue
+    assert verdict.points == pytest.approx(100 * (gained - lost) / N)
+    assert verdict.p == pytest.approx(p)
+    assert (verdict.n, verdict.basis, verdict.few) == (N, "test images", False)
+    assert (verdict.verdict in ("BEATS", "WORSE")) == (p <= 0.05)
+
+
+def test_a_step_that_costs_images_is_worse(step):
+    verdict = step(0, 12)
+    assert verdict.verdict == "WORSE"
+    assert verdict.words.startswith("Worse than the student distilled by 6.0 points (")
+    assert verdict.words.endswith(", 200 test images)")
+
+
+def test_a_step_that_costs_nothing_is_the_same_only_within_what_the_images_can_tell(step):
+    """No discordant image in 200 still allows for two points either way."""
+    assert step(0, 0, margin=3.0).verdict == "SAME"
+    assert step(0, 0, margin=1.0).verdict == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "expected"),
+    [
+        ((0.5, 1.5), 0.01, "BEATS"),
+        ((-1.5, -0.5), 0.01, "WORSE"),
+        ((-0.5, 0.9), 0.6, "SAME"),
+        ((-0.5, 1.1), 0.6, "INCONCLUSIVE"),
+        ((0.5, 1.5), 0.06, "INCONCLUSIVE"),
+        ((0.1, 0.9), 0.06, "SAME"),
+        ((-0.1, 1.5), 0.04, "INCONCLUSIVE"),
+    ],
+)
+def test_judge(interval, p, expected):
+    assert judge(Paired(sum(interval) / 2, *interval, p), p, margin=1.0) == expected
+
+
+def test_it_is_said_who_saw_how_much():
+    told = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600})
+    assert told.startswith("The teacher saw all 1,077 labels, the students 50; accuracy is of 600 test images")
+    assert "50 and 1,027 unlabelled images" in shares({"train": 1077, "labelled": 50, "seen": 1077, "test": 600})

@@ -1,0 +1,155 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from kdcore import cli
+from kdcore.jobs import api
+from kdcore.pipeline.index import Index
+from kdcore.pipeline.workspace import Workspace
+from tests.small import CUTS, small
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDCORE_HOME", str(tmp_path / "w"))
+    return Workspace().ensure()
+
+
+@pytest.fixture(scope="module")
+def carried_out(tmp_path_factory):
+    """A workspace with one run, made by `run` itself, and what it printed."""
+    home = tmp_path_factory.mktemp("cli")
+    command = [sys.executable, "-m", "kdcore", "run", "quickstart", "--json"]
+    for cut in CUTS:
+        command += ["--set", cut]
+    environment = {**os.environ, "KDCORE_HOME": str(home)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    yield Workspace(home), json.loads(done.stdout)
+    api.stop_all(Workspace(home))
+
+
+def test_run_prints_one_json_document_with_the_six_variants(carried_out):
+    _, document = carried_out
+    assert document["state"] == "done"
+    assert [row["variant"] for row in document["variants"]] == [
+        "teacher",
+        "student alone",
+        "student on hard labels",
+        "student distilled",
+        "pruned 50 %",
+        "int8",
+    ]
+    assert {"stage", "key", "reused", "seconds"} <= set(document["stages"][0])
+    assert document["environment"]["cpu"]
+    assert document["recipe"]["distill"]["method"] == "kd"
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex", "html", "json", "xlsx"])
+def test_compare_writes_every_format(carried_out, monkeypatch, tmp_path, form):
+    workspace, document = carried_out
+    monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
+    target = tmp_path / f"table.{form}"
+    assert cli.main(["compare", document["run"], "--format", form, "-o", str(target)]) == 0
+    content = zipfile.ZipFile(target).read("xl/worksheets/sheet1.xml") if form == "xlsx" else target.read_bytes()
+    assert b"parent_delta" in content or form in ("latex", "markdown", "xlsx")
+    assert len(content) > 500
+
+
+def test_show_and_runs_tell_the_run(carried_out, monkeypatch, capsys):
+    workspace, document = carried_out
+    monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
+    assert cli.main(["runs", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert (row["id"], row["state"], row["progress"]) == (document["run"], "done", 1.0)
+    assert cli.main(["show", document["run"]]) == 0
+    shown = capsys.readouterr().out
+    assert "student distilled" in shown
+    assert "The teacher saw all" in shown
+    assert cli.main(["show", document["run"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["variants"] == document["variants"]
+
+
+def test_listing_commands_import_no_torch(carried_out):
+    workspace, document = carried_out
+    for command in (["runs"], ["presets"], ["show", document["run"]], ["methods"]):
+        code = (
+            f"import sys; from kdcore.cli import main; main({command!r});"
+            "assert not {'torch', 'pandas', 'scipy'} & set(sys.modules), 'heavy'"
+        )
+        environment = {**os.environ, "KDCORE_HOME": str(workspace.root)}
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "nothing"], "there is no preset 'nothing'"),
+        (["run", "missing.json"], "missing.json cannot be read"),
+        (["run", "quickstart", "--set", "distill.temperature=0"], "distill.temperature: 0 is not accepted"),
+        (["run", "quickstart", "--set", "train.colour=3"], "train.colour: there is no such field"),
+        (["submit", "quickstart", "--set", "data.labels=99999"], "data.labels"),
+        (["submit", "quickstart", "--set", 'data.hide_classes=["zebra"]'], "data.hide_classes"),
+        (["show", "no-such-run"], "there is no run 'no-such-run'"),
+        (["compare", "no-such-run"], "there is no run"),
+        (["bench", "no-such-run"], "there is no run"),
+        (["stop"], "give one run's id, or --all"),
+        (["fly"], "invalid choice"),
+    ],
+)
+def test_bad_input_is_told_in_one_line_and_changes_nothing(workspace, capsys, arguments, told):
+    try:
+        code = cli.main(arguments)
+    except SystemExit as exit:  # argparse leaves by itself
+        code = exit.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert told in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert captured.out == ""
+    assert workspace.run_ids() == []
+
+
+def test_a_recipe_file_is_the_same_as_the_preset(workspace, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(small().to_json())
+    assert cli.recipe_of(str(path), [])[0] == cli.recipe_of("quickstart", CUTS)[0]
+
+
+def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
+    monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    run_id = api.submit(workspace, small())
+    index = Index(workspace)
+
+    def state():
+        index.sync()
+        return index.run(run_id).state
+
+    assert cli.main(["cancel", run_id]) == 0
+    assert state() == "cancelled"
+    assert cli.main(["resume", run_id]) == 0
+    assert state() == "queued"
+    assert cli.main(["delete", run_id]) == 0
+    index.sync()
+    assert index.runs() == []
+    assert cli.main(["gc"]) == 0
+    assert "1 deleted run" in capsys.readouterr().out
+
+
+def test_catalogs_are_json_with_the_options_and_their_help(capsys):
+    for name in ("datasets", "models", "methods", "steps"):
+        assert cli.main([name, "--json"]) == 0
+        for entry in json.loads(capsys.readouterr().out):
+            assert entry["description"]
+            assert all(option.get("description") or "$ref" in option for option in entry["options"].values())
+
+
+def test_doctor_looks_at_everything(workspace, capsys):
+    assert cli.main(["doctor", "--json"]) == 0
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert set(checks) == {"python", "libraries", "device", "workspace", "index", "queue"}
+    assert checks["libraries"]["found"].startswith("torch 2.")

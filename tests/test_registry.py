@@ -1,0 +1,57 @@
+import subprocess
+import sys
+
+import pytest
+
+from kdcore import registry
+from kdcore.presets import presets
+
+
+def test_every_entry_says_what_it_is_and_explains_every_option():
+    for kind in ("dataset", "architecture", "method", "step"):
+        for known in registry.entries(kind):
+            assert len(known.description) > 10, known.name
+            for name, option in known.options.model_fields.items():
+                assert name == kind or option.description, f"{known.name}.{name} has no help"
+
+
+def test_an_unknown_name_lists_those_that_exist():
+    with pytest.raises(registry.UnknownEntry, match="hard_labels, kd"):
+        registry.entry("method", "nothing")
+
+
+def test_two_entries_of_one_name_are_refused():
+    def other(): ...
+
+    with pytest.raises(ValueError, match="twice"):
+        registry.register("method", "kd", "again")(other)
+
+
+def test_registries_presets_and_plans_need_no_torch(tmp_path):
+    code = """
+import sys
+from kdcore import registry
+from kdcore.presets import presets
+from kdcore.pipeline.plan import plan
+for kind in registry.PACKAGES:
+    registry.catalog(kind)
+for preset in presets():
+    plan(preset.recipe)
+heavy = {"torch", "onnx", "onnxruntime", "streamlit"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from kdcore.data.dataset import load; from kdcore.recipe import Recipe;load(Recipe().data.source)",
+        ],
+        check=True,
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_presets_are_found_and_say_what_to_look_for():
+    names = [preset.name for preset in presets()]
+    assert names[0] == "quickstart"
+    assert all(len(preset.look_for) > 40 for preset in presets())

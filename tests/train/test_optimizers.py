@@ -1,0 +1,38 @@
+import pytest
+import torch
+from torch import nn
+
+from kdcore.recipe import Train
+from kdcore.train.optimizers import factor, optimizer
+
+
+def test_one_cycle_rises_to_the_peak_at_30_percent_and_falls_to_nothing():
+    factors = [factor("one_cycle", step, 1000) for step in range(1000)]
+    assert factors[0] == pytest.approx(1 / 25, abs=1e-4)
+    assert max(factors) == pytest.approx(1, abs=1e-4)
+    assert factors.index(max(factors)) == pytest.approx(300, abs=1)
+    assert factors[-1] < 1e-5
+
+
+def test_cosine_matches_torch():
+    sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=200)
+    for step in range(100):
+        sgd.step()
+        reference.step()  # now at half-step 2 * step + 1 of 200: the middle of our step
+        if step:
+            sgd.step()
+            reference.step()
+        assert reference.get_last_lr()[0] == pytest.approx(factor("cosine", step, 100), abs=1e-6)
+
+
+def test_a_constant_rate_stays():
+    assert factor("constant", 7, 10) == 1.0
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_biases_and_normalisation_are_not_decayed(name):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    made = optimizer(network, Train(optimizer=name, weight_decay=0.5, steps=1))
+    decays = {tuple(p.shape): group["weight_decay"] for group in made.param_groups for p in group["params"]}
+    assert decays == {(4, 1, 3, 3): 0.5, (4,): 0.0}
