@@ -103,7 +103,8 @@ class Index:
     def stages(self, run_id: str) -> list[StageRow]:
         """The stages of a run, in the order in which they are carried out."""
         with self._open() as database:
-            live = self._state(run_id) in ("running", "stopping", "waiting")
+            run = database.execute("SELECT * FROM run WHERE id = ?", (run_id,)).fetchone()
+            live = run is not None and self._state(run) in ("running", "stopping", "waiting")
             rows = database.execute("SELECT * FROM stage WHERE run = ? ORDER BY place", (run_id,)).fetchall()
         return [_stage(row, live) for row in rows]
 
@@ -220,15 +221,22 @@ class Index:
         values = (key, *(row[name] for name in CURVES))
         database.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
-    def _state(self, run_id: str) -> State:
+    def _state(self, row: sqlite3.Row) -> State:
+        told = json.loads(row["facts"] or "{}").get("state")
+        if told:
+            return told
+        folder = self.workspace.runs / row["id"]
         try:
-            return state(self.workspace.runs / run_id)
+            known = files(folder)
+            if known.result:
+                return "running"  # a result that came after the last sync: told as a whole by the next one
+            return state(folder, known)
         except (Damaged, FileNotFoundError, KeyError):
             return "failed"
 
     def _row(self, database: sqlite3.Connection, row: sqlite3.Row) -> RunRow:
         facts = json.loads(row["facts"] or "{}")
-        now: State = facts.get("state") or self._state(row["id"])
+        now = self._state(row)
         summary = facts.get("summary") or {}
         progress, eta, title = 1.0 if now == "done" else 0.0, None, ""
         if now != "done" and row["weights"]:

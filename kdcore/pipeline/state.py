@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -10,6 +11,7 @@ from kdcore.pipeline.workspace import held, read_json
 State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed", "interrupted", "done"]
 SETTLED = ("cancelled", "failed", "done")
 ENDING = ("stop", "cancel", "delete")
+CLOCK_SLACK = 2.0  # s; a process that began later than this after the launch only has the worker's number
 
 
 class Files(NamedTuple):
@@ -37,8 +39,21 @@ def state(folder: Path, known: Files | None = None) -> State:
     if result:
         return result["state"]
     ending = meta["requested"] in ENDING
-    if held(folder / "lock"):
+    if held(folder / "lock") or _starting(status):
         return "stopping" if ending else "running"
     if ending:
         return "cancelled"
     return "interrupted" if status.get("attempt") else "queued"
+
+
+def _starting(status: dict[str, Any]) -> bool:
+    """Whether the worker of this attempt lives but may not have come to its lock yet: Python starts in seconds."""
+    if not status or status["host"] != socket.gethostname():
+        return False
+    import psutil
+
+    try:
+        worker = psutil.Process(status["process"])
+        return worker.status() != psutil.STATUS_ZOMBIE and worker.create_time() <= status["started"] + CLOCK_SLACK
+    except psutil.Error:
+        return False

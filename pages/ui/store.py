@@ -17,7 +17,7 @@ from kdcore.pipeline.workspace import Damaged, Workspace, read_json
 from kdcore.report import comparison
 from pages.ui.text import plain
 
-ACTIVE = ("queued", "waiting", "running", "stopping")
+ACTIVE = ("queued", "waiting", "running", "stopping", "interrupted")  # an interrupted run is launched again
 Identity = tuple[int, int]
 
 
