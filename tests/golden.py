@@ -16,6 +16,7 @@ import torch
 from kdcore import models, registry
 from kdcore.compress.material import Material
 from kdcore.data.dataset import load
+from kdcore.distill.method import Seen
 from kdcore.export import onnx_file, runtime
 from kdcore.pipeline import keys
 from kdcore.recipe import Train, Views
@@ -76,7 +77,7 @@ def _method(entry: Entry) -> list[float]:
     student = torch.randn(8, 10, generator=generator, requires_grad=True)
     teacher = 3 * torch.randn(8, 10, generator=generator)
     method = entry.implementation(_options(entry))
-    loss = torch.stack(list(method.loss(student, teacher, torch.eye(10)[:8]).values())).sum()
+    loss = torch.stack(list(method.loss(Seen(student, teacher, torch.eye(10)[:8])).values())).sum()
     loss.backward()
     return [loss.item(), student.grad.norm().item()]
 

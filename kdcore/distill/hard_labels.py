@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.method import Method, cross_entropy
+from kdcore.distill.method import Method, Seen, cross_entropy
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -40,8 +40,8 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
 class TeacherHardLabels(Method[HardLabels]):
     """`hard_weight * CE(student, labels) + teacher_weight * CE(student, argmax teacher)`."""
 
-    def loss(self, student: torch.Tensor, teacher: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         return {
-            "hard": self.options.hard_weight * cross_entropy(student, targets),
-            "teacher_labels": self.options.teacher_weight * teacher_labels(student, teacher),
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "teacher_labels": self.options.teacher_weight * teacher_labels(seen.student, seen.teacher),
         }

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.method import Method, cross_entropy
+from kdcore.distill.method import Method, Seen, cross_entropy
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -56,9 +56,9 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
 class KnowledgeDistillation(Method[Kd]):
     """`hard_weight * CE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`."""
 
-    def loss(self, student: torch.Tensor, teacher: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         options = self.options
         return {
-            "hard": options.hard_weight * cross_entropy(student, targets),
-            "soft": options.soft_weight * soft_targets(student, teacher, options.temperature),
+            "hard": options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "soft": options.soft_weight * soft_targets(seen.student, seen.teacher, options.temperature),
         }

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from kdcore.data import views
-from kdcore.distill.method import Method, cross_entropy
+from kdcore.distill.method import Method, Seen, cross_entropy
 from kdcore.recipe import Train
 from kdcore.train import checkpoint, order
 from kdcore.train.answers import Answers
@@ -148,7 +148,7 @@ def _batch(task: Task, step: int, generator: torch.Generator) -> tuple[torch.Ten
 def _loss(task: Task, logits: torch.Tensor, asked: torch.Tensor | None, targets: torch.Tensor) -> torch.Tensor:
     if task.method is None or asked is None:
         return cross_entropy(logits, targets)
-    return torch.stack(list(task.method.loss(logits, asked, targets).values())).sum()
+    return torch.stack(list(task.method.loss(Seen(logits, asked, targets)).values())).sum()
 
 
 def validate(network: nn.Module, validation: tuple[torch.Tensor, torch.Tensor], precision: str) -> dict[str, float]:

@@ -3,6 +3,7 @@ import torch
 
 from kdcore.distill.hard_labels import HardLabels, TeacherHardLabels, teacher_labels
 from kdcore.distill.kd import soft_targets
+from kdcore.distill.method import Seen
 
 STUDENT = torch.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
 TEACHER = torch.tensor([[0.2, 0.1], [3.0, 0.0]], dtype=torch.float64)
@@ -20,5 +21,5 @@ def test_it_is_what_soft_targets_become_for_a_teacher_that_is_certain():
 def test_the_size_of_the_teachers_logits_does_not_matter():
     method = TeacherHardLabels(HardLabels())
     targets = torch.eye(2, dtype=torch.float64)
-    one, ten = method.loss(STUDENT, TEACHER, targets), method.loss(STUDENT, 10 * TEACHER, targets)
+    one, ten = method.loss(Seen(STUDENT, TEACHER, targets)), method.loss(Seen(STUDENT, 10 * TEACHER, targets))
     assert one["teacher_labels"].item() == ten["teacher_labels"].item()
