@@ -32,6 +32,7 @@ class Part(BaseModel):
 DatasetChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "dataset"))]
 ArchitectureChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "architecture"))]
 MethodChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "method"))]
+SchemeChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "scheme"))]
 StepChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "step"))]
 
 
@@ -69,6 +70,13 @@ class Views(Part):
     mixup: float = Field(
         0.0, ge=0, le=8, description="Blend pairs of images; the Beta parameter (Zhang et al. 2018). 0: off."
     )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        le=8,
+        description="Paste a rectangle of another image; the Beta parameter of its share (Yun et al. 2019). 0: off. "
+        "With mixup too, each batch takes one of the two.",
+    )
 
 
 class Train(Part):
@@ -80,11 +88,37 @@ class Train(Part):
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
     learning_rate: float = Field(0.01, gt=0, le=10, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="Pull of the weights towards zero.")
-    schedule: Literal["one_cycle", "cosine", "constant"] = Field(
-        "one_cycle", description="Course of the learning rate."
+    decay_all: bool = Field(
+        False, description="Decay biases and normalisation too, as the published recipes do. Off: weights alone."
+    )
+    schedule: Literal["one_cycle", "cosine", "step", "constant"] = Field(
+        "one_cycle", description="Course of the learning rate. Step: divided by ten at each milestone."
+    )
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.625, 0.75, 0.875), max_length=8, description="Where the step schedule drops, as shares of the training."
+    )
+    warmup: float = Field(
+        0.0, ge=0, le=0.5, description="Share of the training over which the learning rate rises from zero."
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, le=0.9, description="Share of each label that is spread over all classes (Szegedy et al. 2016)."
+    )
+    clip_norm: float = Field(0.0, ge=0, le=1000, description="Longest gradient that is followed as it is. 0: off.")
+    ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Keep a running mean of the weights with this decay a step, and deploy that one. 0: off.",
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="End after this many epochs without a better validation accuracy, with the best epoch's weights. "
+        "0: train to the end.",
     )
     views: Views = Views()
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="Arithmetic while training. Auto: bf16 where the hardware is fast at it, else fp32."
     )
 
@@ -131,6 +165,9 @@ class Recipe(Part):
     teacher: Teacher = Field(default_factory=Teacher)
     student: Student = Field(default_factory=Student)
     distill: MethodChoice = Field({"method": "kd"}, validate_default=True)
+    scheme: SchemeChoice = Field(
+        {"scheme": "offline"}, validate_default=True, description="Who teaches whom, and when."
+    )
     controls: tuple[MethodChoice, ...] = Field(
         (), description="Further methods trained on the same budget, to compare with; the hard labels first of all."
     )

@@ -1,4 +1,4 @@
-"""What can be chosen: data sets, architectures, distillation methods, compression steps, launchers.
+"""What can be chosen: data sets, architectures, distillation methods and schemes, compression steps, launchers.
 
 An entry joins by decorating its implementation:
 
@@ -31,6 +31,7 @@ PACKAGES = {
     "dataset": "kdcore.data",
     "architecture": "kdcore.models",
     "method": "kdcore.distill",
+    "scheme": "kdcore.distill.schemes",
     "step": "kdcore.compress",
     "launcher": "kdcore.jobs.launchers",
 }

@@ -21,7 +21,8 @@ from kdcore.export import onnx_file, runtime
 from kdcore.pipeline import keys
 from kdcore.recipe import Train, Views
 from kdcore.registry import Entry
-from kdcore.train.loop import Task, fit, pixels
+from kdcore.train.images import Held, pixels
+from kdcore.train.loop import Task, fit
 
 PATH = Path(__file__).with_name("golden.json")
 SHAPE = (1, 8, 8)
@@ -107,7 +108,7 @@ def _loop() -> list[float]:
         rows: list[dict[str, float]] = []
         fit(
             network,
-            Task(images, torch.eye(10)[labels], (images, labels), train, 2, "fp32", seed=0),
+            Task(Held(images), torch.eye(10)[labels], (images, labels), train, 2, "fp32", seed=0),
             Path(folder),
             on_epoch=rows.append,
         )

@@ -11,7 +11,7 @@ from kdcore.recipe import Views
 def apply(
     images: torch.Tensor, targets: torch.Tensor, views: Views, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch as the student and the teacher see it this time: flip, crop, shift, then mixup.
+    """The batch as the student and the teacher see it this time: flip, crop, shift, then mixup or cutmix.
 
     `images`: float (B, C, H, W) in [0, 1]. `targets`: float (B, K), rows that sum to 1, or to 0 where an
     image has no label. Returns both in the same shapes; the input is not changed. All randomness comes from
@@ -24,9 +24,19 @@ def apply(
     if views.shift:
         pad = (views.shift,) * 4
         images = _cut(functional.pad(images, pad), images.shape, generator)
+    if views.mixup and views.cutmix:
+        mixes = torch.rand((), generator=generator).item() < 0.5
+        return _mixup(images, targets, views.mixup, generator) if mixes else _cutmix(images, targets, views, generator)
     if views.mixup:
-        images, targets = _mixup(images, targets, views.mixup, generator)
+        return _mixup(images, targets, views.mixup, generator)
+    if views.cutmix:
+        return _cutmix(images, targets, views, generator)
     return images, targets
+
+
+def random(views: Views) -> bool:
+    """Whether an image looks different each time; where it does not, what a teacher says of it can be kept."""
+    return views != Views()
 
 
 def _flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -58,3 +68,26 @@ def _mixup(
         torch.lerp(images.index_select(0, other), images, own.view(-1, 1, 1, 1)),
         torch.lerp(targets.index_select(0, other), targets, own.view(-1, 1)),
     )
+
+
+def _cutmix(
+    images: torch.Tensor, targets: torch.Tensor, views: Views, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pastes one rectangle, the same for the batch, of another image of the batch; labels follow the areas.
+
+    The rectangle's share of the image is drawn from Beta(cutmix, cutmix), its place uniformly (Yun et al. 2019).
+    """
+    height, width = images.shape[2:]
+    chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    side = np.sqrt(1 - chance.beta(views.cutmix, views.cutmix))
+    rows, columns = (_span(size, side * size, int(chance.integers(size))) for size in (height, width))
+    other = torch.randperm(len(images), generator=generator).to(images.device)
+    mixed = images.clone()
+    mixed[:, :, slice(*rows), slice(*columns)] = images[other][:, :, slice(*rows), slice(*columns)]
+    pasted = (rows[1] - rows[0]) * (columns[1] - columns[0]) / (height * width)
+    return mixed, torch.lerp(targets, targets[other], pasted)
+
+
+def _span(size: int, length: float, centre: int) -> tuple[int, int]:
+    """First and last (excluded) pixel of a stretch around `centre`, cut at the image's edges."""
+    return max(0, int(centre - length / 2)), min(size, int(centre + length / 2))

@@ -45,6 +45,7 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float) -> Estimat
 def architectures(plan: Plan) -> dict[str, Options]:
     """The architectures that a plan trains, by their canonical JSON."""
     specs = [stage.spec["model"] for stage in plan.stages if "model" in stage.spec]
+    specs += [model for stage in plan.stages for model in stage.spec.get("beside", ())]
     return {keys.canonical(spec): registry.validate("architecture", spec) for spec in specs}
 
 
@@ -55,15 +56,14 @@ def weights(plan: Plan, sizes: Mapping[str, int]) -> dict[str, float]:
 
 
 def _work(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -> float:
-    """MACs of a stage's training: three passes of the student and one of the teacher for each image."""
+    """MACs of a stage's training: three passes of what is trained and one of each teacher for each image."""
     if "train" not in stage.spec:
         return 0.0
-    teacher = stages[stage.teacher] if stage.teacher and "method" in stage.spec else None
-    asked = sizes[keys.canonical(teacher.spec["model"])] if teacher else 0
-    train = stage.spec["train"]
-    return (
-        train["steps"] * train["batch_size"] * (3 * sizes[keys.canonical(_origin(stage, stages).spec["model"])] + asked)
-    )
+    teachers = [stages[key] for key in (stage.teacher, *stage.others) if key and "method" in stage.spec]
+    asked = sum(sizes[keys.canonical(_origin(teacher, stages).spec["model"])] for teacher in teachers)
+    trained = [_origin(stage, stages).spec["model"], *stage.spec.get("beside", ())]
+    work = 3 * sum(sizes[keys.canonical(model)] for model in trained) + asked
+    return stage.spec["train"]["steps"] * stage.spec["train"]["batch_size"] * work
 
 
 def _origin(stage: Stage, stages: Mapping[str, Stage]) -> Stage:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from kdcore import registry
 from kdcore.registry import Options
 
@@ -27,12 +29,24 @@ def digest(document: Any) -> str:
 
 
 def versions(choices: Iterable[tuple[str, Options]]) -> dict[str, int]:
-    """`{"kind:name": version}` of the registry entries that a stage uses."""
+    """`{"kind:name": version}` of the registry entries that a stage uses, and of those within their options."""
     used = {}
     for kind, options in choices:
         entry = registry.entry_of(kind, options)
         used[f"{kind}:{entry.name}"] = entry.version
+        used |= versions(_within(options))
     return used
+
+
+def _within(value: Any) -> Iterable[tuple[str, Options]]:
+    """The choices that stand in the options of a choice, as the parts of a combined method do."""
+    parts = value if isinstance(value, tuple) else [getattr(value, name) for name in type(value).model_fields]
+    for part in parts:
+        kind = next((kind for kind in registry.PACKAGES if isinstance(part, Options) and hasattr(part, kind)), None)
+        if kind:
+            yield kind, part
+        elif isinstance(part, BaseModel | tuple):
+            yield from _within(part)
 
 
 def stage_key(

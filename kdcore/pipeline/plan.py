@@ -6,14 +6,17 @@ names the models, one a seed, that it stands for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from kdcore import machine, registry
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import Split, split
+from kdcore.distill.scheme import Scheme
+from kdcore.distill.traits import trait
 from kdcore.pipeline import keys
 from kdcore.problems import Problem, RecipeError
-from kdcore.recipe import Part, Recipe, Train, points
+from kdcore.recipe import Part, Recipe, Teacher, Train, points
 from kdcore.registry import Options
 from kdcore.train.order import steps_of
 
@@ -23,7 +26,10 @@ Kind = Literal["train", "distill", "compress"]
 
 
 class Stage(Part):
-    """One step of the work. `spec` holds all that its result depends on beside its inputs, data and seed."""
+    """One step of the work. `spec` holds all that its result depends on beside its inputs, data and seed.
+
+    `parent`: the model that a step compresses. `teacher` and `others`: the models that teach together.
+    """
 
     key: str
     title: str
@@ -33,6 +39,7 @@ class Stage(Part):
     seed: int
     parent: str | None = None
     teacher: str | None = None
+    others: tuple[str, ...] = ()
     spec: dict[str, Any]
 
 
@@ -64,6 +71,7 @@ class Plan(Part):
 def plan(recipe: Recipe) -> Plan:
     """The plan of a Recipe on this machine. Raises RecipeError, which names the fields that are wrong."""
     _check_order(recipe)
+    _check_methods(recipe)
     dataset = load(recipe.data.source)
     shares = split(dataset, recipe.data)
     precision = machine.precision(recipe.train.precision)
@@ -98,6 +106,29 @@ def _check_order(recipe: Recipe) -> None:
         raise RecipeError(problems)
 
 
+def _check_methods(recipe: Recipe) -> None:
+    """What makes no sense: memory banks with mixed images, feature methods where there are no features to match."""
+    problems = []
+    views = recipe.train.views
+    together = scheme_of(recipe).begins == "nobody"
+    chosen = [("distill", recipe.distill), *((f"controls.{i}", one) for i, one in enumerate(recipe.controls))]
+    for field, method in chosen:
+        name = method.method  # type: ignore[attr-defined]
+        if (views.mixup or views.cutmix) and not trait(method, "mixup", True):
+            message = f"{name} remembers each image, so it cannot work with mixup or cutmix: set both to 0"
+            problems.append(Problem(f"{field}.method", message))
+        if field == "distill" and together and trait(method, "taps", False):
+            message = f"{name} matches features, and {recipe.scheme.scheme} shares answers only: choose another"  # type: ignore[attr-defined]
+            problems.append(Problem(f"{field}.method", message))
+    if problems:
+        raise RecipeError(problems)
+
+
+def scheme_of(recipe: Recipe) -> Scheme[Any]:
+    """The scheme that the Recipe names."""
+    return registry.entry_of("scheme", recipe.scheme).implementation(recipe.scheme)
+
+
 def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> dict[str, Any]:
     return {
         "name": dataset.name,
@@ -117,41 +148,80 @@ class _Arms:
     """The stages and variants of one point of a sweep, made in the order in which they are carried out."""
 
     def __init__(self, recipe: Recipe, dataset: Dataset, shares: Split, values: dict[str, Any]):
-        self.recipe, self.dataset, self.shares, self.values = recipe, dataset, shares, values
+        self.scheme = scheme_of(recipe)
+        self.recipe = recipe = self.scheme.adapt(recipe)
+        self.dataset, self.shares, self.values = dataset, shares, values
         self.stages: list[Stage] = []
         self.variants: list[Variant] = []
-        teacher = self._teacher()
-        self._alone()
+        teacher = self._teacher("teacher", recipe.teacher, recipe.seeds[0])
+        others = [
+            self._teacher(f"teacher {number}", other, recipe.seeds[0] + number - 1)
+            for number, other in enumerate(self.scheme.others(recipe), 2)
+        ]
+        alone = self._alone()
         for method in recipe.controls:
-            self._distilled(method, teacher)
-        distilled = self._distilled(recipe.distill, teacher)
+            self._distilled(trait(method, "label"), recipe.student.model, method, [teacher] * len(recipe.seeds))
+        distilled = self._scheme(teacher, others, alone)
         self._steps(distilled, teacher)
 
-    def _teacher(self) -> str:
+    def _teacher(self, name: str, teacher: Teacher, seed: int) -> str:
         recipe = self.recipe
-        spec = self._spec("train", recipe.teacher.model, recipe.teacher.train, len(self.shares.teacher))
+        spec = self._spec("train", teacher.model, teacher.train, len(self.shares.teacher))
         spec |= {"sees": "teacher", "data": {"validation": recipe.data.validation}}
-        used = [("dataset", recipe.data.source), ("architecture", recipe.teacher.model)]
-        key = self._add(spec, "teacher", "teacher", recipe.seeds[0], used)
-        self._row("teacher", "teacher", "train teacher", [key])
+        used = [("dataset", recipe.data.source), ("architecture", teacher.model)]
+        key = self._add(spec, name, "teacher", seed, used)
+        self._row(name, "teacher", "train teacher", [key])
         return key
 
-    def _alone(self) -> None:
+    def _alone(self) -> list[str]:
         recipe = self.recipe
         spec = self._spec("train", recipe.student.model, recipe.train, len(self.shares.seen))
         spec |= {"sees": "labelled", "data": self._student_data()}
         used = [("dataset", recipe.data.source), ("architecture", recipe.student.model)]
         made = [self._add(spec, "student alone", "alone", seed, used) for seed in recipe.seeds]
         self._row("student alone", "alone", "train student", made)
+        return made
 
-    def _distilled(self, method: Options, teacher: str) -> list[str]:
+    def _scheme(self, teacher: str, others: list[str], alone: list[str]) -> list[str]:
+        """The distilled student, after whoever comes between it and the first teacher."""
+        recipe, begins = self.recipe, self.scheme.begins
+        teachers: list[str] = alone if begins == "alone" else [teacher] * len(recipe.seeds)
+        for link in self.scheme.links(recipe):
+            taught = self._distilled(link.label, link.model, recipe.distill, teachers, seeds=len(set(teachers)))
+            teachers = taught if begins == "alone" else taught * len(recipe.seeds)
+        return self._distilled(
+            trait(recipe.distill, "label"), recipe.student.model, recipe.distill, teachers,
+            others=tuple(others), beside=self.scheme.beside(recipe),
+        )  # fmt: skip
+
+    def _distilled(
+        self,
+        label: str,
+        model: Options,
+        method: Options,
+        teachers: list[str],
+        *,
+        seeds: int | None = None,
+        others: tuple[str, ...] = (),
+        beside: Sequence[Options] = (),
+    ) -> list[str]:
+        """One network a seed, the first `seeds` of them, taught by the teacher of its seed; its row."""
         recipe = self.recipe
-        traits = registry.entry_of("method", method).traits
-        spec = self._spec("distill", recipe.student.model, recipe.train, len(self.shares.seen))
+        spec = self._spec("distill", model, recipe.train, len(self.shares.seen))
         spec |= {"sees": "seen", "data": self._student_data(), "method": method.model_dump(mode="json")}
-        used = [("dataset", recipe.data.source), ("architecture", recipe.student.model), ("method", method)]
-        made = [self._add(spec, traits["label"], traits["role"], seed, used, teacher=teacher) for seed in recipe.seeds]
-        self._row(traits["label"], traits["role"], "distill", made)
+        used = [("dataset", recipe.data.source), ("architecture", model), ("method", method)]
+        if others:
+            spec["weights"] = list(self.scheme.weights())
+        if beside:
+            spec |= {"scheme": recipe.scheme.model_dump(mode="json"), "beside": _dumped(beside)}
+            used += [("scheme", recipe.scheme), *(("architecture", one) for one in beside)]
+        asks = trait(method, "teacher", True) and not beside
+        role = trait(method, "role")
+        made = [
+            self._add(spec, label, role, seed, used, teacher=teacher if asks else None, others=others if asks else ())
+            for seed, teacher in zip(recipe.seeds[:seeds], teachers, strict=False)
+        ]
+        self._row(label, role, "distill", made)
         return made
 
     def _steps(self, parents: list[str], teacher: str) -> None:
@@ -206,10 +276,11 @@ class _Arms:
         *,
         parent: str | None = None,
         teacher: str | None = None,
+        others: tuple[str, ...] = (),
     ) -> str:
         key = keys.stage_key(
             spec,
-            inputs=[parent or "", teacher or ""],
+            inputs=[parent or "", teacher or "", *others],
             fingerprint=self.dataset.fingerprint,
             seed=seed,
             entries=keys.versions(used),
@@ -223,6 +294,7 @@ class _Arms:
             seed=seed,
             parent=parent,
             teacher=teacher,
+            others=others,
             spec=spec,
         )
         self.stages.append(stage)
@@ -233,6 +305,10 @@ class _Arms:
     ) -> None:
         row = Variant(name=name, role=role, stage=stage, keys=tuple(made), parent=parent, values=self.values, note=note)
         self.variants.append(row)
+
+
+def _dumped(choices: Sequence[Options]) -> list[Any]:
+    return [choice.model_dump(mode="json") for choice in choices]
 
 
 def _resolved(train: Train, images: int) -> dict[str, Any]:
@@ -277,7 +353,7 @@ def _rank(rows: list[Variant], made: tuple[str, ...]) -> tuple[int, int]:
     """Table order: the place of the row within its point, then the point."""
     points_seen: list[list[Variant]] = []
     for row in rows:
-        if row.role == "teacher":
+        if row.name == "teacher":
             points_seen.append([])
         points_seen[-1].append(row)
     return next(

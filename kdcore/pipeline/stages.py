@@ -17,18 +17,25 @@ from kdcore import machine, models, registry
 from kdcore.compress.material import Material, Outcome
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
+from kdcore.data.views import random as views_are_random
+from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
+from kdcore.distill.traits import trait
 from kdcore.export import onnx_file, weights
 from kdcore.measure.evaluate import evaluate
 from kdcore.models.cost import macs
 from kdcore.models.fold import folded
+from kdcore.models.nets.several import Mean
 from kdcore.pipeline import keys
 from kdcore.pipeline.plan import Stage
 from kdcore.pipeline.workspace import Workspace, read_json, replacing, write_json
 from kdcore.recipe import Train
-from kdcore.train.answers import Answers
+from kdcore.train.answers import Answers, ask_all
 from kdcore.train.checkpoint import Progress
-from kdcore.train.loop import Task, fit, pixels
+from kdcore.train.images import Images, pixels
+from kdcore.train.images import images as training_images
+from kdcore.train.lesson import Lesson
+from kdcore.train.loop import Task, fit
 
 VERIFIED_IMAGES = 64
 
@@ -69,22 +76,25 @@ class Builder:
         self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check
     ) -> tuple[nn.Module, Outcome | None, Progress]:
         outcome = None
+        method = self._method(stage.spec)
         if stage.kind == "compress":
             on_phase("compressing")
             outcome = self._compress(stage, folder)
             network = outcome.network
         else:
             torch.manual_seed(stage.seed)
-            network = self._create(stage)
+            network = self._create(stage.spec["model"])
+            if method:
+                network = method.begin(network, self._plain(stage.teacher) if stage.teacher else None)
         progress = Progress()
         if "train" in stage.spec:
             on_phase("training")
-            task = self._task(stage, outcome)
+            task = self._task(stage, method, outcome)
             progress = fit(network, task, folder, on_epoch=on_epoch, check=check)
         return network, outcome, progress
 
-    def _create(self, stage: Stage) -> nn.Module:
-        options = registry.validate("architecture", stage.spec["model"])
+    def _create(self, model: dict[str, Any]) -> nn.Module:
+        options = registry.validate("architecture", model)
         dataset = self.dataset
         return models.create(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
 
@@ -101,7 +111,7 @@ class Builder:
         )
         return registry.entry_of("step", options).implementation(material, options)
 
-    def _task(self, stage: Stage, outcome: Outcome | None) -> Task:
+    def _task(self, stage: Stage, method: Method[Any] | None, outcome: Outcome | None) -> Task:
         spec = stage.spec
         train = Train.model_validate({**spec["train"], "precision": spec["precision"]})
         sees = spec.get("sees", "seen")
@@ -110,9 +120,9 @@ class Builder:
         if sees != "teacher" and self.hidden:
             shown = np.isin(self.dataset.train_labels[validation], self._hidden_indices(), invert=True)
             validation = validation[shown]
-        method = self._method(spec)
+        images = training_images(self.dataset.train_images, indices, self.device)
         return Task(
-            images=pixels(self.dataset.train_images[indices], self.device),
+            images=images,
             targets=self._targets(indices, self.shares.teacher if sees == "teacher" else self.shares.labelled),
             validation=(
                 pixels(self.dataset.train_images[validation], self.device),
@@ -122,18 +132,49 @@ class Builder:
             steps=spec["train"]["steps"],
             precision=spec["precision"],
             seed=stage.seed,
-            method=method,
-            teacher=self._network(stage.teacher) if method else None,
-            stream=(
-                stage.teacher,
-                keys.canonical([spec["data"], sees, train.views.model_dump(), train.batch_size]),
-                stage.seed,
-            ),
-            answers=self.answers,
+            lesson=self._lesson(stage, method, train, images) if method else Lesson(),
             constrain=outcome.constrain if outcome else None,
         )
 
-    def _method(self, spec: dict[str, Any]) -> Method | None:
+    def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Lesson:
+        spec = stage.spec
+        if "beside" in spec:
+            scheme = registry.validate("scheme", spec["scheme"])
+            made = [self._create(model) for model in spec["beside"]]
+            return registry.entry_of("scheme", scheme).implementation(scheme).lesson(method, made)
+        if not stage.teacher:
+            return Taught(method, None)
+        teacher = self._teacher(stage, plain=trait(method.options, "taps", False))
+        asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], spec.get("sees"), spec["precision"]]
+        views = (
+            {}
+            if views_are_random(train.views)
+            else {"table": self._table(teacher, keys.canonical(asked), images, spec)}
+        )
+        stream = keys.canonical([*asked, train.views.model_dump(), train.batch_size, stage.seed])
+        return Taught(method, teacher, self.answers, stream, **views)
+
+    def _teacher(self, stage: Stage, plain: bool) -> nn.Module:
+        """Who is asked: the teacher, or several as one; plain where its features are wanted, else folded."""
+        assert stage.teacher
+        if plain and not stage.others:
+            return _asked(self._plain(stage.teacher), self.device)
+        teachers = [self._network(key) for key in (stage.teacher, *stage.others)]
+        return Mean(teachers, stage.spec["weights"]).eval() if stage.others else teachers[0]
+
+    def _table(self, teacher: nn.Module, name: str, images: Images, spec: dict[str, Any]) -> Callable[[], torch.Tensor]:
+        """What the teacher says of every image, once: each always looks the same, so the answers stay legal."""
+
+        def table() -> torch.Tensor:
+            known = self.answers.known(name)
+            if known is None:
+                known = ask_all(teacher, images, spec["precision"])
+                self.answers.keep(name, known)
+            return known
+
+        return table
+
+    def _method(self, spec: dict[str, Any]) -> Method[Any] | None:
         if "method" not in spec:
             return None
         options = registry.validate("method", spec["method"])
@@ -149,9 +190,11 @@ class Builder:
         return torch.from_numpy(targets).to(self.device)
 
     def _load(self, key: str) -> nn.Module:
-        network = weights.load(self.workspace.model(key)).eval()
-        network = folded(network) or network  # it is only ever asked
-        return network.to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        network = self._plain(key)
+        return _asked(folded(network) or network, self.device)  # it is only ever asked
+
+    def _plain(self, key: str) -> nn.Module:
+        return weights.load(self.workspace.model(key)).eval()
 
     def _export(self, network: nn.Module, outcome: Outcome | None, folder: Path) -> dict[str, Any]:
         target = folder / "model.onnx"
@@ -176,7 +219,7 @@ class Builder:
     ) -> None:
         measured = evaluate(folder / "model.onnx", network, self.dataset, self.shares, hidden=self.hidden)
         origin = read_json(self.workspace.model(stage.parent) / "architecture.json") if stage.parent else None
-        weights.save(folder, network, origin or self._describe(stage))
+        weights.save(folder, network, origin or self._describe(stage, network))
         with replacing(folder / "logits.npz") as temporary, temporary.open("wb") as file:
             np.savez(file, test=measured.logits["test"], validation=measured.logits["validation"])
         report = {
@@ -191,19 +234,20 @@ class Builder:
             shutil.rmtree(folder / leftover, ignore_errors=True)
         write_json(folder / "done.json", {"stage": stage.model_dump(mode="json"), "finished": time.time()})
 
-    def _describe(self, stage: Stage) -> dict[str, Any]:
+    def _describe(self, stage: Stage, network: nn.Module) -> dict[str, Any]:
         options = registry.validate("architecture", stage.spec["model"])
         dataset = self.dataset
         return models.describe(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
 
     def _training(self, stage: Stage, network: nn.Module, progress: Progress) -> dict[str, Any]:
-        images = progress.step * stage.spec["train"]["batch_size"] if progress.step else 0
-        asked = (
-            macs(self._network(stage.teacher), self.dataset.shape) if "method" in stage.spec and stage.teacher else 0
-        )
-        return {
-            "seconds": progress.seconds,
-            "steps": progress.step,
-            "images": images,
-            "work": images * (3 * macs(network, self.dataset.shape) + asked),
-        }
+        spec = stage.spec
+        images = progress.step * spec["train"]["batch_size"] if progress.step else 0
+        asked = [self._plain(key) for key in (stage.teacher, *stage.others) if key and "method" in spec]
+        trained = [network, *(self._create(model) for model in spec.get("beside", ()))]
+        shape = self.dataset.shape
+        work = 3 * sum(macs(one, shape) for one in trained) + sum(macs(one, shape) for one in asked)
+        return {"seconds": progress.seconds, "steps": progress.step, "images": images, "work": images * work}
+
+
+def _asked(network: nn.Module, device: torch.device) -> nn.Module:
+    return network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -1,13 +1,27 @@
-"""The teacher's answers, remembered where another student is about to be shown the very same views."""
+"""The teacher's answers, remembered where the very same views are shown again."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from kdcore.train.images import Images
+from kdcore.train.precision import autocast
+
 LIMIT_BYTES = 256 * 2**20
+
+
+def ask_all(teacher: nn.Module, images: Images, precision: str, size: int = 256) -> torch.Tensor:
+    """The teacher's logits (N, K), float32, for all images as they are: no views, no gradient."""
+    said = []
+    with torch.no_grad(), autocast(images.device, precision):
+        for start in range(0, len(images), size):
+            part = images.batch(np.arange(start, min(start + size, len(images))))
+            said.append(teacher(part.float().div_(255).contiguous(memory_format=torch.channels_last)).float())
+    return torch.cat(said)
 
 
 class Answers:
@@ -19,17 +33,25 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Any, int], torch.Tensor] = {}
+        self._kept: dict[Any, torch.Tensor] = {}
         self._bytes = 0
 
     def ask(self, teacher: nn.Module, stream: Any, step: int, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) of the teacher for this step's images (B, C, H, W), without gradient."""
-        known = self._kept.get((stream, step))
+        known = self.known((stream, step))
         if known is not None:
             return known
         with torch.no_grad():
             logits = teacher(images).float()
-        if self._bytes + logits.nbytes <= LIMIT_BYTES:
-            self._kept[stream, step] = logits
-            self._bytes += logits.nbytes
+        self.keep((stream, step), logits)
         return logits
+
+    def known(self, name: Any) -> torch.Tensor | None:
+        """What was kept under this name."""
+        return self._kept.get(name)
+
+    def keep(self, name: Any, logits: torch.Tensor) -> None:
+        """Keeps the logits where there is room."""
+        if self._bytes + logits.nbytes <= LIMIT_BYTES:
+            self._kept[name] = logits
+            self._bytes += logits.nbytes

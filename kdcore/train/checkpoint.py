@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,20 +16,28 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: finished epochs and steps, the history's length in bytes, seconds spent."""
+    """Where training stands: finished epochs and steps, the history's length in bytes, seconds spent, the best
+    validation accuracy (0..1) and the epoch that had it, the loss scale of fp16 (0: not in use)."""
 
     epoch: int = 0
     step: int = 0
     history_bytes: int = 0
     seconds: float = 0.0
+    best: float = -1.0
+    best_epoch: int = 0
+    scale: float = 0.0
 
 
-def save(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Replaces the checkpoint in `folder` with this state."""
+def save(folder: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Replaces the checkpoint in `folder` with this state: modules by name, optimizer, progress."""
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
+    tensors = {
+        f"{part}.{name}": value.clone(memory_format=torch.contiguous_format)
+        for part, module in modules.items()
+        for name, value in module.state_dict().items()
+    }
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {
             f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items() if value is not None
@@ -43,15 +52,16 @@ def save(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, pro
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Puts the checkpoint in `folder` into the network and the optimizer; a fresh start where there is none."""
+def load(folder: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> Progress:
+    """Puts the checkpoint in `folder` into the modules and the optimizer; a fresh start where there is none."""
     old = folder.with_name(f"{folder.name}.old")
     if not folder.exists() and old.exists():  # killed between the two renames
         os.replace(old, folder)
     if not folder.exists():
         return Progress()
     tensors = load_file(folder / "state.safetensors")
-    network.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("network.")})
+    for part, module in modules.items():
+        module.load_state_dict({n[len(part) + 1 :]: v for n, v in tensors.items() if n.startswith(f"{part}.")})
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():

@@ -1,26 +1,29 @@
-"""The training loop. One loop for every arm: with a teacher it distils, without one it learns from labels."""
+"""The training loop. One loop for every arm; what a step learns from is its lesson's affair."""
 
 from __future__ import annotations
 
+import copy
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdcore.data import views
-from kdcore.distill.method import Method, Seen, cross_entropy
 from kdcore.recipe import Train
-from kdcore.train import checkpoint, order
-from kdcore.train.answers import Answers
+from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress
+from kdcore.train.images import Images
+from kdcore.train.lesson import Batch, Lesson
 from kdcore.train.optimizers import factor, optimizer
+from kdcore.train.precision import autocast
+
+NEVER = 2**62  # a step that no training reaches
 
 
 class Diverged(RuntimeError):
@@ -29,24 +32,21 @@ class Diverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt, and from whom.
+    """What is to be learnt, and how.
 
-    `images` uint8 (N, C, H, W) and `targets` float (N, K), one-hot, or zero where an image has no
-    label, both on the device. `validation`: images (M, C, H, W) uint8 and labels (M,). `constrain` is
-    called after every optimizer step (it keeps pruned weights at zero).
+    `images`: what the network is shown. `targets` float (N, K), one-hot, or zero where an image has no
+    label, on the device. `validation`: images (M, C, H, W) uint8 and labels (M,). `constrain` is called after
+    every optimizer step (it keeps pruned weights at zero).
     """
 
-    images: torch.Tensor
+    images: Images
     targets: torch.Tensor
     validation: tuple[torch.Tensor, torch.Tensor]
     train: Train
     steps: int
     precision: str
     seed: int
-    method: Method | None = None
-    teacher: nn.Module | None = None
-    stream: Any = None
-    answers: Answers = field(default_factory=Answers)
+    lesson: Lesson = field(default_factory=Lesson)
     constrain: Callable[[], None] | None = None
 
 
@@ -62,93 +62,176 @@ def fit(
 
     `history.jsonl` in `folder` gets a row an epoch: epoch, step, loss, accuracy (both on the views),
     val_loss, val_accuracy, learning_rate, images_per_s. `on_epoch` hears each row once it is safe on
-    disk; `check` is called every step and may raise to stop. Raises Diverged.
+    disk; `check` is called every step and may raise to stop. Raises Diverged, OutOfMemory.
     """
-    device = task.images.device
-    network.to(device).to(memory_format=torch.channels_last).train()
-    optimizing = optimizer(network, task.train)
-    progress = checkpoint.load(folder / "checkpoint", network, optimizing)
+    trainer = _Trainer(network, task, check)
+    progress = checkpoint.load(folder / "checkpoint", trainer.modules, trainer.optimizer)
+    trainer.resume(progress)
     history = folder / "history.jsonl"
     _truncate(history, progress.history_bytes)
     length = order.epoch_steps(len(task.images), task.train.batch_size)
-    while progress.step < task.steps:
+    while progress.step < task.steps and not trainer.exhausted(progress):
         end = min(progress.step + length, task.steps)
         started = time.perf_counter()
-        row = _epoch(network, optimizing, task, progress, end, check)
+        row = trainer.epoch(progress, end)
         seconds = time.perf_counter() - started
         row["images_per_s"] = (end - progress.step) * task.train.batch_size / seconds
         with history.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         progress = replace(
-            progress,
-            epoch=progress.epoch + 1,
+            trainer.judged(progress, row),
+            epoch=row["epoch"],
             step=end,
             history_bytes=history.stat().st_size,
             seconds=progress.seconds + seconds,
+            scale=trainer.scaler.get_scale() if trainer.scaler.is_enabled() else 0.0,
         )
-        checkpoint.save(folder / "checkpoint", network, optimizing, progress)
+        checkpoint.save(folder / "checkpoint", trainer.modules, trainer.optimizer, progress)
         on_epoch(row)
-    network.eval()
+    trainer.finish()
     return progress
 
 
-def _epoch(
-    network: nn.Module,
-    optimizing: torch.optim.Optimizer,
-    task: Task,
-    progress: Progress,
-    end: int,
-    check: Callable[[], None],
-) -> dict[str, Any]:
-    generator = torch.Generator().manual_seed(order.views_seed(task.seed, progress.epoch))
-    total = torch.zeros((), device=task.images.device)
-    right = torch.zeros((), device=task.images.device)
-    for step in range(progress.step, end):
-        check()
-        rate = task.train.learning_rate * factor(task.train.schedule, step, task.steps)
-        for group in optimizing.param_groups:
+class _Trainer:
+    """A network in training, with everything that its checkpoint must hold."""
+
+    def __init__(self, network: nn.Module, task: Task, check: Callable[[], None]):
+        self.network, self.task, self.check = network, task, check
+        self.device = task.images.device
+        self.smoothed = _smoothed(task.targets, task.train.label_smoothing)
+        network.to(self.device).to(memory_format=torch.channels_last).train()
+        self._prepare()
+        companions = task.lesson.companions.to(self.device).to(memory_format=torch.channels_last).train()
+        self.modules: dict[str, nn.Module] = {"network": network, "companions": companions}
+        if task.train.ema:
+            averaging = get_ema_multi_avg_fn(task.train.ema)
+            self.modules["average"] = AveragedModel(network, multi_avg_fn=averaging)
+        if task.train.patience:
+            self.modules["best"] = copy.deepcopy(network)
+        self.parameters = [*network.parameters(), *companions.parameters()]
+        self.optimizer = optimizer(self.parameters, task.train)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=task.precision == "fp16")
+
+    def _prepare(self) -> None:
+        """Shows the lesson an example; the network's batch norms do not count it."""
+        self.network.eval()
+        generator = torch.Generator().manual_seed(0)
+        example = self._batch(0, torch.arange(2).numpy(), generator, None)
+        self.task.lesson.prepare(self.network, example, len(self.task.images), self.task.precision)
+        self.network.train()
+
+    @property
+    def deployed(self) -> nn.Module:
+        """The network that is judged: the average of the weights where one is kept."""
+        average = self.modules.get("average")
+        return average.module if isinstance(average, AveragedModel) else self.network
+
+    def resume(self, progress: Progress) -> None:
+        if progress.scale:
+            self.scaler = torch.amp.GradScaler(self.device.type, init_scale=progress.scale)
+
+    def exhausted(self, progress: Progress) -> bool:
+        patience = self.task.train.patience
+        return bool(patience) and progress.epoch - progress.best_epoch >= patience
+
+    def judged(self, progress: Progress, row: dict[str, Any]) -> Progress:
+        """Keeps the weights of the best epoch, where an early end may ask for them."""
+        if "best" not in self.modules or row["val_accuracy"] <= progress.best:
+            return progress
+        self.modules["best"].load_state_dict(self.deployed.state_dict())
+        return replace(progress, best=row["val_accuracy"], best_epoch=row["epoch"])
+
+    def finish(self) -> None:
+        """Leaves in the network the weights that are deployed, in evaluation mode."""
+        final = self.modules.get("best", self.deployed)
+        if final is not self.network:
+            self.network.load_state_dict(final.state_dict())
+        self.network.eval()
+
+    def epoch(self, progress: Progress, end: int) -> dict[str, Any]:
+        """Trains to step `end` and returns the row of the history. Raises Diverged, OutOfMemory."""
+        task = self.task
+        generator = torch.Generator().manual_seed(order.views_seed(task.seed, progress.epoch))
+        total = torch.zeros((), device=self.device)
+        right = torch.zeros((), device=self.device)
+        broken = torch.full((), NEVER, device=self.device)
+        try:
+            for step in range(progress.step, end):
+                self.check()
+                loss, hits = self._step(step, generator, end)
+                total += loss
+                right += hits
+                broken = torch.where(loss.isfinite(), broken, broken.clamp(max=step))
+        except Exception as error:
+            if not memory.ran_out(error):
+                raise
+            raise memory.OutOfMemory(task.train.batch_size, self._fitting()) from error
+        if broken.item() != NEVER:
+            raise Diverged(
+                f"the loss was no number any more at step {int(broken)} (epoch {progress.epoch + 1}): "
+                f"lower train.learning_rate (now {task.train.learning_rate:g}) or set train.clip_norm. "
+                f"The checkpoint of epoch {progress.epoch} is kept"
+            )
+        return {
+            "epoch": progress.epoch + 1,
+            "step": end,
+            "loss": total.item() / (end - progress.step),
+            "accuracy": right.item() / (end - progress.step),
+            **validate(self.deployed, task.validation, task.precision),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def _step(self, step: int, generator: torch.Generator, end: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """One optimizer step; its loss and the share of right answers, both on the device."""
+        task = self.task
+        rate = task.train.learning_rate * factor(task.train, step, task.steps)
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images, targets = _batch(task, step, generator)
-        with autocast(task.images.device, task.precision):
-            logits = network(images)
-            asked = task.answers.ask(task.teacher, task.stream, step, images) if task.teacher else None
-        loss = _loss(task, logits.float(), asked, targets)
-        loss.backward()
-        optimizing.step()
-        optimizing.zero_grad(set_to_none=True)
+        following = self._indices(step + 1) if step + 1 < end else None
+        batch = self._batch(step, self._indices(step), generator, following)
+        loss, logits = task.lesson.loss(self.network, batch)
+        self.scaler.scale(loss).backward()
+        if task.train.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters, task.train.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
         if task.constrain:
             task.constrain()
-        total += loss.detach()
-        right += (logits.argmax(1) == targets.argmax(1)).float().mean()
-    mean = total.item() / (end - progress.step)
-    if not math.isfinite(mean):
-        raise Diverged(
-            f"the loss became {mean} between steps {progress.step} and {end}: "
-            f"lower train.learning_rate (now {task.train.learning_rate:g})"
-        )
-    losses = validate(network, task.validation, task.precision)
-    return {
-        "epoch": progress.epoch + 1,
-        "step": end,
-        "loss": mean,
-        "accuracy": right.item() / (end - progress.step),
-        **losses,
-        "learning_rate": rate,
-    }
+        average = self.modules.get("average")
+        if isinstance(average, AveragedModel):
+            average.update_parameters(self.network)
+        return loss.detach(), (logits.detach().argmax(1) == batch.targets.argmax(1)).float().mean()
+
+    def _indices(self, step: int, size: int | None = None) -> Any:
+        task = self.task
+        return order.batch(task.seed, step, len(task.images), size or task.train.batch_size)
+
+    def _batch(self, step: int, indices: Any, generator: torch.Generator, following: Any) -> Batch:
+        task = self.task
+        rows = torch.from_numpy(indices).to(self.device, non_blocking=True)
+        images = task.images.batch(indices, following).float().div_(255)
+        images, targets = views.apply(images, self.smoothed[rows], task.train.views, generator)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return Batch(images, targets, rows, step, task.steps, order.chance_seed(task.seed, step))
+
+    def _fitting(self) -> int | None:
+        """The batch size that would have fitted, found by trying."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+        def attempt(size: int) -> None:
+            generator = torch.Generator().manual_seed(0)
+            loss, _ = self.task.lesson.loss(self.network, self._batch(0, self._indices(0, size), generator, None))
+            loss.backward()
+            self.optimizer.zero_grad(set_to_none=True)
+
+        return memory.largest(self.task.train.batch_size, attempt)
 
 
-def _batch(task: Task, step: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    indices = torch.from_numpy(order.batch(task.seed, step, len(task.images), task.train.batch_size))
-    indices = indices.to(task.images.device, non_blocking=True)
-    images = task.images[indices].float().div_(255)
-    images, targets = views.apply(images, task.targets[indices], task.train.views, generator)
-    return images.contiguous(memory_format=torch.channels_last), targets
-
-
-def _loss(task: Task, logits: torch.Tensor, asked: torch.Tensor | None, targets: torch.Tensor) -> torch.Tensor:
-    if task.method is None or asked is None:
-        return cross_entropy(logits, targets)
-    return torch.stack(list(task.method.loss(Seen(logits, asked, targets)).values())).sum()
+def _smoothed(targets: torch.Tensor, share: float) -> torch.Tensor:
+    """Label smoothing: `share` of each label spread over all K classes. Rows without a label stay zero."""
+    return torch.lerp(targets, targets.sum(1, keepdim=True) / targets.shape[1], share) if share else targets
 
 
 def validate(network: nn.Module, validation: tuple[torch.Tensor, torch.Tensor], precision: str) -> dict[str, float]:
@@ -165,16 +248,6 @@ def validate(network: nn.Module, validation: tuple[torch.Tensor, torch.Tensor], 
 def _parts(images: torch.Tensor, size: int = 512) -> Iterator[torch.Tensor]:
     for start in range(0, len(images), size):
         yield images[start : start + size].contiguous(memory_format=torch.channels_last)
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which networks compute: bf16 where asked for, else fp32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def pixels(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """uint8 (N, H, W, C) as in data sets to uint8 (N, C, H, W) on the device."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)
 
 
 def _truncate(history: Path, size: int) -> None:

@@ -44,3 +44,8 @@ def batch(seed: int, step: int, images: int, batch_size: int) -> np.ndarray:
 def views_seed(seed: int, epoch: int) -> int:
     """Seed of the random views of one epoch."""
     return int(np.random.SeedSequence([seed, epoch, 0x76]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def chance_seed(seed: int, step: int) -> int:
+    """Seed of what a method draws at random in one step."""
+    return int(np.random.SeedSequence([seed, step, 0x63]).generate_state(1, np.uint64)[0] >> 1)

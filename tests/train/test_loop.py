@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 from kdcore import registry
+from kdcore.distill.lessons.taught import Taught
 from kdcore.recipe import Train, Views
 from kdcore.train.answers import Answers
+from kdcore.train.images import Held
 from kdcore.train.loop import Diverged, Task, fit
 
 torch.set_num_threads(1)
@@ -34,7 +36,7 @@ def task():
     for index, label in enumerate(labels):
         images[index, 0, 2 * label : 2 * label + 3] += 120
     train = Train(steps=90, batch_size=16, views=Views(shift=1, mixup=1.0))
-    return Task(images, torch.eye(3)[labels], (images[:12], labels[:12]), train, 90, "fp32", seed=3)
+    return Task(Held(images), torch.eye(3)[labels], (images[:12], labels[:12]), train, 90, "fp32", seed=3)
 
 
 def state(module):
@@ -101,7 +103,7 @@ def test_remembered_answers_are_the_teachers_own(task, tmp_path):
     for index, kept in enumerate((answers, answers, Answers())):
         (tmp_path / str(index)).mkdir()
         model = network()
-        fit(model, replace(task, method=method, teacher=teacher, stream="s", answers=kept), tmp_path / str(index))
+        fit(model, replace(task, lesson=Taught(method, teacher, kept, "s")), tmp_path / str(index))
         made.append(state(model))
     assert same(made[0], made[1])
     assert same(made[0], made[2])

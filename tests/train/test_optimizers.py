@@ -7,7 +7,7 @@ from kdcore.train.optimizers import factor, optimizer
 
 
 def test_one_cycle_rises_to_the_peak_at_30_percent_and_falls_to_nothing():
-    factors = [factor("one_cycle", step, 1000) for step in range(1000)]
+    factors = [factor(Train(schedule="one_cycle", steps=1), step, 1000) for step in range(1000)]
     assert factors[0] == pytest.approx(1 / 25, abs=1e-4)
     assert max(factors) == pytest.approx(1, abs=1e-4)
     assert factors.index(max(factors)) == pytest.approx(300, abs=1)
@@ -23,16 +23,28 @@ def test_cosine_matches_torch():
         if step:
             sgd.step()
             reference.step()
-        assert reference.get_last_lr()[0] == pytest.approx(factor("cosine", step, 100), abs=1e-6)
+        assert reference.get_last_lr()[0] == pytest.approx(factor(Train(schedule="cosine", steps=1), step, 100), abs=1e-6)
+
+
+def test_a_step_schedule_is_the_published_one():
+    train = Train(schedule="step", steps=1)
+    factors = [factor(train, step, 240) for step in range(240)]
+    assert [factors.index(pytest.approx(0.1**k)) for k in range(4)] == [0, 150, 180, 210]
+
+
+def test_a_warm_up_rises_in_a_line_and_then_leaves_the_schedule_alone():
+    plain, warm = Train(schedule="cosine", steps=1), Train(schedule="cosine", steps=1, warmup=0.1)
+    assert factor(warm, 4, 100) == pytest.approx(0.45 * factor(plain, 4, 100))
+    assert factor(warm, 10, 100) == factor(plain, 10, 100)
 
 
 def test_a_constant_rate_stays():
-    assert factor("constant", 7, 10) == 1.0
+    assert factor(Train(schedule="constant", steps=1), 7, 10) == 1.0
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_biases_and_normalisation_are_not_decayed(name):
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
-    made = optimizer(network, Train(optimizer=name, weight_decay=0.5, steps=1))
+    made = optimizer(network.parameters(), Train(optimizer=name, weight_decay=0.5, steps=1))
     decays = {tuple(p.shape): group["weight_decay"] for group in made.param_groups for p in group["params"]}
     assert decays == {(4, 1, 3, 3): 0.5, (4,): 0.0}

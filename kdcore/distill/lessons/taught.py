@@ -1,0 +1,74 @@
+"""The lesson of a student whose teacher is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdcore.distill.method import Method, Seen, Taps
+from kdcore.train.answers import Answers
+from kdcore.train.features import Capture
+from kdcore.train.lesson import Batch, Lesson
+from kdcore.train.precision import autocast
+
+Table = Callable[[], torch.Tensor]
+
+
+class Taught(Lesson):
+    """Learning from a teacher, as `method` says.
+
+    `teacher`: in evaluation mode, on the student's device; None for a method that asks none. `answers`
+    keep what it says of a `stream` of views. `table`: gives the teacher's logits (N, K) for all training
+    images, where each image always looks the same; they are then looked up, and the teacher is not asked again.
+    """
+
+    def __init__(
+        self,
+        method: Method[Any],
+        teacher: nn.Module | None,
+        answers: Answers | None = None,
+        stream: Any = None,
+        table: Table | None = None,
+    ):
+        self.method, self.teacher = method, teacher
+        self.answers, self.stream, self.table = answers or Answers(), stream, table
+        self._looked_up: torch.Tensor | None = None
+
+    def prepare(self, network: nn.Module, example: Batch, images: int, precision: str) -> None:
+        super().prepare(network, example, images, precision)
+        taps = self.method.taps(network, self.teacher) if self.teacher is not None else Taps()
+        self._student = Capture(network, taps.student)
+        self._features = Capture(self.teacher, taps.teacher) if self.teacher is not None and taps.teacher else None
+        if self.table and not self._features and self.teacher is not None:
+            self._looked_up = self.table()
+        with torch.no_grad():
+            seen, _ = self._look(network, example)
+        self.companions = self.method.prepare(network, self.teacher, seen, images) or nn.Module()
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        seen, logits = self._look(network, batch)
+        return torch.stack(list(self.method.loss(seen).values())).sum(), logits
+
+    def _look(self, network: nn.Module, batch: Batch) -> tuple[Seen, torch.Tensor]:
+        logits = self.logits(network, batch.images)
+        asked, features = self._ask(batch, logits)
+        seen = Seen(
+            logits, asked, batch.targets,
+            student_features=self._student.take(), teacher_features=features,
+            indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed,
+        )  # fmt: skip
+        return seen, logits
+
+    def _ask(self, batch: Batch, logits: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        if self.teacher is None:
+            return logits.new_empty(0, logits.shape[1]), {}
+        if self._looked_up is not None:
+            return self._looked_up[batch.indices], {}
+        with torch.no_grad(), autocast(batch.images.device, self.precision):
+            if self._features:
+                return self.teacher(batch.images).float(), self._features.take()
+            name = (self.stream, len(batch.images))  # an example of two images is not the step's batch
+            return self.answers.ask(self.teacher, name, batch.step, batch.images), {}

@@ -1,0 +1,42 @@
+"""Deep mutual learning: two or more students teach each other from the first step on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from kdcore.distill.scheme import Scheme
+from kdcore.lazy import nn
+from kdcore.recipe import ArchitectureChoice, Recipe
+from kdcore.registry import Options, register
+
+
+class Mutual(Options):
+    """Options of mutual learning."""
+
+    peers: tuple[ArchitectureChoice, ...] = Field(
+        (), max_length=4, description="The networks that learn beside the student. Empty: one of its own kind."
+    )
+
+
+@register(
+    "scheme",
+    "mutual",
+    "Mutual learning: students teach each other while both learn; no teacher is needed",
+    source="Zhang et al. 2018, arXiv:1706.00384, eq. 4 to 7",
+    options=Mutual,
+)
+class MutualScheme(Scheme[Mutual]):
+    """Each network learns from the labels and from every other one's answers; the student alone is kept."""
+
+    begins = "nobody"
+
+    def beside(self, recipe: Recipe) -> Sequence[Options]:
+        return self.options.peers or (recipe.student.model,)
+
+    def lesson(self, method: Any, made: Sequence[nn.Module]) -> Any:
+        from kdcore.distill.lessons.together import Mutually
+
+        return Mutually(method, made)

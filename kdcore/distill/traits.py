@@ -1,0 +1,29 @@
+"""What other parts ask of a method with its options: facts that some methods only know once their options are set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdcore import registry
+from kdcore.registry import Options
+
+
+def trait(options: Options, name: str, default: Any = None) -> Any:
+    """The trait of the method that these options belong to; a function among the traits is asked about the options.
+
+    Known traits: "family", "label" (in tables), "short" (beside others, as in "KD + DIST"), "role", "teacher" (whether
+    one is needed; by default yes), "mixup" (whether it takes mixed images; by default yes), "taps", "standardize".
+    """
+    found = registry.entry_of("method", options).traits.get(name, default)
+    return found(options) if callable(found) else found
+
+
+def short(options: Options) -> str:
+    """The method's name in a list of several: "KD", "DIST"."""
+    label: str = trait(options, "label")
+    return trait(options, "short") or label.removeprefix("student, ")
+
+
+def parts(options: Options) -> tuple[Options, ...]:
+    """The methods that these options stand for: those of a combination, or the one itself."""
+    return trait(options, "parts", (options,))

@@ -1,0 +1,80 @@
+"""The training images: on the device where they fit, else streamed from the disk, a batch ahead."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import psutil
+import torch
+
+SHARE_OF_MEMORY = 0.3  # of what is free: a set that takes more stays on the disk
+
+
+class Images(Protocol):
+    """N images, uint8 (N, C, H, W), of which batches are asked."""
+
+    device: torch.device
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
+        """uint8 (B, C, H, W) on the device. `following`: what will be asked for next, to be fetched meanwhile."""
+
+
+class Held:
+    """Images in the device's memory: uint8 (N, C, H, W)."""
+
+    def __init__(self, images: torch.Tensor):
+        self.images, self.device = images, images.device
+        self.shape = (images.shape[1], images.shape[2], images.shape[3])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
+        return self.images[torch.from_numpy(indices).to(self.device, non_blocking=True)]
+
+
+class Streamed:
+    """Images on the disk: `array` is a memory-mapped uint8 (M, H, W, C), `rows` (N,) those of its images that count."""
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray, device: torch.device):
+        self.array, self.rows, self.device = array, rows, device
+        height, width, channels = array.shape[1:]
+        self.shape = (channels, height, width)
+        self._reader = ThreadPoolExecutor(1, "images")
+        self._ahead: tuple[bytes, Future[torch.Tensor]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
+        ahead, self._ahead = self._ahead, None
+        read = ahead[1].result() if ahead and ahead[0] == indices.tobytes() else self._read(indices)
+        if following is not None:
+            self._ahead = following.tobytes(), self._reader.submit(self._read, following)
+        return read.to(self.device, non_blocking=True)
+
+    def _read(self, indices: np.ndarray) -> torch.Tensor:
+        rows = self.rows[indices]
+        order = np.argsort(rows, kind="stable")  # the disk likes to go one way
+        part = np.empty((len(rows), *self.array.shape[1:]), np.uint8)
+        part[order] = self.array[rows[order]]
+        return torch.from_numpy(part).permute(0, 3, 1, 2)
+
+
+def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> Held | Streamed:
+    """The images `rows` (N,) of uint8 (M, H, W, C): held on the device where they leave most of its memory free."""
+    size = len(rows) * int(np.prod(array.shape[1:]))
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if size > SHARE_OF_MEMORY * free:
+        return Streamed(array, rows, device)
+    return Held(pixels(array[rows], device))
+
+
+def pixels(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """uint8 (N, H, W, C) as in data sets to uint8 (N, C, H, W) on the device."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)

@@ -1,0 +1,42 @@
+"""Running out of memory: told with what would fit, and never worked around silently."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import torch
+
+
+class OutOfMemory(RuntimeError):
+    """The batch does not fit the device's memory. `fits`: the largest power-of-two part of it that does; None: none."""
+
+    def __init__(self, batch_size: int, fits: int | None):
+        advice = f"a batch of {fits} fits: start a new run with train.batch_size={fits}" if fits else "no batch fits"
+        super().__init__(f"out of memory with train.batch_size={batch_size}; {advice}")
+        self.batch_size, self.fits = batch_size, fits
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether this error says that the device, or the machine, has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def largest(batch_size: int, attempt: Callable[[int], None]) -> int | None:
+    """The largest of batch_size/2, /4 ... down to 2 with which `attempt` does not run out of memory."""
+    size = batch_size // 2
+    while size >= 2:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            attempt(size)
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            size //= 2
+        else:
+            return size
+    return None
