@@ -7,6 +7,7 @@ Every network is made of children in the order of the computation: `normalize` f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from kdcore import registry
@@ -19,12 +20,19 @@ SMALLEST_IMAGE = 8  # pixels a side: smaller ones vanish in the pooling layers
 
 
 def create(
-    architecture: Options, classes: int, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+    architecture: Options,
+    classes: int,
+    shape: tuple[int, int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    fetch: bool = True,
 ) -> nn.Module:
     """A fresh network, in training mode, for images float32 (B, C, H, W) in [0, 1]; it gives logits (B, classes).
 
     `shape`: (C, H, W). `mean`, `std`: of the pixels, one a channel; the network normalises its input itself.
-    The weights are drawn from torch's global generator. Raises ValueError.
+    The weights are drawn from torch's global generator, or, where the options ask for published ones, fetched;
+    without `fetch` they never are, which is enough for counting. Raises ValueError, PublishedWeightsError.
 
         >>> network = create(registry.validate("architecture", "cnn"), 10, (1, 8, 8), [0.3], [0.4])
         >>> network(torch.zeros(2, 1, 8, 8)).shape
@@ -40,14 +48,24 @@ def create(
     if classes < 2:
         raise ValueError(f"a classifier needs at least 2 classes, not {classes}")
     entry = registry.entry_of("architecture", architecture)
+    if not fetch and "pretrained" in type(architecture).model_fields:
+        architecture = architecture.model_copy(update={"pretrained": False})
     return entry.implementation(architecture, classes, shape, Normalize(mean, std))
 
 
 def describe(
-    architecture: Options, classes: int, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+    architecture: Options,
+    classes: int,
+    shape: tuple[int, int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    network: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """What `rebuild` needs beside the tensors, as a JSON document."""
-    return {
+    """What `rebuild` needs beside the tensors, as a JSON document.
+
+    `network`: the one that was made of the architecture; needed where a projector may have been added to it (SimKD).
+    """
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "architecture": architecture.model_dump(mode="json"),
         "classes": classes,
@@ -55,6 +73,11 @@ def describe(
         "mean": [float(value) for value in mean],
         "std": [float(value) for value in std],
     }
+    if network is not None and hasattr(network, "projector"):
+        from kdcore.models.nets import projector
+
+        document["projector"] = projector.description(network)
+    return document
 
 
 def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> nn.Module:
@@ -66,8 +89,18 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
     architecture = registry.validate("architecture", document["architecture"])
     with torch.device("meta"):
         network = create(
-            architecture, document["classes"], tuple(document["shape"]), document["mean"], document["std"]
-        ).eval()
+            architecture,
+            document["classes"],
+            tuple(document["shape"]),
+            document["mean"],
+            document["std"],
+            fetch=False,
+        )
+        if "projector" in document:
+            from kdcore.models.nets import projector
+
+            network = projector.insert(network, **document["projector"], classes=document["classes"])
+    network.eval()
     resize.load(network, tensors)
     resize.check(network, tuple(document["shape"]), document["classes"])
     return network
@@ -79,5 +112,15 @@ def head(network: nn.Module) -> nn.Module:
 
 
 def taps(network: nn.Module) -> dict[str, nn.Module]:
-    """The modules whose outputs are the network's features, first to last: "stem", "stage1" and so on."""
-    return {name: child for name, child in network.named_children() if name == "stem" or name.startswith("stage")}
+    """The modules whose outputs are the network's features, first to last: "stem", "stage1" and so on.
+
+    Where something else comes between the last stage and the child `pool`, its output is "last" (what the
+    classifier averages), or "projector" in a network that SimKD made.
+    """
+    found: dict[str, nn.Module] = {}
+    for (name, child), (after, _) in pairwise(network.named_children()):
+        if name == "stem" or name.startswith("stage"):
+            found[name] = child
+        elif after == "pool":
+            found[name if name == "projector" else "last"] = child
+    return found

@@ -1,0 +1,107 @@
+"""Contrastive representation distillation (Tian, Krishnan and Isola 2020)."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+
+from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
+from kdcore.distill.method import Method, Seen, Taps, Unsuitable, cross_entropy
+from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options, register
+
+
+class Crd(Options):
+    """Options of contrastive distillation."""
+
+    contrast_weight: float = Field(
+        0.8,
+        gt=0,
+        le=1e4,
+        description="Weight of the contrast: an image's features in both networks belong together, those of images "
+        "of other classes do not.",
+    )
+    negatives: int = Field(
+        16_384,
+        ge=1,
+        le=65_536,
+        description="Images of other classes that each is compared with (NCE's k); at most as many as there are.",
+    )
+    dimensions: int = Field(128, ge=2, le=2048, description="Size of the space in which features are compared.")
+    contrast_temperature: float = Field(
+        0.07, ge=0.01, le=10, description="Sharpness of the comparison: lower counts near misses for more."
+    )
+    momentum: float = Field(
+        0.5, ge=0, lt=1, description="How slowly the memory of an image's features follows the new ones."
+    )
+    hard_weight: float = hard_weight()
+    student_tap: str = tap_field("student", "the last")
+    teacher_tap: str = tap_field("teacher", "the last")
+
+
+def contrastive_loss(positive: torch.Tensor, negatives: torch.Tensor, images: int) -> torch.Tensor:
+    """Noise-contrastive estimation: mean over images of -log h(positive) - sum of log(1 - h(negatives)).
+
+    `positive` (B,), `negatives` (B, k): log scores, similarity over temperature less log Z.
+    h = e^score / (e^score + k / images). Tian et al. 2020, section 3.1.
+    """
+    noise = math.log(negatives.shape[1] / images)
+    return functional.softplus(noise - positive).mean() + functional.softplus(negatives - noise).sum(dim=1).mean()
+
+
+@register(
+    "method",
+    "crd",
+    "Contrastive: an image's features in both networks belong together",
+    source="Tian et al. 2020, arXiv:1910.10699, section 3.1",
+    options=Crd,
+    traits={"family": "features", "label": "student, CRD", "role": "distilled", "taps": True, "mixup": False},
+)
+class Contrastive(Method[Crd]):
+    """`hard_weight * CE(student, labels) + contrast_weight * (NCE around the student + NCE around the teacher)`.
+
+    Negatives are images of other classes (the authors' "exact" sampling). An image's class is its label or, without
+    one, the teacher's choice when it was last seen; images not seen yet count as of another class.
+    """
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        self._student = last_tap(student, self.options.student_tap, "student")
+        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
+        return Taps((self._student,), (self._teacher,))
+
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
+        from kdcore.distill.nets.contrast import Contrast
+
+        if images < 2:
+            raise Unsuitable("contrastive distillation compares images with each other: it needs at least 2")
+        own, other = self._embeddings(example)
+        self._contrast = Contrast(own.shape[1], other.shape[1], self.options.dimensions, images)
+        return self._contrast
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        assert seen.indices is not None
+        options, contrast = self.options, self._contrast
+        own, other = contrast(*self._embeddings(seen))
+        chosen = torch.where(seen.targets.sum(dim=1) > 0, seen.targets.argmax(dim=1), seen.teacher.argmax(dim=1))
+        contrast.classes[seen.indices] = chosen
+        count = min(options.negatives, len(contrast.classes) - 1)
+        generator = torch.Generator(own.device).manual_seed(seen.seed)
+        drawn = torch.cat([seen.indices[:, None], contrast.negatives(chosen, count, generator)], dim=1)
+        around_student = self._nce(0, own, drawn)
+        around_teacher = self._nce(1, other, drawn)
+        contrast.remember(seen.indices, own, other, options.momentum)
+        return {
+            "hard": options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "contrast": options.contrast_weight * (around_student + around_teacher),
+        }
+
+    def _embeddings(self, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+        return embedding(seen.student_features[self._student]), embedding(seen.teacher_features[self._teacher])
+
+    def _nce(self, side: int, anchors: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Anchors of one network (0 student, 1 teacher) among what the memory knows of the other."""
+        bank = self._contrast.banks[1 - side].clone()  # the memory changes before the gradient is taken
+        scores = (anchors @ bank.T).gather(1, drawn) / self.options.contrast_temperature
+        scores = scores - self._contrast.normalisation(side, scores)
+        return contrastive_loss(scores[:, 0], scores[:, 1:], len(bank))

@@ -1,0 +1,69 @@
+"""FitNets: hints from a middle stage of the teacher (Romero et al. 2015)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.distill.features import embedding, hard_weight, middle_tap, same_size, tap_field
+from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options, register
+
+
+class Fitnets(Options):
+    """Options of FitNets' hints."""
+
+    hint_weight: float = Field(
+        100.0, gt=0, le=1e6, description="Weight of the hints: how closely the student's stage follows the teacher's."
+    )
+    hard_weight: float = hard_weight()
+    student_tap: str = tap_field("student", "the middle one")
+    teacher_tap: str = tap_field("teacher", "the middle one")
+
+
+def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of what the regressor makes of the student's features, and the teacher's.
+
+    Both of one shape, (B, C, H, W) or (B, F). Romero et al. 2015, eq. 3, as a mean over all values instead of half
+    the sum, as in RepDistiller, whose weight is the default.
+    """
+    return functional.mse_loss(regressed, hint)
+
+
+@register(
+    "method",
+    "fitnets",
+    "Hints: a middle stage learns to predict the teacher's",
+    source="Romero et al. 2015, arXiv:1412.6550, eq. 3; weight as in RepDistiller (Tian et al. 2020)",
+    options=Fitnets,
+    traits={"family": "features", "label": "student, FitNets hints", "role": "distilled", "taps": True},
+)
+class FitnetsHints(Method[Fitnets]):
+    """`hard_weight * CE(student, labels) + hint_weight * MSE(regressor(student's stage), teacher's stage)`.
+
+    Hints and labels are learnt together, not one after the other as in the paper. Maps of unequal size are averaged
+    down to the smaller; where one network has maps and the other vectors, maps are averaged over all places.
+    """
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        self._student = middle_tap(student, self.options.student_tap, "student")
+        self._teacher = middle_tap(teacher, self.options.teacher_tap, "teacher")
+        return Taps((self._student,), (self._teacher,))
+
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
+        from kdcore.distill.nets.regressor import regressor
+
+        own, hint = self._comparable(example)
+        self._regressor = regressor(own.shape[1], hint.shape[1], own.ndim == 4)
+        return self._regressor
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        own, hint = self._comparable(seen)
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hints": self.options.hint_weight * hint_loss(self._regressor(own), hint),
+        }
+
+    def _comparable(self, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+        own, hint = seen.student_features[self._student], seen.teacher_features[self._teacher]
+        return same_size(own, hint) if own.ndim == hint.ndim == 4 else (embedding(own), embedding(hint))

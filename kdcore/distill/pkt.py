@@ -1,0 +1,68 @@
+"""Probabilistic knowledge transfer (Passalis and Tefas 2018)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
+from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options, register
+
+SMALLEST = 1e-7  # added to probabilities inside the logarithm
+
+
+class Pkt(Options):
+    """Options of probabilistic knowledge transfer."""
+
+    similarity_weight: float = Field(
+        30_000.0,
+        gt=0,
+        le=1e8,
+        description="Weight of the neighbourhoods: how likely the teacher finds each image beside each other.",
+    )
+    hard_weight: float = hard_weight()
+    student_tap: str = tap_field("student", "the last")
+    teacher_tap: str = tap_field("teacher", "the last")
+
+
+def neighbour_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Mean over all pairs of p log(p / q), the teacher's conditional probabilities p and the student's q.
+
+    `student`, `teacher`: embeddings (B, ·) of the same images. The probability that image i picks image j as its
+    neighbour is their cosine similarity, moved to 0..1, over the row's sum. Passalis and Tefas 2018, section 3;
+    the mean instead of the sum as in the authors' code and RepDistiller, whose weight is the default.
+    """
+    likely, unlikely = _neighbours(teacher), _neighbours(student)
+    return (likely * ((likely + SMALLEST) / (unlikely + SMALLEST)).log()).mean()
+
+
+def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
+    directions = functional.normalize(embeddings, dim=1)
+    similarities = (directions @ directions.T + 1) / 2
+    return similarities / similarities.sum(dim=1, keepdim=True)
+
+
+@register(
+    "method",
+    "pkt",
+    "Probabilistic transfer: the same images as likely neighbours",
+    source="Passalis and Tefas 2018, arXiv:1803.10837, section 3; weight as in RepDistiller (Tian et al. 2020)",
+    options=Pkt,
+    traits={"family": "features", "label": "student, PKT", "role": "distilled", "taps": True},
+)
+class ProbabilisticTransfer(Method[Pkt]):
+    """`hard_weight * CE(student, labels) + similarity_weight * divergence of the neighbourhoods`."""
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        self._student = last_tap(student, self.options.student_tap, "student")
+        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
+        return Taps((self._student,), (self._teacher,))
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        own = embedding(seen.student_features[self._student])
+        other = embedding(seen.teacher_features[self._teacher])
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "neighbours": self.options.similarity_weight * neighbour_loss(own, other),
+        }

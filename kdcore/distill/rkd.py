@@ -1,0 +1,98 @@
+"""Relational knowledge distillation: distances and angles between images (Park et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
+from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options, register
+
+NEAREST = 1e-4  # of the mean distance: nearer images have no direction from each other, only rounding
+
+
+class Rkd(Options):
+    """Options of relational distillation."""
+
+    distance_weight: float = Field(
+        25.0, ge=0, le=1e5, description="Weight of the distances between pairs of images (RKD-D)."
+    )
+    angle_weight: float = Field(50.0, ge=0, le=1e5, description="Weight of the angles within triplets (RKD-A).")
+    hard_weight: float = hard_weight()
+    student_tap: str = tap_field("student", "the last")
+    teacher_tap: str = tap_field("teacher", "the last")
+
+    @model_validator(mode="after")
+    def _something_to_match(self) -> Self:
+        if not self.distance_weight and not self.angle_weight:
+            raise ValueError("needs a distance or an angle weight above 0: with neither the teacher is not heard")
+        return self
+
+
+def distance_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Huber loss of all pairwise distances, each network's in units of its own mean distance.
+
+    `student`, `teacher`: embeddings (B, ·) of the same images. Park et al. 2019, section 3.2.1.
+    """
+    return functional.smooth_l1_loss(_relative_distances(student), _relative_distances(teacher))
+
+
+def angle_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Huber loss of the cosines of all angles that two images make at a third; B³ of them.
+
+    `student`, `teacher`: embeddings (B, ·) of the same images. Park et al. 2019, section 3.2.2.
+    """
+    return functional.smooth_l1_loss(_cosines(student), _cosines(teacher))
+
+
+def _lengths(differences: torch.Tensor) -> torch.Tensor:
+    return differences.square().sum(dim=2).clamp(min=1e-24).sqrt()  # the square root has no gradient at 0
+
+
+def _mean_length(lengths: torch.Tensor) -> torch.Tensor:
+    pairs = len(lengths) * (len(lengths) - 1)
+    return (lengths.sum() / max(1, pairs)).clamp(min=1e-12)
+
+
+def _relative_distances(embeddings: torch.Tensor) -> torch.Tensor:
+    """(B, B), over the mean of those that are not an image's with itself."""
+    lengths = _lengths(embeddings[None] - embeddings[:, None])
+    return lengths / _mean_length(lengths)
+
+
+def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
+    """(B, B, B): of the angle at image i between images j and k."""
+    differences = embeddings[None] - embeddings[:, None]
+    lengths = _lengths(differences)
+    shortest = NEAREST * _mean_length(lengths).detach()
+    directions = differences / lengths.clamp(min=shortest)[..., None]
+    return directions @ directions.transpose(1, 2)
+
+
+@register(
+    "method",
+    "rkd",
+    "Relations: distances and angles between images as the teacher sees them",
+    source="Park et al. 2019, arXiv:1904.05068, section 3.2",
+    options=Rkd,
+    traits={"family": "features", "label": "student, RKD", "role": "distilled", "taps": True},
+)
+class RelationalDistillation(Method[Rkd]):
+    """`hard_weight * CE(student, labels) + distance_weight * RKD-D + angle_weight * RKD-A`."""
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        self._student = last_tap(student, self.options.student_tap, "student")
+        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
+        return Taps((self._student,), (self._teacher,))
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        own = embedding(seen.student_features[self._student])
+        other = embedding(seen.teacher_features[self._teacher])
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "distances": self.options.distance_weight * distance_loss(own, other),
+            "angles": self.options.angle_weight * angle_loss(own, other),
+        }

@@ -1,0 +1,78 @@
+"""SimKD: the student works for the teacher's own classifier (Chen et al. 2022)."""
+
+from __future__ import annotations
+
+import copy
+
+from pydantic import Field
+
+from kdcore import models
+from kdcore.distill.features import hard_weight, last_tap, same_size
+from kdcore.distill.method import Method, Seen, Taps, Unsuitable, cross_entropy
+from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options, register
+
+
+class Simkd(Options):
+    """Options of SimKD."""
+
+    feature_weight: float = Field(
+        1.0, gt=0, le=1e6, description="Weight of the features: how closely the projected student follows the teacher."
+    )
+    reduction: int = Field(
+        2, ge=1, le=16, description="How many times narrower the projector is inside than the teacher's last stage."
+    )
+    hard_weight: float = hard_weight(0.0)
+
+
+def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of the projected student's maps and the teacher's, (B, C, ·, ·).
+
+    Maps of unequal size are averaged down to the smaller. Chen et al. 2022, section 3.2.
+    """
+    return functional.mse_loss(*same_size(projected, teacher))
+
+
+@register(
+    "method",
+    "simkd",
+    "The teacher's classifier, reused: the student learns only to feed it",
+    source="Chen et al. 2022, arXiv:2203.14001, section 3.2",
+    options=Simkd,
+    traits={"family": "features", "label": "student, SimKD", "role": "distilled", "taps": True},
+)
+class ReusedClassifier(Method[Simkd]):
+    """`hard_weight * CE(student, labels) + feature_weight * MSE(projector(student's maps), teacher's maps)`.
+
+    The projector and the teacher's classifier, which is not trained, are part of the network that is deployed.
+    """
+
+    def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:
+        from kdcore.models.nets import projector
+
+        if teacher is None:
+            raise Unsuitable("SimKD reuses the teacher's classifier, and there is no teacher network")
+        parts = {}
+        for network, whose in ((student, "student"), (teacher, "teacher")):
+            try:
+                parts[whose] = projector.check(network)
+            except ValueError as error:
+                raise Unsuitable(f"SimKD cannot use this {whose}: {error}") from None
+        borrowed = parts["teacher"]
+        features = borrowed.in_features
+        hidden = max(1, features // self.options.reduction)
+        network = projector.insert(student, hidden, features, borrowed.out_features)
+        models.head(network).load_state_dict(copy.deepcopy(borrowed.state_dict()))
+        models.head(network).requires_grad_(False)
+        return network
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        self._teacher = last_tap(teacher, "auto", "teacher")
+        return Taps(("projector",), (self._teacher,))
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        projected, other = seen.student_features["projector"], seen.teacher_features[self._teacher]
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "features": self.options.feature_weight * projection_loss(projected, other),
+        }

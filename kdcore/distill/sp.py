@@ -1,0 +1,59 @@
+"""Similarity-preserving distillation (Tung and Mori 2019)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.distill.features import hard_weight, last_tap, tap_field
+from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options, register
+
+
+class Sp(Options):
+    """Options of similarity-preserving distillation."""
+
+    similarity_weight: float = Field(
+        3000.0, gt=0, le=1e7, description="Weight of the similarities: which images of a batch the teacher finds alike."
+    )
+    hard_weight: float = hard_weight()
+    student_tap: str = tap_field("student", "the last")
+    teacher_tap: str = tap_field("teacher", "the last")
+
+
+def similarity_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Squared distance of the two batches' similarity matrices over B².
+
+    `student`, `teacher`: features of the same B images, of any shapes (B, ...). Each is flattened to Q (B, F), and
+    Q Qᵀ has its rows normalised. Tung and Mori 2019, the similarity-preserving loss.
+    """
+    return functional.mse_loss(_similarities(student), _similarities(teacher))
+
+
+def _similarities(features: torch.Tensor) -> torch.Tensor:
+    flat = features.flatten(1)
+    return functional.normalize(flat @ flat.T, dim=1)
+
+
+@register(
+    "method",
+    "sp",
+    "Similarity preserving: find alike what the teacher finds alike",
+    source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
+    options=Sp,
+    traits={"family": "features", "label": "student, SP", "role": "distilled", "taps": True},
+)
+class SimilarityPreserving(Method[Sp]):
+    """`hard_weight * CE(student, labels) + similarity_weight * distance of the similarity matrices`."""
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        self._student = last_tap(student, self.options.student_tap, "student")
+        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
+        return Taps((self._student,), (self._teacher,))
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        similarity = similarity_loss(seen.student_features[self._student], seen.teacher_features[self._teacher])
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "similarity": self.options.similarity_weight * similarity,
+        }

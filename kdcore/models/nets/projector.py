@@ -1,0 +1,59 @@
+"""A projector before a network's pooling, and a classifier to match: the part that SimKD adds to its students."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from torch import nn
+
+TAIL = ("pool", "flatten", "head")
+
+
+def insert(network: nn.Module, hidden: int, features: int, classes: int) -> nn.Sequential:
+    """`network` with a new child `projector` before its pooling, and a new head. Its other children stay the same.
+
+    The projector, a 1x1, a 3x3 and a 1x1 convolution with batch norm and ReLU, turns the last stage's channels into
+    `features`, through `hidden`. Raises ValueError for networks other than maps, average, linear classifier.
+    """
+    inputs = check(network).in_features
+    children = OrderedDict(network.named_children())
+    tail = [(name, children.pop(name)) for name in TAIL[:2]]
+    del children["head"]
+    children["projector"] = _projector(inputs, hidden, features)
+    return nn.Sequential(children | OrderedDict(tail) | OrderedDict(head=nn.Linear(features, classes)))
+
+
+def check(network: nn.Module) -> nn.Linear:
+    """The classifier of a network that ends in its last stage's maps, their average and one linear layer.
+
+    Raises ValueError, which says what is there instead.
+    """
+    children = dict(network.named_children())
+    names = list(children)
+    if not isinstance(network, nn.Sequential) or "pool" not in names:
+        raise ValueError("it does not end in feature maps, their average and a linear classifier")
+    if tuple(names[-3:]) != TAIL or not names[-4].startswith(("stem", "stage", "projector")):
+        raise ValueError(f"between its last stage and its classifier there is more than an average: {names[-4:]}")
+    pool, head = children["pool"], children["head"]
+    if not isinstance(pool, nn.AdaptiveAvgPool2d) or pool.output_size not in (1, (1, 1)):
+        raise ValueError("it does not average its last maps over all places")
+    if not isinstance(head, nn.Linear):
+        raise ValueError("its classifier is not a single linear layer")
+    return head
+
+
+def description(network: nn.Module) -> dict[str, Any]:
+    """`hidden` and `features` of a network's projector, for `insert`."""
+    projector: Any = network.get_submodule("projector")
+    return {"hidden": projector.conv1.out_channels, "features": projector.conv3.out_channels}
+
+
+def _projector(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    sizes = [(inputs, hidden, 1), (hidden, hidden, 3), (hidden, outputs, 1)]
+    for place, (before, after, side) in enumerate(sizes, start=1):
+        layers[f"conv{place}"] = nn.Conv2d(before, after, side, padding=side // 2, bias=False)
+        layers[f"norm{place}"] = nn.BatchNorm2d(after)
+        layers[f"relu{place}"] = nn.ReLU(inplace=True)
+    return nn.Sequential(layers)
