@@ -35,7 +35,12 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     "Control: the teacher's most likely class as the label",
     source="the T → 0 limit of Hinton et al. 2015; pseudo-labels, Lee 2013",
     options=HardLabels,
-    traits={"family": "controls", "label": "student on hard labels", "role": "hard_labels"},
+    traits={
+        "family": "controls",
+        "label": "student on hard labels",
+        "short": "hard labels",
+        "role": "hard_labels",
+    },
 )
 class TeacherHardLabels(Method[HardLabels]):
     """`hard_weight * CE(student, labels) + teacher_weight * CE(student, argmax teacher)`."""

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.standardize import HELP, standardized
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -23,6 +24,10 @@ class Kd(Options):
     hard_weight: float = Field(0.1, ge=0, le=100, description="Weight of the labels (hard targets).")
     soft_weight: float = Field(
         0.9, ge=0, le=100, description="Weight of the teacher's softened outputs (soft targets)."
+    )
+
+    standardize: bool = Field(
+        False, description=f"{HELP}Its authors take temperature 2 and soft weight 9 with it (Sun et al. 2024)."
     )
 
     @model_validator(mode="after")
@@ -51,14 +56,22 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
     "Soft targets: match the teacher's softened outputs",
     source="Hinton et al. 2015, arXiv:1503.02531, eq. 1 and section 2",
     options=Kd,
-    traits={"family": "responses", "label": "student distilled", "role": "distilled"},
+    traits={
+        "family": "responses",
+        "label": "student distilled",
+        "short": "KD",
+        "role": "distilled",
+        "standardize": True,
+    },
 )
 class KnowledgeDistillation(Method[Kd]):
     """`hard_weight * CE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`."""
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
-        options = self.options
+        options, student, teacher = self.options, seen.student, seen.teacher
+        if options.standardize:
+            student, teacher = standardized(student), standardized(teacher)
         return {
             "hard": options.hard_weight * cross_entropy(seen.student, seen.targets),
-            "soft": options.soft_weight * soft_targets(seen.student, seen.teacher, options.temperature),
+            "soft": options.soft_weight * soft_targets(student, teacher, options.temperature),
         }

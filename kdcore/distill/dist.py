@@ -1,0 +1,67 @@
+"""DIST: the student's probabilities need only be correlated with the teacher's (Huang et al. 2022)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.lazy import functional, torch
+from kdcore.registry import Options, register
+
+
+class Dist(Options):
+    """Options of DIST; the defaults are those of its published CIFAR-100 results."""
+
+    temperature: float = Field(4.0, ge=0.25, le=100, description="Softness of the targets (temperature T).")
+    hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
+    inter_weight: float = Field(
+        2.0, ge=0, le=100, description="Weight of agreeing, for each image, on the order and spacing of the classes."
+    )
+    intra_weight: float = Field(
+        2.0,
+        ge=0,
+        le=100,
+        description="Weight of agreeing, for each class, on which images of the batch are most like it.",
+    )
+
+
+def relation(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """One minus Pearson's correlation of the rows of two matrices, mean over the rows: 0 (agree) to 2 (opposed).
+
+    Huang et al. 2022, section 4. Each row may be shifted, and stretched by a positive factor, in either. A constant
+    row has no correlation and counts 1, without a gradient.
+    """
+    centred_student = student - student.mean(dim=1, keepdim=True)
+    centred_teacher = teacher - teacher.mean(dim=1, keepdim=True)
+    return 1 - functional.cosine_similarity(centred_student, centred_teacher, dim=1, eps=1e-8).mean()
+
+
+def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """T² times the relation between classes (rows of the softened probabilities) and within classes (columns).
+
+    `student`, `teacher`: logits (B, K).
+    """
+    student, teacher = (student / temperature).softmax(dim=1), (teacher / temperature).softmax(dim=1)
+    scale = temperature**2
+    return scale * relation(student, teacher), scale * relation(student.T, teacher.T)
+
+
+@register(
+    "method",
+    "dist",
+    "DIST: match relations between classes and between images, not exact probabilities",
+    source="Huang et al. 2022, arXiv:2205.10536, section 4",
+    options=Dist,
+    traits={"family": "responses", "label": "student, DIST", "role": "distilled"},
+)
+class RelationDistillation(Method[Dist]):
+    """`hard_weight * CE(student, labels) + inter_weight * T² * inter + intra_weight * T² * intra`."""
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        options = self.options
+        inter, intra = relations(seen.student, seen.teacher, options.temperature)
+        return {
+            "hard": options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "inter": options.inter_weight * inter,
+            "intra": options.intra_weight * intra,
+        }

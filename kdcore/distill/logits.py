@@ -1,0 +1,50 @@
+"""Logit matching: the student's outputs before the softmax become the teacher's (Ba and Caruana 2014)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.lazy import torch
+from kdcore.registry import Options, register
+
+
+class Logits(Options):
+    """Options of logit matching."""
+
+    hard_weight: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Weight of the labels (hard targets). 0 in the paper: the teacher alone is copied.",
+    )
+    logit_weight: float = Field(
+        1.0, gt=0, le=1000, description="Weight of the squared distance to the teacher's raw outputs (logits)."
+    )
+
+
+def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Half the squared distance of the logits (B, K), mean over the batch: Ba and Caruana 2014, eq. 1.
+
+    The logits are not centred, as in the paper: a shift of all of an image's logits counts, though it changes no
+    probability.
+    """
+    return (student - teacher).square().sum(dim=1).mean() / 2
+
+
+@register(
+    "method",
+    "logits",
+    "Logit matching: copy the teacher's raw outputs, before they become probabilities",
+    source="Ba and Caruana 2014, arXiv:1312.6184, eq. 1",
+    options=Logits,
+    traits={"family": "responses", "label": "student, logit matching", "role": "distilled"},
+)
+class LogitMatching(Method[Logits]):
+    """`hard_weight * CE(student, labels) + logit_weight * |student - teacher|² / 2`."""
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "logits": self.options.logit_weight * logit_distance(seen.student, seen.teacher),
+        }

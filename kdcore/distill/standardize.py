@@ -1,0 +1,20 @@
+"""Logit standardization, an option of the losses that it was made for (Sun et al. 2024, arXiv:2403.01427)."""
+
+from __future__ import annotations
+
+from kdcore.lazy import torch
+
+HELP = (
+    "Give each image's outputs, the student's and the teacher's, the mean 0 and the spread 1 before they are softened, "
+    "so that the student need not copy their size. "
+)
+
+
+def standardized(logits: torch.Tensor) -> torch.Tensor:
+    """Each row of `logits` (B, K) less its mean, over its standard deviation: algorithm 1 of the paper.
+
+    The same for `a * logits + b`, a > 0. The deviation is the unbiased one (K - 1), as in the authors' code;
+    dividing by K instead would be a temperature lower by the factor sqrt((K - 1) / K). A row of equal logits becomes 0.
+    """
+    centred = logits - logits.mean(dim=1, keepdim=True)
+    return centred / (logits.std(dim=1, keepdim=True) + 1e-7)

@@ -1,0 +1,75 @@
+"""A pull of the student's weights towards a selection of its teacher's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.projection import Order, projection
+from kdcore.lazy import nn, torch
+from kdcore.registry import Options, register
+
+
+class WeightPull(Options):
+    """Options of the pull."""
+
+    weight: float = Field(
+        0.1, gt=0, le=1000, description="Strength of the pull towards the teacher's weights. 0.1 to 1: gentle."
+    )
+    layers: Order = Field(
+        "first",
+        description="Which of the teacher's blocks pull at each stage, where the teacher has more: the first ones, or "
+        "evenly spread ones.",
+    )
+    channels: Order = Field(
+        "uniform", description="Which channels of each of the teacher's layers pull: evenly spread ones, or the first."
+    )
+    hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
+
+
+def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Half the sum of squared differences between weights and the anchors that they are pulled to, in pairs.
+
+    The penalty of L2-SP (Li et al. 2018, eq. 2), whose anchors are the weights that training started from.
+    """
+    return (
+        torch.stack([(weight - anchor).square().sum() for weight, anchor in zip(weights, anchors, strict=True)]).sum()
+        / 2
+    )
+
+
+@register(
+    "method",
+    "weight_pull",
+    "Weight pull: learn from the labels while the weights are drawn towards a selection of the teacher's",
+    source="the penalty of L2-SP, Li et al. 2018, arXiv:1802.01483, towards the selection of Xu et al. 2024, "
+    "arXiv:2311.18823; no paper has just this (Weight Distillation, Lin et al. 2021, arXiv:2009.09152, learns its "
+    "projection)",
+    options=WeightPull,
+    traits={"family": "weights", "label": "student, weight pull", "role": "distilled"},
+)
+class PulledWeights(Method[WeightPull]):
+    """`hard_weight * CE(student, labels) + weight * |student's weights - selected weights of the teacher|² / 2`.
+
+    The teacher is not asked about any image. The projection is a fixed choice of layers and channels, nothing learnt;
+    running statistics are left alone.
+    """
+
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module | None:
+        assert teacher is not None
+        found = projection(student, teacher, self.options.layers, self.options.channels)
+        parameters = dict(student.named_parameters())
+        names = [name for name in found if name in parameters]
+        self._weights = [parameters[name] for name in names]
+        self._anchors = nn.Module()
+        for place, name in enumerate(names):
+            self._anchors.register_buffer(str(place), found[name], persistent=False)  # known without a checkpoint
+        return self._anchors
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        return {
+            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "pull": self.options.weight * pull(self._weights, self._anchors.buffers()),
+        }

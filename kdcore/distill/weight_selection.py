@@ -1,0 +1,49 @@
+"""Weight selection: the student begins as a part of its teacher (Xu et al. 2024)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.projection import Order, projection
+from kdcore.lazy import nn, torch
+from kdcore.registry import Options, register
+
+
+class WeightSelection(Options):
+    """Options of weight selection; the defaults are the paper's."""
+
+    layers: Order = Field(
+        "first",
+        description="Which of the teacher's blocks the student takes in each stage, where the teacher has more: "
+        "the first ones, or evenly spread ones (as DistilBERT does).",
+    )
+    channels: Order = Field(
+        "uniform", description="Which channels of each layer it takes: evenly spread ones (uniform), or the first ones."
+    )
+    hard_weight: float = Field(1.0, gt=0, le=100, description="Weight of the labels (hard targets).")
+
+
+@register(
+    "method",
+    "weight_selection",
+    "Weight selection: begin with a selection of the teacher's weights, then learn from the labels",
+    source="Xu et al. 2024, arXiv:2311.18823, section 3; layers as in DistilBERT, Sanh et al. 2019, arXiv:1910.01108",
+    options=WeightSelection,
+    traits={"family": "weights", "label": "student, weight selection", "role": "distilled"},
+)
+class SelectedWeights(Method[WeightSelection]):
+    """`hard_weight * CE(student, labels)`, from a student whose first weights are chosen ones of its teacher's.
+
+    The teacher is not asked about any image: for that, put this method beside another in a combination. Batch norm's
+    running statistics are taken over too.
+    """
+
+    def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:
+        assert teacher is not None
+        found = projection(student, teacher, self.options.layers, self.options.channels)
+        student.load_state_dict(found, strict=False)
+        return student
+
+    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+        return {"hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets)}
