@@ -189,8 +189,10 @@ class _Arms:
         for link in self.scheme.links(recipe):
             taught = self._distilled(link.label, link.model, recipe.distill, teachers, seeds=len(set(teachers)))
             teachers = taught if begins == "alone" else taught * len(recipe.seeds)
+        way = registry.entry_of("scheme", recipe.scheme).traits.get("label")
+        label = ", ".join(filter(None, [trait(recipe.distill, "label"), way]))
         return self._distilled(
-            trait(recipe.distill, "label"), recipe.student.model, recipe.distill, teachers,
+            label, recipe.student.model, recipe.distill, teachers,
             others=tuple(others), beside=self.scheme.beside(recipe),
         )  # fmt: skip
 

@@ -29,6 +29,7 @@ class Assistants(Options):
     "Teacher assistants: the teacher teaches networks of sizes between, the last of which teaches the student",
     source="Mirzadeh et al. 2020, arXiv:1902.03393",
     options=Assistants,
+    traits={"label": "by an assistant"},
 )
 class AssistantsScheme(Scheme[Assistants]):
     """Teacher, assistants in order, student: each is distilled from the one before."""

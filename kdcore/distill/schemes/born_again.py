@@ -25,6 +25,7 @@ class BornAgain(Options):
     "Self-distillation: the student alone teaches a fresh copy of itself, which may teach the next",
     source="Furlanello et al. 2018, arXiv:1805.04770",
     options=BornAgain,
+    traits={"label": "born again"},
 )
 class BornAgainScheme(Scheme[BornAgain]):
     """Generation 0 is the student alone; each one teaches the next, and the last is the distilled student."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from kdcore.distill.scheme import Scheme
@@ -24,14 +26,15 @@ class FunctionMatching(Options):
     "Function matching: a long training on strongly blended views, the teacher asked about each",
     source="Beyer et al. 2022, arXiv:2106.05237, sections 3 and 4",
     options=FunctionMatching,
+    traits={"label": "function matching"},
 )
 class FunctionMatchingScheme(Scheme[FunctionMatching]):
     """Every arm's budget is multiplied and its views are mixed; the distilled student drops the labels."""
 
     def adapt(self, recipe: Recipe) -> Recipe:
         views = recipe.train.views.model_copy(update={"mixup": self.options.mixup})
-        changed = {
-            "train": recipe.train.model_copy(update=_longer(recipe.train, self.options.longer) | {"views": views})
+        changed: dict[str, Any] = {
+            "train": recipe.train.model_copy(update={**_longer(recipe.train, self.options.longer), "views": views})
         }
         if hasattr(recipe.distill, "hard_weight"):
             changed["distill"] = recipe.distill.model_copy(update={"hard_weight": 0.0})

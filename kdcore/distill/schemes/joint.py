@@ -21,6 +21,7 @@ class Joint(Options):
     "Joint training: teacher and student start together; the teacher learns from the labels and teaches as it goes",
     source="online distillation, Anil et al. 2018, arXiv:1804.03235, with one network in the teacher's place",
     options=Joint,
+    traits={"label": "joint"},
 )
 class JointScheme(Scheme[Joint]):
     """The student's teacher is a fresh network of the teacher's kind, on the student's images and budget."""

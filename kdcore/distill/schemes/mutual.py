@@ -27,6 +27,7 @@ class Mutual(Options):
     "Mutual learning: students teach each other while both learn; no teacher is needed",
     source="Zhang et al. 2018, arXiv:1706.00384, eq. 4 to 7",
     options=Mutual,
+    traits={"label": "mutual"},
 )
 class MutualScheme(Scheme[Mutual]):
     """Each network learns from the labels and from every other one's answers; the student alone is kept."""

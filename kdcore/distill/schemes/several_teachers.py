@@ -39,6 +39,7 @@ class SeveralTeachers(Options):
     "Several teachers: the student learns from the (weighted) mean of their logits",
     source="Hinton et al. 2015, section 5 (ensembles); You et al. 2017, doi:10.1145/3097983.3098135",
     options=SeveralTeachers,
+    traits={"label": "by several teachers"},
 )
 class SeveralTeachersScheme(Scheme[SeveralTeachers]):
     """The logits' mean is the geometric mean of the teachers' distributions, as in Hinton's section 5."""
