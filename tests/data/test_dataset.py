@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kdcore import registry
-from kdcore.data import dataset
+from kdcore.data import dataset, prepare
 from kdcore.home import CHECKOUT
 
 
@@ -46,7 +46,7 @@ def test_a_constant_channel_has_a_std_that_can_be_divided_by(tiny):
 def test_the_second_load_prepares_nothing(tiny, monkeypatch):
     source = tiny()
     first = dataset.load(source)
-    monkeypatch.setattr(dataset, "_prepare", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr(prepare, "prepare", lambda *_: pytest.fail("prepared again"))
     assert dataset.load(source).fingerprint == first.fingerprint
 
 
@@ -111,8 +111,8 @@ def test_a_failing_disk_leaves_nothing_and_the_next_load_works(tiny, tmp_path, m
 def test_two_that_prepare_at_once_leave_one_whole_data_set(tiny, tmp_path, monkeypatch):
     source = tiny()
     meeting = threading.Barrier(2, timeout=20)
-    written = dataset._info
-    monkeypatch.setattr(dataset, "_info", lambda *given: (meeting.wait(), written(*given))[1])
+    written = prepare._info
+    monkeypatch.setattr(prepare, "_info", lambda *given: (meeting.wait(), written(*given))[1])
     loaded = []
     threads = [threading.Thread(target=lambda: loaded.append(dataset.load(source))) for _ in range(2)]
     for thread in threads:

@@ -1,0 +1,178 @@
+"""Fetching a data set: download, preparation, and where it stands. Never from a page's own process: it takes long."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from kdcore import registry
+from kdcore.data import dataset, prepare
+from kdcore.data.dataset import Dataset, Progress, missing, place, raw_folder, ready
+from kdcore.data.download import FetchFailed, download
+from kdcore.home import data_home
+from kdcore.problems import RecipeError
+from kdcore.registry import Entry, Options
+
+SCHEMA = 1
+WRITE_EVERY = 0.25  # s between two writes of the progress file
+LOOK_EVERY = 0.5  # s between two looks at another process's progress
+
+
+class Status(NamedTuple):
+    """Where a data set stands on this machine.
+
+    `ready`: load it. `missing`: fetch it; `download_bytes` says how much that loads. `fetching`: some process is at it,
+    as far as `progress` (None at its very start). `failed`: the last fetch ended with `message`.
+    """
+
+    state: Literal["ready", "missing", "fetching", "failed"]
+    title: str
+    download_bytes: int = 0
+    progress: Progress | None = None
+    message: str = ""
+
+
+def status(source: Options) -> Status:
+    """Where this data set stands; quick enough to be asked at every rerun of a page. Raises RecipeError."""
+    entry = registry.entry_of("dataset", source)
+    if "fetch" not in entry.traits:
+        return Status("ready", entry.name)
+    title, folder = entry.traits["fetch"].title(source), place(source)
+    if ready(folder):
+        return Status("ready", title)
+    left = sum(file.bytes for file in missing(source))
+    note = _note(folder)
+    if _held(_lock_file(folder)):
+        return Status("fetching", title, left, note if isinstance(note, Progress) else None)
+    if isinstance(note, str):
+        return Status("failed", title, left, message=note)
+    return Status("missing", title, left)
+
+
+def fetch(source: Options, on_progress: Callable[[Progress], None] = lambda progress: None) -> Dataset:
+    """Downloads what is missing, prepares the arrays, and loads them. Does nothing where they are ready.
+
+    May be killed and called again, and called by several processes at once: one works and the others wait, with its
+    progress passed on. Raises FetchFailed, whose message says what to do by hand, and RecipeError.
+    """
+    entry = registry.entry_of("dataset", source)
+    folder = place(source)
+    if "fetch" in entry.traits and not ready(folder):
+        with _turn(_lock_file(folder), lambda: _note(folder), on_progress):
+            if not ready(folder):
+                _work(entry, source, folder, on_progress)
+    return dataset.load(source)
+
+
+def prepared(name: str) -> list[dict[str, Any]]:
+    """The options of each form of the data set `name` that is on this machine, as plain JSON."""
+    found = []
+    for path in sorted((data_home() / name).glob("*/info.json")):
+        options = json.loads(path.read_text("utf-8")).get("source", {})
+        found.append({field: value for field, value in options.items() if field != "dataset" and value is not None})
+    return found
+
+
+def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+    for rest in prepare.leftovers(folder):
+        shutil.rmtree(rest, ignore_errors=True)
+    tell = _Teller(folder, on_progress)
+    failure = None
+    try:
+        files = entry.traits["fetch"].files(source)
+        if files:
+            raw = raw_folder(source)
+            with _turn(raw.with_name(".raw.lock"), lambda: None, on_progress):
+                download(files, raw, tell)
+        prepare.prepare(entry.implementation, source, folder, tell)
+    except (FetchFailed, RecipeError) as error:
+        failure = str(error)
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        failure = f"{entry.traits['fetch'].title(source)} could not be prepared: {error}"
+        raise FetchFailed(failure) from error
+    finally:
+        tell.end(failure)
+
+
+class _Teller:
+    """Passes progress on, and writes it beside the target for pages that poll."""
+
+    def __init__(self, folder: Path, on_progress: Callable[[Progress], None]):
+        self.path, self.on_progress, self.written = _note_file(folder), on_progress, 0.0
+        self.path.unlink(missing_ok=True)
+
+    def __call__(self, progress: Progress) -> None:
+        self.on_progress(progress)
+        now = time.monotonic()
+        if now - self.written >= WRITE_EVERY:
+            self._write({"progress": progress._asdict()})
+            self.written = now
+
+    def end(self, failure: str | None) -> None:
+        """Leaves the reason of a failure, and nothing otherwise."""
+        if failure is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            self._write({"failed": failure})
+
+    def _write(self, content: dict[str, Any]) -> None:
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False), "utf-8")
+        os.replace(temporary, self.path)
+
+
+def _note(folder: Path) -> Progress | str | None:
+    """What the last fetch wrote: how far it is, or why it failed."""
+    try:
+        content = json.loads(_note_file(folder).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content["failed"] if "failed" in content else Progress(**content["progress"])
+
+
+def _note_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.fetching.json")
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def _held(path: Path) -> bool:
+    """Whether a living process holds this lock; the kernel frees it when its holder dies."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+@contextmanager
+def _turn(
+    path: Path, note: Callable[[], Progress | str | None], on_progress: Callable[[Progress], None]
+) -> Iterator[None]:
+    """Holds the lock at `path`; while another process has it, passes its progress on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=LOOK_EVERY)
+            break
+        except Timeout:
+            seen = note()
+            on_progress(seen if isinstance(seen, Progress) else Progress("waiting for another process", 0, 0, "bytes"))
+    try:
+        yield
+    finally:
+        lock.release()

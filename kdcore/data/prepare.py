@@ -1,0 +1,124 @@
+"""Writing a data set's arrays to disk, whole or not at all, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcore import registry
+from kdcore.data.dataset import ARRAYS, Progress, RawImages, Work, raw_folder, ready
+from kdcore.registry import Options
+
+SCHEMA = 1
+CHUNK_BYTES = 2**24
+
+
+def prepare(
+    make: Callable[..., RawImages],
+    source: Options,
+    folder: Path,
+    tell: Callable[[Progress], None] | None = None,
+) -> None:
+    """Calls `make` and writes what it returns, with info.json, beside `folder`, then renames.
+
+    `make` gets a `Work` after the options where `tell` is given. Whoever comes second keeps the first's.
+    Raises ValueError where the arrays do not fit together.
+    """
+    temporary = folder.with_name(f".{folder.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
+    try:
+        given = (source,) if tell is None else (source, Work(raw_folder(source), temporary, tell))
+        raw = _checked(make(*given))
+        for array in ARRAYS:
+            _write(getattr(raw, array), temporary / f"{array}.npy")
+        (temporary / "info.json").write_text(json.dumps(_info(raw, source), ensure_ascii=False), "utf-8")
+        os.replace(temporary, folder)
+    except OSError:
+        if not ready(folder):
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What processes that were killed have left beside `folder`."""
+    return list(folder.parent.glob(f".{folder.name}-*"))
+
+
+def _checked(raw: RawImages) -> RawImages:
+    """The same arrays, contiguous and with int64 labels. Raises ValueError."""
+    for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != raw.train_images.shape[1:]:
+            raise ValueError(f"images must be uint8 (N, H, W, C) of one size, not {images.dtype} {images.shape}")
+        if labels.shape != images.shape[:1] or not np.isin(labels, range(len(raw.classes))).all():
+            raise ValueError(f"every image needs one label, from 0 to {len(raw.classes) - 1}")
+    counts = np.bincount(raw.train_labels.astype(np.int64), minlength=len(raw.classes))
+    if counts.min() < 2:
+        few = raw.classes[int(counts.argmin())]
+        raise ValueError(f"class {few!r} has {counts.min()} training images; it needs 2, one of them for validation")
+    return raw._replace(
+        train_images=np.ascontiguousarray(raw.train_images),
+        train_labels=np.ascontiguousarray(raw.train_labels, dtype=np.int64),
+        test_images=np.ascontiguousarray(raw.test_images),
+        test_labels=np.ascontiguousarray(raw.test_labels, dtype=np.int64),
+        classes=tuple(raw.classes),
+    )
+
+
+def _write(array: np.ndarray, path: Path) -> None:
+    """Writes an array, unless it grew at `path` already."""
+    if not path.exists():
+        np.save(path, array)
+
+
+def _info(raw: RawImages, source: Options) -> dict[str, Any]:
+    mean, std = _moments(raw.train_images)
+    return {
+        "schema": SCHEMA,
+        "name": raw.name or registry.entry_of("dataset", source).name,
+        "source": source.model_dump(mode="json"),
+        "classes": list(raw.classes),
+        "fingerprint": _fingerprint(raw),
+        "mean": mean,
+        "std": std,
+    }
+
+
+def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """The array's rows, some megabytes at a time."""
+    rows = max(CHUNK_BYTES // max(array[:1].nbytes, 1), 1)
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
+
+
+def _fingerprint(raw: RawImages) -> str:
+    digest = hashlib.sha256(json.dumps(raw.classes).encode())
+    for name in ARRAYS:
+        array = getattr(raw, name)
+        digest.update(f"{name} {array.shape}".encode())
+        for chunk in _chunks(array):
+            digest.update(chunk.data)
+    return digest.hexdigest()
+
+
+def _moments(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel in 0..1, from its histogram: exact, and no float copy."""
+    counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
+    for chunk in _chunks(images):
+        for channel in range(images.shape[-1]):
+            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    mean, std = [], []
+    for share in counts / (images.size // images.shape[-1]):
+        centre = float(share @ levels)
+        mean.append(centre)
+        std.append(max(float(np.sqrt(share @ (levels - centre) ** 2)), 1 / 255))
+    return mean, std
