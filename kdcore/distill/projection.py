@@ -21,6 +21,13 @@ class Match(NamedTuple):
     teacher: nn.Module
 
 
+def need_teacher(teacher: nn.Module | None, method: str) -> nn.Module:
+    """The teacher, for a method that looks into it. Raises Unsuitable when there is none."""
+    if teacher is None:
+        raise Unsuitable(f"{method} takes over weights, and there is no teacher network to take them from")
+    return teacher
+
+
 def projection(student: nn.Module, teacher: nn.Module, layers: Order, channels: Order) -> dict[str, torch.Tensor]:
     """The teacher's parameters and running statistics in the student's shapes, by their names in the student.
 

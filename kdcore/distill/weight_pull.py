@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from kdcore.distill.method import Method, Seen, cross_entropy
-from kdcore.distill.projection import Order, projection
+from kdcore.distill.projection import Order, need_teacher, projection
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -54,12 +54,26 @@ class PulledWeights(Method[WeightPull]):
     """`hard_weight * CE(student, labels) + weight * |student's weights - selected weights of the teacher|² / 2`.
 
     The teacher is not asked about any image. The projection is a fixed choice of layers and channels, nothing learnt;
-    running statistics are left alone.
+    running statistics are left alone. A network that did not begin here is not pulled: in a student that was pruned
+    the channels are no longer those that were chosen.
     """
 
+    def __init__(self, options: WeightPull):
+        super().__init__(options)
+        self._teacher: nn.Module | None = None
+        self._weights: list[torch.Tensor] = []
+        self._anchors: nn.Module | None = None
+
+    def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:
+        self._teacher = need_teacher(teacher, "the weight pull")
+        projection(student, self._teacher, self.options.layers, self.options.channels)  # refuses now what it cannot do
+        return student
+
     def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module | None:
-        assert teacher is not None
-        found = projection(student, teacher, self.options.layers, self.options.channels)
+        if self._teacher is None:
+            return None
+        # The teacher as it began: the one that is asked may have its batch norms folded.
+        found = projection(student, self._teacher, self.options.layers, self.options.channels)
         parameters = dict(student.named_parameters())
         names = [name for name in found if name in parameters]
         self._weights = [parameters[name] for name in names]
@@ -69,7 +83,7 @@ class PulledWeights(Method[WeightPull]):
         return self._anchors
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
-        return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
-            "pull": self.options.weight * pull(self._weights, self._anchors.buffers()),
-        }
+        terms = {"hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets)}
+        if self._anchors is not None:
+            terms["pull"] = self.options.weight * pull(self._weights, self._anchors.buffers())
+        return terms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.method import Method, Seen, cross_entropy
-from kdcore.distill.projection import Order, projection
+from kdcore.distill.projection import Order, need_teacher, projection
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -40,8 +40,9 @@ class SelectedWeights(Method[WeightSelection]):
     """
 
     def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:
-        assert teacher is not None
-        found = projection(student, teacher, self.options.layers, self.options.channels)
+        found = projection(
+            student, need_teacher(teacher, "weight selection"), self.options.layers, self.options.channels
+        )
         student.load_state_dict(found, strict=False)
         return student
 
