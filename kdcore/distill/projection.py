@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from kdcore import models
 from kdcore.distill.method import Unsuitable
 from kdcore.lazy import nn, torch
 
@@ -36,12 +35,13 @@ def projection(student: nn.Module, teacher: nn.Module, layers: Order, channels: 
     alone, so that a layer's outputs and the next layer's inputs are the same channels. The head is a layer like the
     others, because both networks tell the same classes apart. Tensors are copies, on the CPU. Raises Unsuitable.
     """
-    stages = models.taps(student)
     found: dict[str, torch.Tensor] = {}
     for name, child in student.named_children():
         other = getattr(teacher, name, None)
         matches = list(_matches(child, other, layers, name)) if other is not None and name != "normalize" else []
-        if name in stages and not any(isinstance(match.student, nn.Conv2d | nn.Linear) for match in matches):
+        if re.match("stem|stage", name) and not any(
+            isinstance(match.student, nn.Conv2d | nn.Linear) for match in matches
+        ):
             raise Unsuitable(
                 f"the teacher has no layers like those of the student's {name}: weights can only be taken over from a "
                 "teacher of the student's own family, with at least as many stages"

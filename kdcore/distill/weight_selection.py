@@ -40,9 +40,8 @@ class SelectedWeights(Method[WeightSelection]):
     """
 
     def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:
-        found = projection(
-            student, need_teacher(teacher, "weight selection"), self.options.layers, self.options.channels
-        )
+        teacher = need_teacher(teacher, "weight selection")
+        found = projection(student, teacher, self.options.layers, self.options.channels)
         student.load_state_dict(found, strict=False)
         return student
 
