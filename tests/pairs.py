@@ -1,0 +1,35 @@
+"""A small teacher, a small student and what they are trained on, for tests that go through every method."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from kdcore import models, registry
+from kdcore.data.dataset import load
+from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.traits import trait
+from kdcore.recipe import Train, Views
+from kdcore.train.images import Held, pixels
+from kdcore.train.loop import Task
+
+SHAPE = (1, 8, 8)
+
+
+def network(width: int, seed: int) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    options = registry.validate("architecture", {"architecture": "cnn", "width": width})
+    return models.create(options, 10, SHAPE, [0.3], [0.4])
+
+
+def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Module, Task]:
+    """A student as `method` begins it, and the task of learning from a teacher for so many steps on digits."""
+    dataset = load(registry.validate("dataset", "digits"))
+    images, labels = pixels(dataset.train_images[:100]), torch.from_numpy(np.array(dataset.train_labels[:100]))
+    mixes = trait(method, "mixup", True)
+    train = Train(steps=steps, batch_size=16, views=Views(shift=1, mixup=1.0 if mixes else 0.0), **changes)
+    teacher = network(12, seed=1).eval().requires_grad_(False)
+    learns = registry.entry_of("method", method).implementation(method)
+    student = learns.begin(network(8, seed=0), teacher)
+    lesson = Taught(learns, teacher if trait(method, "teacher", True) else None)
+    return student, Task(Held(images), torch.eye(10)[labels], (images, labels), train, steps, "fp32", 0, lesson)
