@@ -155,8 +155,8 @@ def told(rows: list[dict[str, Any]]) -> str:
     """Two tables: the published recipe against ours, and what was cut down for machines without a GPU."""
     whole, cut = ([row for row in rows if row["cut"] is one] for one in (False, True))
     parts = [
-        "Test accuracy in % after the last epoch, of the ONNX file; 2 % of the training images are kept for validation, "
-        "which the papers train on too. Aim: within 0.3 points of the published figure, or above."
+        "Test accuracy in % after the last epoch, of the ONNX file; 2 % of the training images are kept for "
+        "validation, which the papers train on too. Aim: within 0.3 points of the published figure, or above."
     ]
     if whole:
         columns = ["pair", "row", "published", "ours", "difference", "seeds", "epochs", "training", "hardware"]
@@ -165,8 +165,8 @@ def told(rows: list[dict[str, Any]]) -> str:
         parts.append("No row of the published recipe has been run yet: it wants a GPU.")
     if cut:
         parts.append(
-            "**Cut down for a CPU** (resnet20 -> resnet8 on the first 20 classes, few epochs): shows that the whole path "
-            "works; it says nothing about the papers' figures."
+            "**Cut down for a CPU** (resnet20 -> resnet8 on the first 20 classes, few epochs): shows that the whole "
+            "path works; it says nothing about the papers' figures."
         )
         parts.append(
             table(
