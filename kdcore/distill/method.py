@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from kdcore.lazy import functional, nn, torch
+from kdcore.distill import labelling
+from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.lazy import nn, torch
 from kdcore.registry import Options
 
 O = TypeVar("O", bound=Options)  # noqa: E741
+
+cross_entropy = labelling.cross_entropy
 
 
 class Taps(NamedTuple):
@@ -24,11 +28,11 @@ class Seen:
     """One step, as a method is shown it: B images, K classes, all on one device.
 
     `student`: logits (B, K). `teacher`: logits (B, K) for the same views, without gradient; (0, K) for a
-    method that asks no teacher (trait `teacher: False`). `targets`: (B, K) label distributions whose
-    rows sum to 1, or to 0 where an image has no label. `student_features`, `teacher_features`: float32
-    outputs of the taps that the method named, (B, C, H, W) or (B, F). `indices`: (B,) place of each
-    image among those that the student is trained on. `step` of `steps`: where training stands. `seed`: for
-    what the method draws at random in this step.
+    method that asks no teacher (trait `teacher: False`). `targets`: (B, K), as `labelling` means them: label
+    distributions whose rows sum to 1, or to 0 where an image has no label. `student_features`,
+    `teacher_features`: float32 outputs of the taps that the method named, (B, C, H, W) or (B, F). `indices`:
+    (B,) place of each image among those that the student is trained on. `step` of `steps`: where training
+    stands. `seed`: for what the method draws at random in this step.
     """
 
     student: torch.Tensor
@@ -40,6 +44,11 @@ class Seen:
     step: int = 0
     steps: int = 1
     seed: int = 0
+    labelling: Labelling = ONE_LABEL
+
+    def label_loss(self) -> torch.Tensor:
+        """The student's mean loss on the labels, a scalar in nats."""
+        return self.labelling.loss(self.student, self.targets)
 
 
 class Unsuitable(ValueError):
@@ -78,12 +87,3 @@ class Method(Generic[O]):
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         """Named, already weighted terms, scalars; their sum is minimised. Labels are the term "hard"."""
         raise NotImplementedError
-
-
-def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over the labelled part of the batch; 0 when nothing in it is labelled.
-
-    `logits`, `targets`: (B, K). A row of zeros has no label and does not count.
-    """
-    likelihood = (targets * functional.log_softmax(logits, dim=1)).sum()
-    return -likelihood / targets.sum().clamp(min=1e-6)

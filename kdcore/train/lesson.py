@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from kdcore.distill.method import cross_entropy
+from kdcore.distill.labelling import ONE_LABEL, Labelling
 from kdcore.train.precision import autocast
 
 
@@ -25,10 +25,11 @@ class Batch:
 
 
 class Lesson:
-    """Learning from labels. `companions`: what is trained along with the network and saved in its checkpoints."""
+    """Learning from labels, as `labelling` means them. `companions`: what is trained along and saved in checkpoints."""
 
     companions: nn.Module
     precision: str
+    labelling: Labelling = ONE_LABEL
 
     def prepare(self, network: nn.Module, example: Batch, images: int, precision: str) -> None:
         """Called once, with the network on its device, an example of two images, and how many images there are."""
@@ -37,7 +38,7 @@ class Lesson:
     def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss to be minimised, a scalar, and the network's logits (B, K)."""
         logits = self.logits(network, batch.images)
-        return cross_entropy(logits, batch.targets), logits
+        return self.labelling.loss(logits, batch.targets), logits
 
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """(B, K) float32, computed in the precision of the training."""

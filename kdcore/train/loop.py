@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdcore.data import views
+from kdcore.distill.labelling import ONE_LABEL, Labelling
 from kdcore.recipe import Train
 from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress
@@ -34,9 +35,9 @@ class Diverged(RuntimeError):
 class Task:
     """What is to be learnt, and how.
 
-    `images`: what the network is shown. `targets` float (N, K), one-hot, or zero where an image has no
-    label, on the device. `validation`: images (M, C, H, W) uint8 and labels (M,). `constrain` is called after
-    every optimizer step (it keeps pruned weights at zero).
+    `images`: what the network is shown. `targets` float (N, K), on the device: one-hot, or zero where an image has no
+    label; of many labels, 0 and 1, or NaN where an image has none. `validation`: images (M, C, H, W) uint8 and labels,
+    (M,), or 0 and 1 (M, K). `constrain` is called after every optimizer step (it keeps pruned weights at zero).
     """
 
     images: Images
@@ -60,9 +61,10 @@ def fit(
 ) -> Progress:
     """Trains `network` in place, from the checkpoint in `folder` where there is one.
 
-    `history.jsonl` in `folder` gets a row an epoch: epoch, step, loss, accuracy (both on the views),
-    val_loss, val_accuracy, learning_rate, images_per_s. `on_epoch` hears each row once it is safe on
-    disk; `check` is called every step and may raise to stop. Raises Diverged, OutOfMemory.
+    `history.jsonl` in `folder` gets a row an epoch: epoch, step, loss, accuracy (both on the views), val_loss,
+    val_accuracy, learning_rate, images_per_s. Accuracy is the share of images that are answered right; of many labels,
+    those whose whole label set is. `on_epoch` hears each row once it is safe on disk; `check` is called every step and
+    may raise to stop. Raises Diverged, OutOfMemory.
     """
     trainer = _Trainer(network, task, check)
     progress = checkpoint.load(folder / "checkpoint", trainer.modules, trainer.optimizer)
@@ -98,7 +100,7 @@ class _Trainer:
     def __init__(self, network: nn.Module, task: Task, check: Callable[[], None]):
         self.network, self.task, self.check = network, task, check
         self.device = task.images.device
-        self.smoothed = _smoothed(task.targets, task.train.label_smoothing)
+        self.smoothed = task.lesson.labelling.smoothed(task.targets, task.train.label_smoothing)
         network.to(self.device).to(memory_format=torch.channels_last).train()
         self._prepare()
         companions = task.lesson.companions.to(self.device).to(memory_format=torch.channels_last).train()
@@ -177,7 +179,7 @@ class _Trainer:
             "step": end,
             "loss": total.item() / (end - progress.step),
             "accuracy": right.item() / (end - progress.step),
-            **validate(self.deployed, task.validation, task.precision),
+            **validate(self.deployed, task.validation, task.precision, task.lesson.labelling),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
 
@@ -202,7 +204,7 @@ class _Trainer:
         average = self.modules.get("average")
         if isinstance(average, AveragedModel):
             average.update_parameters(self.network)
-        return loss.detach(), (logits.detach().argmax(1) == batch.targets.argmax(1)).float().mean()
+        return loss.detach(), task.lesson.labelling.right(logits.detach(), batch.targets)
 
     def _indices(self, step: int, size: int | None = None) -> Any:
         task = self.task
@@ -229,20 +231,21 @@ class _Trainer:
         return memory.largest(self.task.train.batch_size, attempt)
 
 
-def _smoothed(targets: torch.Tensor, share: float) -> torch.Tensor:
-    """Label smoothing: `share` of each label spread over all K classes. Rows without a label stay zero."""
-    return torch.lerp(targets, targets.sum(1, keepdim=True) / targets.shape[1], share) if share else targets
+def validate(
+    network: nn.Module, validation: tuple[torch.Tensor, torch.Tensor], precision: str, labelling: Labelling = ONE_LABEL
+) -> dict[str, float]:
+    """`val_loss` (nats) and `val_accuracy` (0..1) on images uint8 (M, C, H, W) and their labels, as in Task.
 
-
-def validate(network: nn.Module, validation: tuple[torch.Tensor, torch.Tensor], precision: str) -> dict[str, float]:
-    """`val_loss` (nats) and `val_accuracy` (0..1) on images uint8 (M, C, H, W); leaves the network in training mode."""
+    Leaves the network in training mode.
+    """
     images, labels = validation
     network.eval()
     with torch.no_grad(), autocast(images.device, precision):
         logits = torch.cat([network(part.float().div_(255)) for part in _parts(images)]).float()
     network.train()
-    loss = nn.functional.cross_entropy(logits, labels).item()
-    return {"val_loss": loss, "val_accuracy": (logits.argmax(1) == labels).float().mean().item()}
+    targets = labels if labels.ndim == 2 else nn.functional.one_hot(labels, logits.shape[1])
+    loss, right = labelling.loss(logits, targets.float()), labelling.right(logits, targets)
+    return {"val_loss": loss.item(), "val_accuracy": right.item()}
 
 
 def _parts(images: torch.Tensor, size: int = 512) -> Iterator[torch.Tensor]:

@@ -58,7 +58,7 @@ class Taught(Lesson):
         seen = Seen(
             logits, asked, batch.targets,
             student_features=self._student.take(), teacher_features=features,
-            indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed,
+            indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,
         )  # fmt: skip
         return seen, logits
 

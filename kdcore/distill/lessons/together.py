@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, Seen
 from kdcore.train.lesson import Batch, Lesson
 
 
@@ -25,7 +25,7 @@ class _Together(Lesson):
     def _taught(self, logits: torch.Tensor, teacher: torch.Tensor, batch: Batch) -> torch.Tensor:
         seen = Seen(
             logits, teacher.detach(), batch.targets,
-            indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed,
+            indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,
         )  # fmt: skip
         return torch.stack(list(self.method.loss(seen).values())).sum()
 
@@ -46,4 +46,4 @@ class Jointly(_Together):
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         logits, teacher = self.logits(network, batch.images), self.logits(self.made[0], batch.images)
-        return self._taught(logits, teacher, batch) + cross_entropy(teacher, batch.targets), logits
+        return self._taught(logits, teacher, batch) + self.labelling.loss(teacher, batch.targets), logits
