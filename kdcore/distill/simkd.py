@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 from pydantic import Field
 
 from kdcore import models
 from kdcore.distill.features import hard_weight, last_tap, same_size
-from kdcore.distill.method import Method, Seen, Taps, Unsuitable, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps, Unsuitable
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -39,7 +37,7 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
     "The teacher's classifier, reused: the student learns only to feed it",
     source="Chen et al. 2022, arXiv:2203.14001, section 3.2",
     options=Simkd,
-    traits={"family": "features", "label": "student, SimKD", "role": "distilled", "taps": True},
+    traits={"family": "features", "label": "student, SimKD", "role": "distilled", "labels": "both", "taps": True},
 )
 class ReusedClassifier(Method[Simkd]):
     """`hard_weight * CE(student, labels) + feature_weight * MSE(projector(student's maps), teacher's maps)`.
@@ -62,17 +60,25 @@ class ReusedClassifier(Method[Simkd]):
         features = borrowed.in_features
         hidden = max(1, features // self.options.reduction)
         network = projector.insert(student, hidden, features, borrowed.out_features)
-        models.head(network).load_state_dict(copy.deepcopy(borrowed.state_dict()))
-        models.head(network).requires_grad_(False)
+        models.head(network).load_state_dict(borrowed.state_dict())
         return network
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
         self._teacher = last_tap(teacher, "auto", "teacher")
         return Taps(("projector",), (self._teacher,))
 
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> None:
+        ours, theirs = example.student_features["projector"].shape[1], example.teacher_features[self._teacher].shape[1]
+        if ours != theirs:
+            raise Unsuitable(
+                f"the student's projector gives {ours} channels and the teacher's last stage {theirs}, as after "
+                "pruning the projector: SimKD cannot compare them"
+            )
+        models.head(student).requires_grad_(False)
+
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         projected, other = seen.student_features["projector"], seen.teacher_features[self._teacher]
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "features": self.options.feature_weight * projection_loss(projected, other),
         }
