@@ -63,6 +63,9 @@ def parser() -> argparse.ArgumentParser:
 
     for name, kind in {"presets": "one-click experiment", **CATALOGS}.items():
         json_option(add(name, _presets if name == "presets" else _catalog, f"list every {kind}"))
+    fetched = add("fetch", _fetch, "download and prepare a data set")
+    fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
+    json_option(fetched)
     for name, command, text in (
         ("run", _run, "carry out an experiment in the foreground"),
         ("submit", _submit, "put an experiment into the queue and print its run's id"),
@@ -156,13 +159,49 @@ def _catalog(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore import registry
 
     found = registry.catalog(CATALOGS[chosen.name])
+    columns = {CATALOGS[chosen.name]: "name", "what it is": "description", "options": "options"}
+    if chosen.name == "datasets":
+        from kdcore.data.fetch import here
+
+        found = [known | here(known["name"]) for known in found]
+        columns["on this machine"] = "here"
     if chosen.json:
         _print_json(found)
         return
     from kdcore import console
 
-    rows = [[known["name"], known["description"], ", ".join(known["options"])] for known in found]
-    console.listing([CATALOGS[chosen.name], "what it is", "options"], rows)
+    rows = [
+        [", ".join(cell) if isinstance(cell := known[key], dict) else cell for key in columns.values()]
+        for known in found
+    ]
+    console.listing(list(columns), rows)
+
+
+def _fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    from kdcore import console
+    from kdcore.data.download import FetchFailed
+    from kdcore.data.fetch import status
+    from kdcore.recipe import parse
+
+    try:
+        wanted = json.loads(chosen.source) if chosen.source.startswith("{") else chosen.source
+    except ValueError as error:
+        raise BadInput(f"{chosen.source} is not JSON: {error}") from None
+    source = parse({"data": {"source": wanted}}).data.source
+    try:
+        dataset = console.fetching(source)
+    except FetchFailed as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    told = {"name": dataset.name, "classes": len(dataset.classes), "shape": dataset.shape}
+    told |= {"train": len(dataset.train_labels), "test": len(dataset.test_labels), "fingerprint": dataset.fingerprint}
+    if chosen.json:
+        _print_json(told)
+        return DONE
+    print("{name}: {train} training and {test} test images, {classes} classes".format(**told))
+    if note := status(source).message:
+        console.say(note)
+    return DONE
 
 
 def _submit(chosen: argparse.Namespace, workspace: Workspace) -> None:

@@ -17,6 +17,9 @@ from kdcore.pipeline.workspace import Workspace, read_json
 from kdcore.report import words
 
 if TYPE_CHECKING:
+    from kdcore.data.dataset import Dataset
+    from kdcore.data.dataset import Progress as Fetching
+    from kdcore.registry import Options
     from kdcore.report.hidden import Recalled
 
 WIDTH = 120  # where output goes to a file or a pipe
@@ -83,6 +86,30 @@ def progress(workspace: Workspace, run_id: str) -> RunRow:
             left = f"about {words.duration(row.eta_seconds)} left" if row.eta_seconds else ""
             bars.update(bar, completed=row.progress, description=escape(_doing(workspace, row)), left=left)
     return row
+
+
+def fetching(source: Options) -> Dataset:
+    """Fetches a data set and shows how far it is."""
+    from kdcore.data.fetch import fetch
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeElapsedColumn(),
+        console=_aside,
+        transient=True,
+    ) as bars:
+        bar = bars.add_task("", total=None, amount="")
+
+        def show(now: Fetching) -> None:
+            amount = f"{now.done:,} of {now.total:,} {now.unit}"
+            if now.unit == "bytes":
+                amount = f"{words.size(now.done)} of {words.size(now.total)}"
+            bars.update(bar, completed=now.done, total=now.total, description=escape(now.doing), amount=amount)
+
+        return fetch(source, show)
 
 
 def _doing(workspace: Workspace, row: RunRow) -> str:

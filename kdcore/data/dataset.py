@@ -25,7 +25,7 @@ class RawImages(NamedTuple):
     """What a registered data set returns: images uint8 (N, H, W, C), labels (N,) that index `classes`.
 
     Arrays made by `Work.array` are on disk already and are taken as they are. `name` is what the data set is called
-    where that is not the registry's name.
+    where that is not the registry's name. `left_out`: files of a person's that are no pictures.
     """
 
     train_images: np.ndarray
@@ -34,6 +34,7 @@ class RawImages(NamedTuple):
     test_labels: np.ndarray
     classes: tuple[str, ...]
     name: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class NotFetched(RecipeError):
         wanted = name if len(chosen) == 1 else f"'{json.dumps(chosen, ensure_ascii=False)}'"
         self.command = f"python -m kdcore fetch {wanted}"
         state, button = (
-            (f"is not on this machine yet ({_megabytes(download_bytes)})", "Download")
+            (f"is not on this machine yet ({megabytes(download_bytes)})", "Download")
             if download_bytes
             else ("is not prepared yet (nothing to download)", "Prepare")
         )
@@ -145,7 +146,8 @@ class NotFetched(RecipeError):
         )
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
+    """Bytes in words."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.3g} MB"
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from kdcore import registry
 from kdcore.data import dataset, prepare
-from kdcore.data.dataset import Dataset, Progress, missing, place, raw_folder, ready
+from kdcore.data.dataset import Dataset, Progress, megabytes, missing, place, raw_folder, ready
 from kdcore.data.download import FetchFailed, download
 from kdcore.home import data_home
 from kdcore.problems import RecipeError
@@ -29,8 +29,9 @@ LOOK_EVERY = 0.5  # s between two looks at another process's progress
 class Status(NamedTuple):
     """Where a data set stands on this machine.
 
-    `ready`: load it. `missing`: fetch it; `download_bytes` says how much that loads. `fetching`: some process is at it,
-    as far as `progress` (None at its very start). `failed`: the last fetch ended with `message`.
+    `ready`: load it; `message` names a person's files that are no pictures and were left out. `missing`: fetch it;
+    `download_bytes` says how much that loads. `fetching`: some process is at it, as far as `progress` (None at its very
+    start). `failed`: the last fetch ended with `message`.
     """
 
     state: Literal["ready", "missing", "fetching", "failed"]
@@ -47,7 +48,7 @@ def status(source: Options) -> Status:
         return Status("ready", entry.name)
     title, folder = entry.traits["fetch"].title(source), place(source)
     if ready(folder):
-        return Status("ready", title)
+        return Status("ready", title, message=_left_out(folder))
     left = sum(file.bytes for file in missing(source))
     note = _note(folder)
     if _held(_lock_file(folder)):
@@ -72,13 +73,32 @@ def fetch(source: Options, on_progress: Callable[[Progress], None] = lambda prog
     return dataset.load(source)
 
 
-def prepared(name: str) -> list[dict[str, Any]]:
-    """The options of each form of the data set `name` that is on this machine, as plain JSON."""
+def here(name: str) -> dict[str, Any]:
+    """What of the data set `name` is on this machine: `prepared` options, `download_bytes` to come, `here` in words."""
+    entry = registry.entry("dataset", name)
+    if "fetch" not in entry.traits:
+        return {"prepared": [{}], "download_bytes": 0, "here": "yes"}
+    found, left = _prepared(name), sum(file.bytes for file in missing(registry.validate("dataset", name)))
+    forms = [", ".join(f"{option} {value}" for option, value in form.items()) or "yes" for form in found]
+    rest = f"{megabytes(left)} to download" if left else "to prepare"
+    return {"prepared": found, "download_bytes": left, "here": "; ".join(forms) or rest}
+
+
+def _prepared(name: str) -> list[dict[str, Any]]:
     found = []
     for path in sorted((data_home() / name).glob("*/info.json")):
         options = json.loads(path.read_text("utf-8")).get("source", {})
         found.append({field: value for field, value in options.items() if field != "dataset" and value is not None})
     return found
+
+
+def _left_out(folder: Path) -> str:
+    info = json.loads((folder / "info.json").read_text("utf-8"))
+    names, count = info["left_out"], info["left_out_count"]
+    if not count:
+        return ""
+    files = "1 file that is no picture was" if count == 1 else f"{count} files that are no pictures were"
+    return f"{files} left out: {', '.join(names)}" + (" and others" if count > len(names) else "")
 
 
 def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Progress], None]) -> None:
@@ -93,8 +113,11 @@ def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Pr
             with _turn(raw.with_name(".raw.lock"), lambda: None, on_progress):
                 download(files, raw, tell)
         prepare.prepare(entry.implementation, source, folder, tell)
-    except (FetchFailed, RecipeError) as error:
+    except FetchFailed as error:
         failure = str(error)
+        raise
+    except RecipeError as error:
+        failure = "; ".join(problem.message for problem in error.problems)
         raise
     except (OSError, ValueError, EOFError) as error:
         failure = f"{entry.traits['fetch'].title(source)} could not be prepared: {error}"

@@ -19,6 +19,7 @@ from kdcore.registry import Options
 
 SCHEMA = 1
 CHUNK_BYTES = 2**24
+LEFT_OUT_NAMES = 5  # of files, that are kept to be shown
 
 
 def prepare(
@@ -86,6 +87,8 @@ def _info(raw: RawImages, source: Options) -> dict[str, Any]:
         "name": raw.name or registry.entry_of("dataset", source).name,
         "source": source.model_dump(mode="json"),
         "classes": list(raw.classes),
+        "left_out": list(raw.left_out[:LEFT_OUT_NAMES]),
+        "left_out_count": len(raw.left_out),
         "fingerprint": _fingerprint(raw),
         "mean": mean,
         "std": std,

@@ -1,0 +1,105 @@
+"""A person's own pictures: a folder or a .zip of class folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from kdcore.data.dataset import ARRAYS, Fetch, RawImages, Work
+from kdcore.problems import Problem, RecipeError
+from kdcore.registry import Options, register
+
+FIELD = "data.source.path"
+
+
+class Folder(Options):
+    """Where the pictures are, and how large they are made."""
+
+    path: str = Field(
+        "",
+        description="A folder or a .zip with one folder of pictures for each class, with or without train/ and test/.",
+    )
+    size: int | None = Field(
+        None,
+        ge=8,
+        le=256,
+        description="Pixels a side, cut from the middle. Empty: the pictures' own size where they all have the same, "
+        "up to 256; else their median shorter side, up to 224.",
+    )
+    test_share: float = Field(
+        0.2, ge=0.05, le=0.5, description="Share of the pictures kept for testing, where there is no test folder."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return str(Path(path).expanduser().absolute()) if path.strip() else ""
+
+
+class _Given(Fetch):
+    def title(self, options: Options) -> str:
+        return Path(_path(options)).name
+
+    def stamp(self, options: Options) -> str:
+        """Of a .zip its size and time; of a folder the times of its class folders, where files come and go.
+
+        A picture that is overwritten in place changes no folder's time: touch the folder then.
+        """
+        path = _path(options)
+        if not path.name:
+            raise RecipeError([Problem(FIELD, "give the folder or the .zip with your pictures")])
+        try:
+            found = path.stat()
+            if not path.is_dir():
+                return f"{found.st_size}-{found.st_mtime_ns}"
+            times = [f"{folder}:{os.stat(folder).st_mtime_ns}" for folder in sorted(_folders(path))]
+        except OSError as error:
+            message = f"{path} cannot be read ({error.strerror}): give a folder or a .zip with pictures"
+            raise RecipeError([Problem(FIELD, message)]) from None
+        return hashlib.sha256("\n".join(times).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _path(options: Options) -> Path:
+    assert isinstance(options, Folder)
+    return Path(options.path)
+
+
+def _folders(top: Path) -> Iterator[str]:
+    """`top` and its folders, and those within where they can be splits or a folder around everything."""
+    from kdcore.data.pictures.names import SPLITS
+
+    yield str(top)
+    with os.scandir(top) as entries:
+        inner = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for entry in inner:
+        if len(inner) == 1 or entry.name.casefold() in SPLITS:
+            yield from _folders(Path(entry.path))
+        else:
+            yield entry.path
+
+
+@register(
+    "dataset",
+    "folder",
+    "Your own pictures: a folder or a .zip with one folder for each class",
+    options=Folder,
+    traits={"fetch": _Given("Your pictures")},
+)
+def folder(options: Folder, work: Work) -> RawImages:
+    """The pictures in the order of their names. Decoded in a process of its own, with limits."""
+    from kdcore.data.pictures import isolated
+    from kdcore.data.pictures.names import Refused
+
+    request = options.model_dump(include={"path", "size", "test_share"}) | {"folder": str(work.folder)}
+    try:
+        result = isolated.decode(request, work.tell)
+    except Refused as error:
+        raise RecipeError([Problem(FIELD, f"{_path(options).name}: {error}")]) from None
+    arrays = {name: np.load(work.folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    left_out = tuple(result["left_out"])
+    return RawImages(**arrays, classes=tuple(result["classes"]), name=_path(options).stem, left_out=left_out)
