@@ -28,21 +28,49 @@ def load(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def _take_sizes(module: nn.Module, path: str, tensors: Mapping[str, torch.Tensor]) -> None:
     """Gives one layer's own parameters and buffers the saved shapes, and the layer the sizes of its weight."""
-    sized = isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+    sized = isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.LayerNorm)
+    outputs = tensors[f"{path}.weight"].shape[:1] if sized and module.weight is not None else None
     for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
         saved = tensors[f"{path}.{name}"].shape
         if saved == value.shape:
             continue
-        outputs = tensors[f"{path}.weight"].shape[0] if sized else None
-        if not saved or saved[0] != outputs or len(saved) != value.ndim or saved[2:] != value.shape[2:] or 0 in saved:
+        fits = _fits_layer(saved, value.shape, outputs) if sized else _fits_alone(saved, value)
+        if not fits:
             raise ValueError(f"tensor '{path}.{name}' {tuple(saved)} does not fit its layer {tuple(value.shape)}")
         value.data = torch.empty(saved, dtype=value.dtype, device=value.device)
     if isinstance(module, nn.Conv2d):
-        module.out_channels, module.in_channels = module.weight.shape[:2]
+        _size_convolution(module, path)
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
     elif isinstance(module, nn.BatchNorm2d):
         module.num_features = module.weight.shape[0]
+    elif isinstance(module, nn.LayerNorm):
+        module.normalized_shape = tuple(module.weight.shape)
+
+
+def _fits_layer(saved: torch.Size, own: torch.Size, outputs: torch.Size | None) -> bool:
+    """Whether a tensor of a layer with `outputs` channels differs from its own shape in channels only."""
+    return bool(saved) and saved[:1] == outputs and len(saved) == len(own) and saved[2:] == own[2:] and 0 not in saved
+
+
+def _fits_alone(saved: torch.Size, value: torch.Tensor) -> bool:
+    """Whether a parameter that belongs to no layer (a position, a scale) has lost channels: one size is smaller."""
+    if not isinstance(value, nn.Parameter) or len(saved) != value.ndim or 0 in saved:
+        return False
+    changed = [(new, old) for new, old in zip(saved, value.shape, strict=True) if new != old]
+    return len(changed) == 1 and changed[0][0] < changed[0][1]
+
+
+def _size_convolution(module: nn.Conv2d, path: str) -> None:
+    """A convolution channel by channel has as many groups as channels left; any other keeps its groups."""
+    outputs, share = module.weight.shape[:2]
+    if 1 < module.groups == module.in_channels == module.out_channels and share == 1:
+        module.groups = outputs
+    if outputs % module.groups:
+        raise ValueError(
+            f"tensor '{path}.weight' has {outputs} filters, which cannot be split into {module.groups} groups"
+        )
+    module.out_channels, module.in_channels = outputs, share * module.groups
 
 
 def check(network: nn.Module, shape: tuple[int, int, int], classes: int) -> None:

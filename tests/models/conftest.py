@@ -14,7 +14,14 @@ FAMILY = {
     "cnn": {"architecture": "cnn", "width": 12},
     "mlp": {"architecture": "mlp", "widths": [24, 16, 8]},
     "resnet": {"architecture": "resnet", "depth": 14, "width": 2},
+    "wrn": {"architecture": "wrn", "depth": 10, "width": 2},
+    "vgg": {"architecture": "vgg", "depth": 11, "width": 0.125},
+    "mobilenetv2": {"architecture": "mobilenetv2", "width": 0.5},
+    "shufflenetv1": {"architecture": "shufflenetv1", "groups": 3},
+    "shufflenetv2": {"architecture": "shufflenetv2", "size": "x0.5"},
+    "vit": {"architecture": "vit", "patch": 4, "depth": 3, "dim": 32, "heads": 4},
 }
+PRUNABLE = sorted(FAMILY.keys() - {"shufflenetv1", "shufflenetv2"})  # torch-pruning cannot follow a shuffle
 
 
 def document(name: str) -> dict:

@@ -56,7 +56,7 @@ def test_cnn_and_mlp_counted_by_hand():
     assert parameters(mlp) == 144 * 7 + 7 + 7 * 5 + 5 + 5 * 3 + 3
 
 
-@pytest.mark.parametrize("architecture", ["cnn", "mlp", "resnet"])
+@pytest.mark.parametrize("architecture", [entry.name for entry in registry.entries("architecture")])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (2, 9, 15), (4, 32, 31)])
 @pytest.mark.parametrize("training", [True, False])
 def test_any_size_and_any_number_of_channels(architecture, shape, training):
@@ -90,6 +90,16 @@ def test_taps_are_the_features_in_the_order_of_the_computation(name, network, im
         "cnn": {"stem": (12, 16, 16), "stage1": (12, 16, 16), "stage2": (24, 8, 8)},
         "mlp": {"stem": (24,), "stage1": (16,), "stage2": (8,)},
         "resnet": {"stem": (32, 16, 16), "stage1": (32, 16, 16), "stage2": (64, 8, 8), "stage3": (128, 4, 4)},
+        "wrn": {"stem": (16, 16, 16), "stage1": (32, 16, 16), "stage2": (64, 8, 8), "stage3": (128, 4, 4)}
+        | {"last": (128, 4, 4)},
+        "vgg": {"stem": (8, 16, 16), "stage1": (16, 8, 8), "stage2": (32, 4, 4), "stage3": (64, 2, 2)}
+        | {"stage4": (64, 2, 2)},
+        "mobilenetv2": {"stem": (16, 8, 8), "stage1": (12, 8, 8), "stage2": (16, 4, 4), "stage3": (48, 2, 2)}
+        | {"stage4": (160, 1, 1), "last": (1280, 1, 1)},
+        "shufflenetv1": {"stem": (24, 16, 16), "stage1": (240, 8, 8), "stage2": (480, 4, 4), "stage3": (960, 2, 2)},
+        "shufflenetv2": {"stem": (24, 16, 16), "stage1": (48, 8, 8), "stage2": (96, 4, 4), "stage3": (192, 2, 2)}
+        | {"last": (1024, 2, 2)},
+        "vit": {"stem": (32, 4, 4), "stage1": (32, 4, 4), "stage2": (32, 4, 4), "stage3": (32, 4, 4)},
     }
     seen = {}
     for tap, module in models.taps(network).items():
@@ -126,6 +136,12 @@ def test_what_cannot_be_made_is_refused(classes, shape, mean, std, message):
         ({"architecture": "resnet", "depth": 21}, "the nearest are 20 and 26"),
         ({"architecture": "resnet", "depth": 116}, "less than or equal to 110"),
         ({"architecture": "resnet", "width": 3}, "1, 2 or 4"),
+        ({"architecture": "wrn", "depth": 20}, "the nearest are 16 and 22"),
+        ({"architecture": "wrn", "depth": 4}, "greater than or equal to 10"),
+        ({"architecture": "vgg", "depth": 12}, "8, 11, 13, 16 or 19"),
+        ({"architecture": "shufflenetv1", "groups": 4}, "1, 2 or 3"),
+        ({"architecture": "shufflenetv2", "size": "x3"}, "'x0.5', 'x1', 'x1.5' or 'x2'"),
+        ({"architecture": "vit", "dim": 100, "heads": 3}, r"multiple of heads \(3\); the nearest are 99 and 102"),
         ({"architecture": "cnn", "width": 0}, "greater than or equal to 1"),
         ({"architecture": "cnn", "depth": 8}, "Extra inputs"),
         ({"architecture": "mlp", "widths": []}, "at least 1 item"),
@@ -153,5 +169,5 @@ def test_a_description_is_json_and_names_everything(name, described):
 
 
 def test_an_unknown_architecture_is_told_with_those_that_there_are(described):
-    with pytest.raises(ValueError, match="no architecture 'vgg'; there are: cnn, mlp, resnet"):
-        models.rebuild(described | {"architecture": {"architecture": "vgg"}}, {})
+    with pytest.raises(ValueError, match="no architecture 'vgg7'; there are: cnn, mlp, mobilenetv2, resnet"):
+        models.rebuild(described | {"architecture": {"architecture": "vgg7"}}, {})

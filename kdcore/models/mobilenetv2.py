@@ -1,0 +1,35 @@
+"""MobileNetV2 as a choice."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdcore.lazy import nn
+from kdcore.registry import Options, register
+
+
+class Mobilenetv2(Options):
+    """Options of MobileNetV2."""
+
+    width: float = Field(
+        0.5,
+        ge=0.1,
+        le=2,
+        description="Times as many filters as in the paper (width multiplier); often 0.5.",
+    )
+    expansion: int = Field(
+        6, ge=1, le=10, description="How many times wider a block is inside than outside (expansion factor)."
+    )
+
+
+@register(
+    "architecture",
+    "mobilenetv2",
+    "MobileNetV2 for small images: inverted residual blocks with depthwise convolutions",
+    source="Sandler et al. 2018, arXiv:1801.04381, as in RepDistiller (Tian et al. 2020)",
+    options=Mobilenetv2,
+)
+def mobilenetv2(options: Mobilenetv2, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
+    from kdcore.models.nets import mobilenetv2 as nets
+
+    return nets.mobilenetv2(options.width, options.expansion, classes, shape[0], normalize)

@@ -1,0 +1,34 @@
+"""The VGG networks as a choice."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kdcore.lazy import nn
+from kdcore.registry import Options, register
+
+
+class Vgg(Options):
+    """Options of VGG."""
+
+    depth: Literal[8, 11, 13, 16, 19] = Field(
+        8, description='Layers with weights in the paper\'s count (depth): 13 makes "VGG-13".'
+    )
+    width: float = Field(
+        1.0, ge=0.05, le=2, description="Times as many filters (width multiplier): 0.5 makes a network half as wide."
+    )
+
+
+@register(
+    "architecture",
+    "vgg",
+    "VGG for small images: 3x3 convolutions with batch norm, no shortcuts",
+    source="Simonyan and Zisserman 2015, arXiv:1409.1556, as in RepDistiller (Tian et al. 2020)",
+    options=Vgg,
+)
+def vgg(options: Vgg, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
+    from kdcore.models.nets import vgg as nets
+
+    return nets.vgg(options.depth, options.width, classes, shape, normalize)
