@@ -41,7 +41,7 @@ def random(views: Views) -> bool:
 
 def _flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
-    return torch.where(chosen.to(images.device), images.flip(3), images)
+    return torch.where(chosen.to(images.device, non_blocking=True), images.flip(3), images)
 
 
 def _crop(images: torch.Tensor, by: int, generator: torch.Generator) -> torch.Tensor:
@@ -52,7 +52,7 @@ def _crop(images: torch.Tensor, by: int, generator: torch.Generator) -> torch.Te
 def _cut(padded: torch.Tensor, size: torch.Size, generator: torch.Generator) -> torch.Tensor:
     """One window of `size` (B, C, H, W) out of each padded image, at a random place."""
     windows = padded.unfold(2, size[2], 1).unfold(3, size[3], 1)
-    places = torch.randint(windows.shape[2], (2, size[0]), generator=generator).to(padded.device)
+    places = torch.randint(windows.shape[2], (2, size[0]), generator=generator).to(padded.device, non_blocking=True)
     return windows[torch.arange(size[0], device=padded.device), :, places[0], places[1]]
 
 
@@ -62,8 +62,8 @@ def _mixup(
     """Blends each image with another one of the batch: `lambda * own + (1 - lambda) * other`, Beta(beta, beta)."""
     seed = int(torch.randint(2**62, (), generator=generator))
     share = np.random.default_rng(seed).beta(beta, beta, len(images)).astype(np.float32)
-    own = torch.from_numpy(share).to(images.device)
-    other = torch.randperm(len(images), generator=generator).to(images.device)
+    own = torch.from_numpy(share).to(images.device, non_blocking=True)
+    other = torch.randperm(len(images), generator=generator).to(images.device, non_blocking=True)
     return (
         torch.lerp(images.index_select(0, other), images, own.view(-1, 1, 1, 1)),
         torch.lerp(targets.index_select(0, other), targets, own.view(-1, 1)),
@@ -81,7 +81,7 @@ def _cutmix(
     chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     side = np.sqrt(1 - chance.beta(views.cutmix, views.cutmix))
     rows, columns = (_span(size, side * size, int(chance.integers(size))) for size in (height, width))
-    other = torch.randperm(len(images), generator=generator).to(images.device)
+    other = torch.randperm(len(images), generator=generator).to(images.device, non_blocking=True)
     mixed = images.clone()
     mixed[:, :, slice(*rows), slice(*columns)] = images[other][:, :, slice(*rows), slice(*columns)]
     pasted = (rows[1] - rows[0]) * (columns[1] - columns[0]) / (height * width)

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from kdcore.train.images import Images
+from kdcore.train.images import Images, portion
 from kdcore.train.precision import autocast
 
 LIMIT_BYTES = 256 * 2**20
 
 
-def ask_all(teacher: nn.Module, images: Images, precision: str, size: int = 256) -> torch.Tensor:
+def ask_all(teacher: nn.Module, images: Images, precision: str) -> torch.Tensor:
     """The teacher's logits (N, K), float32, for all images as they are: no views, no gradient."""
-    said = []
+    said, size = [], portion(images.shape)
     with torch.no_grad(), autocast(images.device, precision):
         for start in range(0, len(images), size):
             part = images.batch(np.arange(start, min(start + size, len(images))))

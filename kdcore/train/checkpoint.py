@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,7 +18,7 @@ from torch import nn
 @dataclass(frozen=True)
 class Progress:
     """Where training stands: finished epochs and steps, the history's length in bytes, seconds spent, the best
-    validation accuracy (0..1) and the epoch that had it, the loss scale of fp16 (0: not in use)."""
+    validation accuracy (0..1) and the epoch that had it, the state of fp16's loss scaler (empty: not in use)."""
 
     epoch: int = 0
     step: int = 0
@@ -25,7 +26,7 @@ class Progress:
     seconds: float = 0.0
     best: float = -1.0
     best_epoch: int = 0
-    scale: float = 0.0
+    scaler: dict[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, progress: Progress) -> None:

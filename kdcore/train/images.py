@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import psutil
 import torch
 
 SHARE_OF_MEMORY = 0.3  # of what is free: a set that takes more stays on the disk
+PORTION, PORTION_VALUES = 512, 2**23  # images that a network is asked about at once, without gradients: at most
 
 
 class Images(Protocol):
@@ -63,7 +65,8 @@ class Streamed:
         order = np.argsort(rows, kind="stable")  # the disk likes to go one way
         part = np.empty((len(rows), *self.array.shape[1:]), np.uint8)
         part[order] = self.array[rows[order]]
-        return torch.from_numpy(part).permute(0, 3, 1, 2)
+        read = torch.from_numpy(part)
+        return (read.pin_memory() if self.device.type == "cuda" else read).permute(0, 3, 1, 2)
 
 
 def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> Held | Streamed:
@@ -73,6 +76,17 @@ def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> Held | 
     if size > SHARE_OF_MEMORY * free:
         return Streamed(array, rows, device)
     return Held(pixels(array[rows], device))
+
+
+def portion(shape: Sequence[int]) -> int:
+    """How many images (C, H, W) of `shape` a network is asked about at once, where their order does not matter."""
+    return max(1, min(PORTION, PORTION_VALUES // int(np.prod(shape))))
+
+
+def portions(images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """uint8 (N, C, H, W) in parts, float32 in [0, 1], channels last, as networks take them."""
+    for part in images.split(portion(images.shape[1:])):
+        yield part.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
 def pixels(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -40,6 +40,9 @@ class Lesson:
         logits = self.logits(network, batch.images)
         return self.labelling.loss(logits, batch.targets), logits
 
+    def close(self) -> None:
+        """Called once after training: lets go of the network."""
+
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """(B, K) float32, computed in the precision of the training."""
         with autocast(images.device, self.precision):

@@ -5,21 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdcore.data import views
 from kdcore.distill.labelling import ONE_LABEL, Labelling
 from kdcore.recipe import Train
 from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images
+from kdcore.train.images import Images, portions
 from kdcore.train.lesson import Batch, Lesson
 from kdcore.train.optimizers import factor, optimizer
 from kdcore.train.precision import autocast
@@ -66,7 +66,7 @@ def fit(
     those whose whole label set is. `on_epoch` hears each row once it is safe on disk; `check` is called every step and
     may raise to stop. Raises Diverged, OutOfMemory.
     """
-    trainer = _Trainer(network, task, check)
+    trainer = Trainer(network, task, check)
     progress = checkpoint.load(folder / "checkpoint", trainer.modules, trainer.optimizer)
     trainer.resume(progress)
     history = folder / "history.jsonl"
@@ -86,7 +86,7 @@ def fit(
             step=end,
             history_bytes=history.stat().st_size,
             seconds=progress.seconds + seconds,
-            scale=trainer.scaler.get_scale() if trainer.scaler.is_enabled() else 0.0,
+            scaler=trainer.scaler.state_dict(),
         )
         checkpoint.save(folder / "checkpoint", trainer.modules, trainer.optimizer, progress)
         on_epoch(row)
@@ -94,7 +94,7 @@ def fit(
     return progress
 
 
-class _Trainer:
+class Trainer:
     """A network in training, with everything that its checkpoint must hold."""
 
     def __init__(self, network: nn.Module, task: Task, check: Callable[[], None]):
@@ -102,14 +102,11 @@ class _Trainer:
         self.device = task.images.device
         self.smoothed = task.lesson.labelling.smoothed(task.targets, task.train.label_smoothing)
         network.to(self.device).to(memory_format=torch.channels_last).train()
+        wanted = {"average": task.train.ema, "best": task.train.patience}
+        copies = {name: copy.deepcopy(network) for name, is_wanted in wanted.items() if is_wanted}
         self._prepare()
         companions = task.lesson.companions.to(self.device).to(memory_format=torch.channels_last).train()
-        self.modules: dict[str, nn.Module] = {"network": network, "companions": companions}
-        if task.train.ema:
-            averaging = get_ema_multi_avg_fn(task.train.ema)
-            self.modules["average"] = AveragedModel(network, multi_avg_fn=averaging)
-        if task.train.patience:
-            self.modules["best"] = copy.deepcopy(network)
+        self.modules: dict[str, nn.Module] = {"network": network, "companions": companions, **copies}
         self.parameters = [*network.parameters(), *companions.parameters()]
         self.optimizer = optimizer(self.parameters, task.train)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=task.precision == "fp16")
@@ -125,12 +122,11 @@ class _Trainer:
     @property
     def deployed(self) -> nn.Module:
         """The network that is judged: the average of the weights where one is kept."""
-        average = self.modules.get("average")
-        return average.module if isinstance(average, AveragedModel) else self.network
+        return self.modules.get("average", self.network)
 
     def resume(self, progress: Progress) -> None:
-        if progress.scale:
-            self.scaler = torch.amp.GradScaler(self.device.type, init_scale=progress.scale)
+        if progress.scaler:
+            self.scaler.load_state_dict(progress.scaler)
 
     def exhausted(self, progress: Progress) -> bool:
         patience = self.task.train.patience
@@ -144,7 +140,8 @@ class _Trainer:
         return replace(progress, best=row["val_accuracy"], best_epoch=row["epoch"])
 
     def finish(self) -> None:
-        """Leaves in the network the weights that are deployed, in evaluation mode."""
+        """Leaves in the network the weights that are deployed, in evaluation mode, with nothing watching it."""
+        self.task.lesson.close()
         final = self.modules.get("best", self.deployed)
         if final is not self.network:
             self.network.load_state_dict(final.state_dict())
@@ -154,34 +151,40 @@ class _Trainer:
         """Trains to step `end` and returns the row of the history. Raises Diverged, OutOfMemory."""
         task = self.task
         generator = torch.Generator().manual_seed(order.views_seed(task.seed, progress.epoch))
-        total = torch.zeros((), device=self.device)
-        right = torch.zeros((), device=self.device)
-        broken = torch.full((), NEVER, device=self.device)
+        torch.manual_seed(order.chance_seed(task.seed, progress.step))  # for networks that draw: dropout
         try:
-            for step in range(progress.step, end):
-                self.check()
-                loss, hits = self._step(step, generator, end)
-                total += loss
-                right += hits
-                broken = torch.where(loss.isfinite(), broken, broken.clamp(max=step))
+            loss, right, broken = self.steps(progress.step, end, generator)
         except Exception as error:
             if not memory.ran_out(error):
                 raise
+            traceback.clear_frames(error.__traceback__)  # they hold the step's tensors
             raise memory.OutOfMemory(task.train.batch_size, self._fitting()) from error
-        if broken.item() != NEVER:
-            raise Diverged(
-                f"the loss was no number any more at step {int(broken)} (epoch {progress.epoch + 1}): "
-                f"lower train.learning_rate (now {task.train.learning_rate:g}) or set train.clip_norm. "
-                f"The checkpoint of epoch {progress.epoch} is kept"
-            )
+        if broken is None and not _finite(self.deployed):
+            broken = end
+        if broken is not None:
+            raise Diverged(_diverged(broken, progress.epoch, task.train))
         return {
             "epoch": progress.epoch + 1,
             "step": end,
-            "loss": total.item() / (end - progress.step),
-            "accuracy": right.item() / (end - progress.step),
+            "loss": loss,
+            "accuracy": right,
             **validate(self.deployed, task.validation, task.precision, task.lesson.labelling),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
+
+    def steps(self, first: int, end: int, generator: torch.Generator) -> tuple[float, float, int | None]:
+        """Trains from step `first` to `end`: mean loss, mean share of right answers, and where the loss broke."""
+        total = torch.zeros((), device=self.device)
+        right = torch.zeros((), device=self.device)
+        broken = torch.full((), NEVER, device=self.device)
+        for step in range(first, end):
+            self.check()
+            loss, hits = self._step(step, generator, end)
+            total += loss
+            right += hits
+            broken = torch.where(loss.isfinite(), broken, broken.clamp(max=step))
+        where = int(broken.item())
+        return total.item() / (end - first), right.item() / (end - first), None if where == NEVER else where
 
     def _step(self, step: int, generator: torch.Generator, end: int) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimizer step; its loss and the share of right answers, both on the device."""
@@ -201,9 +204,8 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if task.constrain:
             task.constrain()
-        average = self.modules.get("average")
-        if isinstance(average, AveragedModel):
-            average.update_parameters(self.network)
+        if task.train.ema:
+            _follow(self.modules["average"], self.network, 1 - task.train.ema if step else 1.0)
         return loss.detach(), task.lesson.labelling.right(logits.detach(), batch.targets)
 
     def _indices(self, step: int, size: int | None = None) -> Any:
@@ -219,16 +221,38 @@ class _Trainer:
         return Batch(images, targets, rows, step, task.steps, order.chance_seed(task.seed, step))
 
     def _fitting(self) -> int | None:
-        """The batch size that would have fitted, found by trying."""
-        self.optimizer.zero_grad(set_to_none=True)
+        """The batch size that would have fitted, found by trying; what has been learnt is lost by it."""
 
         def attempt(size: int) -> None:
-            generator = torch.Generator().manual_seed(0)
-            loss, _ = self.task.lesson.loss(self.network, self._batch(0, self._indices(0, size), generator, None))
-            loss.backward()
             self.optimizer.zero_grad(set_to_none=True)
+            batch = self._batch(0, self._indices(0, size), torch.Generator().manual_seed(0), None)
+            loss, _ = self.task.lesson.loss(self.network, batch)
+            loss.backward()
+            self.optimizer.step()  # its state takes memory too
 
         return memory.largest(self.task.train.batch_size, attempt)
+
+
+def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Moves the running mean of the weights by `share` of its distance to the network's; buffers are copied."""
+    mine, theirs = ([weights.detach() for weights in one.parameters()] for one in (average, network))
+    with torch.no_grad():
+        torch._foreach_lerp_(mine, theirs, share)
+        for own, other in zip(average.buffers(), network.buffers(), strict=True):
+            own.copy_(other)
+
+
+def _finite(network: nn.Module) -> bool:
+    """Whether every weight is a number, asked of the device once."""
+    return bool(torch.stack([weights.isfinite().all() for weights in network.parameters()]).all())
+
+
+def _diverged(step: int, epoch: int, train: Train) -> str:
+    kept = f"The checkpoint of epoch {epoch} is kept" if epoch else "There is no checkpoint yet"
+    return (
+        f"the loss was no number any more at step {step} (epoch {epoch + 1}): "
+        f"lower train.learning_rate (now {train.learning_rate:g}) or set train.clip_norm. {kept}"
+    )
 
 
 def validate(
@@ -241,16 +265,11 @@ def validate(
     images, labels = validation
     network.eval()
     with torch.no_grad(), autocast(images.device, precision):
-        logits = torch.cat([network(part.float().div_(255)) for part in _parts(images)]).float()
+        logits = torch.cat([network(part) for part in portions(images)]).float()
     network.train()
-    targets = labels if labels.ndim == 2 else nn.functional.one_hot(labels, logits.shape[1])
-    loss, right = labelling.loss(logits, targets.float()), labelling.right(logits, targets)
+    targets = (labels if labels.ndim == 2 else nn.functional.one_hot(labels, logits.shape[1])).float()
+    loss, right = labelling.loss(logits, targets), labelling.right(logits, targets)
     return {"val_loss": loss.item(), "val_accuracy": right.item()}
-
-
-def _parts(images: torch.Tensor, size: int = 512) -> Iterator[torch.Tensor]:
-    for start in range(0, len(images), size):
-        yield images[start : start + size].contiguous(memory_format=torch.channels_last)
 
 
 def _truncate(history: Path, size: int) -> None:

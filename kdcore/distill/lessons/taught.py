@@ -12,7 +12,7 @@ from kdcore.distill.method import Method, Seen, Taps
 from kdcore.train.answers import Answers
 from kdcore.train.features import Capture
 from kdcore.train.lesson import Batch, Lesson
-from kdcore.train.precision import autocast
+from kdcore.train.precision import autocast, frozen
 
 Table = Callable[[], torch.Tensor]
 
@@ -41,7 +41,8 @@ class Taught(Lesson):
         super().prepare(network, example, images, precision)
         taps = self.method.taps(network, self.teacher) if self.teacher is not None else Taps()
         self._student = Capture(network, taps.student)
-        self._features = Capture(self.teacher, taps.teacher) if self.teacher is not None and taps.teacher else None
+        self._asked = frozen(self.teacher, precision) if self.teacher is not None else None
+        self._features = Capture(self._asked, taps.teacher) if self._asked is not None and taps.teacher else None
         if self.table and not self._features and self.teacher is not None:
             self._looked_up = self.table()
         with torch.no_grad():
@@ -51,6 +52,10 @@ class Taught(Lesson):
     def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         seen, logits = self._look(network, batch)
         return torch.stack(list(self.method.loss(seen).values())).sum(), logits
+
+    def close(self) -> None:
+        for capture in filter(None, (self._student, self._features)):
+            capture.remove()
 
     def _look(self, network: nn.Module, batch: Batch) -> tuple[Seen, torch.Tensor]:
         logits = self.logits(network, batch.images)
@@ -63,12 +68,12 @@ class Taught(Lesson):
         return seen, logits
 
     def _ask(self, batch: Batch, logits: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        if self.teacher is None:
+        if self._asked is None:
             return logits.new_empty(0, logits.shape[1]), {}
         if self._looked_up is not None:
             return self._looked_up[batch.indices], {}
         with torch.no_grad(), autocast(batch.images.device, self.precision):
             if self._features:
-                return self.teacher(batch.images).float(), self._features.take()
+                return self._asked(batch.images).float(), self._features.take()
             name = (self.stream, len(batch.images))  # an example of two images is not the step's batch
-            return self.answers.ask(self.teacher, name, batch.step, batch.images), {}
+            return self.answers.ask(self._asked, name, batch.step, batch.images), {}
