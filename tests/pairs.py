@@ -7,8 +7,9 @@ import torch
 
 from kdcore import models, registry
 from kdcore.data.dataset import load
+from kdcore.distill.labelling import MANY_LABELS
 from kdcore.distill.lessons.taught import Taught
-from kdcore.distill.traits import trait
+from kdcore.distill.traits import takes, trait
 from kdcore.recipe import Train, Views
 from kdcore.train.images import Held, pixels
 from kdcore.train.loop import Task
@@ -32,4 +33,7 @@ def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Mo
     learns = registry.entry_of("method", method).implementation(method)
     student = learns.begin(network(8, seed=0), teacher)
     lesson = Taught(learns, teacher if trait(method, "teacher", True) else None)
-    return student, Task(Held(images), torch.eye(10)[labels], (images, labels), train, steps, "fp32", 0, lesson)
+    targets = torch.eye(10)[labels]
+    if not takes(method, "one"):
+        lesson.labelling, labels = MANY_LABELS, targets
+    return student, Task(Held(images), targets, (images, labels), train, steps, "fp32", 0, lesson)

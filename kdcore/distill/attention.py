@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import hard_weight, matched_taps, need_maps, same_size, taps_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -52,7 +52,13 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor, power: float = 
     "Attention transfer: look where the teacher looks",
     source="Zagoruyko and Komodakis 2017, arXiv:1612.03928, eq. 2",
     options=Attention,
-    traits={"family": "features", "label": "student, attention transfer", "role": "distilled", "taps": True},
+    traits={
+        "family": "features",
+        "label": "student, attention transfer",
+        "role": "distilled",
+        "taps": True,
+        "labels": "both",
+    },
 )
 class AttentionTransfer(Method[Attention]):
     """`hard_weight * CE(student, labels) + attention_weight * sum over stages of MSE(attention maps)`."""
@@ -71,6 +77,6 @@ class AttentionTransfer(Method[Attention]):
             for own, other in zip(*self._taps, strict=True)
         ]
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "attention": self.options.attention_weight * torch.stack(parts).sum(),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, middle_tap, same_size, tap_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -36,7 +36,13 @@ def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
     "Hints: a middle stage learns to predict the teacher's",
     source="Romero et al. 2015, arXiv:1412.6550, eq. 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Fitnets,
-    traits={"family": "features", "label": "student, FitNets hints", "role": "distilled", "taps": True},
+    traits={
+        "family": "features",
+        "label": "student, FitNets hints",
+        "role": "distilled",
+        "taps": True,
+        "labels": "both",
+    },
 )
 class FitnetsHints(Method[Fitnets]):
     """`hard_weight * CE(student, labels) + hint_weight * MSE(regressor(student's stage), teacher's stage)`.
@@ -60,7 +66,7 @@ class FitnetsHints(Method[Fitnets]):
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         own, hint = self._comparable(seen)
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "hints": self.options.hint_weight * hint_loss(self._regressor(own), hint),
         }
 

@@ -6,8 +6,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.method import Method, Seen, cross_entropy
-from kdcore.lazy import functional, torch
+from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.distill.method import Method, Seen
+from kdcore.lazy import torch
 from kdcore.registry import Options, register
 
 
@@ -15,7 +16,7 @@ class HardLabels(Options):
     """Options of the hard-label control."""
 
     hard_weight: float = Field(0.1, ge=0, le=100, description="Weight of the labels (hard targets).")
-    teacher_weight: float = Field(0.9, ge=0, le=100, description="Weight of the class that the teacher chooses.")
+    teacher_weight: float = Field(0.9, ge=0, le=100, description="Weight of what the teacher chooses.")
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
@@ -24,9 +25,12 @@ class HardLabels(Options):
         return self
 
 
-def teacher_labels(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy with the class that the teacher rates highest. Logits (B, K), in nats."""
-    return functional.cross_entropy(student, teacher.argmax(dim=1))
+def teacher_labels(student: torch.Tensor, teacher: torch.Tensor, labelling: Labelling = ONE_LABEL) -> torch.Tensor:
+    """Mean cross-entropy with the class that the teacher rates highest; of many, with those it gives above one half.
+
+    Logits (B, K); a scalar in nats.
+    """
+    return labelling.loss(student, labelling.decided(teacher))
 
 
 @register(
@@ -40,6 +44,7 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
         "label": "student on hard labels",
         "short": "hard labels",
         "role": "hard_labels",
+        "labels": "both",
     },
 )
 class TeacherHardLabels(Method[HardLabels]):
@@ -47,6 +52,6 @@ class TeacherHardLabels(Method[HardLabels]):
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
-            "teacher_labels": self.options.teacher_weight * teacher_labels(seen.student, seen.teacher),
+            "hard": self.options.hard_weight * seen.label_loss(),
+            "teacher_labels": self.options.teacher_weight * teacher_labels(seen.student, seen.teacher, seen.labelling),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -49,7 +49,7 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
     "Probabilistic transfer: the same images as likely neighbours",
     source="Passalis and Tefas 2018, arXiv:1803.10837, section 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Pkt,
-    traits={"family": "features", "label": "student, PKT", "role": "distilled", "taps": True},
+    traits={"family": "features", "label": "student, PKT", "role": "distilled", "taps": True, "labels": "both"},
 )
 class ProbabilisticTransfer(Method[Pkt]):
     """`hard_weight * CE(student, labels) + similarity_weight * divergence of the neighbourhoods`."""
@@ -63,6 +63,6 @@ class ProbabilisticTransfer(Method[Pkt]):
         own = embedding(seen.student_features[self._student])
         other = embedding(seen.teacher_features[self._teacher])
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "neighbours": self.options.similarity_weight * neighbour_loss(own, other),
         }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, matched_taps, need_maps, taps_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -53,7 +53,7 @@ def pyramid_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     "Knowledge review: deeper stages of the student learn the teacher's earlier ones too",
     source="Chen et al. 2021, arXiv:2104.09044, section 3; weight as in mdistiller",
     options=Reviewkd,
-    traits={"family": "features", "label": "student, ReviewKD", "role": "distilled", "taps": True},
+    traits={"family": "features", "label": "student, ReviewKD", "role": "distilled", "taps": True, "labels": "both"},
 )
 class KnowledgeReview(Method[Reviewkd]):
     """`hard_weight * CE(student, labels) + review_weight * sum over stages of HCL(fused student, teacher)`.
@@ -82,7 +82,7 @@ class KnowledgeReview(Method[Reviewkd]):
         rising = self.options.warm_up * seen.steps
         share = min(1.0, (seen.step + 1) / rising) if rising else 1.0
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "review": self.options.review_weight * share * review,
         }
 

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -78,7 +78,7 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
     "Relations: distances and angles between images as the teacher sees them",
     source="Park et al. 2019, arXiv:1904.05068, section 3.2",
     options=Rkd,
-    traits={"family": "features", "label": "student, RKD", "role": "distilled", "taps": True},
+    traits={"family": "features", "label": "student, RKD", "role": "distilled", "taps": True, "labels": "both"},
 )
 class RelationalDistillation(Method[Rkd]):
     """`hard_weight * CE(student, labels) + distance_weight * RKD-D + angle_weight * RKD-A`."""
@@ -92,7 +92,7 @@ class RelationalDistillation(Method[Rkd]):
         own = embedding(seen.student_features[self._student])
         other = embedding(seen.teacher_features[self._teacher])
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "distances": self.options.distance_weight * distance_loss(own, other),
             "angles": self.options.angle_weight * angle_loss(own, other),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, Seen, Taps
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -41,7 +41,7 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
     "Similarity preserving: find alike what the teacher finds alike",
     source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
     options=Sp,
-    traits={"family": "features", "label": "student, SP", "role": "distilled", "taps": True},
+    traits={"family": "features", "label": "student, SP", "role": "distilled", "taps": True, "labels": "both"},
 )
 class SimilarityPreserving(Method[Sp]):
     """`hard_weight * CE(student, labels) + similarity_weight * distance of the similarity matrices`."""
@@ -54,6 +54,6 @@ class SimilarityPreserving(Method[Sp]):
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         similarity = similarity_loss(seen.student_features[self._student], seen.teacher_features[self._teacher])
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "similarity": self.options.similarity_weight * similarity,
         }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, Seen
 from kdcore.distill.projection import Order, need_teacher, projection
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
@@ -48,7 +48,7 @@ def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> to
     "arXiv:2311.18823; no paper has just this (Weight Distillation, Lin et al. 2021, arXiv:2009.09152, learns its "
     "projection)",
     options=WeightPull,
-    traits={"family": "weights", "label": "student, weight pull", "role": "distilled"},
+    traits={"family": "weights", "label": "student, weight pull", "role": "distilled", "labels": "both"},
 )
 class PulledWeights(Method[WeightPull]):
     """`hard_weight * CE(student, labels) + weight * |student's weights - selected weights of the teacher|² / 2`.
@@ -83,7 +83,7 @@ class PulledWeights(Method[WeightPull]):
         return self._anchors
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
-        terms = {"hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets)}
+        terms = {"hard": self.options.hard_weight * seen.label_loss()}
         if self._anchors is not None:
             terms["pull"] = self.options.weight * pull(self._weights, self._anchors.buffers())
         return terms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, Seen
 from kdcore.distill.projection import Order, need_teacher, projection
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
@@ -30,7 +30,7 @@ class WeightSelection(Options):
     "Weight selection: begin with a selection of the teacher's weights, then learn from the labels",
     source="Xu et al. 2024, arXiv:2311.18823, section 3; layers as in DistilBERT, Sanh et al. 2019, arXiv:1910.01108",
     options=WeightSelection,
-    traits={"family": "weights", "label": "student, weight selection", "role": "distilled"},
+    traits={"family": "weights", "label": "student, weight selection", "role": "distilled", "labels": "both"},
 )
 class SelectedWeights(Method[WeightSelection]):
     """`hard_weight * CE(student, labels)`, from a student whose first weights are chosen ones of its teacher's.
@@ -46,4 +46,4 @@ class SelectedWeights(Method[WeightSelection]):
         return student
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
-        return {"hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets)}
+        return {"hard": self.options.hard_weight * seen.label_loss()}

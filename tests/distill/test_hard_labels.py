@@ -1,8 +1,10 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from kdcore.distill.hard_labels import HardLabels, TeacherHardLabels, teacher_labels
 from kdcore.distill.kd import soft_targets
+from kdcore.distill.labelling import MANY_LABELS
 from kdcore.distill.method import Seen
 
 STUDENT = torch.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
@@ -23,3 +25,9 @@ def test_the_size_of_the_teachers_logits_does_not_matter():
     targets = torch.eye(2, dtype=torch.float64)
     one, ten = method.loss(Seen(STUDENT, TEACHER, targets)), method.loss(Seen(STUDENT, 10 * TEACHER, targets))
     assert one["teacher_labels"].item() == ten["teacher_labels"].item()
+
+
+def test_of_many_labels_it_takes_those_that_the_teacher_gives_above_one_half():
+    taken = torch.tensor([[1.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    expected = functional.binary_cross_entropy_with_logits(STUDENT, taken, reduction="sum") / 2
+    assert teacher_labels(STUDENT, TEACHER, MANY_LABELS).item() == pytest.approx(expected.item())
