@@ -38,7 +38,7 @@ def test_every_command_is_one_that_the_program_knows(arguments):
 
 
 def test_every_command_of_the_program_is_told():
-    told = {arguments[0] for arguments in COMMANDS} | {"models", "methods", "steps"}  # in the catalogs' line
+    told = {arguments[0] for arguments in COMMANDS} | {"models", "methods", "schemes", "teachers", "steps"}  # in the catalogs' line
     known = set(cli.parser()._subparsers._group_actions[0].choices)
     assert known - told == {"dispatch", "worker"}  # which nobody types
 
@@ -72,12 +72,12 @@ def test_the_example_of_a_method_is_one():
     check = """
 import torch
 from kdcore import registry
-options = registry.validate("method", {"method": "logit_matching", "hard_weight": 0})
+options = registry.validate("method", {"method": "absolute_logits", "hard_weight": 0})
 method = registry.entry_of("method", options).implementation(options)
 student, teacher = torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
-print(float(sum(method.loss(student, teacher, torch.eye(3)[:2]).values())))
+print(float(sum(method.loss(Seen(student, teacher, torch.eye(3)[:2])).values())))
 """
     answer = subprocess.run(
         [sys.executable, "-c", example + check], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert float(answer.stdout) == pytest.approx(0.5 * (1 + 4 + 9) / 6)
+    assert float(answer.stdout) == pytest.approx(0.5 * (1 + 2 + 3) / 6)
