@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, NamedTuple
 
 import streamlit as st
 
+from kdcore import registry
 from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Teacher, Train, parse
 from pages.ui import before, draft, sections
 from pages.ui.form import Form
@@ -14,6 +16,15 @@ from pages.ui.frame import frame
 from pages.ui.text import plain
 
 frame()
+
+
+USUAL = ("steps", "epochs", "batch_size", "learning_rate")
+GROUPS = {  # what is seldom changed of a training
+    "Optimizer": ("optimizer", "weight_decay", "decay_all", "clip_norm", "ema"),
+    "Course": ("schedule", "milestones", "warmup", "patience"),
+    "Labels and arithmetic": ("label_smoothing", "precision"),
+    "Views": ("views",),
+}
 
 
 class Section(NamedTuple):
@@ -35,19 +46,37 @@ def teacher(form: Form) -> None:
     form.part(Teacher, "teacher", ["model"])
     st.caption("The teacher is trained on all labels, whatever the student sees.")
     if more("teacher"):
-        form.part(Teacher, "teacher", ["train"])
+        st.caption("**Training**")
+        training(form, "teacher.train", whole=True)
 
 
 def student(form: Form) -> None:
     form.part(Student, "student", ["model"])
     st.caption("**Training**, the same for the student alone and for every distilled one")
-    form.part(Train, "train", ["steps", "epochs", "learning_rate"])
-    if more("student"):
-        rest = [name for name in Train.model_fields if name not in ("steps", "epochs", "learning_rate")]
-        form.part(Train, "train", rest)
+    training(form, "train", more("student"))
+
+
+def training(form: Form, path: str, whole: bool) -> None:
+    """What is changed often; and the rest, in groups."""
+    form.part(Train, path, [*USUAL])
+    if whole:
+        left = [name for name in Train.model_fields if name not in (*USUAL, *chain(*GROUPS.values()))]
+        for title, names in (GROUPS | {"Also": left}).items():
+            if names:
+                st.caption(f"**{title}**")
+                form.part(Train, path, [*names])
 
 
 def distil(form: Form) -> None:
+    chosen = draft.at(draft.get(), "scheme")["scheme"]
+    asked = chosen != "offline" or any(problem.field.startswith("scheme") for problem in form.problems)
+    told = plain(registry.entry("scheme", chosen).description)
+    scheme = st.expander(
+        f"Who teaches whom: {told}", asked, key=draft.key("scheme.open"), type="compact", on_change="rerun"
+    )
+    if scheme.open:
+        with scheme:
+            form.part(Recipe, "", ["scheme"])
     form.part(Recipe, "", ["distill"])
     st.caption("**Controls**: other ways on the same budget, to tell what the soft targets themselves are worth")
     form.part(Recipe, "", ["controls"])
@@ -73,7 +102,7 @@ SECTIONS = (
     Section("1 Data", sections.data_told, data, ("data",)),
     Section("2 Teacher", sections.teacher_told, teacher, ("teacher",)),
     Section("3 Student", sections.student_told, student, ("student", "train")),
-    Section("4 Distil", sections.distil_told, distil, ("distill", "controls")),
+    Section("4 Distil", sections.distil_told, distil, ("scheme", "distill", "controls")),
     Section("5 Compress", sections.compress_told, compress, ("compress", "compress_seeds")),
     Section("6 Measure", sections.measure_told, measure, ("seeds", "measure", "sweep")),
 )
@@ -116,4 +145,4 @@ with form_column:
             with box:
                 section.draw(form)
 with side:
-    before.panel(recipe, plan, problems)
+    form.advise(before.panel(recipe, plan, problems))

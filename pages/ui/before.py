@@ -54,8 +54,8 @@ def _classes(source: str) -> tuple[str, ...]:
     return load(validate("dataset", json.loads(source))).classes
 
 
-def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> None:
-    """The column beside the form. Start is there only for what can be carried out."""
+def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> list[Problem]:
+    """The column beside the form. Start is there only for what can be carried out. Returns what is worth knowing."""
     with st.container(border=True):
         st.subheader("Before you run", anchor=False)
         for problem in problems:
@@ -72,18 +72,20 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
             _copies(recipe)
     if recipe and plan:
         with slot.skeleton(height=180):
-            _numbers(slot, recipe, plan)
+            return _numbers(slot, recipe, plan)
+    return []
 
 
-def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> None:
+def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     about = plan.dataset
     shape, count = tuple(about["shape"]), len(about["classes"])
     try:
         teacher, student = costs([(recipe.teacher.model, count, shape), (recipe.student.model, count, shape)])
     except CostError as error:
         slot.warning(plain(str(error)))
-        return
-    for problem in advice(recipe, teacher, student):
+        return []
+    warnings = advice(recipe, teacher, student)
+    for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
     slot.table(_sizes(teacher, student), border="horizontal")
     slot.markdown(
@@ -97,6 +99,7 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> None:
         f"{about['labelled']:,} of them with labels; the teacher {about['train']:,}. "
         f"Judged on {words.plural(about['test'], 'test image')} that nothing was chosen on."
     )
+    return warnings
 
 
 def _sizes(teacher: Cost, student: Cost) -> pd.DataFrame:

@@ -11,7 +11,8 @@ import streamlit as st
 from kdcore import registry
 from kdcore.report import words
 from pages.ui import draft
-from pages.ui.form import Form, label
+from pages.ui.fields import label
+from pages.ui.form import Form, told
 
 Document = dict[str, Any]
 
@@ -24,19 +25,21 @@ def data_told(document: Document) -> str:
 
 
 def teacher_told(document: Document) -> str:
-    return _choice("architecture", document["teacher"]["model"])
+    return told("architecture", document["teacher"]["model"])
 
 
 def student_told(document: Document) -> str:
     train = document["train"]
     budget = words.plural(train["steps"], "step") if train["steps"] else words.plural(train["epochs"] or 0, "epoch")
-    return f"{_choice('architecture', document['student']['model'])}, {budget}"
+    return f"{told('architecture', document['student']['model'])}, {budget}"
 
 
 def distil_told(document: Document) -> str:
     controls = [one["method"] for one in document["controls"]]
     beside = f", beside {', '.join(controls).replace('_', ' ')}" if controls else ""
-    return _choice("method", document["distill"]) + beside
+    scheme = document["scheme"]["scheme"]
+    way = "" if scheme == "offline" else f"{scheme.replace('_', ' ')}: "
+    return way + told("method", document["distill"]) + beside
 
 
 def compress_told(document: Document) -> str:
@@ -49,17 +52,6 @@ def measure_told(document: Document) -> str:
     timed = document["measure"]["timing_seconds"]
     clock = f"timed for {words.duration(timed)}" if timed else "not timed"
     return f"{words.plural(len(document['seeds']), 'seed')}, {clock}" + (f", sweep: {swept}" if swept else "")
-
-
-def _choice(kind: str, options: Document) -> str:
-    """The entry and its plain options: "cnn, width 32"."""
-    told = [f"{name.replace('_', ' ')} {_brief(value)}" for name, value in options.items()
-            if name != kind and isinstance(value, int | float | str | list)]  # fmt: skip
-    return ", ".join([options[kind], *told])
-
-
-def _brief(value: Any) -> str:
-    return "-".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _short(kind: str, options: Document) -> str:
@@ -104,7 +96,7 @@ def _take(path: str, key: str) -> None:
 
 def _leaves(document: Document) -> Iterator[str]:
     """Paths of the numbers that a sweep can vary: of the methods, the networks, the steps and the training."""
-    for root in ("distill", "student", "compress", "train"):
+    for root in ("distill", "scheme", "student", "compress", "train"):
         yield from _numbers(document[root], root)
 
 

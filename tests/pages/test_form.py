@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from kdcore.recipe import Data, Measure, Recipe, Student, Teacher, Train, Views
 from kdcore.registry import PACKAGES, entries
-from pages.ui import form
-from pages.ui.form import Kind, bounds, kind_of, label
+from pages.ui import fields
+from pages.ui.fields import Kind, bounds, kind_of, label
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_labels_are_made_of_names():
 
 @pytest.mark.parametrize(("value", "step"), [(0.01, 0.01), (4.0, 1.0), (250.0, 1.0), (0.0, 0.1), (0.9, 0.1)])
 def test_steps_fit_the_value(value, step):
-    assert form._step(value) == pytest.approx(step)
+    assert fields._step(value) == pytest.approx(step)
 
 
 def test_lists_are_read_as_numbers_and_what_is_none_stays():
     kind = Kind(int, False, True, None)
-    assert form._taken("64, 32,", kind) == [64, 32]
-    assert form._taken("64, wide", kind) == [64, "wide"]
+    assert fields._taken("64, 32,", kind) == [64, 32]
+    assert fields._taken("64, wide", kind) == [64, "wide"]
 
 
 @pytest.mark.parametrize("model", [Data, Views, Train, Teacher, Student, Measure, Recipe])
@@ -89,4 +89,4 @@ def is_nested(kind):
 
 
 def has_widget(kind):
-    return form.is_plain(kind) and (kind.base in (bool, int, float, str) or get_origin(kind.base) is Literal)
+    return fields.is_plain(kind) and (kind.base in (bool, int, float, str) or get_origin(kind.base) is Literal)

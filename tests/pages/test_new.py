@@ -33,7 +33,7 @@ def test_a_section_opens_and_its_values_are_in_the_recipe(empty):
     app.session_state["section_3"] = True
     app.run().number_input(key="new.1.distill.temperature").set_value(9.0).run()
     assert recipe_of(app)["distill"]["temperature"] == 9
-    assert any("temperature 9.0" in one.label for one in app.expander)
+    assert any("temperature 9" in one.label for one in app.expander)
 
 
 def test_a_problem_stands_at_its_field_and_nothing_can_be_started(empty):

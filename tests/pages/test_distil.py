@@ -1,0 +1,85 @@
+"""The section Distil: who teaches whom, which method, and several at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore import registry
+from kdcore.recipe import parse
+from pages.ui import families
+from tests.pages.conftest import opened, said
+from tests.pages.test_new import recipe_of
+
+PRESSED = object()
+
+
+@pytest.fixture
+def distil(empty):
+    """The form with its section Distil open."""
+    app = opened("new")
+    open_again(app)
+    return app
+
+
+def open_again(app):
+    """AppTest closes what was open whenever a control is used."""
+    for part in ("section_3", "section_5", "new.1.scheme.open"):
+        app.session_state[part] = True
+    app.run()
+    assert not app.exception
+
+
+def then(app, key, value):
+    """Gives a control a value, or presses it."""
+    control = app.get_by_key(f"new.1.{key}")
+    (control.click() if value is PRESSED else control.set_value(value)).run()
+    open_again(app)
+
+
+def test_every_method_is_offered_once():
+    offered = [name for names in families.grouped("method").values() for name in names]
+    assert sorted(offered) == [entry.name for entry in registry.entries("method")]
+    assert next(iter(families.grouped("method")["responses"])) == "kd"
+
+
+def test_a_family_brings_its_methods_and_their_own_options(distil):
+    then(distil, "distill.family", "features")
+    assert recipe_of(distil)["distill"]["method"] == "attention"
+    then(distil, "distill.method", "rkd")
+    recipe = recipe_of(distil)["distill"]
+    assert recipe["method"] == "rkd"
+    assert "temperature" not in recipe
+    assert "Park et al. 2019" in said(distil)
+    assert any("rkd" in one.label for one in distil.expander)
+
+
+def test_several_methods_are_put_together_and_taken_apart(distil):
+    then(distil, "distill.family", "combinations")
+    assert [one["of"]["method"] for one in recipe_of(distil)["distill"]["parts"]] == ["kd", "attention"]
+    then(distil, "distill.parts.add", "rkd")
+    then(distil, "distill.parts.2.weight", 2.5)
+    recipe = recipe_of(distil)
+    assert recipe["distill"]["parts"][2]["weight"] == 2.5
+    assert parse(recipe).distill.parts[2].of.method == "rkd"
+    then(distil, "distill.parts.0.out", PRESSED)
+    assert [one["of"]["method"] for one in recipe_of(distil)["distill"]["parts"]] == ["attention", "rkd"]
+
+
+def test_a_scheme_brings_its_networks(distil):
+    then(distil, "scheme.scheme", "assistants")
+    then(distil, "scheme.chain.add", "mlp")
+    recipe = recipe_of(distil)
+    assert [one["architecture"] for one in recipe["scheme"]["chain"]] == ["cnn", "mlp"]
+    assert any("assistants" in one.label for one in distil.expander)
+
+
+def test_what_makes_no_sense_is_refused_at_its_field(distil):
+    then(distil, "distill.family", "features")
+    then(distil, "distill.method", "crd")  # the quickstart's images are mixed
+    beside = [error.value for error in distil.expander(key="section_3").error]
+    assert any("mixup" in one for one in beside)
+
+
+def test_advice_stands_at_its_field(distil):
+    then(distil, "seeds", "0")
+    assert any("fewer than 3 seeds" in one.value for one in distil.expander(key="section_5").warning)
