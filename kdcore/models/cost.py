@@ -21,7 +21,7 @@ from kdcore.lazy import nn, torch
 from kdcore.registry import Options
 
 TIMEOUT_SECONDS = 120
-_CPU_PIXELS = 64 * 64  # larger images are counted on the meta device: no arithmetic, but seconds of imports
+_CPU_PIXELS = 64 * 64  # what is larger is counted on the meta device: no arithmetic, but seconds of imports
 
 
 class CostError(RuntimeError):
@@ -156,9 +156,10 @@ def _count(document: dict[str, Any]) -> Cost:
 
     options = registry.validate("architecture", document["architecture"])
     channels, height, width = document["shape"]
-    with torch.device("cpu" if height * width <= _CPU_PIXELS else "meta"):
+    large = height * width > _CPU_PIXELS or registry.entry_of("architecture", options).traits.get("large")
+    with torch.device("meta" if large else "cpu"):
         network = zoo.create(
-            options, document["classes"], (channels, height, width), [0.0] * channels, [1.0] * channels
+            options, document["classes"], (channels, height, width), [0.0] * channels, [1.0] * channels, fetch=False
         )
     params = sum(parameter.numel() for parameter in network.parameters())
     return Cost(params, macs(network, document["shape"]), 4 * params)

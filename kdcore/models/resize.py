@@ -34,7 +34,10 @@ def _take_sizes(module: nn.Module, path: str, tensors: Mapping[str, torch.Tensor
         saved = tensors[f"{path}.{name}"].shape
         if saved == value.shape:
             continue
-        fits = _fits_layer(saved, value.shape, outputs) if sized else _fits_alone(saved, value)
+        if isinstance(module, nn.MultiheadAttention):
+            fits = _fits_attention(saved, value.shape, module.num_heads)
+        else:
+            fits = _fits_layer(saved, value.shape, outputs) if sized else _fits_alone(saved, value)
         if not fits:
             raise ValueError(f"tensor '{path}.{name}' {tuple(saved)} does not fit its layer {tuple(value.shape)}")
         value.data = torch.empty(saved, dtype=value.dtype, device=value.device)
@@ -46,11 +49,21 @@ def _take_sizes(module: nn.Module, path: str, tensors: Mapping[str, torch.Tensor
         module.num_features = module.weight.shape[0]
     elif isinstance(module, nn.LayerNorm):
         module.normalized_shape = tuple(module.weight.shape)
+    elif isinstance(module, nn.MultiheadAttention):
+        dim = module.in_proj_bias.shape[0] // 3
+        module.embed_dim = module.kdim = module.vdim = dim
+        module.head_dim = dim // module.num_heads
 
 
 def _fits_layer(saved: torch.Size, own: torch.Size, outputs: torch.Size | None) -> bool:
     """Whether a tensor of a layer with `outputs` channels differs from its own shape in channels only."""
     return bool(saved) and saved[:1] == outputs and len(saved) == len(own) and saved[2:] == own[2:] and 0 not in saved
+
+
+def _fits_attention(saved: torch.Size, own: torch.Size, heads: int) -> bool:
+    """Whether the weight (3 * dim, dim) or the bias (3 * dim) of queries, keys and values is that of another `dim`."""
+    dim = saved[0] // 3 if len(saved) == len(own) else 0
+    return dim > 0 and dim % heads == 0 and tuple(saved) == (3 * dim, dim)[: len(own)]
 
 
 def _fits_alone(saved: torch.Size, value: torch.Tensor) -> bool:

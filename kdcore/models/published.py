@@ -1,0 +1,81 @@
+"""torchvision's published weights: fetched at the first training that asks for them, kept under `KDCORE_DATA`."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from kdcore.home import data_home
+from kdcore.lazy import functional, nn, torch
+
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+# Early files number the layers of a dense layer: "norm.1" is "norm1" today.
+DENSE = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+
+class PublishedWeightsError(RuntimeError):
+    """The published weights are not there; the message says which file to put where."""
+
+
+def folder() -> Path:
+    """Where the files are kept, by the names that torchvision publishes them under."""
+    return data_home() / "weights"
+
+
+def load(model: nn.Module, name: str, size: tuple[int, int]) -> None:
+    """Puts the default weights of torchvision's `name` into torchvision's own `model`, but for its head.
+
+    `size`: height and width of the images, for which a vision transformer's positions are interpolated.
+    Raises PublishedWeightsError.
+    """
+    state = _fetch(name)
+    head = [path for path, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
+    for key in list(state):
+        if key.startswith((f"{head}.", *AUXILIARY)):
+            del state[key]
+        elif DENSE.search(key):
+            state[DENSE.sub(r"\1\2", key)] = state.pop(key)
+    if "encoder.pos_embedding" in state:
+        state["encoder.pos_embedding"] = _interpolated(state["encoder.pos_embedding"], model, size)
+    missing, unknown = model.load_state_dict(state, strict=False)
+    missing = [key for key in missing if not key.startswith(f"{head}.") and not key.endswith("num_batches_tracked")]
+    if missing or unknown:
+        raise PublishedWeightsError(
+            f"the published weights are not those of this torchvision's {name}: {(missing + unknown)[0]!r} does not fit"
+        )
+
+
+def _fetch(name: str) -> Any:
+    from torchvision import models
+
+    weights: Any = models.get_model_weights(name)
+    url = weights.DEFAULT.url
+    path = folder() / url.rsplit("/", 1)[1]
+    try:
+        return weights.DEFAULT.get_state_dict(
+            progress=False, check_hash=True, model_dir=str(folder()), map_location="cpu", weights_only=True
+        )
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise PublishedWeightsError(
+            f"the weights of {name} in {path} cannot be read ({reason}): delete the file, or put {url} there"
+        ) from None
+    except (OSError, HTTPException) as error:
+        raise PublishedWeightsError(
+            f"the weights of {name} cannot be downloaded ({error}): put {url} at {path}, or switch off `pretrained`"
+        ) from None
+
+
+def _interpolated(position: torch.Tensor, model: Any, size: tuple[int, int]) -> torch.Tensor:
+    """Positions (1, 1 + n * n, C) for another number of patches, as in the paper: bicubic between the old ones."""
+    grid = (size[0] // model.patch_size, size[1] // model.patch_size)
+    first, others = position[:, :1], position[:, 1:]
+    side = int(others.shape[1] ** 0.5)
+    if grid == (side, side):
+        return position
+    maps = others.transpose(1, 2).unflatten(2, (side, side))
+    maps = functional.interpolate(maps, size=grid, mode="bicubic", align_corners=True)
+    return torch.cat([first, maps.flatten(2).transpose(1, 2)], 1)

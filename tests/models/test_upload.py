@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from kdcore import models
+from kdcore.models import upload
+from kdcore.models.upload import UploadError, read
+from kdcore.registry import validate
+
+torch.set_num_threads(1)
+
+SHAPE = (1, 8, 8)
+IMAGES = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(0))
+
+
+def make(architecture: str | dict, classes: int = 5, shape: tuple[int, int, int] = SHAPE) -> tuple[nn.Module, dict]:
+    torch.manual_seed(0)
+    options, channels = validate("architecture", architecture), shape[0]
+    about = (classes, shape, [0.3] * channels, [0.4] * channels)
+    network = models.create(options, *about)
+    network(torch.rand(8, *shape))
+    return network.eval(), models.describe(options, *about)
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[nn.Module, dict]:
+    return make({"architecture": "cnn", "width": 4})
+
+
+@pytest.fixture
+def here(monkeypatch) -> None:
+    """Does the subprocess's work in this process: the same function without its limits, and in no time."""
+
+    def convert(path: Path, target: Path) -> Path:
+        upload._convert(path, target)
+        return target
+
+    monkeypatch.setattr(upload, "_converted", convert)
+
+
+def same(left: nn.Module, right: nn.Module) -> bool:
+    with torch.no_grad():
+        return torch.equal(left(IMAGES), right(IMAGES)) and not right.training
+
+
+def test_a_safetensors_file_gives_the_same_network(made, tmp_path):
+    network, document = made
+    save_file(network.state_dict(), tmp_path / "file")
+    assert same(network, read(tmp_path / "file", document))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"epoch": 3, "best_acc": 71.2, "state_dict": state},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"model": {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}},
+    ],
+    ids=["plain", "state_dict", "model", "module", "nested"],
+)
+def test_torchs_own_files_are_unwrapped(made, here, wrap, legacy, tmp_path):
+    network, document = made
+    torch.save(wrap(dict(network.state_dict())), tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
+    assert same(network, read(tmp_path / "a.pth", document))
+
+
+def test_what_old_or_other_programs_do_not_write_may_be_absent(made, here, tmp_path):
+    network, document = made
+    state = {
+        name: tensor.half().float().bfloat16() if name == "head.bias" else tensor
+        for name, tensor in network.state_dict().items()
+        if not name.startswith("normalize") and not name.endswith("num_batches_tracked")
+    }
+    save_file(state, tmp_path / "a.safetensors")
+    given = read(tmp_path / "a.safetensors", document)
+    assert given.get_submodule("normalize").mean.item() == pytest.approx(0.3)
+    assert models.head(given).bias.dtype == torch.float32
+    with torch.no_grad():
+        torch.testing.assert_close(given(IMAGES), network(IMAGES), atol=1e-2, rtol=0)
+
+
+def test_a_pickle_is_read_in_a_subprocess_with_limits_and_cannot_run_code(made, tmp_path):
+    network, document = made
+    torch.save(network.state_dict(), tmp_path / "good.pt")
+    assert same(network, read(tmp_path / "good.pt", document))
+
+    class Trap:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'sprung'}",)
+
+    torch.save({"state_dict": network.state_dict(), "note": Trap()}, tmp_path / "trap.pt")
+    (tmp_path / "raw.pt").write_bytes(pickle.dumps(Trap(), protocol=2))
+    for name in ("trap.pt", "raw.pt"):
+        with pytest.raises(UploadError, match=r"more than tensors|damaged"):
+            read(tmp_path / name, document)
+    assert not (tmp_path / "sprung").exists()
+    pickle.loads((tmp_path / "raw.pt").read_bytes())
+    assert (tmp_path / "sprung").exists()  # it was a trap indeed
+
+
+def test_a_whole_pickled_network_is_refused_with_what_to_save_instead(made, here, tmp_path):
+    network, document = made
+    torch.save(network, tmp_path / "whole.pt")
+    with pytest.raises(UploadError, match=r"more than tensors.*save the network's state_dict\(\) alone"):
+        read(tmp_path / "whole.pt", document)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.98])
+def test_a_file_that_is_cut_short_is_told_as_such(made, here, keep, tmp_path):
+    network, document = made
+    torch.save(network.state_dict(), tmp_path / "a.pt")
+    save_file(network.state_dict(), tmp_path / "a.safetensors")
+    for name in ("a.pt", "a.safetensors"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: int(keep * len(content))])
+        with pytest.raises(UploadError, match="damaged or cut short"):
+            read(tmp_path / name, document)
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + b"0" * 40, b"hello", b"0"])
+def test_a_file_of_another_kind_is_refused(made, content, tmp_path):
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(UploadError, match="neither safetensors nor one that torch"):
+        read(tmp_path / "a.pt", made[1])
+
+
+def test_an_empty_file_and_a_zip_of_pictures_are_refused(made, here, tmp_path):
+    (tmp_path / "empty.pt").touch()
+    with pytest.raises(UploadError, match="empty"):
+        read(tmp_path / "empty.pt", made[1])
+    with zipfile.ZipFile(tmp_path / "pictures.pt", "w") as file:
+        file.writestr("cat.png", b"0" * 100)
+    with pytest.raises(UploadError, match="damaged or cut short"):
+        read(tmp_path / "pictures.pt", made[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [([1, 2], "holds a list"), ({"epoch": 3, "encoder": {}}, "'epoch', 'encoder', but no tensors"), ({}, "nothing")],
+)
+def test_a_file_without_tensors_by_name_says_what_it_holds(made, here, content, message, tmp_path):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(UploadError, match=message):
+        read(tmp_path / "a.pt", made[1])
+
+
+def test_numbers_that_are_not_finite_are_refused_by_name(made, tmp_path):
+    network, document = made
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state["stage1.conv.weight"][0, 0, 0, 0] = float("nan")
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(UploadError, match=r"'stage1\.conv\.weight' holds numbers that are not finite"):
+        read(tmp_path / "a.safetensors", document)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes", "message"),
+    [
+        ({"architecture": "resnet", "depth": 14}, 5, r"depth 14.*tensors missing: stage1\.1\.conv1\.weight, .* more$"),
+        ({"architecture": "resnet", "depth": 8, "width": 2}, 5,
+         r"of another shape: .*stem\.conv\.weight \(16, 1, 3, 3\), not \(32, 1, 3, 3\)"),
+        ({"architecture": "resnet", "depth": 8}, 7, r"7 classes.*head\.weight \(5, 64\), not \(7, 64\)"),
+        ({"architecture": "cnn"}, 5, r"missing: .*stage1\.conv\.weight.*; unknown: stage1\.0\.conv1\.weight"),
+    ],
+)  # fmt: skip
+def test_weights_of_other_options_are_told_by_the_first_tensors_that_differ(wanted, classes, message, tmp_path):
+    save_file(make({"architecture": "resnet", "depth": 8})[0].state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(UploadError, match=message):
+        read(tmp_path / "a.safetensors", make(wanted, classes)[1])
+
+
+def test_torchvisions_own_names_are_understood(tmp_path):
+    import torchvision
+
+    torch.manual_seed(0)
+    original = torchvision.models.get_model("shufflenet_v2_x0_5", num_classes=5).eval()
+    options = validate(
+        "architecture", {"architecture": "torchvision", "name": "shufflenet_v2_x0_5", "small_stem": "no"}
+    )
+    document = models.describe(options, 5, (3, 64, 64), [0.0] * 3, [1.0] * 3)
+    save_file(original.state_dict(), tmp_path / "a.safetensors")
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(read(tmp_path / "a.safetensors", document)(images), original(images))
+
+
+def test_the_subprocess_is_ended_when_it_takes_too_long(made, monkeypatch, tmp_path):
+    monkeypatch.setattr(upload, "TIMEOUT_SECONDS", 0.05)
+    torch.save({}, tmp_path / "a.pt")
+    with pytest.raises(UploadError, match=r"longer than 0\.05 s"):
+        read(tmp_path / "a.pt", made[1])
+
+
+def test_the_subprocess_cannot_take_all_memory(made, tmp_path):
+    """A file of some kilobytes whose tensor unpacks to gigabytes: every place of it is the same number."""
+    torch.save({"big": torch.zeros(1).expand(2**31)}, tmp_path / "bomb.pt")
+    assert (tmp_path / "bomb.pt").stat().st_size < 10_000
+    with pytest.raises(UploadError, match="memory"):
+        read(tmp_path / "bomb.pt", made[1])
+
+
+def test_the_limits_are_set_before_anything_is_read(tmp_path):
+    code = "from kdcore.models.upload import _limit; _limit(0); bytearray(4 * 2**30)"
+    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MemoryError" in done.stderr
