@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 DONE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 EXITS = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}
-CATALOGS = {"datasets": "dataset", "models": "architecture", "methods": "method", "steps": "step"}
+CATALOGS = {
+    "datasets": "dataset",
+    "models": "architecture",
+    "methods": "method",
+    "schemes": "scheme",
+    "teachers": "teacher",
+    "steps": "step",
+}
 
 
 class BadInput(ValueError):
