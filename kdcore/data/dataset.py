@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ WRITABLE_BYTES = 2**30
 
 
 class RawImages(NamedTuple):
-    """What a registered data set returns: images uint8 (N, H, W, C), labels (N,) that index `classes`.
+    """What a registered data set returns: images uint8 (N, H, W, C), labels (N,) that index `classes`; where an
+    image can have several, or none, 0 and 1 (N, K).
 
     Arrays made by `Work.array` are on disk already and are taken as they are. `name` is what the data set is called
     where that is not the registry's name. `left_out`: files of a person's that are no pictures.
@@ -42,9 +44,9 @@ class Dataset:
     """A prepared data set.
 
     `train_images`, `test_images`: uint8 (N, H, W, C), memory-mapped; writable (in memory alone) up to 1 GiB, read-only
-    above. `train_labels`, `test_labels`: int64 (N,). `fingerprint`: sha256 of images, labels and class names, 64 hex
-    digits. `mean`, `std`: of the training pixels in 0..1, one a channel; `std` is at least 1/255, so that it can be
-    divided by.
+    above. `train_labels`, `test_labels`: int64 (N,), or uint8 (N, K) where `multilabel`. `fingerprint`: sha256 of
+    images, labels and class names, 64 hex digits. `mean`, `std`: of the training pixels in 0..1, one a channel; `std`
+    is at least 1/255, so that it can be divided by.
     """
 
     name: str
@@ -62,6 +64,11 @@ class Dataset:
         """(C, H, W) of one image."""
         height, width, channels = self.train_images.shape[1:]
         return channels, height, width
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image can have several labels, or none."""
+        return self.train_labels.ndim == 2
 
 
 class Remote(NamedTuple):
@@ -132,9 +139,9 @@ class NotFetched(RecipeError):
 
     def __init__(self, source: Options, title: str, download_bytes: int):
         self.source, self.title, self.download_bytes = source, title, download_bytes
-        chosen = source.model_dump(mode="json", exclude_unset=True)
-        name = chosen.setdefault("dataset", registry.entry_of("dataset", source).name)
-        wanted = name if len(chosen) == 1 else f"'{json.dumps(chosen, ensure_ascii=False)}'"
+        name = registry.entry_of("dataset", source).name
+        chosen = {"dataset": name} | source.model_dump(mode="json", exclude_defaults=True)
+        wanted = name if len(chosen) == 1 else shlex.quote(json.dumps(chosen, ensure_ascii=False))
         self.command = f"python -m kdcore fetch {wanted}"
         state, button = (
             (f"is not on this machine yet ({megabytes(download_bytes)})", "Download")

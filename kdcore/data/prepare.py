@@ -15,10 +15,11 @@ import numpy as np
 
 from kdcore import registry
 from kdcore.data.dataset import ARRAYS, Progress, RawImages, Work, raw_folder, ready
+from kdcore.data.splits import images_by_class
 from kdcore.registry import Options
 
 SCHEMA = 1
-CHUNK_BYTES = 2**24
+CHUNK_BYTES = 2**22
 LEFT_OUT_NAMES = 5  # of files, that are kept to be shown
 
 
@@ -55,23 +56,31 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def _checked(raw: RawImages) -> RawImages:
-    """The same arrays, contiguous and with int64 labels. Raises ValueError."""
+    """The same arrays, contiguous, with labels int64 (N,), or uint8 (N, K). Raises ValueError."""
+    kind = np.uint8 if raw.train_labels.ndim == 2 else np.int64
     for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != raw.train_images.shape[1:]:
             raise ValueError(f"images must be uint8 (N, H, W, C) of one size, not {images.dtype} {images.shape}")
-        if labels.shape != images.shape[:1] or not np.isin(labels, range(len(raw.classes))).all():
-            raise ValueError(f"every image needs one label, from 0 to {len(raw.classes) - 1}")
-    counts = np.bincount(raw.train_labels.astype(np.int64), minlength=len(raw.classes))
+        _check_labels(labels, len(images), len(raw.classes), raw.train_labels.ndim == 2)
+    counts = images_by_class(raw.train_labels, len(raw.classes))
     if counts.min() < 2:
         few = raw.classes[int(counts.argmin())]
         raise ValueError(f"class {few!r} has {counts.min()} training images; it needs 2, one of them for validation")
     return raw._replace(
         train_images=np.ascontiguousarray(raw.train_images),
-        train_labels=np.ascontiguousarray(raw.train_labels, dtype=np.int64),
+        train_labels=np.ascontiguousarray(raw.train_labels, dtype=kind),
         test_images=np.ascontiguousarray(raw.test_images),
-        test_labels=np.ascontiguousarray(raw.test_labels, dtype=np.int64),
+        test_labels=np.ascontiguousarray(raw.test_labels, dtype=kind),
         classes=tuple(raw.classes),
     )
+
+
+def _check_labels(labels: np.ndarray, images: int, classes: int, several: bool) -> None:
+    if several:
+        if labels.shape != (images, classes) or not np.isin(labels, (0, 1)).all():
+            raise ValueError(f"every image needs {classes} labels, each 0 or 1")
+    elif labels.shape != (images,) or not np.isin(labels, range(classes)).all():
+        raise ValueError(f"every image needs one label, from 0 to {classes - 1}")
 
 
 def _write(array: np.ndarray, path: Path) -> None:

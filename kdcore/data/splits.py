@@ -37,12 +37,14 @@ def split(dataset: Dataset, data: Data) -> Split:
     what is left. Raises RecipeError.
     """
     labels = np.asarray(dataset.train_labels)
-    hidden = _hidden(dataset.classes, data.hide_classes)
+    hidden = _hidden(dataset, data.hide_classes)
     count = max(round(data.validation * len(labels)), len(dataset.classes))
-    order = stratified_order(labels, (0, _VALIDATION))
+    ordered = label_set_order if dataset.multilabel else stratified_order
+    order = ordered(labels, (0, _VALIDATION))
     validation, pool = np.sort(order[:count]), np.sort(order[count:])
-    shown = pool[stratified_order(labels[pool], (data.seed, _LABELLED))]
-    shown = shown[~np.isin(labels[shown], hidden)]
+    shown = pool[ordered(labels[pool], (data.seed, _LABELLED))]
+    if hidden:
+        shown = shown[~np.isin(labels[shown], hidden)]
     wanted = _wanted(data, len(shown), len(dataset.classes) - len(hidden))
     labelled, rest = np.sort(shown[:wanted]), np.sort(shown[wanted:])
     seen = np.concatenate([labelled, rest]) if data.transfer else labelled
@@ -65,8 +67,35 @@ def stratified_order(labels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
     return shuffled[np.argsort(place, kind="stable")]
 
 
-def _hidden(classes: tuple[str, ...], names: Sequence[str]) -> list[int]:
+def label_set_order(labels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
+    """A random order of images with several labels each, 0 or 1 (N, K), stratified by each image's rarest label.
+
+    Images without any label are a stratum too. First of all come images that between them have every class.
+    """
+    count = images_by_class(labels, labels.shape[1])
+    rarest = np.where(labels.any(axis=1), np.where(labels, count, len(labels) + 1).argmin(axis=1), labels.shape[1])
+    order = stratified_order(rarest, seed)
+    first: list[int] = []
+    for index in np.argsort(count, kind="stable"):
+        holders = order[labels[order, index] == 1]
+        if len(holders) and not labels[first, index].any():
+            first.append(int(holders[0]))
+    return np.concatenate([np.array(first, dtype=order.dtype), order[~np.isin(order, first)]])
+
+
+def images_by_class(labels: np.ndarray, classes: int) -> np.ndarray:
+    """How many images each of the K classes has, int64 (K,), from labels (N,), or 0 and 1 (N, K)."""
+    if labels.ndim == 2:
+        return labels.sum(axis=0, dtype=np.int64)
+    return np.bincount(labels.astype(np.int64), minlength=classes)
+
+
+def _hidden(dataset: Dataset, names: Sequence[str]) -> list[int]:
     """Indices of the hidden classes. Raises RecipeError."""
+    classes = dataset.classes
+    if names and dataset.multilabel:
+        message = "these images have several labels each: hiding one class would take others along. Leave it empty"
+        raise RecipeError([Problem("data.hide_classes", message)])
     unknown = [name for name in names if name not in classes]
     if unknown:
         message = f"there is no class {', '.join(map(repr, unknown))}; there are: {', '.join(classes)}"

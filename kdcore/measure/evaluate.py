@@ -14,6 +14,7 @@ from kdcore.data.splits import Split
 from kdcore.export import runtime
 from kdcore.measure.cost import cost
 from kdcore.measure.layers import layers
+from kdcore.measure.multilabel import map_difference, multilabel_quality
 from kdcore.measure.quality import hidden_recall, quality
 from kdcore.measure.size import size
 
@@ -28,12 +29,21 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    path: Path, network: nn.Module, dataset: Dataset, split: Split, *, hidden: Sequence[str] = ()
+    path: Path,
+    network: nn.Module | None,
+    dataset: Dataset,
+    split: Split,
+    *,
+    hidden: Sequence[str] = (),
+    parent: np.ndarray | None = None,
 ) -> Evaluation:
     """Measures the ONNX file at `path`, which was made from `network`, on the test and validation images.
 
-    `hidden`: names of classes that the student was not shown. Quality is that on the test split; nothing
-    is chosen on it. Raises ValueError when the file cannot be run or gives no finite numbers.
+    A file that somebody else made has no network here: its cost is left out, and its layers where they cannot be told.
+    `hidden`: names of classes that the student was not shown. `parent`: logits float (N, K), on the test split, of the
+    file that this one came from; of images with several labels, quality then tells the difference too
+    (`against_parent`, see `map_difference`). Quality is that on the test split; nothing is chosen on it. Raises
+    ValueError when the file cannot be run or gives no finite numbers.
     """
     running = runtime.session(path)
     labels = {"test": dataset.test_labels, "validation": dataset.train_labels[split.validation]}
@@ -41,19 +51,32 @@ def evaluate(
         "test": _logits(running, dataset.test_images, np.arange(len(dataset.test_labels))),
         "validation": _logits(running, dataset.train_images, split.validation),
     }
-    found = layers(path, dataset.shape)
-    measured = quality(logits["test"], labels["test"], dataset.classes)
+    found = layers(path, dataset.shape) if network else _layers_of_another(path, dataset.shape)
     test, validation = ((logits[part], labels[part]) for part in ("test", "validation"))
-    measured["hidden"] = [
-        {"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden
-    ]
+    if dataset.multilabel:
+        measured = multilabel_quality(*test, dataset.classes) | {"hidden": []}
+        if parent is not None:
+            measured["against_parent"] = map_difference(test[0], parent, test[1])
+    else:
+        measured = quality(*test, dataset.classes)
+        measured["hidden"] = [
+            {"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden
+        ]
     report = {
         "quality": measured,
         "size": size(path),
-        "cost": cost(network, dataset.shape, found),
         "layers": found,
     }
+    if network:
+        report["cost"] = cost(network, dataset.shape, found)
     return Evaluation(report, logits)
+
+
+def _layers_of_another(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
+    try:
+        return layers(path, shape)
+    except ValueError:
+        return []
 
 
 def _logits(running: Any, images: np.ndarray, indices: np.ndarray) -> np.ndarray:

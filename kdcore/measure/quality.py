@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-ECE_BINS = 15
+from kdcore.measure.shares import calibration_error, check, share
 
 
 def quality(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -20,15 +20,12 @@ def quality(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> d
     Raises ValueError for logits that are not finite or do not fit the labels.
     """
     count = len(classes)
-    if logits.shape != (len(labels), count) or not len(labels):
-        raise ValueError(f"logits {logits.shape} do not fit {len(labels)} labels of {count} classes")
-    if not np.isfinite(logits).all():
-        raise ValueError("the model's logits are not finite numbers")
+    check(logits, (len(labels), count), count)
     predicted = logits.argmax(axis=1)
     confusion = np.bincount(labels * count + predicted, minlength=count**2).reshape(count, count)
     right, true, claimed = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = _share(right, claimed), _share(right, true)
-    f1 = _share(2 * right, true + claimed)
+    precision, recall = share(right, claimed), share(right, true)
+    f1 = share(2 * right, true + claimed)
     rates = zip(classes, precision.tolist(), recall.tolist(), f1.tolist(), strict=True)
     likelihood = log_softmax(logits)
     return {
@@ -49,10 +46,6 @@ def quality(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> d
     }
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
-
-
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Logarithms of the probabilities, float64 (N, K), for logits (N, K)."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
@@ -65,17 +58,6 @@ def top_k(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
     before = np.arange(logits.shape[1]) < labels[:, None]
     rank = ((logits > own) | ((logits == own) & before)).sum(axis=1)
     return float((rank < k).mean())
-
-
-def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Expected calibration error in 0..1 (Guo et al. 2017, eq. 3).
-
-    `confidence`: probability (N,) of the predicted class; `right`: bool (N,). Bins of equal width, each
-    with its upper edge.
-    """
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def hidden_recall(

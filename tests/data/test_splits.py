@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdcore.data.dataset import Dataset
-from kdcore.data.splits import split, stratified_order
+from kdcore.data.splits import label_set_order, split, stratified_order
 from kdcore.recipe import Data, RecipeError
 
 NAMES = tuple("abcdefghij")
@@ -158,3 +158,52 @@ def test_what_cannot_be_is_told_at_its_field(digits, data, field, words):
 def test_one_of_each_class_and_all_are_accepted(digits):
     assert len(split(digits, Data(labels=10)).labelled) == 10
     assert len(split(digits, Data(labels=1077)).labelled) == 1077
+
+
+@st.composite
+def sets_of_labels(draw: st.DrawFn) -> np.ndarray:
+    """Labels 0 and 1 (N, K), each class in two images at least, some images without any."""
+    classes, images = draw(st.integers(2, 6)), draw(st.integers(12, 60))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = (random.random((images, classes)) < random.uniform(0.02, 0.9, classes)).astype(np.uint8)
+    labels[:2] = 1
+    return labels
+
+
+def with_label_sets(labels: np.ndarray) -> Dataset:
+    blank = np.zeros((len(labels), 1, 1, 1), np.uint8)
+    return Dataset("made", blank, blank, labels, labels, NAMES[: labels.shape[1]], "", (0.0,), (1.0,))
+
+
+@settings(deadline=None, max_examples=50)
+@given(sets_of_labels(), st.integers(0, 99))
+def test_images_with_several_labels_are_shared_out_exactly_and_every_class_comes_first(labels, seed):
+    classes = labels.shape[1]
+    order = label_set_order(labels, (seed, 2))
+    assert sorted(order) == list(range(len(labels)))
+    assert labels[order[:classes]].any(axis=0).all()
+    found = split(with_label_sets(labels), Data(validation=0.2, labels=classes, transfer=True, seed=seed))
+    assert len(found.validation) == max(round(0.2 * len(labels)), classes)
+    assert labels[found.validation].any(axis=0).all()
+    assert len(found.labelled) == classes
+    everything = np.concatenate([found.seen, found.validation])
+    assert sorted(everything) == list(range(len(labels)))
+
+
+def test_rare_labels_are_shared_out_in_proportion():
+    random = np.random.default_rng(0)
+    labels = (random.random((2000, 4)) < [0.5, 0.3, 0.1, 0.02]).astype(np.uint8)
+    half = labels[label_set_order(labels, (0, 1))[:1000]]
+    assert half.mean(axis=0) == pytest.approx(labels.mean(axis=0), rel=0.1)
+    assert (~half.any(axis=1)).mean() == pytest.approx((~labels.any(axis=1)).mean(), rel=0.02)
+
+
+def test_the_order_of_label_sets_never_moves():
+    labels = (np.arange(24).reshape(8, 3) % 5 == 0).astype(np.uint8)
+    assert label_set_order(labels, (7, 2)).tolist() == [3, 5, 6, 7, 4, 1, 0, 2]
+
+
+def test_no_class_can_be_hidden_where_images_have_several():
+    labels = np.ones((20, 3), np.uint8)
+    with pytest.raises(RecipeError, match=r"data\.hide_classes.*several labels"):
+        split(with_label_sets(labels), Data(hide_classes=("a",)))
