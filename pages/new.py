@@ -10,7 +10,7 @@ import streamlit as st
 
 from kdcore import registry
 from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Teacher, Train, parse
-from pages.ui import before, draft, sections
+from pages.ui import before, data_section, draft, sections
 from pages.ui.form import Form
 from pages.ui.frame import frame
 from pages.ui.text import plain
@@ -37,7 +37,7 @@ class Section(NamedTuple):
 
 
 def data(form: Form) -> None:
-    form.part(Data, "data", ["source", "labels", "hide_classes"])
+    data_section.draw(form)
     if more("data"):
         form.part(Data, "data", ["transfer", "validation", "seed"])
 

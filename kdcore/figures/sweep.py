@@ -12,26 +12,42 @@ from kdcore.report import words
 
 Row = Mapping[str, Any]
 WIDE = 8  # values that span more than this factor are shown on a log scale
+DASHES = ("dot", "solid", "dash", "dashdot", "longdash")  # of the other swept values, in ascending order
 TOLERABLE = 0.05  # a fall by more than this from the best of the series is "broken" in the title
 
 
 class Series(NamedTuple):
-    """The variants of one role over the swept values, in ascending order; accuracies as fractions."""
+    """The variants of one role over the swept values, in ascending order; accuracies as fractions.
+
+    `rest` tells the other swept values that they share, as in "epochs 20"; empty where one value is swept.
+    """
 
     role: str
+    rest: str
     values: tuple[float, ...]
     accuracies: tuple[float, ...]
     lows: tuple[float, ...]
     highs: tuple[float, ...]
 
+    @property
+    def name(self) -> str:
+        return ", ".join(filter(None, [style.look(self.role).label, self.rest]))
+
+
+class Level(NamedTuple):
+    """A variant that the sweep's value does not touch."""
+
+    name: str
+    role: str
+    rest: str
+    accuracy: float
+
 
 class Sweep(NamedTuple):
-    """`levels` are the variants that the sweep does not touch: (name, role, accuracy)."""
-
     title: str
     x_title: str
     series: tuple[Series, ...]
-    levels: tuple[tuple[str, str, float], ...]
+    levels: tuple[Level, ...]
 
 
 def sweep(rows: Sequence[Row], path: str) -> go.Figure:
@@ -40,55 +56,69 @@ def sweep(rows: Sequence[Row], path: str) -> go.Figure:
 
 
 def sweep_view(rows: Sequence[Row], path: str) -> Sweep:
-    by_role: dict[str, list[Row]] = {}
+    found: dict[tuple[str, str], list[Row]] = {}
     levels = []
     for row in rows:
         if row.get("accuracy") is None:
             continue
+        rest = ", ".join(f"{_name(other)} {value}" for other, value in row["values"].items() if other != path)
         if isinstance(row["values"].get(path), int | float):
-            by_role.setdefault(row["role"], []).append(row)
+            found.setdefault((row["role"], rest), []).append(row)
         else:
-            levels.append((row["variant"], row["role"], row["accuracy"]))
-    series = tuple(_series(role, path, found) for role, found in by_role.items())
-    x_title = path.rsplit(".", 1)[-1].replace("_", " ").capitalize()
-    return Sweep(_title(series, x_title), x_title, series, tuple(levels))
+            levels.append(Level(row["variant"], row["role"], rest, row["accuracy"]))
+    series = tuple(_series(role, rest, path, members) for (role, rest), members in found.items())
+    x_title = _name(path).capitalize()
+    return Sweep(_title(series, x_title.lower()), x_title, series, tuple(levels))
 
 
-def _series(role: str, path: str, rows: list[Row]) -> Series:
+def _name(path: str) -> str:
+    return path.rsplit(".", 1)[-1].replace("_", " ")
+
+
+def _series(role: str, rest: str, path: str, rows: list[Row]) -> Series:
     rows = sorted(rows, key=lambda row: row["values"][path])
     accuracies, lows, highs = (
         tuple(row[column] for row in rows) for column in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    return Series(role, tuple(float(row["values"][path]) for row in rows), accuracies, lows, highs)
+    return Series(role, rest, tuple(float(row["values"][path]) for row in rows), accuracies, lows, highs)
 
 
-def _title(series: Sequence[Series], x_title: str) -> str:
+def _title(series: Sequence[Series], what: str) -> str:
     if not series:
         return "Nothing was swept"
-    last, what = series[-1], x_title.lower()
-    name, accuracies = style.look(last.role).label, last.accuracies
-    best, worst = max(accuracies), min(accuracies)
-    held = [value for value, accuracy in zip(last.values, accuracies, strict=True) if accuracy >= best - TOLERABLE]
+    last = series[-1]
+    beside = [one for one in series if one.role == last.role]
+    if len(beside) > 1:
+        return f"{style.look(last.role).label}: " + "; ".join(_ends(one, what) for one in (beside[0], beside[-1]))
+    best, worst = max(last.accuracies), min(last.accuracies)
+    held = [value for value, accuracy in zip(last.values, last.accuracies, strict=True) if accuracy >= best - TOLERABLE]
     if len(held) == len(last.values):
-        return f"{name}: accuracy holds over the whole range of {what}"
-    if accuracies[0] < best - TOLERABLE <= accuracies[-1]:
+        return f"{last.name}: accuracy holds over the whole range of {what}"
+    if last.accuracies[0] < best - TOLERABLE <= last.accuracies[-1]:
         return (
-            f"{name}: from {words.percent(accuracies[0])} at {what} {last.values[0]:g} "
-            f"up to {words.percent(best)} at {what} {last.values[accuracies.index(best)]:g}"
+            f"{last.name}: from {words.percent(last.accuracies[0])} at {what} {last.values[0]:g} "
+            f"up to {words.percent(best)} at {what} {last.values[last.accuracies.index(best)]:g}"
         )
     return (
-        f"{name}: {words.percent(best)} at best, held within {100 * TOLERABLE:g} points up to {what} "
+        f"{last.name}: {words.percent(best)} at best, held within {100 * TOLERABLE:g} points up to {what} "
         f"{max(held):g}, and {words.percent(worst)} at worst"
     )
+
+
+def _ends(one: Series, what: str) -> str:
+    """What a series is at both ends of the range."""
+    first, last = (words.percent(accuracy) for accuracy in (one.accuracies[0], one.accuracies[-1]))
+    return f"at {one.rest} from {first} ({what} {one.values[0]:g}) to {last} ({one.values[-1]:g})"
 
 
 def _figure(view: Sweep) -> go.Figure:
     values = [value for one in view.series for value in one.values] or [0.0, 1.0]
     wide = min(values) > 0 and max(values) / min(values) >= WIDE
+    rests = sorted(({one.rest for one in view.series} | {one.rest for one in view.levels}) - {""}, key=_natural)
     ticks = {"tickvals": sorted(set(values)), "tickformat": "~g"} if wide else {}
     return style.figure(
-        [*(_level(*level, (min(values), max(values))) for level in view.levels),
-         *(_line(one, view.x_title) for one in view.series)],
+        [*(_level(level, _dash(level.rest, rests, "dot"), (min(values), max(values))) for level in view.levels),
+         *(_line(one, _dash(one.rest, rests, "solid"), view.x_title) for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
         y={"title": "Test images right (%)"},
@@ -96,7 +126,17 @@ def _figure(view: Sweep) -> go.Figure:
     )  # fmt: skip
 
 
-def _line(one: Series, x_title: str) -> dict[str, Any]:
+def _natural(text: str) -> list[tuple[int, float, str]]:
+    """So that "epochs 80" comes before "epochs 120"."""
+    return [(0, float(part), "") if part.replace(".", "", 1).isdigit() else (1, 0.0, part) for part in text.split(" ")]
+
+
+def _dash(rest: str, rests: Sequence[str], usual: str) -> str:
+    """Lines that share the other swept values share their dashes."""
+    return DASHES[rests.index(rest) % len(DASHES)] if rest in rests and len(rests) > 1 else usual
+
+
+def _line(one: Series, dash: str, x_title: str) -> dict[str, Any]:
     look = style.look(one.role)
     return {
         "x": one.values,
@@ -108,19 +148,19 @@ def _line(one: Series, x_title: str) -> dict[str, Any]:
             "color": style.tint(look.colour, 0.5),
         },
         "mode": "lines+markers",
-        "name": look.label,
-        "line": {"color": look.colour},
+        "name": one.name,
+        "line": {"color": look.colour, "dash": dash},
         "marker": {"symbol": look.symbol, "size": 10},
-        "hovertemplate": f"{x_title} %{{x:g}}: %{{y:.3g}} % right<extra></extra>",
+        "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}} % right<extra></extra>",
     }
 
 
-def _level(name: str, role: str, accuracy: float, span: tuple[float, float]) -> dict[str, Any]:
+def _level(level: Level, dash: str, span: tuple[float, float]) -> dict[str, Any]:
     return {
         "x": span,
-        "y": [100 * accuracy] * 2,
+        "y": [100 * level.accuracy] * 2,
         "mode": "lines",
-        "name": name,
-        "line": {"color": style.look(role).colour, "dash": "dot", "width": 1.5},
-        "hovertemplate": f"{name}: %{{y:.3g}} % right<extra></extra>",
+        "name": level.name,
+        "line": {"color": style.look(level.role).colour, "dash": dash, "width": 1.5},
+        "hovertemplate": f"{level.name}: %{{y:.3g}} % right<extra></extra>",
     }

@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
+from pydantic import ValidationError
 
-from kdcore.data.dataset import load
+from kdcore.data.dataset import load, place
 from kdcore.jobs import api
 from kdcore.models.cost import Cost, CostError, costs
 from kdcore.pipeline.advice import advice
 from kdcore.pipeline.plan import Plan, plan
 from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
-from kdcore.registry import validate
+from kdcore.registry import Options, validate
 from kdcore.report import words
 from pages.ui import draft, estimates, roles, store
 from pages.ui.text import plain
@@ -32,11 +33,11 @@ class Planned(NamedTuple):
 
 
 def planned(recipe: Recipe) -> Planned:
-    return _planned(recipe.to_json())
+    return _planned(recipe.to_json(), _prepared(recipe.data.source))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _planned(text: str) -> Planned:
+def _planned(text: str, _: store.Identity | None) -> Planned:
     recipe = Recipe.model_validate_json(text)
     try:
         return Planned(plan(recipe), [])
@@ -45,13 +46,28 @@ def _planned(text: str) -> Planned:
 
 
 def classes(document: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the classes of the draft's data set."""
-    return _classes(json.dumps(document["data"]["source"]))
+    """Names of the classes of the draft's data set; none while it is not on this machine."""
+    try:
+        source = validate("dataset", document["data"]["source"])
+    except ValidationError:
+        return ()
+    return _classes(source.model_dump_json(), _prepared(source))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _classes(source: str) -> tuple[str, ...]:
-    return load(validate("dataset", json.loads(source))).classes
+def _classes(source: str, _: store.Identity | None) -> tuple[str, ...]:
+    try:
+        return load(validate("dataset", json.loads(source))).classes
+    except RecipeError:
+        return ()
+
+
+def _prepared(source: Options) -> store.Identity | None:
+    """What changes when the data set is fetched or made anew."""
+    try:
+        return store.identity(place(source) / "info.json")
+    except RecipeError:
+        return None
 
 
 def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> list[Problem]:

@@ -21,7 +21,7 @@ def test_the_series_is_in_the_order_of_the_values():
     view = sweep_view(ROWS, PATH)
     assert view.series[0].values == (0.25, 0.5, 0.9)
     assert view.series[0].accuracies == (0.97, 0.95, 0.40)
-    assert view.levels == (("teacher", "teacher", 0.99),)
+    assert view.levels == (("teacher", "teacher", "", 0.99),)
 
 
 def test_the_title_tells_how_far_it_holds():
@@ -42,6 +42,27 @@ def test_levels_are_lines_and_points_have_intervals():
     assert (level.name, tuple(level.x), tuple(level.y)) == ("teacher", (0.25, 0.9), (99, 99))
     assert pruned.error_y.array == pytest.approx((1, 1, 1))
     assert (chart.layout.xaxis.title.text, chart.layout.xaxis.type) == ("Ratio", "linear")
+
+
+def two_values():
+    """A student distilled for 20 and 80 epochs at T = 1 and 16, and the student alone for as long."""
+    for epochs, alone, cool, hot in ((20, 0.66, 0.65, 0.53), (120, 0.83, 0.82, 0.70)):
+        yield row(f"student alone (epochs {epochs})", "alone", alone, 10, values={"train.epochs": epochs})
+        for temperature, accuracy in ((1, cool), (16, hot)):
+            values = {"train.epochs": epochs, "distill.temperature": temperature}
+            yield row("student distilled", "distilled", accuracy, 10, values=values)
+
+
+def test_two_swept_values_make_a_line_for_each_of_the_other():
+    chart = sweep(list(two_values()), "distill.temperature")
+    lines = {trace.name: (tuple(trace.y), trace.line.dash) for trace in chart.data}
+    assert lines["Student distilled, epochs 20"] == ((65, 53), "dot")
+    assert lines["Student distilled, epochs 120"] == ((82, 70), "solid")
+    assert lines["student alone (epochs 120)"][1] == "solid"
+    assert chart.layout.title.text == (
+        "Student distilled: at epochs 20 from 65.0 % (temperature 1) to 53.0 % (16); "
+        "at epochs 120 from 82.0 % (temperature 1) to 70.0 % (16)"
+    )
 
 
 def test_a_wide_range_has_a_log_scale():
