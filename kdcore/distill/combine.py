@@ -47,7 +47,7 @@ class Combine(Options):
     """Options of a combination."""
 
     parts: Annotated[tuple[Piece, ...], WithJsonSchema(_SCHEMA)] = Field(
-        ({"of": {"method": "kd"}}, {"of": {"method": "attention"}}),
+        ({"of": {"method": "kd"}}, {"weight": 0.1, "of": {"method": "attention"}}),
         validate_default=True,
         min_length=2,
         max_length=5,

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.distill.method import Method, Seen, cross_entropy
-from kdcore.distill.standardize import HELP, standardized
+from kdcore.distill.standardize import HELP, label, standardized
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -58,7 +58,7 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
     options=Kd,
     traits={
         "family": "responses",
-        "label": "student distilled",
+        "label": label("student distilled"),
         "short": "KD",
         "role": "distilled",
         "standardize": True,

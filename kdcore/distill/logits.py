@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, Seen
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
 
@@ -27,7 +27,7 @@ def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     """Half the squared distance of the logits (B, K), mean over the batch: Ba and Caruana 2014, eq. 1.
 
     The logits are not centred, as in the paper: a shift of all of an image's logits counts, though it changes no
-    probability.
+    probability. Nothing here is about a softmax, so images may have several labels.
     """
     return (student - teacher).square().sum(dim=1).mean() / 2
 
@@ -38,13 +38,13 @@ def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     "Logit matching: copy the teacher's raw outputs, before they become probabilities",
     source="Ba and Caruana 2014, arXiv:1312.6184, eq. 1",
     options=Logits,
-    traits={"family": "responses", "label": "student, logit matching", "role": "distilled"},
+    traits={"family": "responses", "label": "student, logit matching", "role": "distilled", "labels": "both"},
 )
 class LogitMatching(Method[Logits]):
     """`hard_weight * CE(student, labels) + logit_weight * |student - teacher|² / 2`."""
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         return {
-            "hard": self.options.hard_weight * cross_entropy(seen.student, seen.targets),
+            "hard": self.options.hard_weight * seen.label_loss(),
             "logits": self.options.logit_weight * logit_distance(seen.student, seen.teacher),
         }

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kdcore.lazy import torch
 
 HELP = (
     "Give each image's outputs, the student's and the teacher's, the mean 0 and the spread 1 before they are softened, "
     "so that the student need not copy their size. "
 )
+
+
+def label(plain: str) -> Callable[[Any], str]:
+    """The "label" trait of a method with the option: a table may hold it with and without."""
+    return lambda options: f"{plain}, standardized" if options.standardize else plain
 
 
 def standardized(logits: torch.Tensor) -> torch.Tensor:

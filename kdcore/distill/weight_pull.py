@@ -16,7 +16,10 @@ class WeightPull(Options):
     """Options of the pull."""
 
     weight: float = Field(
-        0.1, gt=0, le=1000, description="Strength of the pull towards the teacher's weights. 0.1 to 1: gentle."
+        0.1,
+        gt=0,
+        le=1000,
+        description="Strength of the pull towards the teacher's weights. From about 10 on, the labels hardly count.",
     )
     layers: Order = Field(
         "first",

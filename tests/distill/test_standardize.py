@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from kdcore import registry
 from kdcore.distill.dkd import DecoupledDistillation, Dkd
 from kdcore.distill.kd import Kd, KnowledgeDistillation, soft_targets
 from kdcore.distill.method import Seen
 from kdcore.distill.standardize import standardized
+from kdcore.distill.traits import trait
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.5]], dtype=torch.float64)
 OTHERS = torch.tensor([[1.0, 1.0, 0.0], [0.0, -2.0, 1.0]], dtype=torch.float64)
@@ -35,6 +37,15 @@ def test_with_it_the_size_of_the_teachers_logits_does_not_matter(method, options
 
     assert terms(7, True) == pytest.approx(terms(1, True), rel=1e-5)
     assert terms(7, False) != pytest.approx(terms(1, False), rel=1e-2)
+
+
+def test_tables_tell_it_from_the_plain_method():
+    def label(**options):
+        return trait(registry.validate("method", options), "label")
+
+    assert label(method="kd") == "student distilled"
+    assert label(method="kd", standardize=True) == "student distilled, standardized"
+    assert label(method="dkd", standardize=True) == "student, DKD, standardized"
 
 
 def test_kd_softens_what_was_standardized_and_leaves_the_labels_term_alone():
