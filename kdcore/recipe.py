@@ -32,6 +32,7 @@ class Part(BaseModel):
 DatasetChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "dataset"))]
 ArchitectureChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "architecture"))]
 MethodChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "method"))]
+TeacherChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "teacher"))]
 SchemeChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "scheme"))]
 StepChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "step"))]
 
@@ -137,8 +138,11 @@ class Train(Part):
 
 
 class Teacher(Part):
-    """The large network. It is trained on all labels, and the pages say so."""
+    """The large network. It is trained here on all labels, and the pages say so, unless its source is another."""
 
+    source: TeacherChoice = Field(
+        {"teacher": "trained"}, validate_default=True, description="Where the teacher comes from."
+    )
     model: ArchitectureChoice = Field({"architecture": "cnn", "width": 64}, validate_default=True)
     train: Train = Field(Train(steps=300, views=Views(shift=1)))
 
@@ -256,7 +260,7 @@ def _assign(document: Any, path: str, value: Any) -> None:
     elif isinstance(here, dict):
         if last in _RIVALS and value is not None:
             here.pop(_RIVALS[last], None)
-        if last in registry.PACKAGES and here.get(last) != value:
+        if parents and last in registry.PACKAGES and here.get(last) != value:
             here.clear()  # another method, step or architecture has other options
         here[last] = value
     else:

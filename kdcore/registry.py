@@ -1,4 +1,4 @@
-"""What can be chosen: data sets, architectures, distillation methods and schemes, compression steps, launchers.
+"""What can be chosen: data sets, architectures, teachers, distillation methods and schemes, steps, launchers.
 
 An entry joins by decorating its implementation:
 
@@ -32,6 +32,7 @@ PACKAGES = {
     "architecture": "kdcore.models",
     "method": "kdcore.distill",
     "scheme": "kdcore.distill.schemes",
+    "teacher": "kdcore.distill.teachers",
     "step": "kdcore.compress",
     "launcher": "kdcore.jobs.launchers",
 }

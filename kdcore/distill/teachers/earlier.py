@@ -1,0 +1,71 @@
+"""A teacher out of an earlier run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from kdcore.data.dataset import Dataset
+from kdcore.distill.source import Brought, Find, Found, Given, Source, refuse
+from kdcore.registry import Options, register
+
+
+class Earlier(Options):
+    """Options of a teacher out of an earlier run."""
+
+    model: str = Field("", max_length=80, description="A run's id, or the key of a model (64 hex digits).")
+    variant: str = Field(
+        "teacher", max_length=200, description="Which row of that run's table; the model of its first seed is taken."
+    )
+
+
+@register(
+    "teacher",
+    "earlier",
+    "A finished model of an earlier run; nothing is trained for it",
+    options=Earlier,
+    traits={"stage": "earlier model"},
+)
+class EarlierTeacher(Source[Earlier]):
+    """The model as it is, where it was made on the same data set; else it is measured anew on this one."""
+
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+        found = find(self.options.model.strip(), self.options.variant)
+        self._must_fit(found, dataset)
+        same = found.fingerprint == dataset.fingerprint
+        if not same and found.gives == "table":
+            refuse("model", f"{found.name} is a file of soft labels of other images; it cannot teach about these")
+        return Given(
+            found.key, found.folder, found.gives, as_it_is=same,
+            architecture=found.architecture, params=found.params, macs=found.macs, note=f"From {found.name}.",
+        )  # fmt: skip
+
+    def _must_fit(self, found: Found, dataset: Dataset) -> None:
+        if found.shape != dataset.shape:
+            refuse("model", f"{found.name} takes images {_size(found.shape)}; these are {_size(dataset.shape)}")
+        if found.classes != dataset.classes:
+            refuse(
+                "model",
+                f"{found.name} knows {len(found.classes)} classes ({_first(found.classes)}); "
+                f"this data set has {len(dataset.classes)} ({_first(dataset.classes)})",
+            )
+
+    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+        from kdcore.export import weights
+
+        report = json.loads((content / "report.json").read_text("utf-8"))
+        if (content / weights.TENSORS).is_file() and report.get("export"):
+            return Brought(network=weights.load(content))
+        return Brought(onnx=content / "model.onnx", report={"cost": report["cost"]})
+
+
+def _size(shape: Any) -> str:
+    channels, height, width = shape
+    return f"{height}x{width} in {channels} channel{'s' * (channels > 1)}"
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + ", …" * (len(names) > 4)

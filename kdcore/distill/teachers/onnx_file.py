@@ -1,0 +1,101 @@
+"""A teacher out of an uploaded ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kdcore.data.dataset import Dataset
+from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.export import foreign
+from kdcore.home import home
+from kdcore.registry import Options, register
+
+VERSION = 1  # of the judgement: raise it when the same file is judged otherwise
+WHAT = "an ONNX classifier (.onnx)"
+
+
+class OnnxFile(Options):
+    """Options of an ONNX file."""
+
+    path: str = Field("", max_length=1000, description=f"Where {WHAT} is on this machine.")
+    pixels: Literal["0..1", "0..255", "normalised"] = Field(
+        "0..1",
+        description="What its input wants: pixels from 0 to 1, from 0 to 255, or normalised with this data set's mean "
+        "and standard deviation.",
+    )
+    outputs: Literal["logits", "probabilities"] = Field(
+        "logits", description="What it gives: logits, or probabilities, whose logarithm is taken."
+    )
+
+
+@register(
+    "teacher",
+    "onnx_file",
+    "An ONNX classifier, which teaches by its answers alone: float32 input (batch, C, H, W), output (batch, K)",
+    options=OnnxFile,
+    traits={"stage": "ONNX file"},
+)
+class OnnxFileTeacher(Source[OnnxFile]):
+    """The file, checked as hostile input, with its conversions built in: measured and timed as our own files are."""
+
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+        place, content = file_at(self.options.path, WHAT, foreign.MOST_BYTES)
+        wanted = self._wanted(dataset)
+        try:
+            judged = _judged(place, content, wanted)
+        except foreign.ForeignModel as error:
+            refuse("path", f"{place.name} cannot teach: {error}")
+        spec = {"pixels": self.options.pixels, "outputs": self.options.outputs}
+        return Given(
+            content, place, "answers", spec=spec, params=judged.params, macs=judged.macs,
+            note=f"An ONNX file ({place.name}), not trained here. Its time includes what turns pixels into its input.",
+        )  # fmt: skip
+
+    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+        target = scratch / "adopted.onnx"
+        judged = foreign.adopt(content, self._wanted(dataset), target)
+        cost = {
+            "params": judged.params,
+            "nonzero_params": judged.params - judged.zeros,
+            "sparsity": judged.zeros / judged.params if judged.params else 0.0,
+            "macs": judged.macs,
+        }
+        return Brought(onnx=target, report={"cost": cost, "source": judged._asdict()})
+
+    def _wanted(self, dataset: Dataset) -> foreign.Wanted:
+        return foreign.Wanted(
+            dataset.shape, len(dataset.classes), dataset.mean, dataset.std, self.options.pixels, self.options.outputs
+        )
+
+
+def _judged(place: Path, content: str, wanted: foreign.Wanted) -> foreign.Judged:
+    """What the subprocess says of this file, asked once: a page plans at every click. Raises ForeignModel."""
+    question = json.dumps([VERSION, content, wanted])
+    cache = home() / "cache" / "teachers" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
+    answer = _read(cache)
+    if answer is None:
+        try:
+            answer = foreign.adopt(place, wanted)._asdict()
+        except foreign.ForeignModel as error:
+            answer = {"refused": str(error)}
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cache.with_name(f".{cache.name}-{secrets.token_hex(4)}")
+        temporary.write_text(json.dumps(answer), "utf-8")
+        os.replace(temporary, cache)
+    if "refused" in answer:
+        raise foreign.ForeignModel(answer["refused"])
+    return foreign.Judged(**answer)
+
+
+def _read(cache: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(cache.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

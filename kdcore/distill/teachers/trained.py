@@ -1,0 +1,21 @@
+"""The usual teacher: trained by the run itself."""
+
+from __future__ import annotations
+
+from kdcore.distill.source import Source
+from kdcore.registry import Options, register
+
+
+class Trained(Options):
+    """A teacher that is trained here has its options beside this one: teacher.model and teacher.train."""
+
+
+@register(
+    "teacher",
+    "trained",
+    "Trained here, as teacher.model and teacher.train say",
+    options=Trained,
+    traits={"stage": "train teacher"},
+)
+class TrainedTeacher(Source[Trained]):
+    """The run trains it."""

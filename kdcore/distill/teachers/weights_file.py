@@ -1,0 +1,49 @@
+"""A teacher out of an uploaded weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from kdcore import models
+from kdcore.data.dataset import Dataset
+from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.registry import Options, register
+
+MOST_BYTES = 2**31
+SUFFIXES = (".safetensors", ".pt", ".pth")
+WHAT = f"a weights file ({', '.join(SUFFIXES)}) of the architecture in teacher.model"
+
+
+class WeightsFile(Options):
+    """Options of a weights file."""
+
+    path: str = Field("", max_length=1000, description=f"Where {WHAT} is on this machine.")
+
+
+@register(
+    "teacher",
+    "weights_file",
+    "A weights file for the architecture in teacher.model: safetensors, or .pt that holds tensors alone",
+    options=WeightsFile,
+    traits={"stage": "weights file", "architecture": True},
+)
+class WeightsFileTeacher(Source[WeightsFile]):
+    """The architecture with the file's weights: exported and measured like a network that was trained here."""
+
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+        place, content = file_at(self.options.path, WHAT, MOST_BYTES)
+        if place.suffix.lower() not in SUFFIXES:
+            refuse("path", f"{place.name} is no weights file; {', '.join(SUFFIXES)} are accepted")
+        model = architecture.model_dump(mode="json")
+        return Given(
+            content, place, "features", spec={"model": model}, architecture=model,
+            note=f"Weights from {place.name}, not trained here.",
+        )  # fmt: skip
+
+    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+        from kdcore.models.upload import read
+
+        document = models.describe(architecture, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
+        return Brought(network=read(content, document))

@@ -1,0 +1,122 @@
+"""What cannot work together: told at its field before anything runs. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kdcore import registry
+from kdcore.data.views import random as views_are_random
+from kdcore.distill.scheme import Scheme
+from kdcore.distill.source import Given
+from kdcore.distill.traits import parts, trait
+from kdcore.problems import Problem, RecipeError
+from kdcore.recipe import Recipe
+from kdcore.registry import Options
+
+RANDOM = ("shift", "flip", "crop", "mixup", "cutmix")
+
+
+def check(recipe: Recipe, scheme: Scheme[Any], given: Given | None) -> None:
+    """Raises RecipeError for a Recipe whose methods, scheme, views and teacher do not fit each other.
+
+    `given`: the teacher, where the run does not train it.
+    """
+    problems = list(_views(recipe, scheme, given))
+    if given and given.gives == "table":
+        problems += _schemes(recipe, scheme)
+    for field, method in _methods(recipe):
+        problems += _method(recipe, scheme, given, field, method)
+    if problems:
+        raise RecipeError(problems)
+
+
+def order(recipe: Recipe) -> None:
+    """Raises RecipeError where a step follows one that makes the file which is deployed."""
+    problems = []
+    for index, step in enumerate(recipe.compress[:-1]):
+        entry = registry.entry_of("step", step)
+        if entry.traits.get("final"):
+            following = registry.entry_of("step", recipe.compress[index + 1]).name
+            message = (
+                f"{following} cannot follow {entry.name}, which makes the file that is deployed: put {entry.name} last"
+            )
+            problems.append(Problem(f"compress.{index + 1}.step", message))
+    if problems:
+        raise RecipeError(problems)
+
+
+def _methods(recipe: Recipe) -> Iterator[tuple[str, Options]]:
+    yield "distill", recipe.distill
+    yield from ((f"controls.{place}", one) for place, one in enumerate(recipe.controls))
+
+
+def _views(recipe: Recipe, scheme: Scheme[Any], given: Given | None) -> Iterator[Problem]:
+    """Answers on record are about images as they are: a view that changes them would be answered wrongly."""
+    if given is None or given.gives != "table":
+        return
+    views = recipe.train.views
+    for name in RANDOM:
+        if getattr(views, name):
+            message = (
+                "the soft labels are cached outputs, one for each image as it is; with "
+                f"{name} every view is another image: set it to {'false' if name == 'flip' else 0}"
+            )
+            yield Problem(f"train.views.{name}", message)
+    if not views_are_random(views) and views_are_random(scheme.adapt(recipe).train.views):
+        yield Problem("scheme.scheme", f"{_name(scheme)} blends images, and soft labels are about images as they are")
+
+
+def _schemes(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
+    if scheme.begins != "teacher" or scheme.others(recipe) or scheme.beside(recipe):
+        message = f"{_name(scheme)} trains its own teachers, which a soft-label file cannot join: choose offline"
+        yield Problem("scheme.scheme", message)
+
+
+def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str, method: Options) -> Iterator[Problem]:
+    name = registry.entry_of("method", method).name
+    views = recipe.train.views
+    if (views.mixup or views.cutmix) and not trait(method, "mixup", True):
+        message = f"{name} remembers each image, so it cannot work with mixup or cutmix: set both to 0"
+        yield Problem(f"{field}.method", message)
+    main = field == "distill"
+    if main and scheme.begins == "nobody" and trait(method, "taps", False):
+        yield Problem(f"{field}.method", f"{name} matches features, and {_name(scheme)} shares answers only: {CHOOSE}")
+    elif main and scheme.others(recipe) and _looks_inside(method):
+        yield Problem(f"{field}.method", f"{name} looks into one teacher, and {_name(scheme)} has several: {CHOOSE}")
+    elif given and given.gives != "features" and _looks_inside(method) and not (main and scheme.begins != "teacher"):
+        source = registry.entry_of("teacher", recipe.teacher.source).name
+        message = f"{name} looks into the teacher, and one of source {source} gives its answers alone: {CHOOSE}"
+        yield Problem(f"{field}.method", message)
+    if any(trait(part, "maps", False) for part in parts(method)):
+        yield from _maps(recipe, given, field, name)
+
+
+CHOOSE = "choose a method that matches responses, such as kd, dkd or dist"
+
+
+def _looks_inside(method: Options) -> bool:
+    """Whether the method wants the teacher's features or weights, and not its answers alone."""
+    return any(
+        trait(part, "inside", trait(part, "taps", False) or trait(part, "family") == "weights")
+        for part in parts(method)
+    )
+
+
+def _maps(recipe: Recipe, given: Given | None, field: str, name: str) -> Iterator[Problem]:
+    """Feature maps are compared: a network that makes none of the image's places has nothing to compare."""
+    teacher = registry.validate("architecture", given.architecture) if given and given.architecture else None
+    networks = {"student": recipe.student.model, "teacher": teacher or (None if given else recipe.teacher.model)}
+    for whose, network in networks.items():
+        if network is not None:
+            entry = registry.entry_of("architecture", network)
+            if not entry.traits.get("maps", True):
+                message = (
+                    f"{name} compares feature maps, and the {whose} ({entry.name}) has none: choose a convolutional "
+                    f"{whose}, or a method that takes plain vectors, such as fitnets or rkd"
+                )
+                yield Problem(f"{field}.method", message)
+
+
+def _name(scheme: Scheme[Any]) -> str:
+    return registry.entry_of("scheme", scheme.options).name
