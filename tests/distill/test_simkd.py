@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
 import torch_pruning
+from torch import nn
 
 from kdcore import models
 from kdcore.distill.method import Unsuitable
 from kdcore.distill.simkd import projection_loss
 from kdcore.export import onnx_file, weights
 from kdcore.models.cost import macs
+from kdcore.models.nets import projector
 from kdcore.registry import validate
 
 SHAPE = (1, 8, 8)
@@ -42,7 +46,7 @@ def test_the_network_is_the_student_a_projector_and_the_teachers_classifier(feat
     for name in ("stem", "stage1", "stage2"):
         ours, before = (one.get_submodule(name).parameters() for one in (network, plain))
         assert all(torch.equal(*pair) for pair in zip(ours, before, strict=True))
-    shapes = [tuple(m.weight.shape) for m in network.projector.modules() if isinstance(m, torch.nn.Conv2d)]
+    shapes = [tuple(m.weight.shape) for m in network.projector.modules() if isinstance(m, nn.Conv2d)]
     assert shapes == [(10, 12, 1, 1), (10, 10, 3, 3), (20, 10, 1, 1)]
     added = 12 * 10 + 10 * 10 * 9 + 10 * 20 + 2 * (10 + 10 + 20)
     head = 20 * 10 + 10 - (12 * 10 + 10)
@@ -63,7 +67,7 @@ def test_the_classifier_stays_the_teachers(feature_step):
 def test_a_student_with_the_teachers_features_has_its_answers(feature_step):
     step = feature_step({"method": "simkd"})
     features = torch.rand(3, 20, 4, 4)
-    tails = [torch.nn.Sequential(n.pool, n.flatten, n.head) for n in (step.network, step.teacher)]
+    tails = [nn.Sequential(n.pool, n.flatten, n.head) for n in (step.network, step.teacher)]
     assert torch.equal(tails[0](features), tails[1](features))
 
 
@@ -117,6 +121,19 @@ def test_it_can_teach_in_its_turn(feature_step, feature_network):
 def test_a_network_with_layers_after_its_last_stage_works_too(feature_step):
     step = trained(feature_step, "wrn")  # it has batch norm and ReLU there
     assert step.wanted.teacher == ("last",)
+
+
+def test_dropout_before_the_classifier_is_no_hindrance(feature_network):
+    plain = feature_network("cnn")
+    children = OrderedDict(plain.named_children())
+    head = children.pop("head")
+    network = nn.Sequential(children | OrderedDict(hidden=nn.Sequential(nn.Dropout(0.2)), head=head))
+    made = projector.insert(network, 4, 7, 10)
+    assert [name for name, _ in made.named_children()][-5:] == ["projector", "pool", "flatten", "hidden", "head"]
+    assert made.eval()(torch.rand(2, *SHAPE)).shape == (2, 10)
+    deeper = nn.Sequential(children | OrderedDict(hidden=nn.Sequential(nn.Linear(12, 12)), head=head))
+    with pytest.raises(ValueError, match="does not end in feature maps, their average and a classifier"):
+        projector.insert(deeper, 4, 7, 10)
 
 
 def test_without_a_teacher_network_it_is_refused(feature_step, feature_network):

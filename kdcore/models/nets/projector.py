@@ -17,11 +17,12 @@ def insert(network: nn.Module, hidden: int, features: int, classes: int) -> nn.S
     `features`, through `hidden`. Raises ValueError for networks other than maps, average, linear classifier.
     """
     inputs = check(network).in_features
-    children = OrderedDict(network.named_children())
-    tail = [(name, children.pop(name)) for name in TAIL[:2]]
-    del children["head"]
-    children["projector"] = _projector(inputs, hidden, features)
-    return nn.Sequential(children | OrderedDict(tail) | OrderedDict(head=nn.Linear(features, classes)))
+    children: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, child in network.named_children():
+        if name == "pool":
+            children["projector"] = _projector(inputs, hidden, features)
+        children[name] = nn.Linear(features, classes) if name == "head" else child
+    return nn.Sequential(children)
 
 
 def check(network: nn.Module) -> nn.Linear:
@@ -29,7 +30,7 @@ def check(network: nn.Module) -> nn.Linear:
 
     Raises ValueError, which says what is there instead.
     """
-    children = dict(network.named_children())
+    children = {name: child for name, child in network.named_children() if not _is_dropout(child)}
     if not isinstance(network, nn.Sequential) or tuple(children)[-3:] != TAIL:
         raise ValueError("it does not end in feature maps, their average and a classifier")
     pool, head = children["pool"], children["head"]
@@ -38,6 +39,10 @@ def check(network: nn.Module) -> nn.Linear:
     if not isinstance(head, nn.Linear):
         raise ValueError("its classifier is not a single linear layer after feature maps and their average")
     return head
+
+
+def _is_dropout(module: nn.Module) -> bool:
+    return all(isinstance(part, nn.Dropout | nn.Sequential) for part in module.modules())
 
 
 def description(network: nn.Module) -> dict[str, Any]:
