@@ -11,7 +11,7 @@ from typing import Any, Literal
 from kdcore import machine
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import Split, split
-from kdcore.pipeline import checks
+from kdcore.pipeline import checks, tasks
 from kdcore.pipeline.arms import Arms, Stage, Variant
 from kdcore.pipeline.library import Library
 from kdcore.pipeline.naming import named, titled
@@ -55,6 +55,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     rows: list[Variant] = []
     files: dict[str, str] = {}
     for point in points(recipe):
+        tasks.check(point.recipe, dataset)
         arms = Arms(point.recipe, dataset, shares, point.values, find)
         stages |= {stage.key: stage for stage in arms.stages if stage.key not in stages}
         rows += arms.variants
@@ -83,4 +84,5 @@ def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> dict[str, Any]
         "validation": len(shares.validation),
         "test": len(dataset.test_labels),
         "hidden": list(recipe.data.hide_classes),
+        "multilabel": dataset.multilabel,
     }

@@ -1,13 +1,13 @@
-"""Carrying out one stage: train, distil or compress, then export, evaluate and write the model."""
+"""Carrying out one stage: train, distil, compress or take in a teacher, then export, evaluate and write the model."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,16 +18,20 @@ from kdcore.compress.material import Material, Outcome
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
 from kdcore.data.views import random as views_are_random
+from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
+from kdcore.distill.source import Brought, copied
 from kdcore.distill.traits import trait
 from kdcore.export import onnx_file, weights
-from kdcore.measure.evaluate import evaluate
+from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.models.cost import macs
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
 from kdcore.pipeline import keys
-from kdcore.pipeline.plan import Stage
+from kdcore.pipeline.arms import Stage
+from kdcore.pipeline.asked import FromFile, OnRecord, recorded
+from kdcore.pipeline.library import ANSWERS, gives
 from kdcore.pipeline.workspace import Workspace, read_json, replacing, write_json
 from kdcore.recipe import Train
 from kdcore.train.answers import Answers, ask_all
@@ -44,11 +48,36 @@ Epoch = Callable[[dict[str, Any]], None]
 Phase = Callable[[str], None]
 
 
-class Builder:
-    """Builds the models of one run: holds its data on the device and what its stages share."""
+class Made(NamedTuple):
+    """What a stage has before it is measured. `network`: None where there is only a file, or answers."""
 
-    def __init__(self, workspace: Workspace, dataset: Dataset, shares: Split, hidden: tuple[str, ...]):
+    network: nn.Module | None
+    outcome: Outcome | None = None
+    progress: Progress = Progress()
+    brought: Brought | None = None
+
+    @property
+    def onnx(self) -> Path | None:
+        """The file to deploy, where it is not the network's export."""
+        return self.outcome.onnx if self.outcome else self.brought.onnx if self.brought else None
+
+
+class Builder:
+    """Builds the models of one run: holds its data on the device and what its stages share.
+
+    `files`: where the content of given teachers is, as the plan says.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        dataset: Dataset,
+        shares: Split,
+        hidden: tuple[str, ...],
+        files: Mapping[str, str] = {},
+    ):
         self.workspace, self.dataset, self.shares, self.hidden = workspace, dataset, shares, hidden
+        self.files = files
         self.device = torch.device(machine.device())
         self.answers = Answers()
         self._network = lru_cache(maxsize=4)(self._load)
@@ -63,18 +92,41 @@ class Builder:
         export raise, and whatever `check` raises.
         """
         folder = self.workspace.model(stage.key)
-        network, outcome, progress = self._carry_out(stage, folder, on_epoch, on_phase, check)
+        if stage.kind == "given":
+            on_phase("taking in the teacher")
+            made = self._take_in(stage, folder)
+        else:
+            made = self._carry_out(stage, folder, on_epoch, on_phase, check)
         check()
-        network.to("cpu").to(memory_format=torch.contiguous_format).eval()
+        if made.network is not None:
+            made.network.to("cpu").to(memory_format=torch.contiguous_format).eval()
         on_phase("exporting to ONNX")
-        exported = self._export(network, outcome, folder)
+        exported = self._export(made, folder)
         check()
         on_phase("evaluating")
-        self._finish(stage, folder, network, exported, outcome, progress)
+        self._finish(stage, folder, made, exported)
 
-    def _carry_out(
-        self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check
-    ) -> tuple[nn.Module, Outcome | None, Progress]:
+    def _take_in(self, stage: Stage, folder: Path) -> Made:
+        """A teacher that nobody trains here. Raises ChangedFile, GoneTeacher, and what its source raises."""
+        spec, content = stage.spec, stage.spec["content"]
+        if content == stage.key:
+            raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
+        entry = registry.entry("teacher", spec["teacher"])
+        told = {name: spec[name] for name in entry.options.model_fields if name in spec}
+        place = Path(self.files[content])
+        if place.name == content:
+            if not self.workspace.complete(content):
+                raise GoneTeacher(
+                    f"the teacher's model {content[:12]} is no longer in the workspace: plan the run anew"
+                )
+        else:
+            place = copied(place, content, folder / "scratch")
+        (folder / "scratch").mkdir(parents=True, exist_ok=True)
+        source = entry.implementation(entry.options.model_validate(told))
+        brought = source.bring(place, spec.get("model"), self.dataset, folder / "scratch")
+        return Made(brought.network, brought=brought)
+
+    def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
         method = self._method(stage.spec)
         if stage.kind == "compress":
@@ -91,7 +143,7 @@ class Builder:
             on_phase("training")
             task = self._task(stage, method, outcome)
             progress = fit(network, task, folder, on_epoch=on_epoch, check=check)
-        return network, outcome, progress
+        return Made(network, outcome, progress)
 
     def _create(self, model: dict[str, Any]) -> nn.Module:
         options = registry.validate("architecture", model)
@@ -121,6 +173,8 @@ class Builder:
             shown = np.isin(self.dataset.train_labels[validation], self._hidden_indices(), invert=True)
             validation = validation[shown]
         images = training_images(self.dataset.train_images, indices, self.device)
+        lesson = self._lesson(stage, method, train, images) if method else Lesson()
+        lesson.labelling = MANY_LABELS if self.dataset.multilabel else ONE_LABEL
         return Task(
             images=images,
             targets=self._targets(indices, self.shares.teacher if sees == "teacher" else self.shares.labelled),
@@ -132,7 +186,7 @@ class Builder:
             steps=spec["train"]["steps"],
             precision=spec["precision"],
             seed=stage.seed,
-            lesson=self._lesson(stage, method, train, images) if method else Lesson(),
+            lesson=lesson,
             constrain=outcome.constrain if outcome else None,
         )
 
@@ -144,6 +198,10 @@ class Builder:
             return registry.entry_of("scheme", scheme).implementation(scheme).lesson(method, made)
         if not stage.teacher:
             return Taught(method, None)
+        folder = self.workspace.model(stage.teacher)
+        if gives(folder) == "table":
+            rows = recorded(folder, getattr(self.shares, spec.get("sees", "seen"))).to(self.device)
+            return Taught(method, OnRecord(), table=lambda: rows)
         teacher = self._teacher(stage, plain=trait(method.options, "taps", False))
         asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], spec.get("sees"), spec["precision"]]
         views = (
@@ -184,23 +242,35 @@ class Builder:
         return [self.dataset.classes.index(name) for name in self.hidden]
 
     def _targets(self, indices: np.ndarray, labelled: np.ndarray) -> torch.Tensor:
-        targets = np.zeros((len(indices), len(self.dataset.classes)), dtype=np.float32)
+        labels, shape = self.dataset.train_labels, (len(indices), len(self.dataset.classes))
         rows = np.flatnonzero(np.isin(indices, labelled))
-        targets[rows, self.dataset.train_labels[indices[rows]]] = 1
+        if self.dataset.multilabel:
+            targets = np.full(shape, np.nan, dtype=np.float32)
+            targets[rows] = labels[indices[rows]]
+        else:
+            targets = np.zeros(shape, dtype=np.float32)
+            targets[rows, labels[indices[rows]]] = 1
         return torch.from_numpy(targets).to(self.device)
 
     def _load(self, key: str) -> nn.Module:
         network = self._plain(key)
-        return _asked(folded(network) or network, self.device)  # it is only ever asked
+        whole = isinstance(network, FromFile | OnRecord)
+        return _asked(network if whole else folded(network) or network, self.device)  # it is only ever asked
 
     def _plain(self, key: str) -> nn.Module:
-        return weights.load(self.workspace.model(key)).eval()
+        folder = self.workspace.model(key)
+        kind = gives(folder)
+        if kind == "features":
+            return weights.load(folder).eval()
+        return FromFile(folder / "model.onnx") if kind == "answers" else OnRecord()
 
-    def _export(self, network: nn.Module, outcome: Outcome | None, folder: Path) -> dict[str, Any]:
-        target = folder / "model.onnx"
-        if outcome and outcome.onnx:
+    def _export(self, made: Made, folder: Path) -> dict[str, Any]:
+        target, network = folder / "model.onnx", made.network
+        if made.onnx:
             with replacing(target) as temporary:
-                shutil.copyfile(outcome.onnx, temporary)
+                shutil.copyfile(made.onnx, temporary)
+            return {}
+        if network is None:
             return {}
         images = self.dataset.test_images[:VERIFIED_IMAGES].transpose(0, 3, 1, 2).astype(np.float32) / 255
         with replacing(target) as temporary:
@@ -208,45 +278,80 @@ class Builder:
                 network, self.dataset.shape, temporary, images=images, cache=self.workspace.cache / "onnx"
             )
 
-    def _finish(
-        self,
-        stage: Stage,
-        folder: Path,
-        network: nn.Module,
-        exported: dict[str, Any],
-        outcome: Outcome | None,
-        progress: Progress,
-    ) -> None:
-        measured = evaluate(folder / "model.onnx", network, self.dataset, self.shares, hidden=self.hidden)
-        origin = read_json(self.workspace.model(stage.parent) / "architecture.json") if stage.parent else None
-        weights.save(folder, network, origin or self._describe(stage, network))
-        with replacing(folder / "logits.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, test=measured.logits["test"], validation=measured.logits["validation"])
+    def _finish(self, stage: Stage, folder: Path, made: Made, exported: dict[str, Any]) -> None:
+        measured = self._measured(stage, folder, made)
+        if made.network is not None:
+            weights.save(folder, made.network, self._describe(stage, made))
+        if made.brought and made.brought.answers:
+            _keep(folder / ANSWERS, train=made.brought.answers["train"])
+        _keep(folder / "logits.npz", **measured.logits)
+        dataset = self.dataset
         report = {
             **measured.report,
+            **(made.brought.report if made.brought else {}),
             "export": exported,
-            "step": outcome.report if outcome else [],
-            "train": self._training(stage, network, progress),
+            "step": made.outcome.report if made.outcome else [],
+            "train": self._training(stage, made),
             "environment": machine.describe() | {"device": str(self.device)},
         }
         write_json(folder / "report.json", report)
         for leftover in ("checkpoint", "scratch"):
             shutil.rmtree(folder / leftover, ignore_errors=True)
-        write_json(folder / "done.json", {"stage": stage.model_dump(mode="json"), "finished": time.time()})
+        about = {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes), "shape": list(dataset.shape)}
+        done = {"stage": stage.model_dump(mode="json"), "dataset": about, "finished": time.time()}
+        write_json(folder / "done.json", done)
 
-    def _describe(self, stage: Stage, network: nn.Module) -> dict[str, Any]:
+    def _measured(self, stage: Stage, folder: Path, made: Made) -> Evaluation:
+        if made.brought and made.brought.answers:
+            return evaluate_answers(made.brought.answers, self.dataset, self.shares)
+        parent = self._parent_logits(stage) if self.dataset.multilabel else None
+        return evaluate(
+            folder / "model.onnx", made.network, self.dataset, self.shares, hidden=self.hidden, parent=parent
+        )
+
+    def _parent_logits(self, stage: Stage) -> np.ndarray | None:
+        """What the file that this one comes from says of the test images, (N, K)."""
+        if not stage.parent:
+            return None
+        with np.load(self.workspace.model(stage.parent) / "logits.npz", allow_pickle=False) as logits:
+            return logits["test"]
+
+    def _describe(self, stage: Stage, made: Made) -> dict[str, Any]:
+        """What the network is rebuilt from: its parent's document, the one that it came with, or a new one."""
+        if stage.parent:
+            return read_json(self.workspace.model(stage.parent) / "architecture.json")
+        if made.brought and made.brought.described:
+            return dict(made.brought.described)
         options = registry.validate("architecture", stage.spec["model"])
         dataset = self.dataset
-        return models.describe(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
+        return models.describe(
+            options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std, network=made.network
+        )
 
-    def _training(self, stage: Stage, network: nn.Module, progress: Progress) -> dict[str, Any]:
-        spec = stage.spec
-        images = progress.step * spec["train"]["batch_size"] if progress.step else 0
-        asked = [self._plain(key) for key in (stage.teacher, *stage.others) if key and "method" in spec]
-        trained = [network, *(self._create(model) for model in spec.get("beside", ()))]
+    def _training(self, stage: Stage, made: Made) -> dict[str, Any]:
+        progress, spec = made.progress, stage.spec
+        about = {"seconds": progress.seconds, "steps": progress.step}
+        if made.network is None or not progress.step:
+            return {**about, "images": 0, "work": 0}
+        images = progress.step * spec["train"]["batch_size"]
         shape = self.dataset.shape
-        work = 3 * sum(macs(one, shape) for one in trained) + sum(macs(one, shape) for one in asked)
-        return {"seconds": progress.seconds, "steps": progress.step, "images": images, "work": images * work}
+        asked = sum(self._macs(key) for key in (stage.teacher, *stage.others) if key and "method" in spec)
+        trained = [made.network, *(self._create(model) for model in spec.get("beside", ()))]
+        work = 3 * sum(macs(one, shape) for one in trained) + asked
+        return {**about, "images": images, "work": images * work}
+
+    def _macs(self, key: str) -> int:
+        cost = read_json(self.workspace.model(key) / "report.json").get("cost") or {}
+        return cost.get("macs") or 0
+
+
+class GoneTeacher(LookupError):
+    """The model that should teach has been removed since the run was planned."""
+
+
+def _keep(path: Path, **arrays: np.ndarray) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def _asked(network: nn.Module, device: torch.device) -> nn.Module:
