@@ -126,8 +126,8 @@ def _compare(
         chosen = document["architecture"]
         options = ", ".join(f"{name} {value}" for name, value in chosen.items() if name != "architecture")
         raise UploadError(
-            f"the weights are not those of {chosen['architecture']} ({options}) for {document['classes']} classes and images of "
-            f"{'x'.join(map(str, document['shape']))}; tensors {'; '.join(told)}"
+            f"the weights are not those of {chosen['architecture']} ({options}) for {document['classes']} classes and "
+            f"images of {'x'.join(map(str, document['shape']))}; tensors {'; '.join(told)}"
         )
 
 
