@@ -73,13 +73,15 @@ class Brought:
 
     `onnx`: the file to deploy, where it is not the network's export; it takes pixels in [0, 1] and gives logits.
     `answers`: "train", logits (N, K) for all training images of the data set, and "test" where they are known.
-    `report`: parts of its model's report, `cost` among them where there is no network to count.
+    `report`: parts of its model's report, `cost` among them where there is no network to count. `described`: what the
+    network is rebuilt from, where that is not this data set's.
     """
 
     network: nn.Module | None = None
     onnx: Path | None = None
     answers: Mapping[str, np.ndarray] | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    described: Mapping[str, Any] | None = None
 
 
 class Source(Generic[O]):
@@ -95,8 +97,11 @@ class Source(Generic[O]):
         """
         return None
 
-    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
-        """The teacher itself. `content`: a copy of the file that was planned with, or a model's folder."""
+    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
+        """The teacher itself. `content`: a copy of the file that was planned with, or a model's folder.
+
+        `architecture`: the one that the plan's spec names. `scratch`: a folder for files of its own.
+        """
         raise NotImplementedError
 
 

@@ -11,6 +11,7 @@ import psutil
 from filelock import Timeout
 
 from kdcore.jobs.process import code, start
+from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import plan
 from kdcore.pipeline.state import SETTLED, state
 from kdcore.pipeline.workspace import Damaged, Workspace, held, lock, read_json, write_json
@@ -31,7 +32,7 @@ def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> s
     """Plans the Recipe, puts it at the end of the queue and returns the run's id. Raises RecipeError."""
     files = {
         "recipe.json": recipe.document(),
-        "plan.json": plan(recipe).document(),
+        "plan.json": plan(recipe, workspace).document(),
         "meta.json": _meta(recipe.name, preset),
     }
     return workspace.new_run(files)
@@ -57,7 +58,7 @@ def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -
 
 
 def _any_model(workspace: Workspace, document: dict[str, Any]) -> bool:
-    return workspace.complete(document["variants"][0]["keys"][0])
+    return bool(deployed(workspace, [variant["keys"][0] for variant in document["variants"]]))
 
 
 def _meta(name: str, preset: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcore.pipeline.events import EventLog
 from kdcore.pipeline.execute import Execution, measure
+from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import Plan
 from kdcore.pipeline.workspace import Workspace, read_json
 from kdcore.recipe import parse
@@ -37,9 +38,8 @@ class Bench:
         emit("weights", weights={}, session=self.seconds)
         plans = [read_json(self.workspace.run(run_id) / "plan.json") for run_id in self.runs]
         keys = [variant["keys"][0] for plan in plans for variant in plan["variants"]]
-        files = {key: self.workspace.model(key) / "model.onnx" for key in keys if self.workspace.complete(key)}
-        reference = plans[0]["variants"][0]["keys"][0]
+        files = deployed(self.workspace, keys)
         shape = tuple(plans[0]["dataset"]["shape"])
         self.session = measure(
-            self.workspace, self.runs, files, reference, shape, self.seconds, emit=emit, check=self.check
+            self.workspace, self.runs, files, next(iter(files)), shape, self.seconds, emit=emit, check=self.check
         )

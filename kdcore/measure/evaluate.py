@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,25 +51,46 @@ def evaluate(
         "test": _logits(running, dataset.test_images, np.arange(len(dataset.test_labels))),
         "validation": _logits(running, dataset.train_images, split.validation),
     }
-    found = layers(path, dataset.shape) if network else _layers_of_another(path, dataset.shape)
+    found = layers(path, dataset.shape) if network is not None else _layers_of_another(path, dataset.shape)
     test, validation = ((logits[part], labels[part]) for part in ("test", "validation"))
-    if dataset.multilabel:
-        measured = multilabel_quality(*test, dataset.classes) | {"hidden": []}
-        if parent is not None:
-            measured["against_parent"] = map_difference(test[0], parent, test[1])
-    else:
-        measured = quality(*test, dataset.classes)
-        measured["hidden"] = [
-            {"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden
-        ]
+    measured = _quality(test, validation, dataset, hidden)
+    if dataset.multilabel and parent is not None:
+        measured["against_parent"] = map_difference(test[0], parent, test[1])
     report = {
         "quality": measured,
         "size": size(path),
         "layers": found,
     }
-    if network:
+    if network is not None:
         report["cost"] = cost(network, dataset.shape, found)
     return Evaluation(report, logits)
+
+
+def evaluate_answers(answers: Mapping[str, np.ndarray], dataset: Dataset, split: Split) -> Evaluation:
+    """The same of a teacher that is not there: it has no file, so no size, cost or layers.
+
+    `answers`: logits (N, K) of "train", all training images, and of "test" where they are known; else quality is None.
+    """
+    logits = {"validation": answers["train"][split.validation]}
+    found = None
+    if "test" in answers:
+        logits["test"] = answers["test"]
+        validation = logits["validation"], dataset.train_labels[split.validation]
+        found = _quality((logits["test"], dataset.test_labels), validation, dataset, ())
+    return Evaluation({"quality": found, "size": None, "cost": None, "layers": []}, logits)
+
+
+def _quality(
+    test: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    dataset: Dataset,
+    hidden: Sequence[str],
+) -> dict[str, Any]:
+    if dataset.multilabel:
+        return multilabel_quality(*test, dataset.classes) | {"hidden": []}
+    return quality(*test, dataset.classes) | {
+        "hidden": [{"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden]
+    }
 
 
 def _layers_of_another(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:

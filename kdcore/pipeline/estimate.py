@@ -60,10 +60,15 @@ def _work(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -
     if "train" not in stage.spec:
         return 0.0
     teachers = [stages[key] for key in (stage.teacher, *stage.others) if key and "method" in stage.spec]
-    asked = sum(sizes[keys.canonical(_origin(teacher, stages).spec["model"])] for teacher in teachers)
+    asked = sum(_macs(_origin(teacher, stages), sizes) for teacher in teachers)
     trained = [_origin(stage, stages).spec["model"], *stage.spec.get("beside", ())]
     work = 3 * sum(sizes[keys.canonical(model)] for model in trained) + asked
     return stage.spec["train"]["steps"] * stage.spec["train"]["batch_size"] * work
+
+
+def _macs(stage: Stage, sizes: Mapping[str, int]) -> int:
+    """MACs of an image; 0 for a teacher that is not there, or does not tell."""
+    return sizes[keys.canonical(stage.spec["model"])] if "model" in stage.spec else stage.macs or 0
 
 
 def _origin(stage: Stage, stages: Mapping[str, Stage]) -> Stage:

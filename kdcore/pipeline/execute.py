@@ -19,6 +19,7 @@ from kdcore.measure import timing
 from kdcore.models.cost import macs
 from kdcore.pipeline.estimate import architectures, weights
 from kdcore.pipeline.events import EventLog, history, read
+from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import Plan, Stage
 from kdcore.pipeline.stages import Builder
 from kdcore.pipeline.workspace import Workspace, lock, read_json, replacing, write_json
@@ -63,7 +64,7 @@ class Execution:
         dataset = load(self.recipe.data.source)
         self.shares = split(dataset, self.recipe.data)
         _show(self.workspace.dataset(dataset.fingerprint), dataset)
-        self.builder = Builder(self.workspace, dataset, self.shares, self.recipe.data.hide_classes)
+        self.builder = Builder(self.workspace, dataset, self.shares, self.recipe.data.hide_classes, self.plan.files)
         self.emit("weights", weights=self._weights(dataset), session=self.recipe.measure.timing_seconds)
 
     def _weights(self, dataset: Dataset) -> dict[str, float]:
@@ -128,17 +129,13 @@ class Execution:
 
     def _measure(self) -> None:
         seconds = self.recipe.measure.timing_seconds
-        files = {
-            variant.keys[0]: self.workspace.model(variant.keys[0]) / "model.onnx"
-            for variant in self.plan.variants
-            if self.workspace.complete(variant.keys[0])
-        }
-        teacher = self.plan.variants[0].keys[0]
-        if not seconds or teacher not in files:
+        first = [variant.keys[0] for variant in self.plan.variants]
+        files = deployed(self.workspace, first)
+        if not seconds or not files or not self.workspace.complete(first[0]):
             return
         shape = tuple(self.plan.dataset["shape"])
         self.session = measure(
-            self.workspace, [self.run_id], files, teacher, shape, seconds, emit=self.emit, check=self.check
+            self.workspace, [self.run_id], files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check
         )
 
 

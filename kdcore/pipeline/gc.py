@@ -63,6 +63,7 @@ def _unused(workspace: Workspace) -> list[Path]:
         except FileNotFoundError as error:
             raise Damaged(f"run {run_id} has no plan: {error}") from None
         named.update(stage["key"] for stage in plan["stages"])
+        named.update(plan.get("files", ()))  # what a teacher is made of may be a model of another data set
     return [folder for folder in _folders(workspace.models) if folder.name not in named and not held(folder / "lock")]
 
 

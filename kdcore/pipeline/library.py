@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,22 @@ class Library:
             architecture=described.get("architecture"),
             params=cost.get("params"),
             macs=cost.get("macs"),
-            gives=_gives(folder, report),
+            gives=gives(folder, report),
         )  # fmt: skip
 
 
-def _gives(folder: Path, report: dict[str, Any]) -> Gives:
-    """What a model can teach with. The network of an int8 file is not what is deployed, so the file is asked."""
+def gives(folder: Path, report: dict[str, Any] | None = None) -> Gives:
+    """What a finished model can teach with. The network of an int8 file is not what is deployed: the file is asked."""
+    report = report or read_json(folder / "report.json")
     if not (folder / "model.onnx").is_file():
         return "table"
     return "features" if (folder / "model.safetensors").is_file() and report.get("export") else "answers"
+
+
+def deployed(workspace: Workspace, keys: Iterable[str]) -> dict[str, Path]:
+    """The files of the finished ones among these models, by key, in order; a teacher on record has none.
+
+    The first is the reference of a timing session: the teacher, or without a file of it the student alone.
+    """
+    files = {key: workspace.model(key) / "model.onnx" for key in keys if workspace.complete(key)}
+    return {key: path for key, path in files.items() if path.is_file()}

@@ -109,22 +109,22 @@ class Builder:
     def _take_in(self, stage: Stage, folder: Path) -> Made:
         """A teacher that nobody trains here. Raises ChangedFile, GoneTeacher, and what its source raises."""
         spec, content = stage.spec, stage.spec["content"]
-        if content == stage.key:
+        if not self._there(stage):
             raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
         entry = registry.entry("teacher", spec["teacher"])
         told = {name: spec[name] for name in entry.options.model_fields if name in spec}
-        place = Path(self.files[content])
-        if place.name == content:
-            if not self.workspace.complete(content):
-                raise GoneTeacher(
-                    f"the teacher's model {content[:12]} is no longer in the workspace: plan the run anew"
-                )
-        else:
-            place = copied(place, content, folder / "scratch")
-        (folder / "scratch").mkdir(parents=True, exist_ok=True)
+        place, scratch = Path(self.files[content]), folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        if place.name != content:  # a file, and not a model of the workspace
+            place = copied(place, content, scratch)
         source = entry.implementation(entry.options.model_validate(told))
-        brought = source.bring(place, spec.get("model"), self.dataset, folder / "scratch")
+        brought = source.bring(place, spec.get("model"), self.dataset, scratch)
         return Made(brought.network, brought=brought)
+
+    def _there(self, stage: Stage) -> bool:
+        """Whether the model that a given stage is made of, if it is one, is still in the workspace."""
+        content = stage.spec["content"]
+        return Path(self.files[content]).name != content or (content != stage.key and self.workspace.complete(content))
 
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
@@ -349,7 +349,7 @@ class GoneTeacher(LookupError):
     """The model that should teach has been removed since the run was planned."""
 
 
-def _keep(path: Path, **arrays: np.ndarray) -> None:
+def _keep(path: Path, **arrays: Any) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 

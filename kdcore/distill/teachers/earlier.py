@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,13 @@ class EarlierTeacher(Source[Earlier]):
                 f"this data set has {len(dataset.classes)} ({_first(dataset.classes)})",
             )
 
-    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
         from kdcore.export import weights
 
         report = json.loads((content / "report.json").read_text("utf-8"))
         if (content / weights.TENSORS).is_file() and report.get("export"):
-            return Brought(network=weights.load(content))
+            described = json.loads((content / weights.ARCHITECTURE).read_text("utf-8"))
+            return Brought(network=weights.load(content), described=described)
         return Brought(onnx=content / "model.onnx", report={"cost": report["cost"]})
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,7 +59,7 @@ class OnnxFileTeacher(Source[OnnxFile]):
             note=f"An ONNX file ({place.name}), not trained here. Its time includes what turns pixels into its input.",
         )  # fmt: skip
 
-    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
         target = scratch / "adopted.onnx"
         judged = foreign.adopt(content, self._wanted(dataset), target)
         cost = {

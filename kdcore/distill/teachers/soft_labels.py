@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -42,7 +44,7 @@ class SoftLabelTeacher(Source[SoftLabelFile]):
             note += " Nor is its accuracy known: the file does not tell about test images."
         return Given(content, place, "table", note=note)
 
-    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
         found = softlabels.read(content, dataset)
         answers = {"train": found.train} | ({} if found.test is None else {"test": found.test})
         return Brought(answers=answers, report={"source": {"who": found.source}})

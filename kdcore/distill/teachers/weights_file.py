@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from kdcore import models
+from kdcore import models, registry
 from kdcore.data.dataset import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
 from kdcore.registry import Options, register
@@ -42,8 +44,9 @@ class WeightsFileTeacher(Source[WeightsFile]):
             note=f"Weights from {place.name}, not trained here.",
         )  # fmt: skip
 
-    def bring(self, content: Path, architecture: Options, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
         from kdcore.models.upload import read
 
-        document = models.describe(architecture, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
+        options = registry.validate("architecture", architecture)
+        document = models.describe(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
         return Brought(network=read(content, document))
