@@ -100,6 +100,7 @@ def fetching(source: Options) -> Dataset:
         TimeElapsedColumn(),
         console=_aside,
         transient=True,
+        disable=not _aside.is_terminal,  # into a file it would leave an empty line
     ) as bars:
         bar = bars.add_task("", total=None, amount="")
 

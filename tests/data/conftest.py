@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kdcore import registry
 from kdcore.data import dataset
@@ -34,15 +36,30 @@ def raw(**changes: object) -> RawImages:
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
+def tiny(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Options]]:
     """Registers `raw(**changes)` as the data set "tiny", in a data folder of its own, for one test."""
     monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
     registry.entries("dataset")
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
     def tiny_images(version: int = 1, **changes: object) -> Options:
         registry._entries.pop(("dataset", "tiny"), None)
         registry.register("dataset", "tiny", "For tests", version=version)(lambda options: raw(**changes))
         return registry.validate("dataset", "tiny")
 
-    return tiny_images
+    yield tiny_images
+    registry._entries.pop(("dataset", "tiny"), None)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Callable[..., Path]:
+    """Writes a folder of PNG pictures, each of one colour: name to (value, pixels a side)."""
+
+    def write(files: dict[str, tuple[int, int]], name: str = "mine") -> Path:
+        top = tmp_path / name
+        for inner, (value, side) in files.items():
+            path = top / inner
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (side, side), (value % 256, 0, 0)).save(path)
+        return top
+
+    return write

@@ -29,8 +29,9 @@ def header(file: BinaryIO) -> Header:
     """What the first bytes say. Raises Refused, and OSError where they are no picture's."""
     with _opened(file) as image:
         width, height = image.size
-        # A PNG would have to be decoded to know; decode() turns it upright all the same.
-        if image.format != "PNG" and image.getexif().get(ORIENTATION) in SIDEWAYS:
+        # A TIFF's size is that of the upright picture already. A PNG's orientation is known when it is decoded, too
+        # late to count here; decode() turns it upright all the same.
+        if image.format not in ("PNG", "TIFF") and image.getexif().get(ORIENTATION) in SIDEWAYS:
             width, height = height, width
         return Header(height, width, _is_grey(image))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -35,8 +36,9 @@ def decode(request: dict[str, Any], tell: Callable[[Progress], None], stall: flo
     reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
     reader.start()
     try:
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        process.stdin.flush()  # and it stays open: its end tells the child that we are gone
+        with contextlib.suppress(BrokenPipeError):  # a child that is dead already is told of by _listen
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()  # and it stays open: its end tells the child that we are gone
         return _listen(lines, tell, stall)
     finally:
         process.kill()

@@ -149,9 +149,9 @@ def _check_counts(
     trained, tested = Counter(label for _, label in train), Counter(label for _, label in test)
     for label, name in enumerate(classes):
         if split and trained[label] < 2:
-            raise Refused(f"class {name!r} has {trained[label]} training pictures: add some, it needs 2 at least")
+            raise Refused(f"class {name!r} has too few training pictures ({trained[label]}): it needs 2 at least")
         if split and not tested[label]:
             raise Refused(f"class {name!r} has no test picture: add some, or leave the test folder out altogether")
         if not split and (trained[label] < 2 or not tested[label]):
             count = trained[label] + tested[label]
-            raise Refused(f"class {name!r} has {count} pictures: add some, it needs 4 at least")
+            raise Refused(f"class {name!r} has too few pictures ({count}): it needs 4 at least")
