@@ -29,9 +29,10 @@ def load(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
 def _take_sizes(module: nn.Module, path: str, tensors: Mapping[str, torch.Tensor]) -> None:
     """Gives one layer's own parameters and buffers the saved shapes, and the layer the sizes of its weight."""
     sized = isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.LayerNorm)
-    outputs = tensors[f"{path}.weight"].shape[:1] if sized and module.weight is not None else None
+    prefix = f"{path}." if path else ""
+    outputs = tensors[f"{prefix}weight"].shape[:1] if sized and module.weight is not None else None
     for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
-        saved = tensors[f"{path}.{name}"].shape
+        saved = tensors[f"{prefix}{name}"].shape
         if saved == value.shape:
             continue
         if isinstance(module, nn.MultiheadAttention):
@@ -39,7 +40,7 @@ def _take_sizes(module: nn.Module, path: str, tensors: Mapping[str, torch.Tensor
         else:
             fits = _fits_layer(saved, value.shape, outputs) if sized else _fits_alone(saved, value)
         if not fits:
-            raise ValueError(f"tensor '{path}.{name}' {tuple(saved)} does not fit its layer {tuple(value.shape)}")
+            raise ValueError(f"tensor '{prefix}{name}' {tuple(saved)} does not fit its layer {tuple(value.shape)}")
         value.data = torch.empty(saved, dtype=value.dtype, device=value.device)
     if isinstance(module, nn.Conv2d):
         _size_convolution(module, path)
@@ -67,11 +68,13 @@ def _fits_attention(saved: torch.Size, own: torch.Size, heads: int) -> bool:
 
 
 def _fits_alone(saved: torch.Size, value: torch.Tensor) -> bool:
-    """Whether a parameter that belongs to no layer (a position, a scale) has lost channels: one size is smaller."""
+    """Whether a parameter that belongs to no layer has lost channels: the last size of a class token or of positions
+    (1, N, C), the first of a scale (C, 1, 1) or of positions (C, h, w)."""
     if not isinstance(value, nn.Parameter) or len(saved) != value.ndim or 0 in saved:
         return False
-    changed = [(new, old) for new, old in zip(saved, value.shape, strict=True) if new != old]
-    return len(changed) == 1 and changed[0][0] < changed[0][1]
+    place = -1 if value.shape[0] == 1 else 0
+    others = [size for size in range(value.ndim) if size != place % value.ndim]
+    return saved[place] < value.shape[place] and all(saved[other] == value.shape[other] for other in others)
 
 
 def _size_convolution(module: nn.Conv2d, path: str) -> None:

@@ -12,6 +12,8 @@ from kdcore.models.cost import macs
 from kdcore.models.fold import folded
 from kdcore.models.nets.layers import shuffle
 from kdcore.registry import validate
+from tests.models.conftest import PRUNABLE
+from tests.models.test_rebuild import pruned, same
 
 torch.set_num_threads(1)
 
@@ -119,6 +121,12 @@ def test_the_macs_of_a_transformer_counted_by_hand():
     assert macs(network, (3, 32, 32)) == tokens * 48 * dim + 2 * block + dim * 10
 
 
+def test_the_macs_of_attention_are_the_same_on_the_meta_device():
+    with torch.device("meta"):
+        network = create((3, 32, 32), 10, architecture="vit", depth=2)
+    assert macs(network, (3, 32, 32)) == macs(create((3, 32, 32), 10, architecture="vit", depth=2), (3, 32, 32))
+
+
 def test_a_patch_larger_than_the_image_is_refused_with_what_would_do():
     with pytest.raises(ValueError, match=r"larger than images of 8x8; a patch of 8 or less"):
         create((1, 8, 8), architecture="vit", patch=16)
@@ -144,15 +152,39 @@ def test_nobody_changes_a_tapped_output_afterwards(architecture):
     sum(features.square().mean() for features in seen.values()).backward()
 
 
-@pytest.mark.parametrize("architecture", OURS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_folding_keeps_the_logits(architecture, shape):
+def seen(shape: tuple[int, int, int], architecture: str) -> nn.Module:
+    """A network whose batch norms have seen images, in evaluation mode."""
     torch.manual_seed(0)
     network = create(shape, 5, architecture=architecture)
     with torch.no_grad():
         network(torch.rand(8, *shape))
+    return network.eval()
+
+
+def described(shape: tuple[int, int, int], architecture: str) -> dict:
+    channels = shape[0]
+    return models.describe(validate("architecture", architecture), 5, shape, [0.3] * channels, [0.4] * channels)
+
+
+@pytest.mark.parametrize("architecture", OURS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_comes_back_bit_by_bit_at_both_sizes_also_pruned(architecture, shape):
+    network, images = seen(shape, architecture), torch.rand(3, *shape)
+    rebuilt = models.rebuild(described(shape, architecture), network.state_dict())
+    assert same(network, rebuilt, images)
+    assert macs(rebuilt, shape) == macs(network, shape) > 0
+    if architecture in PRUNABLE:
+        small = pruned(network, images)
+        assert same(small, models.rebuild(described(shape, architecture), small.state_dict()), images)
+
+
+@pytest.mark.parametrize("architecture", OURS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_folding_keeps_the_logits(architecture, shape):
+    network = seen(shape, architecture)
+    with torch.no_grad():
         images = torch.rand(3, *shape)
-        logits = network.eval()(images)
+        logits = network(images)
         graph = folded(network)
         assert graph is not None
         torch.testing.assert_close(graph(images), logits, rtol=1e-4, atol=1e-5)
@@ -168,11 +200,7 @@ def exports() -> list:
 
 @pytest.mark.parametrize(("architecture", "shape"), exports())
 def test_the_exported_file_gives_the_same_logits(architecture, shape, tmp_path: Path):
-    torch.manual_seed(0)
-    network = create(shape, 5, architecture=architecture)
-    images = torch.rand(4, *shape)
-    with torch.no_grad():
-        network(images)
+    network, images = seen(shape, architecture), torch.rand(4, *shape)
     report = onnx_file.export(network, shape, tmp_path / "model.onnx", images=images.numpy())
     assert report["verified_images"] == 4
 
