@@ -37,7 +37,7 @@ def planned(recipe: Recipe) -> Planned:
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _planned(text: str, _: store.Identity | None) -> Planned:
+def _planned(text: str, identity: store.Identity | None) -> Planned:
     recipe = Recipe.model_validate_json(text)
     try:
         return Planned(plan(recipe), [])
@@ -55,7 +55,7 @@ def classes(document: dict[str, Any]) -> tuple[str, ...]:
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _classes(source: str, _: store.Identity | None) -> tuple[str, ...]:
+def _classes(source: str, identity: store.Identity | None) -> tuple[str, ...]:
     try:
         return load(validate("dataset", json.loads(source))).classes
     except RecipeError:

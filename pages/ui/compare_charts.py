@@ -52,11 +52,12 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
         st.warning(plain(note[:1].upper() + note[1:]) + ".", icon=":material/timer:")
     if len(sessions) == 1:
         session = store.document(store.workspace().sessions / f"{sessions[0]}.json")
+        named = next((row["variant"] for row in rows if row["model_key"] == session["reference"]), "reference")
         st.caption(
             f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
-            "all variants interleaved. Speed is a ratio within it, beside two copies of the teacher's file."
+            f"all variants interleaved. Speed is a ratio within it, beside two copies of one file ({plain(named)})."
         )
-    if notes or len(sessions) != 1 or any(row["session"] is None for row in rows):
+    if notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
         st.button(
             "Measure together" if len(run_ids) > 1 else "Measure again",
             icon=":material/timer:",

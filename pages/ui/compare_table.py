@@ -68,22 +68,31 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "mark": [roles.symbol(row["role"]) for row in rows],
             "run": [names[row["run"]] for row in rows],
             "variant": [row["variant"] for row in rows],
-            "accuracy": [100 * row["accuracy"] for row in rows],
-            "interval": [f"{100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f}" for row in rows],
+            "accuracy": [_percent(row["accuracy"]) for row in rows],
+            "interval": [_interval(row) for row in rows],
             "points": [one.points for one in against],
             "verdict": [VERDICTS[row["verdict"]] for row in rows],
-            "size": [row["size_bytes"] / 1000 for row in rows],
+            "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
             "smaller": [one.smaller for one in against],
             "latency": [row["latency_ms"] for row in rows],
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
             "params": [row["params"] for row in rows],
-            "zeros": [100 * row["sparsity"] for row in rows],
-            "agreement": [None if row["agreement"] is None else 100 * row["agreement"] for row in rows],
+            "zeros": [_percent(row["sparsity"]) for row in rows],
+            "agreement": [_percent(row["agreement"]) for row in rows],
             "seeds": [row["seeds"] for row in rows],
         }
     )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _interval(row: Row) -> str:
+    low, high = _percent(row["accuracy_low"]), _percent(row["accuracy_high"])
+    return words.MISSING if low is None or high is None else f"{low:.1f} to {high:.1f}"
 
 
 def _speed(found: Any) -> str:

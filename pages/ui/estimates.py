@@ -20,7 +20,7 @@ def of(recipe: Recipe) -> Estimate:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _of(recipe: str, root: str, _: store.Identity | None) -> Estimate:
+def _of(recipe: str, root: str, identity: store.Identity | None) -> Estimate:
     store.index().sync()  # its pace is what the estimate rests on
     parsed = parse(json.loads(recipe))
     try:

@@ -50,6 +50,10 @@ def overview(chosen: list[Inside]) -> None:
     for column, one in zip(st.columns(2, gap="medium"), chosen, strict=True):
         cost, size, quality = (one.report[part] for part in ("cost", "size", "quality"))
         with column:
+            if not size:
+                st.markdown(f"{roles.mark(one.role)} **{plain(one.name)}**: a file of soft labels")
+                st.caption(":material/info: The network that wrote it is not here, so its layers are not known.")
+                continue
             st.markdown(
                 f"{roles.mark(one.role)} **{plain(one.name)}**: {words.percent(quality['accuracy'])} right, "
                 f"{words.size(size['size_bytes'])}, {words.count(cost['params'])} parameters, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import streamlit as st
@@ -43,7 +43,20 @@ def models(run_id: str) -> list[Chosen]:
     )  # fmt: skip
     shown = [variant for variant in found if variant["role"] == "teacher"][:1]
     shown += [variant for name, variant in students.items() if name in picked]
-    return [Chosen(variant["name"], variant["role"], store.logits(variant["keys"][0])) for variant in shown]
+    return [one for variant in shown if (one := _chosen(variant))] or _nobody()
+
+
+def _chosen(variant: dict[str, Any]) -> Chosen | None:
+    try:
+        return Chosen(variant["name"], variant["role"], store.logits(variant["keys"][0]))
+    except KeyError:
+        st.caption(":material/info: This teacher is a file of soft labels that does not tell about the test images.")
+        return None
+
+
+def _nobody() -> NoReturn:
+    st.info("Pick a student to see its answers.")
+    st.stop()
 
 
 def answers(chosen: list[Chosen], pictures: Pictures, image: int) -> None:

@@ -61,7 +61,10 @@ def legible() -> Iterator[None]:
 
 
 def identity(path: Path) -> Identity | None:
-    """What changes when a file does; None where there is none."""
+    """What changes when a file does; None where there is none.
+
+    Handed to cached functions that read the file: its name there must not begin with _, or the cache ignores it.
+    """
     try:
         info = path.stat()
     except FileNotFoundError:
@@ -75,7 +78,7 @@ def document(path: Path) -> Any:
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def _document(path: str, _: Identity | None) -> Any:
+def _document(path: str, identity: Identity | None) -> Any:
     return read_json(Path(path), None)
 
 
@@ -95,7 +98,7 @@ def logits(key: str) -> NDArray[np.float32]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _logits(path: str, _: Identity | None) -> NDArray[np.float32]:
+def _logits(path: str, identity: Identity | None) -> NDArray[np.float32]:
     with np.load(path) as arrays:
         return arrays["test"]
 
@@ -142,5 +145,5 @@ def rows(run_ids: list[str], session: str | None = None) -> list[dict[str, Any]]
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _rows(root: str, run_ids: tuple[str, ...], session: str | None, _: Any) -> list[dict[str, Any]]:
+def _rows(root: str, run_ids: tuple[str, ...], session: str | None, identity: Any) -> list[dict[str, Any]]:
     return comparison.rows(Workspace(root), run_ids, session)

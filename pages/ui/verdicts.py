@@ -44,5 +44,5 @@ def _identity(run_id: str) -> Any:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _verdicts(root: str, run_id: str, _: Any) -> list[Verdict]:
+def _verdicts(root: str, run_id: str, identity: Any) -> list[Verdict]:
     return comparison.verdicts(Workspace(root), run_id)

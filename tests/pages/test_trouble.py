@@ -8,6 +8,7 @@ import pytest
 
 from kdcore.jobs import api
 from kdcore.pipeline.workspace import read_json, write_json
+from pages.ui import store
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_pages import PAGES
 from tests.small import small
@@ -51,3 +52,12 @@ def test_names_that_are_code(full, page):
         api.rename(full, row.id, hostile)
     app = opened(page)
     assert hostile in said(app) or page not in ("home", "runs")
+
+
+def test_what_a_page_keeps_is_read_anew_when_its_file_changes(full):
+    """A cache that forgets to ask when the file was written shows yesterday's run."""
+    path = full.root / "some.json"
+    write_json(path, {"value": 1})
+    assert store.document(path)["value"] == 1
+    write_json(path, {"value": 12})
+    assert store.document(path)["value"] == 12
