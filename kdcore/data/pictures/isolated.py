@@ -17,6 +17,7 @@ from kdcore.data.pictures.names import Refused
 from kdcore.home import CHECKOUT
 
 STALL_SECONDS = 60.0  # for one picture
+LISTING_SECONDS = 600.0  # until the first one
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread reserves address space
 
 
@@ -54,14 +55,15 @@ def _read(stream: IO[bytes], lines: queue.Queue[bytes]) -> None:
 
 def _listen(lines: queue.Queue[bytes], tell: Callable[[Progress], None], stall: float) -> dict[str, Any]:
     """Follows the child to its result. Raises Refused."""
-    file = "the first file"
+    file, patience = "the list of files", LISTING_SECONDS
     while True:
         try:
-            line = lines.get(timeout=stall)
+            line = lines.get(timeout=patience)
         except queue.Empty:
-            raise Refused(f"{file} takes longer than {stall:.0f} s: leave it out") from None
+            raise Refused(f"{file} takes longer than {patience:.0f} s: leave it out") from None
         if not line:
             raise Refused(f"decoding ended at {file}, out of memory or by a fault: leave it out")
+        patience = stall
         message = json.loads(line)
         if "refused" in message:
             raise Refused(message["refused"])

@@ -84,7 +84,8 @@ def layout(names: Sequence[Parts], test_share: float) -> Layout:
     classes = tuple(sorted({owner[0] for owner in owners}))
     _check_classes(classes)
     order = sorted(range(len(names)), key=lambda index: owners[index])
-    labels = {index: classes.index(owners[index][0]) for index in order}
+    number = {name: label for label, name in enumerate(classes)}
+    labels = {index: number[owners[index][0]] for index in order}
     if split:
         tested = _tested({name[0].casefold() for name in inner})
         rows = [(index, labels[index], inner[index][0].casefold() in tested) for index in order]
