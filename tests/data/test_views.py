@@ -152,3 +152,71 @@ def test_a_gpu_sees_the_same_views():
     here, there = (views.apply(images.to(d), targets.to(d), ALL, seeded()) for d in ("cpu", "cuda"))
     torch.testing.assert_close(there[0].cpu(), here[0])
     torch.testing.assert_close(there[1].cpu(), here[1])
+
+
+def pasted(seed, beta=1.0, count=12, shape=(2, 8, 10)):
+    """A batch in which every image has a value of its own, after cutmix: values (B, H, W) and targets (B, count)."""
+    values = torch.arange(1, count + 1) / count
+    images = values.view(-1, 1, 1, 1).expand(count, *shape)
+    mixed, targets = views.apply(images, torch.eye(count), Views(cutmix=beta), seeded(seed))
+    assert torch.equal(mixed[:, 0], mixed[:, 1])
+    return (mixed[:, 0] * count).round().long() - 1, targets
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_cutmix_pastes_one_rectangle_and_labels_follow_the_areas(seed):
+    sources, targets = pasted(seed)
+    for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        shares = torch.bincount(source.flatten(), minlength=12) / source.numel()
+        torch.testing.assert_close(target, shares)
+        rows, columns = torch.nonzero(source != index, as_tuple=True)
+        if len(rows):
+            box = source[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            assert len(box.unique()) == 1, "not one rectangle of one other image"
+    foreign = [source != index for index, source in enumerate(sources) if (source != index).any()]
+    assert all(torch.equal(one, foreign[0]) for one in foreign), "the batch shares one rectangle"
+
+
+def test_the_rectangles_share_is_drawn_from_beta():
+    """A strong Beta draws one half nearly always: rectangles of 70 % of each side, cut where they reach over an edge."""
+    images = torch.zeros(2, 1, 100, 100)
+    images[1] = 1
+    heights = []
+    for seed in range(300):
+        mixed, _ = views.apply(images, torch.eye(2), Views(cutmix=8), seeded(seed))
+        heights += [int((one != own).any(2).sum()) for own, one in enumerate(mixed[:1]) if (one != own).any()]
+    assert max(heights) == pytest.approx(100 * 0.5**0.5, abs=20)
+    assert np.mean(heights) == pytest.approx(100 * (0.707 - 0.707**2 / 4), abs=3)  # a uniform centre loses s²/4
+
+
+def test_with_mixup_and_cutmix_each_batch_takes_one_of_them():
+    count, blended = 400, 0
+    values = torch.tensor([0.0, 1.0]).view(-1, 1, 1, 1).expand(2, 1, 8, 8)
+    for seed in range(count):
+        mixed, _ = views.apply(values, torch.eye(2), Views(mixup=1.0, cutmix=1.0), seeded(seed))
+        inside = ((mixed > 0) & (mixed < 1)).flatten(1)
+        assert (inside.all(1) | ~inside.any(1)).all(), "an image was blended and pasted on"
+        blended += bool(inside.any())
+    assert 0.15 < blended / count < 0.35  # half of the batches; half of their pairs are an image with itself
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.builds(Views, shift=st.integers(0, 2), mixup=st.sampled_from([0, 1.0]), cutmix=st.sampled_from([0.05, 1.0, 8])),
+    st.tuples(st.integers(1, 4), st.integers(8, 20), st.integers(8, 20)),
+    st.integers(1, 9),
+    st.integers(0, 99),
+)
+def test_cutmix_keeps_sizes_whole_targets_and_its_input(chosen, shape, count, seed):
+    images, targets = batch(count, shape)
+    targets[::4] = 0  # without a label
+    before = images.clone(), targets.clone()
+    seen, labels = views.apply(images, targets, chosen, seeded(seed))
+    assert seen.shape == images.shape
+    assert labels.shape == targets.shape
+    assert seen.min() >= 0
+    assert seen.max() <= 1
+    assert labels.min() >= 0
+    assert labels.sum(1).max() <= 1 + 1e-5
+    assert torch.equal(images, before[0])
+    assert torch.equal(targets, before[1])

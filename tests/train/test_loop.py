@@ -1,50 +1,16 @@
 import json
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
-from kdcore import registry
-from kdcore.distill.lessons.taught import Taught
-from kdcore.recipe import Train, Views
-from kdcore.train.answers import Answers
+from kdcore.distill.method import cross_entropy
+from kdcore.recipe import Train
 from kdcore.train.images import Held
-from kdcore.train.loop import Diverged, Task, fit
-
-torch.set_num_threads(1)
-
-
-def network(seed=0, width=6):
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(1, width, 3, padding=1),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        nn.Conv2d(width, 4, 3, padding=1),
-        nn.Flatten(),
-        nn.Linear(256, 3),
-    )
-
-
-@pytest.fixture
-def task():
-    """Three classes of 8x8 images that differ in where they are bright."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(60) % 3
-    images = torch.randint(0, 80, (60, 1, 8, 8), generator=generator, dtype=torch.uint8)
-    for index, label in enumerate(labels):
-        images[index, 0, 2 * label : 2 * label + 3] += 120
-    train = Train(steps=90, batch_size=16, views=Views(shift=1, mixup=1.0))
-    return Task(Held(images), torch.eye(3)[labels], (images[:12], labels[:12]), train, 90, "fp32", seed=3)
-
-
-def state(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def same(first, second):
-    return all(torch.equal(first[name], second[name]) for name in first)
+from kdcore.train.lesson import Lesson
+from kdcore.train.loop import Diverged, Trainer, fit
+from tests.train.conftest import network, same, state
 
 
 def test_it_learns_and_tells_each_epoch(task, tmp_path):
@@ -67,48 +33,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(task, tmp_
     assert not same(state(models[0]), state(models[2]))
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("after", [1, 30, 60])
-def test_stopped_anywhere_and_resumed_it_ends_with_the_same_bits_and_no_epoch_twice(task, tmp_path, after, optimizer):
-    task = replace(task, train=task.train.model_copy(update={"optimizer": optimizer}))
-    for name in ("whole", "torn"):
-        (tmp_path / name).mkdir()
-    whole = network()
-    fit(whole, task, tmp_path / "whole")
-    calls = iter(range(10_000))
-
-    def stop():
-        if next(calls) == after:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(network(), task, tmp_path / "torn", check=stop)
-    with (tmp_path / "torn" / "history.jsonl").open("a") as file:
-        file.write('{"epoch": 99, "torn')
-    torn = network(seed=8)  # what a resumed run starts from does not matter once there is a checkpoint
-    if after < 27:
-        torn = network()
-    fit(torn, task, tmp_path / "torn")
-    assert same(state(whole), state(torn))
-    rows = [json.loads(line) for line in (tmp_path / "torn" / "history.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-
-
-def test_remembered_answers_are_the_teachers_own(task, tmp_path):
-    options = registry.validate("method", "kd")
-    method = registry.entry_of("method", options).implementation(options)
-    teacher = network(seed=5, width=12).eval().requires_grad_(False)
-    answers = Answers()
-    made = []
-    for index, kept in enumerate((answers, answers, Answers())):
-        (tmp_path / str(index)).mkdir()
-        model = network()
-        fit(model, replace(task, lesson=Taught(method, teacher, kept, "s")), tmp_path / str(index))
-        made.append(state(model))
-    assert same(made[0], made[1])
-    assert same(made[0], made[2])
-
-
 def test_a_constraint_holds_after_every_step(task, tmp_path):
     model = network()
 
@@ -129,3 +53,101 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy(task, tmp_path):
         model[5].weight.fill_(1e30)
     with pytest.raises(Diverged, match=r"train\.learning_rate"):
         fit(model, replace(task, train=wild), tmp_path)
+
+
+class BreaksAt(Lesson):
+    """Its loss is NaN, or its gradient alone is, from one step on."""
+
+    def __init__(self, step, gradient=False):
+        self.step, self.gradient = step, gradient
+
+    def loss(self, network, batch):
+        loss, logits = super().loss(network, batch)
+        if batch.step == self.step:
+            loss = loss + (network[5].bias * 0).sqrt().sum() if self.gradient else loss * math.nan
+        return loss, logits
+
+
+@pytest.mark.parametrize(("step", "epoch"), [(5, 0), (30, 1), (53, 1)])
+def test_a_broken_loss_is_told_with_its_step_and_the_last_checkpoint_stays(task, tmp_path, step, epoch):
+    kept = f"epoch {epoch} is kept" if epoch else "no checkpoint"
+    with pytest.raises(Diverged, match=rf"step {step} \(epoch {epoch + 1}\).*{kept}"):
+        fit(network(), replace(task, lesson=BreaksAt(step)), tmp_path)
+    assert (tmp_path / "checkpoint" / "progress.json").exists() == bool(epoch)
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == epoch
+    if epoch:  # what was kept can be gone on from
+        model, whole = network(), network()
+        fit(model, task, tmp_path)
+        (tmp_path / "whole").mkdir()
+        fit(whole, task, tmp_path / "whole")
+        assert same(state(model), state(whole))
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
+def test_weights_that_break_in_an_epochs_last_step_are_never_kept(task, tmp_path, changes):
+    task = replace(task, train=task.train.model_copy(update=changes), lesson=BreaksAt(26, gradient=True))
+    with pytest.raises(Diverged, match="step 27"):
+        fit(network(), task, tmp_path)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def gradients_of_first_step(task, tmp_path, clip):
+    """What the first step of SGD took from the weights, over the learning rate: the gradient that was followed."""
+    train = Train(
+        steps=1, batch_size=16, optimizer="sgd", schedule="constant", learning_rate=0.5, weight_decay=0, clip_norm=clip
+    )
+    model = network()
+    before = [weights.detach().clone() for weights in model.parameters()]
+    trainer = Trainer(model, replace(task, train=train, steps=1), lambda: None)
+    trainer.steps(0, 1, torch.Generator().manual_seed(0))
+    taken = [(old - new.detach()) / 0.5 / 1.9 for old, new in zip(before, model.parameters(), strict=True)]
+    return torch.cat([one.flatten() for one in taken])  # Nesterov's first step is 1 + momentum times the gradient
+
+
+def test_a_clipped_gradient_points_the_same_way_and_has_the_length_that_was_asked_for(task, tmp_path):
+    free, clipped = (gradients_of_first_step(task, tmp_path, clip) for clip in (0, 0.01))
+    assert free.norm() > 0.1
+    assert clipped.norm().item() == pytest.approx(0.01, rel=1e-3)
+    assert torch.nn.functional.cosine_similarity(free, clipped, dim=0) > 0.999
+    loose = gradients_of_first_step(task, tmp_path, 100)
+    torch.testing.assert_close(loose, free)
+
+
+def test_smoothed_labels_are_learnt_and_images_without_a_label_stay_without(task, tmp_path):
+    shown = []
+
+    class Looks(Lesson):
+        def loss(self, network, batch):
+            shown.append((batch.indices.clone(), batch.targets.clone()))
+            return super().loss(network, batch)
+
+    targets = task.targets.clone()
+    targets[1::2] = 0
+    train = Train(steps=4, batch_size=16, label_smoothing=0.3)
+    fit(network(), replace(task, targets=targets, train=train, steps=4, lesson=Looks()), tmp_path)
+    for indices, seen in shown:
+        labelled = indices % 2 == 0
+        expected = 0.7 * torch.eye(3)[indices % 3] + 0.1
+        torch.testing.assert_close(seen[labelled], expected[labelled])
+        assert not seen[~labelled].any()
+
+
+def test_the_loss_in_the_history_is_the_mean_over_the_epochs_steps(task, tmp_path):
+    said = []
+
+    class Looks(Lesson):
+        def loss(self, network, batch):
+            loss, logits = super().loss(network, batch)
+            said.append(cross_entropy(logits, batch.targets).item())
+            return loss, logits
+
+    rows = []
+    fit(network(), replace(task, lesson=Looks()), tmp_path, on_epoch=rows.append)
+    assert rows[0]["loss"] == pytest.approx(sum(said[:27]) / 27, rel=1e-5)
+
+
+def test_a_set_smaller_than_a_batch_is_learnt_from(task, tmp_path):
+    few = replace(task, images=Held(task.images.images[:5]), targets=task.targets[:5], steps=30)
+    rows = []
+    fit(network(), few, tmp_path, on_epoch=rows.append)
+    assert rows[-1]["step"] == 30

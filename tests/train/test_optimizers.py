@@ -23,7 +23,9 @@ def test_cosine_matches_torch():
         if step:
             sgd.step()
             reference.step()
-        assert reference.get_last_lr()[0] == pytest.approx(factor(Train(schedule="cosine", steps=1), step, 100), abs=1e-6)
+        assert reference.get_last_lr()[0] == pytest.approx(
+            factor(Train(schedule="cosine", steps=1), step, 100), abs=1e-6
+        )
 
 
 def test_a_step_schedule_is_the_published_one():
@@ -48,3 +50,45 @@ def test_biases_and_normalisation_are_not_decayed(name):
     made = optimizer(network.parameters(), Train(optimizer=name, weight_decay=0.5, steps=1))
     decays = {tuple(p.shape): group["weight_decay"] for group in made.param_groups for p in group["params"]}
     assert decays == {(4, 1, 3, 3): 0.5, (4,): 0.0}
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_the_published_recipes_decay_everything(name):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    made = optimizer(network.parameters(), Train(optimizer=name, weight_decay=0.5, decay_all=True, steps=1))
+    assert {group["weight_decay"] for group in made.param_groups} == {0.5}
+
+
+def test_frozen_weights_are_left_alone():
+    network = nn.Linear(3, 2)
+    network.bias.requires_grad_(False)
+    assert [len(group["params"]) for group in optimizer(network.parameters(), Train(steps=1)).param_groups] == [1, 0]
+
+
+def followed(train, gradients):
+    weights = nn.Parameter(torch.tensor([[1.0]]))
+    made = optimizer([weights], train)
+    for gradient in gradients:
+        weights.grad = torch.tensor([[gradient]])
+        made.step()
+    return weights.item()
+
+
+def test_sgd_is_nesterovs():
+    expected, velocity = 1.0, 0.0
+    for gradient in (0.5, -0.2, 0.3):
+        gradient += 0.1 * expected  # weight decay, as the published loops have it
+        velocity = 0.9 * velocity + gradient
+        expected -= 0.05 * (gradient + 0.9 * velocity)
+    train = Train(optimizer="sgd", learning_rate=0.05, weight_decay=0.1, steps=1)
+    assert followed(train, (0.5, -0.2, 0.3)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_adamw_is_adam_with_the_decay_beside_it():
+    expected, mean, square = 1.0, 0.0, 0.0
+    for step, gradient in enumerate((0.5, -0.2, 0.3), 1):
+        expected *= 1 - 0.05 * 0.1
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        expected -= 0.05 * (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)) ** 0.5 + 1e-8)
+    train = Train(optimizer="adamw", learning_rate=0.05, weight_decay=0.1, steps=1)
+    assert followed(train, (0.5, -0.2, 0.3)) == pytest.approx(expected, rel=1e-5)
