@@ -52,6 +52,7 @@ def against_latency(rows: Sequence[Row], batch: int = 1) -> go.Figure:
 
 
 def size_view(rows: Sequence[Row]) -> Frontier:
+    rows = [row for row in rows if row["size_bytes"] and row["accuracy"] is not None]  # a teacher may be no file
     teachers = {row["run"]: row["size_bytes"] for row in rows if row["role"] == "teacher"}
     points = []
     for row in rows:
@@ -68,7 +69,7 @@ def latency_view(rows: Sequence[Row], batch: int = 1) -> Frontier:
     points = []
     for row in rows:
         milliseconds = row["latency_ms"] if batch == 1 else 1000 / row["images_per_s"] if row["images_per_s"] else None
-        if milliseconds:
+        if milliseconds and row["accuracy"] is not None:
             told = f"{words.milliseconds(milliseconds)} an image"
             points.append(_point(row, milliseconds, told, row[gain], differs=bool(row[differs])))
     title = "Time of one answer (ms, log scale)" if batch == 1 else "Time an image, 64 at a time (ms, log scale)"
@@ -98,6 +99,8 @@ def _front(points: list[Point]) -> tuple[Point, ...]:
 
 def _title(points: list[Point], front: tuple[Point, ...], gained: Callable[[Point], str]) -> str:
     teachers = {point.run: point.accuracy for point in points if point.role == "teacher"}
+    if points and not teachers:
+        return "What accuracy costs; the teacher is no file, so nothing is smaller or faster than it"
     small = [point for point in front if point.role != "teacher" and point.run in teachers]
     if not small:
         return "No small model is on the front yet"

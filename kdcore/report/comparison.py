@@ -11,7 +11,7 @@ from kdcore.pipeline.workspace import Workspace
 from kdcore.report import sessions, words
 from kdcore.report import verdicts as judged
 from kdcore.report.hidden import Recalled, recalls
-from kdcore.report.reading import RunFiles, Variant
+from kdcore.report.reading import Model, RunFiles, Variant
 from kdcore.report.sessions import Session, Speed, speed
 from kdcore.report.statistics import Interval, t_interval, wilson
 from kdcore.report.verdicts import Verdict
@@ -21,27 +21,28 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
-    "interval", "parent_delta", "top5", "macro_precision", "macro_recall", "macro_f1", "ece", "agreement",
+    "interval", "parent_delta", "top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece", "agreement",
     "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes", "session", "latency_ms",
     "latency_p90_ms", "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
-QUALITY = ("top5", "macro_precision", "macro_recall", "macro_f1", "ece")
+QUALITY = ("top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece")
 BATCH = 64  # of the throughput columns; latency is at batch 1
 
 Row = dict[str, Any]
 
 
 class Difference(NamedTuple):
-    """A row against a chosen baseline: how many times smaller and faster, and how many points of accuracy.
+    """A row against a chosen baseline: how many times smaller and faster, and how many points of `score`.
 
-    `faster` is at batch 1, `throughput` at batch 64; None where the two were not timed in one session.
+    `faster` is at batch 1, `throughput` at batch 64; None where the two were not timed in one session. `smaller` and
+    `points` are None where one of the two has no file, or no score, or where their scores measure different things.
     """
 
     run: str
     variant: str
-    smaller: float
-    points: float
+    smaller: float | None
+    points: float | None
     faster: Speed | None
     throughput: Speed | None
 
@@ -53,7 +54,14 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     memory megabytes, None what was not measured. Quality and training time are means over the seeds; agreement,
     size, cost and times are those of the first seed's file, which is the one in `model_key`.
 
-    Beside COLUMNS: `role`, `values` (of the sweep), `note` (what the step does not do), `latency_note` (what keeps
+    Where images have several labels, `accuracy` is the share of images whose whole label set is right, `agreement` that
+    of the single decisions, and `map`, which is None elsewhere, the mean average precision.
+
+    A teacher that is only a file of soft labels has no size and no times, so `speedup` is None in all rows; without
+    answers about the test images it has no accuracy either.
+
+    Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images have
+    several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `role`, `values` (of the sweep), `note` (what the step does not do), `latency_note` (what keeps
     latencies from being compared), `speedup_differs` and `throughput_differs` (False: no difference that the
     machine can measure).
 
@@ -117,8 +125,8 @@ def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dic
 
 
 def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
-    """The run's last variant against its teacher: `variant`, `accuracy`, `smaller` (times, in bytes) and `faster`
-    (times, throughput at batch 64). Empty for a run without finished variants."""
+    """The run's last variant against its teacher: `variant`, `accuracy`, `measure` and `score`, `smaller` (times, in
+    bytes) and `faster` (times, throughput at batch 64). Empty for a run without finished variants."""
     found = rows(workspace, [run_id])
     if not found:
         return {}
@@ -126,8 +134,8 @@ def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
     teacher = next((row for row in found if row["role"] == "teacher"), None)
     return {
         "variant": last["variant"],
-        "accuracy": last["accuracy"],
-        "smaller": teacher["size_bytes"] / last["size_bytes"] if teacher else None,
+        **{name: last[name] for name in ("accuracy", "measure", "score")},
+        "smaller": _ratio(teacher["size_bytes"], last["size_bytes"]) if teacher else None,
         "faster": last["throughput_gain"],
     }
 
@@ -140,14 +148,19 @@ def differences(workspace: Workspace, compared: Sequence[Row], baseline: Row) ->
 
 def _against(row: Row, baseline: Row, session: Session | None) -> Difference:
     keys = row["model_key"], baseline["model_key"]
+    comparable = row["measure"] == baseline["measure"] and None not in (row["score"], baseline["score"])
     return Difference(
         run=row["run"],
         variant=row["variant"],
-        smaller=baseline["size_bytes"] / row["size_bytes"],
-        points=100 * (row["accuracy"] - baseline["accuracy"]),
+        smaller=_ratio(baseline["size_bytes"], row["size_bytes"]),
+        points=100 * (row["score"] - baseline["score"]) if comparable else None,
         faster=speed(session, 1, *keys),
         throughput=speed(session, BATCH, *keys),
     )
+
+
+def _ratio(whole: float | None, part: float | None) -> float | None:
+    return whole / part if whole and part else None
 
 
 def _rows(run: RunFiles, session: Session | None, apart: bool) -> list[Row]:
@@ -166,14 +179,15 @@ def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, 
         "parent": variant.parent,
         **_accuracy(variant),
         "parent_delta": _parent_delta(run, variant),
-        **{name: fmean(model.quality[name] for model in variant.finished) for name in QUALITY},
-        "agreement": float((first.answers == variant.teacher.answers).mean()) if variant.teacher else None,
-        **{name: first.cost[name] for name in ("params", "nonzero_params", "sparsity", "macs")},
-        **{name: first.size[name] for name in ("size_bytes", "zip_bytes")},
+        **_quality(variant),
+        "agreement": _agreement(first, variant.teacher),
+        **{name: first.cost.get(name) for name in ("params", "nonzero_params", "sparsity", "macs")},
+        **{name: first.size.get(name) for name in ("size_bytes", "zip_bytes")},
         **_timing(variant, session),
         "train_seconds": fmean(model.train_seconds for model in variant.finished),
         "seeds": len(variant.finished),
         "verdict": verdict.verdict if verdict else None,
+        **_score(variant),
         "role": variant.role,
         "values": variant.values,
         "note": variant.note,
@@ -181,7 +195,22 @@ def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, 
     }
 
 
+def _quality(variant: Variant) -> Row:
+    """Means over the seeds; None where nobody knows, as of a teacher whose answers to the test images are not known."""
+    told: dict[str, list[Any]] = {name: [model.quality.get(name) for model in variant.finished] for name in QUALITY}
+    return {name: None if None in values else fmean(values) for name, values in told.items()}
+
+
+def _agreement(model: Model, teacher: Model | None) -> float | None:
+    """Share of the test images that are given the teacher's class; of several labels, of the decisions that are its."""
+    if teacher is None or not len(teacher.answers):
+        return None
+    return float((model.answers == teacher.answers).mean())
+
+
 def _accuracy(variant: Variant) -> Row:
+    if not variant.first.quality:
+        return dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "interval"))
     found = [model.accuracy for model in variant.finished]
     n = variant.first.quality["n"]
     if len(found) > 1:
@@ -190,6 +219,24 @@ def _accuracy(variant: Variant) -> Row:
         interval, basis = wilson(variant.first.quality["correct"], n), f"Wilson, n={n}"
     value, low, high = _within(interval)
     return {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "interval": basis}
+
+
+def _score(variant: Variant) -> Row:
+    """What the row is judged by: its accuracy, or the mean average precision, over the seeds or over the images."""
+    measure = variant.first.measure
+    if measure == "accuracy":
+        told = _accuracy(variant)
+        bounds = told["accuracy"], told["accuracy_low"], told["accuracy_high"]
+    else:
+        found = [model.score for model in variant.finished]
+        several = len(found) > 1
+        interval = t_interval(found, resolution=1 / variant.first.quality["n"]) if several else _over_images(variant)
+        bounds = _within(interval)
+    return {"measure": measure, **dict(zip(("score", "score_low", "score_high"), bounds, strict=True))}
+
+
+def _over_images(variant: Variant) -> Interval:
+    return Interval(variant.first.score, *variant.first.quality["map_interval"])
 
 
 def _within(interval: Interval) -> tuple[float, float, float]:
@@ -202,7 +249,7 @@ def _within(interval: Interval) -> tuple[float, float, float]:
 def _parent_delta(run: RunFiles, variant: Variant) -> float | None:
     """Of the deployed file against the file that it came from: the first seed's, never the mean."""
     parent = next((one for one in run.variants if one.name == variant.parent), None)
-    return variant.first.accuracy - parent.first.accuracy if parent else None
+    return variant.first.score - parent.first.score if parent else None
 
 
 def _timing(variant: Variant, session: Session | None) -> Row:

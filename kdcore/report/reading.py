@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcore.pipeline.workspace import Workspace, read_json
 
+Measure = Literal["accuracy", "mAP"]
+
 
 class Model(NamedTuple):
-    """What a finished stage measured on its ONNX file. `answers`: the class chosen for each test image, (N,)."""
+    """What a finished stage measured on its ONNX file. `answers`: the class chosen for each test image, (N,);
+    of images with several labels, whether each is, (N, K).
+
+    A teacher that is only a file of soft labels has an empty `size` and `cost`; `quality` and `answers` are empty too
+    where the file does not tell about the test images.
+    """
 
     key: str
     quality: dict[str, Any]
     size: dict[str, Any]
     cost: dict[str, Any]
     train_seconds: float
-    answers: NDArray[np.intp]
+    answers: NDArray[Any]
+
+    @property
+    def measure(self) -> Measure:
+        """What it is judged by: of images with several labels, mean average precision."""
+        return "mAP" if "map" in self.quality else "accuracy"
 
     @property
     def accuracy(self) -> float:
+        """Share of the test images that are right; of several labels, those whose whole label set is."""
         return self.quality["correct"] / self.quality["n"]
+
+    @property
+    def score(self) -> float:
+        """The measure that it is judged by, a fraction."""
+        return self.quality["map"] if self.measure == "mAP" else self.accuracy
 
 
 class Variant(NamedTuple):
@@ -84,12 +102,12 @@ class RunFiles:
 
     @property
     def keys(self) -> list[str]:
-        """The models whose files are deployed and timed: the first seed's of each finished row."""
-        return [variant.first.key for variant in self.variants]
+        """The models whose files are deployed and timed: the first seed's of each finished row that has a file."""
+        return [variant.first.key for variant in self.variants if variant.first.size]
 
     @cached_property
-    def labels(self) -> NDArray[np.int64] | None:
-        """The test images' classes, (N,); None when the data set's folder is gone."""
+    def labels(self) -> NDArray[Any] | None:
+        """The test images' classes, (N,), or label sets, (N, K); None when the data set's folder is gone."""
         path = self.workspace.dataset(self.plan["dataset"]["fingerprint"]) / "test_labels.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
@@ -111,9 +129,10 @@ def model(workspace: Workspace, key: str) -> Model | None:
 def _model(folder: Path, _written: int) -> Model:
     report = read_json(folder / "report.json")
     with np.load(folder / "logits.npz", allow_pickle=False) as logits:
-        answers = logits["test"].argmax(axis=1)
-    seconds = report.get("train", {}).get("seconds", 0.0)
-    return Model(folder.name, report["quality"], report["size"], report["cost"], seconds, answers)
+        said = logits["test"] if "test" in logits else np.empty((0, 1))
+    quality, size, cost = (report[part] or {} for part in ("quality", "size", "cost"))
+    answers = said > 0 if "map" in quality else said.argmax(axis=1)
+    return Model(folder.name, quality, size, cost, report.get("train", {}).get("seconds", 0.0), answers)
 
 
 def _teacher_of(row: dict[str, Any], planned: list[dict[str, Any]]) -> str | None:
