@@ -14,7 +14,7 @@ from kdcore.data.splits import Split
 from kdcore.export import runtime
 from kdcore.measure.cost import cost
 from kdcore.measure.layers import layers
-from kdcore.measure.multilabel import map_difference, multilabel_quality
+from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
 from kdcore.measure.quality import hidden_recall, quality
 from kdcore.measure.size import size
 
@@ -87,7 +87,7 @@ def _quality(
     hidden: Sequence[str],
 ) -> dict[str, Any]:
     if dataset.multilabel:
-        return multilabel_quality(*test, dataset.classes) | {"hidden": []}
+        return multilabel_quality(*test, dataset.classes) | {"map_interval": map_interval(*test), "hidden": []}
     return quality(*test, dataset.classes) | {
         "hidden": [{"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden]
     }

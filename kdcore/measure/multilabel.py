@@ -5,7 +5,7 @@ A logit above 0, a probability above one half, says that the image belongs to th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,13 @@ def average_precision(scores: np.ndarray, true: np.ndarray) -> float | None:
     return None if np.isnan(found) else float(found)
 
 
+def map_interval(logits: np.ndarray, labels: np.ndarray, resamples: int = RESAMPLES) -> list[float]:
+    """95 % interval of the mean average precision of logits (N, K): the percentile bootstrap over the images."""
+    true = labels.astype(bool)
+    drawn = [_mean(_averages(logits, true, counts)) for counts in _draws(len(true), resamples)]
+    return np.quantile(np.concatenate(drawn), [0.025, 0.975]).tolist()
+
+
 def map_difference(
     logits: np.ndarray, others: np.ndarray, labels: np.ndarray, resamples: int = RESAMPLES
 ) -> dict[str, float]:
@@ -74,28 +81,36 @@ def map_difference(
     The same input gives the same numbers.
     """
     true = labels.astype(bool)
-    random = np.random.RandomState(0)
-    drawn = []
-    for start in range(0, resamples, RESAMPLES_AT_ONCE):
-        several = range(start, min(start + RESAMPLES_AT_ONCE, resamples))
-        counts = [np.bincount(random.randint(0, len(true), len(true)), minlength=len(true)) for _ in several]
-        drawn.append(_mean(logits, others, true, np.stack(counts, axis=1).astype(np.float32)))
-    differences = np.concatenate(drawn)
+
+    def measured(counts: np.ndarray) -> np.ndarray:
+        return _mean(_averages(logits, true, counts) - _averages(others, true, counts))
+
+    differences = np.concatenate([measured(counts) for counts in _draws(len(true), resamples)])
     low, high = np.quantile(differences, [0.025, 0.975])
     beyond = min((differences <= 0).sum(), (differences >= 0).sum())
-    value = _mean(logits, others, true, np.ones((len(true), 1)))[0]
+    value = measured(np.ones((len(true), 1)))[0]
     p = min(1.0, 2 * (1 + beyond) / (1 + resamples))
     return {"value": float(value), "low": float(low), "high": float(high), "p": float(p)}
 
 
-def _mean(logits: np.ndarray, others: np.ndarray, true: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Differences of the mean average precision (B,), where image i counts `counts[i, b]` times."""
-    differences = [
-        _weighted(logits[:, k], true[:, k], counts) - _weighted(others[:, k], true[:, k], counts)
-        for k in np.flatnonzero(true.any(axis=0))
-    ]
-    known = ~np.isnan(differences)  # a resample may hold no image of a class
-    return np.where(known, differences, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+def _draws(images: int, resamples: int) -> Iterator[np.ndarray]:
+    """How often each image counts in each resample, float32 (images, some), some resamples at a time."""
+    random = np.random.RandomState(0)
+    for start in range(0, resamples, RESAMPLES_AT_ONCE):
+        several = range(start, min(start + RESAMPLES_AT_ONCE, resamples))
+        counts = [np.bincount(random.randint(0, images, images), minlength=images) for _ in several]
+        yield np.stack(counts, axis=1).astype(np.float32)
+
+
+def _averages(logits: np.ndarray, true: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Average precisions (K, B) where image i counts `counts[i, b]` times; NaN of a class that none then has."""
+    return np.stack([_weighted(logits[:, k], true[:, k], counts) for k in range(true.shape[1])])
+
+
+def _mean(averages: np.ndarray) -> np.ndarray:
+    """The mean over the classes (B,) of what is known of them (K, B)."""
+    known = ~np.isnan(averages)
+    return np.where(known, averages, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
 
 
 def _weighted(scores: np.ndarray, true: np.ndarray, counts: np.ndarray) -> np.ndarray:

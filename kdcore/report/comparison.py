@@ -60,10 +60,10 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     A teacher that is only a file of soft labels has no size and no times, so `speedup` is None in all rows; without
     answers about the test images it has no accuracy either.
 
-    Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images have
-    several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `role`, `values` (of the sweep), `note` (what the step does not do), `latency_note` (what keeps
-    latencies from being compared), `speedup_differs` and `throughput_differs` (False: no difference that the
-    machine can measure).
+    Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images
+    have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `role`, `values` (of a sweep),
+    `note` (what the step does not do), `latency_note` (what keeps latencies from being compared), `speedup_differs` and
+    `throughput_differs` (False: no difference that the machine can measure).
 
     `session` is the timing session's id; without it the newest is taken that timed all of them together.
     Raises UnknownRun, and LookupError for a session that is not there.

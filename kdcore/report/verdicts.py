@@ -1,7 +1,8 @@
 """Verdicts: what a comparison shows, and whether it shows anything.
 
 Trained students are compared by seed (paired t-interval, Holm's correction over the methods that meet one
-baseline), compression steps with the very file that they came from (same test images, exact McNemar).
+baseline), compression steps with the very file that they came from (same test images, exact McNemar). Where images
+have several labels, the measure is mean average precision, and steps are judged by its bootstrap over the images.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from kdcore.report import words
-from kdcore.report.reading import Model, RunFiles, Variant, agrees
+from kdcore.report.reading import Measure, Model, RunFiles, Variant, agrees
 from kdcore.report.statistics import Paired, holm, paired_interval, paired_proportions
 
 Judgement = Literal["BEATS", "WORSE", "SAME", "INCONCLUSIVE"]
@@ -26,17 +27,20 @@ def shares(dataset: Mapping[str, Any]) -> str:
     """Who saw how much, in a sentence; `dataset` as a run's plan describes it."""
     unlabelled = dataset["seen"] - dataset["labelled"]
     others = f" and {unlabelled:,} unlabelled images" if unlabelled else ""
+    several = dataset.get("multilabel", False)
+    labels, measure = ("labelled images", "mean average precision (mAP)") if several else ("labels", "accuracy")
     return (
-        f"The teacher saw all {dataset['train']:,} labels, the students {dataset['labelled']:,}{others}; "
-        f"accuracy is of {dataset['test']:,} test images on which nothing was chosen."
+        f"The teacher saw all {dataset['train']:,} {labels}, the students {dataset['labelled']:,}{others}; "
+        f"{measure} is of {dataset['test']:,} test images on which nothing was chosen."
     )
 
 
 class Verdict(NamedTuple):
     """`variant` compared with `against`.
 
-    `points` is the difference of accuracies in percentage points, `low` to `high` its 95 % interval and `p` the
-    (adjusted) p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than five seeds.
+    `points` is the difference of accuracies, or of what `measure` says, in percentage points, `low` to `high` its 95 %
+    interval and `p` the (adjusted) p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than
+    five seeds.
     """
 
     variant: str
@@ -50,6 +54,7 @@ class Verdict(NamedTuple):
     words: str
     p: float | None
     basis: Literal["seeds", "test images"]
+    measure: Measure = "accuracy"
 
 
 def judge(difference: Paired, p: float | None, margin: float) -> Judgement:
@@ -98,7 +103,8 @@ def _family(family: list[tuple[Variant, Variant]], margin: float) -> list[Verdic
     made = []
     for (row, baseline), seeds, difference in zip(family, matched, differences, strict=True):
         p = None if difference.p is None else next(corrected)
-        made.append(_verdict(row.name, baseline.name, difference, p, margin, len(seeds), "seeds"))
+        measure = row.first.measure
+        made.append(_verdict(row.name, baseline.name, difference, p, margin, len(seeds), "seeds", measure))
     return made
 
 
@@ -108,7 +114,7 @@ def _matched(row: Variant, baseline: Variant) -> list[tuple[Model, Model]]:
 
 
 def _difference(seeds: list[tuple[Model, Model]]) -> Paired:
-    mine, others = ([model.accuracy for model in models] for models in zip(*seeds, strict=True))
+    mine, others = ([model.score for model in models] for models in zip(*seeds, strict=True))
     return paired_interval(mine, others, resolution=1 / seeds[0][0].quality["n"])
 
 
@@ -116,6 +122,11 @@ def _step(run: RunFiles, row: Variant) -> list[Verdict]:
     parent = next((one for one in run.variants if one.name == row.parent), None)
     if parent is None or run.labels is None:
         return []
+    if row.first.measure == "mAP":
+        told = row.first.quality["against_parent"]
+        difference = Paired(told["value"], told["low"], told["high"], told["p"])
+        n = row.first.quality["n"]
+        return [_verdict(row.name, parent.name, difference, difference.p, _margin(run), n, "test images", "mAP")]
     right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
     gained, lost = int(np.sum(right & ~parent_right)), int(np.sum(parent_right & ~right))
     difference = paired_proportions(gained, lost, len(right))
@@ -134,29 +145,37 @@ def _verdict(
     margin: float,
     n: int,
     basis: Literal["seeds", "test images"],
+    measure: Measure = "accuracy",
 ) -> Verdict:
     verdict = judge(difference, p, margin)
     value, low, high = (None if part is None else 100 * part for part in difference[:3])
     assert value is not None
-    text = _words(verdict, against, (value, low, high), 100 * margin, words.plural(n, basis.removesuffix("s")))
+    counted = words.plural(n, basis.removesuffix("s"))
+    text = _words(verdict, against, (value, low, high), 100 * margin, counted, " of mAP" * (measure == "mAP"))
     if difference.p is not None and p is not None and difference.p <= LEVEL < p:
         text += f"; p = {p:.2g} after Holm's correction"
     few = basis == "seeds" and n < ENOUGH_SEEDS
-    return Verdict(variant, against, value, low, high, n, verdict, few, text, p, basis)
+    return Verdict(variant, against, value, low, high, n, verdict, few, text, p, basis, measure)
 
 
 def _words(
-    verdict: Judgement, against: str, points: tuple[float, float | None, float | None], margin: float, counted: str
+    verdict: Judgement,
+    against: str,
+    points: tuple[float, float | None, float | None],
+    margin: float,
+    counted: str,
+    of: str,
 ) -> str:
+    """The verdict in a sentence; `of`: what the points are points of, where it is not accuracy."""
     value, low, high = points
     name = f"the {against}" if against.startswith(("student", "teacher")) else against
     if low is None or high is None:
-        return f"Cannot be told apart from {name}: {words.points(value)} ({counted} shows no spread)"
+        return f"Cannot be told apart from {name}: {words.points(value)}{of} ({counted} shows no spread)"
     if verdict == "BEATS":
-        return f"Beats {name} by {value:.1f} points ({low:.1f} to {high:.1f}, {counted})"
+        return f"Beats {name} by {value:.1f} points{of} ({low:.1f} to {high:.1f}, {counted})"
     if verdict == "WORSE":
-        return f"Worse than {name} by {-value:.1f} points ({-high:.1f} to {-low:.1f}, {counted})"
-    interval = f"{words.points(value)} ({words.signed(low)} to {words.signed(high)}, {counted})"
+        return f"Worse than {name} by {-value:.1f} points{of} ({-high:.1f} to {-low:.1f}, {counted})"
+    interval = f"{words.points(value)}{of} ({words.signed(low)} to {words.signed(high)}, {counted})"
     if verdict == "SAME":
         return f"The same as {name} within {margin:g} point{'s' * (margin != 1)}: {interval}"
     return f"Cannot be told apart from {name}: {interval}"

@@ -212,6 +212,8 @@ def test_the_summary_is_the_last_variant_against_its_teacher(laboratory, quickst
     assert found == {
         "variant": "int8",
         "accuracy": 0.95,
+        "measure": "accuracy",
+        "score": 0.95,
         "smaller": 40.0,
         "faster": named(rows, "int8")["throughput_gain"],
     }
