@@ -73,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
     fetched = add("fetch", _fetch, "download and prepare a data set")
     fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
     json_option(fetched)
+    soft = add("soften", _soften, "write a teacher's answers about every image of a data set into a soft-label file")
+    soft.add_argument("source", metavar="RUN[/VARIANT]|KEY|sklearn:forest|sklearn:svm", help="who answers")
+    soft.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the file to write")
+    soft.add_argument("--data", metavar="NAME|JSON", help="the data set; else that of the run, else digits")
+    soft.add_argument("--validation", type=float, default=0.1, help="share that sklearn's models are not shown")
+    json_option(soft)
     for name, command, text in (
         ("run", _run, "carry out an experiment in the foreground"),
         ("submit", _submit, "put an experiment into the queue and print its run's id"),
@@ -209,6 +215,19 @@ def _fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
     if note := status(source).message:
         console.say(note)
     return DONE
+
+
+def _soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.pipeline import soften
+
+    about = soften.about(workspace, chosen.source, chosen.data, chosen.validation)
+    done = soften.soften(workspace, chosen.source, chosen.output, about)
+    if chosen.json:
+        _print_json(done._asdict())
+    else:
+        print(
+            f"{done.file}: {done.images} images, from {done.source}, right about {done.accuracy:.1%} of the test images"
+        )
 
 
 def _submit(chosen: argparse.Namespace, workspace: Workspace) -> None:

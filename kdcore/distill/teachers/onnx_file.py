@@ -48,6 +48,8 @@ class OnnxFileTeacher(Source[OnnxFile]):
 
     def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
         place, content = file_at(self.options.path, WHAT, foreign.MOST_BYTES)
+        if dataset.multilabel and self.options.outputs == "probabilities":
+            refuse("outputs", "probabilities of several labels an image cannot be turned back: give a file of logits")
         wanted = self._wanted(dataset)
         try:
             judged = _judged(place, content, wanted)
