@@ -113,6 +113,7 @@ def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Pr
             with _turn(raw.with_name(".raw.lock"), lambda: None, on_progress):
                 download(files, raw, tell)
         prepare.prepare(entry.implementation, source, folder, tell)
+        _forget_older(source, folder)
     except FetchFailed as error:
         failure = str(error)
         raise
@@ -124,6 +125,15 @@ def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Pr
         raise FetchFailed(failure) from error
     finally:
         tell.end(failure)
+
+
+def _forget_older(source: Options, folder: Path) -> None:
+    """Removes what was prepared from a person's files before they changed: no options lead there any more."""
+    for info in folder.parent.glob("*/info.json"):
+        stale = json.loads(info.read_text("utf-8")).get("source") == source.model_dump(mode="json")
+        if stale and info.parent != folder:
+            info.unlink()
+            shutil.rmtree(info.parent, ignore_errors=True)
 
 
 class _Teller:

@@ -120,6 +120,7 @@ def test_what_has_changed_is_prepared_anew_and_what_is_gone_is_told(pictures):
     with pytest.raises(NotFetched):
         dataset.load(chosen(path))
     assert fetch(chosen(path)).fingerprint != first.fingerprint
+    assert len(list((path.parent / "data" / "folder").glob("*/info.json"))) == 1  # what nobody can load is gone
     path.rename(path.with_name("elsewhere"))
     with pytest.raises(RecipeError, match=r"data.source.path: .*mine cannot be read \(No such file"):
         dataset.load(chosen(path))
@@ -195,7 +196,7 @@ def test_a_password_a_twin_and_a_broken_archive_are_told(packed, tmp_path):
     (tmp_path / "mine.zip").write_bytes(content)
     assert "cat/0.png is protected by a password" in refusal(tmp_path / "mine.zip", tmp_path)
     (tmp_path / "mine.zip").write_bytes(content[:100])
-    assert "mine.zip is no zip file that can be read" in refusal(tmp_path / "mine.zip", tmp_path)
+    assert "it is no zip file that can be read" in refusal(tmp_path / "mine.zip", tmp_path)
 
 
 def test_a_bomb_is_seen_before_it_goes_off(packed, tmp_path, monkeypatch):

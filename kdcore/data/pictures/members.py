@@ -41,10 +41,12 @@ def members(path: Path) -> Iterator[Found]:
     if path.is_dir():
         yield _sorted_out(_in_folder(path))
         return
+    if not path.is_file():  # a pipe would never end
+        raise Refused("it is neither a folder nor a file: give a folder or a .zip with pictures")
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise Refused(f"{path.name} is no zip file that can be read ({error}): make it again") from None
+        raise Refused(f"it is no zip file that can be read ({error}): make it again") from None
     with archive:
         yield _sorted_out(_in_archive(archive))
 
