@@ -59,14 +59,17 @@ class _Work:
     def carry_out(self) -> str:
         """Does the work and writes the result; returns the state."""
         log.info("turn %d, process %d", self.turn, os.getpid())
-        state, error = "done", None
+        state, error, remedy = "done", None, None
         try:
             self._execute()
         except BaseException as problem:
             state, error = self._explain(problem)
+            remedy = self._remedy(problem)
+        if remedy:
+            error = f"{error}. Start a new run with {remedy['path']}={remedy['value']}"
         self.control.finish()
         log.info("%s", state if error is None else f"{state}: {error}")
-        self._write(state, error)
+        self._write(state, error, remedy)
         return state
 
     def _execute(self) -> None:
@@ -83,13 +86,24 @@ class _Work:
         traceback.print_exception(problem)
         return "failed", str(problem) or type(problem).__name__
 
-    def _write(self, state: str, error: str | None) -> None:
+    def _remedy(self, problem: BaseException) -> dict[str, Any] | None:
+        """The one change to the Recipe with which it would go on, as a new run: another batch is another experiment."""
+        from kdcore.train.memory import OutOfMemory
+
+        if not isinstance(problem, OutOfMemory) or not problem.fits:
+            return None
+        stage = self.execution.plan.stages[len(self.execution.stages)]  # stages are told once they are done
+        where = "teacher.train" if stage.role == "teacher" else "train"
+        return {"path": f"{where}.batch_size", "value": problem.fits}
+
+    def _write(self, state: str, error: str | None, remedy: dict[str, Any] | None) -> None:
         from kdcore.pipeline.execute import environment
 
         result = {
             "state": state,
             "turn": self.turn,
             "error": error,
+            "remedy": remedy,
             "started": self.started,
             "finished": time.time(),
             "stages": self.execution.stages if self.execution else [],

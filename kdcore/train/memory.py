@@ -12,8 +12,8 @@ class OutOfMemory(RuntimeError):
     """The batch does not fit the device's memory. `fits`: the largest power-of-two part of it that does; None: none."""
 
     def __init__(self, batch_size: int, fits: int | None):
-        advice = f"a batch of {fits} fits: start a new run with train.batch_size={fits}" if fits else "no batch fits"
-        super().__init__(f"out of memory with train.batch_size={batch_size}; {advice}")
+        advice = f"batches of {fits} fit" if fits else "smaller ones do not fit either"
+        super().__init__(f"out of memory with batches of {batch_size} images; {advice}")
         self.batch_size, self.fits = batch_size, fits
 
 

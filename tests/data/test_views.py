@@ -178,7 +178,7 @@ def test_cutmix_pastes_one_rectangle_and_labels_follow_the_areas(seed):
 
 
 def test_the_rectangles_share_is_drawn_from_beta():
-    """A strong Beta draws one half nearly always: rectangles of 70 % of each side, cut where they reach over an edge."""
+    """A strong Beta draws about one half: rectangles of 70 % of each side, cut where they reach over an edge."""
     images = torch.zeros(2, 1, 100, 100)
     images[1] = 1
     heights = []

@@ -35,8 +35,8 @@ def test_what_would_fit_is_told(task, tmp_path, most, fits):
     with pytest.raises(OutOfMemory) as caught:
         fit(network(), replace(task, lesson=lesson), tmp_path)
     assert (caught.value.batch_size, caught.value.fits) == (16, fits)
-    assert "train.batch_size=16" in str(caught.value)
-    assert (f"train.batch_size={fits}" if fits else "no batch fits") in str(caught.value)
+    assert "batches of 16" in str(caught.value)
+    assert (f"batches of {fits} fit" if fits else "do not fit either") in str(caught.value)
     assert lesson.tried == [size for size in (16, 8, 4, 2) if size >= (fits or 2)]
     assert not (tmp_path / "checkpoint").exists()
 

@@ -77,9 +77,9 @@ def followed(train, gradients):
 def test_sgd_is_nesterovs():
     expected, velocity = 1.0, 0.0
     for gradient in (0.5, -0.2, 0.3):
-        gradient += 0.1 * expected  # weight decay, as the published loops have it
-        velocity = 0.9 * velocity + gradient
-        expected -= 0.05 * (gradient + 0.9 * velocity)
+        decayed = gradient + 0.1 * expected  # as the published loops have it
+        velocity = 0.9 * velocity + decayed
+        expected -= 0.05 * (decayed + 0.9 * velocity)
     train = Train(optimizer="sgd", learning_rate=0.05, weight_decay=0.1, steps=1)
     assert followed(train, (0.5, -0.2, 0.3)) == pytest.approx(expected, rel=1e-6)
 
