@@ -208,6 +208,8 @@ def _limit(size: int) -> None:
         (resource.RLIMIT_CPU, TIMEOUT_SECONDS),
         (resource.RLIMIT_FSIZE, 4 * size + 2**20),
     ):
+        hard = resource.getrlimit(limit)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (most, most))
 
 
