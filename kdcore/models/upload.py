@@ -209,8 +209,8 @@ def _limit(size: int) -> None:
         (resource.RLIMIT_FSIZE, 4 * size + 2**20),
     ):
         hard = resource.getrlimit(limit)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(limit, (most, most))
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (bound, bound))
 
 
 if __name__ == "__main__":
