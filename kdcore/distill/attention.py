@@ -57,6 +57,7 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor, power: float = 
         "label": "student, attention transfer",
         "role": "distilled",
         "taps": True,
+        "maps": True,
         "labels": "both",
     },
 )

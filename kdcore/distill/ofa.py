@@ -60,7 +60,7 @@ def enhanced_loss(
     "One for all: exits from every stage learn the teacher's outputs, across families",
     source="Hao et al. 2023, arXiv:2310.19444; enhancement as in the authors' ImageNet command",
     options=Ofa,
-    traits={"family": "features", "label": "student, OFA-KD", "role": "distilled", "taps": True},
+    traits={"family": "features", "label": "student, OFA-KD", "role": "distilled", "taps": True, "inside": False},
 )
 class OneForAll(Method[Ofa]):
     """`hard_weight * CE(student, labels) + soft_weight * enhanced(student) + exit_weight * sum of enhanced(exits)`.

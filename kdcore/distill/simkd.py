@@ -37,7 +37,14 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
     "The teacher's classifier, reused: the student learns only to feed it",
     source="Chen et al. 2022, arXiv:2203.14001, section 3.2",
     options=Simkd,
-    traits={"family": "features", "label": "student, SimKD", "role": "distilled", "labels": "both", "taps": True},
+    traits={
+        "family": "features",
+        "label": "student, SimKD",
+        "role": "distilled",
+        "taps": True,
+        "maps": True,
+        "labels": "both",
+    },
 )
 class ReusedClassifier(Method[Simkd]):
     """`hard_weight * CE(student, labels) + feature_weight * MSE(projector(student's maps), teacher's maps)`.

@@ -13,7 +13,9 @@ def trait(options: Options, name: str, default: Any = None) -> Any:
 
     Known traits: "family", "label" (in tables), "short" (beside others, as in "KD + DIST"), "role", "teacher" (whether
     one is needed; by default yes), "mixup" (whether it takes mixed images; by default yes), "taps", "standardize",
-    "labels" (whether it is made for "one" label an image, which is the default, for "many", or for "both").
+    "maps" (whether it compares feature maps), "inside" (whether it looks into the teacher for more than answers; by
+    default those with taps do, and those of weights), "labels" (whether it is made for "one" label an image, which is
+    the default, for "many", or for "both").
     """
     found = registry.entry_of("method", options).traits.get(name, default)
     return found(options) if callable(found) else found

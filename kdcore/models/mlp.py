@@ -24,6 +24,7 @@ class Mlp(Options):
     "Multilayer perceptron: linear layers over all pixels",
     source="Rumelhart, Hinton and Williams 1986, with ReLU",
     options=Mlp,
+    traits={"maps": False},
 )
 def mlp(options: Mlp, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import mlp as nets

@@ -11,7 +11,12 @@ FEW_SEEDS = 3
 
 
 def advice(recipe: Recipe, teacher: Cost, student: Cost) -> list[Problem]:
-    """Warnings about a Recipe whose networks cost this much. An empty list is good news."""
+    """Warnings about a Recipe whose networks cost this much. An empty list is good news.
+
+    `teacher`: the cost of the Recipe's `teacher.model`, which is not the teacher where its source has another.
+    """
+    source = registry.entry_of("teacher", recipe.teacher.source)
+    own = source.name == "trained" or source.traits.get("architecture", False)
     return [
         Problem(field, message, "warning")
         for field, message, applies in (
@@ -19,7 +24,13 @@ def advice(recipe: Recipe, teacher: Cost, student: Cost) -> list[Problem]:
                 "student.model",
                 f"The student is not smaller than its teacher ({student.params:,} parameters against "
                 f"{teacher.params:,}): nothing can be saved by it.",
-                student.params >= teacher.params,
+                own and student.params >= teacher.params,
+            ),
+            (
+                "teacher.source",
+                "Nobody here knows what this teacher was trained on: if test images were among it, its own accuracy is "
+                "too high, and what it teaches is helped by them.",
+                source.traits.get("uploaded", False),
             ),
             (
                 "seeds",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from kdcore import machine
+from kdcore import machine, registry
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import Split, split
 from kdcore.pipeline import checks, tasks
@@ -83,6 +83,7 @@ def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> dict[str, Any]
         "seen": len(shares.seen),
         "validation": len(shares.validation),
         "test": len(dataset.test_labels),
+        "teacher": registry.entry_of("teacher", recipe.teacher.source).name,
         "hidden": list(recipe.data.hide_classes),
         "multilabel": dataset.multilabel,
     }

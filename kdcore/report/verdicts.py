@@ -29,8 +29,11 @@ def shares(dataset: Mapping[str, Any]) -> str:
     others = f" and {unlabelled:,} unlabelled images" if unlabelled else ""
     several = dataset.get("multilabel", False)
     labels, measure = ("labelled images", "mean average precision (mAP)") if several else ("labels", "accuracy")
+    here = dataset.get("teacher", "trained") == "trained"
+    teacher = f"saw all {dataset['train']:,} {labels}" if here else "was not trained in this run"
+    students = f"the students {'' if here else 'saw '}{dataset['labelled']:,}{'' if here else ' ' + labels}{others}"
     return (
-        f"The teacher saw all {dataset['train']:,} {labels}, the students {dataset['labelled']:,}{others}; "
+        f"The teacher {teacher}, {students}; "
         f"{measure} is of {dataset['test']:,} test images on which nothing was chosen."
     )
 

@@ -41,7 +41,7 @@ class OnnxFile(Options):
     "onnx_file",
     "An ONNX classifier, which teaches by its answers alone: float32 input (batch, C, H, W), output (batch, K)",
     options=OnnxFile,
-    traits={"stage": "ONNX file"},
+    traits={"stage": "ONNX file", "uploaded": True},
 )
 class OnnxFileTeacher(Source[OnnxFile]):
     """The file, checked as hostile input, with its conversions built in: measured and timed as our own files are."""

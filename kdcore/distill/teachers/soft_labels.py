@@ -28,7 +28,7 @@ class SoftLabelFile(Options):
     "soft_labels",
     "A file of soft labels, written by any teacher; the teacher itself need not be there",
     options=SoftLabelFile,
-    traits={"stage": "soft-label file"},
+    traits={"stage": "soft-label file", "uploaded": True},
 )
 class SoftLabelTeacher(Source[SoftLabelFile]):
     """Answers on record, one for each image: they hold for images as they are, so views must not be random."""

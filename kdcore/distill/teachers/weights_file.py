@@ -29,7 +29,7 @@ class WeightsFile(Options):
     "weights_file",
     "A weights file for the architecture in teacher.model: safetensors, or .pt that holds tensors alone",
     options=WeightsFile,
-    traits={"stage": "weights file", "architecture": True},
+    traits={"stage": "weights file", "architecture": True, "uploaded": True},
 )
 class WeightsFileTeacher(Source[WeightsFile]):
     """The architecture with the file's weights: exported and measured like a network that was trained here."""
