@@ -42,6 +42,7 @@ def parameters(network: nn.Module) -> int:
         (812_836, {"architecture": "mobilenetv2", "width": 0.5, "expansion": 6}),
         (949_258, {"architecture": "shufflenetv1", "groups": 3}),
         (1_355_528, {"architecture": "shufflenetv2", "size": "x1"}),
+        (23_705_252, {"architecture": "torchvision", "name": "resnet50"}),  # with the small stem: their "ResNet50"
     ],
     ids=lambda value: "" if isinstance(value, int) else "-".join(map(str, value.values())),
 )
