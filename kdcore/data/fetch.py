@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -120,8 +120,8 @@ def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Pr
     except RecipeError as error:
         failure = "; ".join(problem.message for problem in error.problems)
         raise
-    except (OSError, ValueError, EOFError) as error:
-        failure = f"{entry.traits['fetch'].title(source)} could not be prepared: {error}"
+    except Exception as error:  # whatever it is: this process may have nobody to tell, and a page reads the note
+        failure = f"{entry.traits['fetch'].title(source)} could not be prepared: {str(error) or type(error).__name__}"
         raise FetchFailed(failure) from error
     finally:
         tell.end(failure)
@@ -159,8 +159,9 @@ class _Teller:
 
     def _write(self, content: dict[str, Any]) -> None:
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False), "utf-8")
-        os.replace(temporary, self.path)
+        with suppress(OSError):  # a full disk is told by what needs it
+            temporary.write_text(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False), "utf-8")
+            os.replace(temporary, self.path)
 
 
 def _note(folder: Path) -> Progress | str | None:

@@ -73,6 +73,7 @@ def server():
 def remote(server, tmp_path, monkeypatch):
     """A data set "far" whose one file the server has; its images are the file's first bytes."""
     monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
     registry.entries("dataset")
 
     def register(**changes: object):
@@ -163,11 +164,11 @@ def test_what_is_not_the_expected_file_is_not_taken(remote, tmp_path):
 
 def test_without_a_network_the_message_says_where_to_put_which_file(remote, tmp_path):
     url = "http://127.0.0.1:9/file.bin"
-    source = remote(urls=("http://nowhere.invalid/file.bin", url))
+    source = remote(urls=("http://127.0.0.1:9/main/file.bin", url))
     with pytest.raises(FetchFailed) as caught:
         fetch(source)
     message = str(caught.value)
-    assert f"put by hand into {tmp_path / 'far' / 'raw'}: file.bin from http://nowhere.invalid/file.bin" in message
+    assert f"put by hand into {tmp_path / 'far' / 'raw'}: file.bin from http://127.0.0.1:9/main/file.bin" in message
     assert f"{url}: [Errno" in message
     assert status(source) == ("failed", "Far away", 300_000, None, message)
     (tmp_path / "far" / "raw" / "file.bin").write_bytes(CONTENT)
@@ -216,8 +217,9 @@ def test_who_comes_while_another_fetches_waits_and_sees_its_progress(remote, ser
     loaded = []
     waiting = threading.Thread(target=lambda: loaded.append(fetch(source, seen.append)))
     waiting.start()
-    while not seen:
-        time.sleep(0.01)
+    for _ in range(1000):
+        if not seen:
+            time.sleep(0.01)
     assert seen[0] == Progress("downloading file.bin", 7, 9, "bytes")
     assert server.asked == []
     holder.release()
