@@ -42,6 +42,7 @@ def prepare(
         for array in ARRAYS:
             _write(getattr(raw, array), temporary / f"{array}.npy")
         (temporary / "info.json").write_text(json.dumps(_info(raw, source), ensure_ascii=False), "utf-8")
+        del raw  # Windows moves no folder whose files are still mapped
         os.replace(temporary, folder)
     except OSError:
         if not ready(folder):

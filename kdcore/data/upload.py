@@ -40,6 +40,8 @@ def receive(file: BinaryIO, name: str, folder: Path, most: int = MOST_BYTES) -> 
             return kept
         os.replace(part, target / clean(name))
         return target / clean(name)
+    except OSError as error:
+        raise UploadError(f"it cannot be kept in {folder} ({error.strerror}): make room there") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -42,6 +42,17 @@ def test_what_is_refused_leaves_nothing(tmp_path, content, name, words):
     assert list(tmp_path.iterdir()) == []
 
 
+class _Full(io.BytesIO):
+    def read(self, *_):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_is_told(tmp_path):
+    with pytest.raises(UploadError, match="No space left on device"):
+        receive(_Full(), "flowers.zip", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @given(st.text(max_size=200))
 def test_every_name_becomes_one_that_stays_in_its_folder(name):
     made = clean(f"{name}.zip")
