@@ -136,7 +136,8 @@ def _answers(arrays: dict[str, np.ndarray], part: str, shape: tuple[int, int], t
         if values.min() < 0 or off.max() > SUM_TOLERANCE:
             raise BadSoftLabels(f"{name!r} must be at least 0 and sum to 1; those of image {off.argmax()} do not")
         values = np.log(np.maximum(values, LEAST))
-    made = (values * temperature).astype(np.float32)
+    with np.errstate(over="ignore"):
+        made = (values * temperature).astype(np.float32)
     if not np.isfinite(made).all():
         raise BadSoftLabels(f"{name!r} holds numbers that are too large")
     return made

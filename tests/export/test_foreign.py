@@ -1,0 +1,233 @@
+"""ONNX files of other people: those that fit answer as before in our convention, all others are refused in words."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from kdcore.export import foreign, runtime
+from kdcore.export.adoption import adopt
+from kdcore.export.foreign import ForeignModel, Wanted
+
+SHAPE, CLASSES = (1, 4, 4), 3
+WEIGHT = np.random.default_rng(1).normal(size=(16, CLASSES)).astype(np.float32)
+WEIGHT[0] = 0
+IMAGES = np.random.default_rng(2).random((7, *SHAPE), dtype=np.float32)
+PLAIN = Wanted(SHAPE, CLASSES, (0.3,), (0.4,), "0..1", "logits")
+
+
+def model(batch="n", nodes=None, *, fixed=False, softmax=False, names=("x", "y"), initializers=(), domain=""):
+    """A linear classifier. `fixed`: its reshape holds for one batch only."""
+    given_name, out = names
+    weights = [numpy_helper.from_array(WEIGHT, "w"), *initializers]
+    if nodes is None:
+        flatten = helper.make_node("Flatten", [given_name], ["f"])
+        if fixed:
+            weights.append(numpy_helper.from_array(np.array([batch, 16], np.int64), "s"))
+            flatten = helper.make_node("Reshape", [given_name, "s"], ["f"])
+        nodes = [flatten, helper.make_node("MatMul", ["f", "w"], ["z" if softmax else out], domain=domain)]
+        nodes += [helper.make_node("Softmax", ["z"], [out], axis=1)] if softmax else []
+    images = helper.make_tensor_value_info(given_name, TensorProto.FLOAT, [batch, *SHAPE])
+    scores = helper.make_tensor_value_info(out, TensorProto.FLOAT, [batch, CLASSES])
+    graph = helper.make_graph(nodes, "g", [images], [scores], weights)
+    opsets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def saved(tmp_path, made):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
+    return path
+
+
+def linear(pixels):
+    return pixels.reshape(len(pixels), -1) @ WEIGHT
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "expected"),
+    [
+        (model(), {}, linear(IMAGES)),
+        (model(names=("images", "logits")), {}, linear(IMAGES)),
+        (model(1), {"pixels": "0..255"}, linear(255 * IMAGES)),
+        (model(3, fixed=True), {"pixels": "normalised"}, linear((IMAGES - 0.3) / 0.4)),
+        (model(1, fixed=True), {}, linear(IMAGES)),
+    ],
+)
+def test_a_file_that_fits_takes_any_batch_of_pixels_in_our_range(tmp_path, made, changes, expected):
+    target = tmp_path / "ours.onnx"
+    judged = adopt(saved(tmp_path, made), PLAIN._replace(**changes), target)
+    assert (judged.params, judged.zeros) == (48, 3)
+    given_logits = runtime.logits(target, IMAGES)
+    np.testing.assert_allclose(given_logits, expected, rtol=1e-4, atol=1e-4)
+    assert runtime.logits(target, IMAGES[:1]).shape == (1, CLASSES)
+
+
+def test_probabilities_become_logits(tmp_path):
+    target = tmp_path / "ours.onnx"
+    adopt(saved(tmp_path, model(softmax=True)), PLAIN._replace(outputs="probabilities"), target)
+    logits = linear(IMAGES)
+    expected = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    np.testing.assert_allclose(runtime.logits(target, IMAGES), np.maximum(expected, np.log(1e-6)), atol=1e-4)
+
+
+def external():
+    made = model()
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return made
+
+
+def within_a_branch():
+    """An operator of its own, hidden in a graph within a node."""
+    inner = helper.make_graph(
+        [helper.make_node("Own", ["f"], ["inside"], domain="own")], "inner", [],
+        [helper.make_tensor_value_info("inside", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("If", ["yes"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    yes = numpy_helper.from_array(np.array(True), "yes")
+    return model(nodes=nodes, initializers=[yes])
+
+
+def centred():
+    """Takes the batch's mean away: what it says of an image depends on those beside it."""
+    axes = numpy_helper.from_array(np.array([0], np.int64), "axes")
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["z"]),
+        helper.make_node("ReduceMean", ["z"], ["m"], axes=[0]),
+        helper.make_node("Sub", ["z", "m"], ["d"]),
+        helper.make_node("Add", ["d", "z"], ["y"]),
+    ]
+    return model(nodes=nodes, initializers=[axes])
+
+
+def not_a_number():
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["z"]),
+        helper.make_node("Sub", ["z", "z"], ["zero"]),
+        helper.make_node("Div", ["zero", "zero"], ["y"]),
+    ]
+    return model(nodes=nodes)
+
+
+def two(which):
+    made = model()
+    if which == "inputs":
+        made.graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1]))
+    else:
+        made.graph.output.append(helper.make_tensor_value_info("f", TensorProto.FLOAT, ["n", 16]))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "words"),
+    [
+        (b"", {}, "no valid ONNX model"),
+        (b"garbage" * 99, {}, "no ONNX file"),
+        (external(), {}, "kept in another file"),
+        (model(domain="own.domain"), {}, "operators of its own"),
+        (within_a_branch(), {}, "operators of its own"),
+        (two("inputs"), {}, "2 inputs; one is needed"),
+        (two("outputs"), {}, "2 outputs"),
+        (model(), {"shape": (3, 32, 32)}, r"these images need float32 \(batch, 3, 32, 32\)"),
+        (model(), {"classes": 10}, r"its output is \(1, 3\); \(1, 10\) is needed"),
+        (model(2000, fixed=True), {}, "its batch is 2000"),
+        (not_a_number(), {}, "not finite"),
+        (model(softmax=True), {}, "set outputs to probabilities"),
+        (model(), {"outputs": "probabilities"}, "set outputs to logits"),
+        (centred(), {}, "answers otherwise when images are asked together"),
+    ],
+)
+def test_what_cannot_teach_is_refused_with_what_would_do(tmp_path, made, changes, words):
+    with pytest.raises(ForeignModel, match=words):
+        adopt(saved(tmp_path, made), PLAIN._replace(**changes), tmp_path / "ours.onnx")
+    assert not (tmp_path / "ours.onnx").exists()
+
+
+def endless():
+    """Adds for longer than anybody waits."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["still"]),
+            helper.make_node("Add", ["sum", "sum"], ["more"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("more", TensorProto.FLOAT, None),
+        ],
+    )
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["z"]),
+        helper.make_node("Loop", ["trips", "yes", "z"], ["y"], body=body),
+    ]
+    trips = numpy_helper.from_array(np.array(2**60, np.int64), "trips")
+    return model(nodes=nodes, initializers=[trips, numpy_helper.from_array(np.array(True), "yes")])
+
+
+def huge():
+    """Asks for 256 GB."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["none"]),
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["z"]),
+        helper.make_node("Add", ["z", "none"], ["y"]),
+    ]
+    return model(nodes=nodes, initializers=[numpy_helper.from_array(np.array([2**36], np.int64), "size")])
+
+
+def test_what_takes_for_ever_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "TIMEOUT_SECONDS", 3)
+    with pytest.raises(ForeignModel, match="longer than 3 s"):
+        foreign.adopt(saved(tmp_path, endless()), PLAIN)
+
+
+def test_what_asks_for_too_much_memory_ends_its_own_process_at_most(tmp_path):
+    with pytest.raises(ForeignModel):
+        foreign.adopt(saved(tmp_path, huge()), PLAIN)
+
+
+def test_the_subprocess_gives_the_same_judgement(tmp_path):
+    path = saved(tmp_path, model(2, fixed=True))
+    assert foreign.adopt(path, PLAIN, tmp_path / "a.onnx") == adopt(path, PLAIN, tmp_path / "b.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_a_file_that_is_too_large_is_not_even_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "MOST_BYTES", 10)
+    with pytest.raises(ForeignModel, match="at most 10"):
+        foreign.adopt(saved(tmp_path, model()), PLAIN)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_damaged_file_is_refused_or_still_valid(tmp_path_factory, data):
+    from kdcore.export.adoption import _read
+
+    content = bytearray(model().SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(content)
+    with contextlib.suppress(ForeignModel):
+        onnx.checker.check_model(_read(path))
