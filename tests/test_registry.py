@@ -32,11 +32,15 @@ def test_registries_presets_and_plans_need_no_torch(tmp_path):
 import sys
 from kdcore import registry
 from kdcore.presets import presets
+from kdcore.data.dataset import NotFetched
 from kdcore.pipeline.plan import plan
 for kind in registry.PACKAGES:
     registry.catalog(kind)
 for preset in presets():
-    plan(preset.recipe)
+    try:
+        plan(preset.recipe)
+    except NotFetched:
+        pass
 heavy = {"torch", "onnx", "onnxruntime", "streamlit"} & set(sys.modules)
 assert not heavy, heavy
 """
