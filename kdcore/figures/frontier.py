@@ -1,4 +1,4 @@
-"""Accuracy against what a model costs: its file's size, or the time of an answer."""
+"""Accuracy, or mean average precision, against what a model costs: its file's size, or the time of an answer."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ LABELLED = 8  # more points than this, and names beside them overlap
 
 
 class Point(NamedTuple):
-    """One variant: `x` in kB or milliseconds, accuracies as fractions, `sentence` for the hover.
+    """One variant: `x` in kB or milliseconds, scores as fractions, `sentence` for the hover.
 
-    `gain`: times smaller or faster than its run's teacher; `differs`: whether that can be told from no difference.
+    `score` is what `measure` says, "accuracy" or "mAP". `gain`: times smaller or faster than its run's teacher; `differs`: whether that can be told from no difference.
     """
 
     run: str
     name: str
     role: str
     x: float
-    accuracy: float
+    measure: str
+    score: float
     low: float
     high: float
     sentence: str
@@ -52,7 +53,7 @@ def against_latency(rows: Sequence[Row], batch: int = 1) -> go.Figure:
 
 
 def size_view(rows: Sequence[Row]) -> Frontier:
-    rows = [row for row in rows if row["size_bytes"] and row["accuracy"] is not None]  # a teacher may be no file
+    rows = [row for row in rows if row["size_bytes"] and row["score"] is not None]  # a teacher may be no file
     teachers = {row["run"]: row["size_bytes"] for row in rows if row["role"] == "teacher"}
     points = []
     for row in rows:
@@ -69,7 +70,7 @@ def latency_view(rows: Sequence[Row], batch: int = 1) -> Frontier:
     points = []
     for row in rows:
         milliseconds = row["latency_ms"] if batch == 1 else 1000 / row["images_per_s"] if row["images_per_s"] else None
-        if milliseconds and row["accuracy"] is not None:
+        if milliseconds and row["score"] is not None:
             told = f"{words.milliseconds(milliseconds)} an image"
             points.append(_point(row, milliseconds, told, row[gain], differs=bool(row[differs])))
     title = "Time of one answer (ms, log scale)" if batch == 1 else "Time an image, 64 at a time (ms, log scale)"
@@ -77,9 +78,9 @@ def latency_view(rows: Sequence[Row], batch: int = 1) -> Frontier:
 
 
 def _point(row: Row, x: float, told: str, gain: float | None, *, differs: bool) -> Point:
-    bounds = (row["accuracy"], row["accuracy_low"], row["accuracy_high"])
-    sentence = f"{row['variant']}: {words.percent_interval(*bounds)} of the test images right, {told}"
-    return Point(row["run"], row["variant"], row["role"], x, *bounds, sentence, gain, differs)
+    bounds = (row["score"], row["score_low"], row["score_high"])
+    sentence = f"{row['variant']}: {words.scored(row['measure'], words.percent_interval(*bounds))}, {told}"
+    return Point(row["run"], row["variant"], row["role"], x, row["measure"], *bounds, sentence, gain, differs)
 
 
 def _view(points: list[Point], x_title: str, gained: Callable[[Point], str]) -> Frontier:
@@ -90,24 +91,24 @@ def _view(points: list[Point], x_title: str, gained: Callable[[Point], str]) -> 
 def _front(points: list[Point]) -> tuple[Point, ...]:
     """Those that no other point beats on both counts, cheapest first."""
     best, front = -1.0, []
-    for point in sorted(points, key=lambda point: (point.x, -point.accuracy)):
-        if point.accuracy > best:
+    for point in sorted(points, key=lambda point: (point.x, -point.score)):
+        if point.score > best:
             front.append(point)
-            best = point.accuracy
+            best = point.score
     return tuple(front)
 
 
 def _title(points: list[Point], front: tuple[Point, ...], gained: Callable[[Point], str]) -> str:
-    teachers = {point.run: point.accuracy for point in points if point.role == "teacher"}
+    teachers = {point.run: point.score for point in points if point.role == "teacher"}
     if points and not teachers:
         return "What accuracy costs; the teacher is no file, so nothing is smaller or faster than it"
     small = [point for point in front if point.role != "teacher" and point.run in teachers]
     if not small:
         return "No small model is on the front yet"
-    near = (point for point in small if point.accuracy >= teachers[point.run] - TOLERABLE)
+    near = (point for point in small if point.score >= teachers[point.run] - TOLERABLE)
     chosen = next(near, small[-1])
     name = chosen.name[:1].upper() + chosen.name[1:]
-    return f"{name} {gained(chosen)}, {_gap(chosen.accuracy - teachers[chosen.run])}"
+    return f"{name} {gained(chosen)}, {_gap(chosen.score - teachers[chosen.run], chosen.measure)}"
 
 
 def _smaller(point: Point) -> str:
@@ -122,10 +123,13 @@ def _faster(point: Point) -> str:
     return f"answers {told} than its teacher"
 
 
-def _gap(difference: float) -> str:
+def _gap(difference: float, measure: str) -> str:
     if abs(difference) < 0.0005:
-        return "as often right"
-    return f"{words.points(100 * abs(difference)).removeprefix('+')} {'above' if difference > 0 else 'below'} it"
+        return "as often right" if measure == "accuracy" else f"at the same {measure}"
+    points = (
+        f"{words.points(100 * abs(difference)).removeprefix('+')}{'' if measure == 'accuracy' else f' of {measure}'}"
+    )
+    return f"{points} {'above' if difference > 0 else 'below'} it"
 
 
 def _figure(view: Frontier) -> go.Figure:
@@ -140,7 +144,7 @@ def _figure(view: Frontier) -> go.Figure:
         traces,
         view.title,
         x={"title": view.x_title, "type": "log", "dtick": "D2", "tickformat": ",~r"},
-        y={"title": "Test images right (%)"},
+        y={"title": words.axis(point.measure for point in view.points)},
         showlegend=not places,
     )
 
@@ -148,7 +152,7 @@ def _figure(view: Frontier) -> go.Figure:
 def _line(front: Sequence[Point]) -> dict[str, Any]:
     return {
         "x": [point.x for point in front],
-        "y": [100 * point.accuracy for point in front],
+        "y": [100 * point.score for point in front],
         "mode": "lines",
         "line": {"color": style.INK, "dash": "dot", "width": 1, "shape": "hv"},
         "name": "Best at its cost",
@@ -161,14 +165,14 @@ def _places(points: Sequence[Point]) -> list[str]:
     if not points:
         return []
     across = [math.log(point.x) for point in points]
-    wide, high = (max(max(values) - min(values), 1e-9) for values in (across, [point.accuracy for point in points]))
+    wide, high = (max(max(values) - min(values), 1e-9) for values in (across, [point.score for point in points]))
     middle = (min(across) + max(across)) / 2
     places = []
     for point, x in zip(points, across, strict=True):
         near = [
-            other.accuracy - point.accuracy
+            other.score - point.score
             for other, at in zip(points, across, strict=True)
-            if other is not point and abs(at - x) < 0.3 * wide and abs(other.accuracy - point.accuracy) < 0.07 * high
+            if other is not point and abs(at - x) < 0.3 * wide and abs(other.score - point.score) < 0.07 * high
         ]
         above, below = any(gap > 0 for gap in near), any(gap < 0 for gap in near)
         level = "bottom" if above and not below else "top"
@@ -180,11 +184,11 @@ def _marks(role: str, points: list[Point], runs: list[str], places: Mapping[Poin
     look = style.look(role)
     return {
         "x": [point.x for point in points],
-        "y": [100 * point.accuracy for point in points],
+        "y": [100 * point.score for point in points],
         "error_y": {
             "type": "data",
-            "array": [100 * (point.high - point.accuracy) for point in points],
-            "arrayminus": [100 * (point.accuracy - point.low) for point in points],
+            "array": [100 * (point.high - point.score) for point in points],
+            "arrayminus": [100 * (point.score - point.low) for point in points],
             "color": style.tint(look.colour, 0.5),
             "thickness": 1.5,
             "width": 4,

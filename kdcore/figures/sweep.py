@@ -1,4 +1,4 @@
-"""Accuracy against a value that a sweep varies: how far it holds, and where it breaks."""
+"""Accuracy, or mean average precision, against a value that a sweep varies: how far it holds, and where it breaks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERABLE = 0.05  # a fall by more than this from the best of the series is "bro
 
 
 class Series(NamedTuple):
-    """The variants of one role over the swept values, in ascending order; accuracies as fractions.
+    """The variants of one role over the swept values, in ascending order; scores as fractions.
 
     `rest` tells the other swept values that they share, as in "epochs 20"; empty where one value is swept.
     """
@@ -25,7 +25,7 @@ class Series(NamedTuple):
     role: str
     rest: str
     values: tuple[float, ...]
-    accuracies: tuple[float, ...]
+    scores: tuple[float, ...]
     lows: tuple[float, ...]
     highs: tuple[float, ...]
 
@@ -40,12 +40,13 @@ class Level(NamedTuple):
     name: str
     role: str
     rest: str
-    accuracy: float
+    score: float
 
 
 class Sweep(NamedTuple):
     title: str
     x_title: str
+    measure: str
     series: tuple[Series, ...]
     levels: tuple[Level, ...]
 
@@ -59,16 +60,17 @@ def sweep_view(rows: Sequence[Row], path: str) -> Sweep:
     found: dict[tuple[str, str], list[Row]] = {}
     levels = []
     for row in rows:
-        if row.get("accuracy") is None:
+        if row["score"] is None:
             continue
         rest = ", ".join(f"{_name(other)} {value}" for other, value in row["values"].items() if other != path)
         if isinstance(row["values"].get(path), int | float):
             found.setdefault((row["role"], rest), []).append(row)
         else:
-            levels.append(Level(row["variant"], row["role"], rest, row["accuracy"]))
+            levels.append(Level(row["variant"], row["role"], rest, row["score"]))
     series = tuple(_series(role, rest, path, members) for (role, rest), members in found.items())
     x_title = _name(path).capitalize()
-    return Sweep(_title(series, x_title.lower()), x_title, series, tuple(levels))
+    measure = rows[0]["measure"] if rows else "accuracy"
+    return Sweep(_title(series, x_title.lower(), measure), x_title, measure, series, tuple(levels))
 
 
 def _name(path: str) -> str:
@@ -77,27 +79,25 @@ def _name(path: str) -> str:
 
 def _series(role: str, rest: str, path: str, rows: list[Row]) -> Series:
     rows = sorted(rows, key=lambda row: row["values"][path])
-    accuracies, lows, highs = (
-        tuple(row[column] for row in rows) for column in ("accuracy", "accuracy_low", "accuracy_high")
-    )
-    return Series(role, rest, tuple(float(row["values"][path]) for row in rows), accuracies, lows, highs)
+    scores, lows, highs = (tuple(row[column] for row in rows) for column in ("score", "score_low", "score_high"))
+    return Series(role, rest, tuple(float(row["values"][path]) for row in rows), scores, lows, highs)
 
 
-def _title(series: Sequence[Series], what: str) -> str:
+def _title(series: Sequence[Series], what: str, measure: str) -> str:
     if not series:
         return "Nothing was swept"
     last = series[-1]
     beside = [one for one in series if one.role == last.role]
     if len(beside) > 1:
         return f"{style.look(last.role).label}: " + "; ".join(_ends(one, what) for one in (beside[0], beside[-1]))
-    best, worst = max(last.accuracies), min(last.accuracies)
-    held = [value for value, accuracy in zip(last.values, last.accuracies, strict=True) if accuracy >= best - TOLERABLE]
+    best, worst = max(last.scores), min(last.scores)
+    held = [value for value, score in zip(last.values, last.scores, strict=True) if score >= best - TOLERABLE]
     if len(held) == len(last.values):
-        return f"{last.name}: accuracy holds over the whole range of {what}"
-    if last.accuracies[0] < best - TOLERABLE <= last.accuracies[-1]:
+        return f"{last.name}: {measure} holds over the whole range of {what}"
+    if last.scores[0] < best - TOLERABLE <= last.scores[-1]:
         return (
-            f"{last.name}: from {words.percent(last.accuracies[0])} at {what} {last.values[0]:g} "
-            f"up to {words.percent(best)} at {what} {last.values[last.accuracies.index(best)]:g}"
+            f"{last.name}: from {words.percent(last.scores[0])} at {what} {last.values[0]:g} "
+            f"up to {words.percent(best)} at {what} {last.values[last.scores.index(best)]:g}"
         )
     return (
         f"{last.name}: {words.percent(best)} at best, held within {100 * TOLERABLE:g} points up to {what} "
@@ -107,7 +107,7 @@ def _title(series: Sequence[Series], what: str) -> str:
 
 def _ends(one: Series, what: str) -> str:
     """What a series is at both ends of the range."""
-    first, last = (words.percent(accuracy) for accuracy in (one.accuracies[0], one.accuracies[-1]))
+    first, last = (words.percent(score) for score in (one.scores[0], one.scores[-1]))
     return f"at {one.rest} from {first} ({what} {one.values[0]:g}) to {last} ({one.values[-1]:g})"
 
 
@@ -121,7 +121,7 @@ def _figure(view: Sweep) -> go.Figure:
          *(_line(one, _dash(one.rest, rests, "solid"), view.x_title) for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
-        y={"title": "Test images right (%)"},
+        y={"title": words.axis([view.measure])},
         height=360,
     )  # fmt: skip
 
@@ -140,27 +140,27 @@ def _line(one: Series, dash: str, x_title: str) -> dict[str, Any]:
     look = style.look(one.role)
     return {
         "x": one.values,
-        "y": [100 * accuracy for accuracy in one.accuracies],
+        "y": [100 * score for score in one.scores],
         "error_y": {
             "type": "data",
-            "array": [100 * (high - mid) for high, mid in zip(one.highs, one.accuracies, strict=True)],
-            "arrayminus": [100 * (mid - low) for low, mid in zip(one.lows, one.accuracies, strict=True)],
+            "array": [100 * (high - mid) for high, mid in zip(one.highs, one.scores, strict=True)],
+            "arrayminus": [100 * (mid - low) for low, mid in zip(one.lows, one.scores, strict=True)],
             "color": style.tint(look.colour, 0.5),
         },
         "mode": "lines+markers",
         "name": one.name,
         "line": {"color": look.colour, "dash": dash},
         "marker": {"symbol": look.symbol, "size": 10},
-        "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}} % right<extra></extra>",
+        "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}} %<extra></extra>",
     }
 
 
 def _level(level: Level, dash: str, span: tuple[float, float]) -> dict[str, Any]:
     return {
         "x": span,
-        "y": [100 * level.accuracy] * 2,
+        "y": [100 * level.score] * 2,
         "mode": "lines",
         "name": level.name,
         "line": {"color": style.look(level.role).colour, "dash": dash, "width": 1.5},
-        "hovertemplate": f"{level.name}: %{{y:.3g}} % right<extra></extra>",
+        "hovertemplate": f"{level.name}: %{{y:.3g}} %<extra></extra>",
     }

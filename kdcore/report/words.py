@@ -6,7 +6,7 @@ Every function takes None (or NaN) for "not measured" and then gives a dash.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 
 MISSING = "–"
@@ -99,6 +99,18 @@ def duration(seconds: float) -> str:
     if minutes < 24 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def scored(measure: str, share: str) -> str:
+    """What a share says, given as text: "98.7 % of the test images right", "mAP 98.7 %"."""
+    return f"{share} of the test images right" if measure == "accuracy" else f"{measure} {share}"
+
+
+def axis(measures: Iterable[str]) -> str:
+    """The title of an axis with percentages of these measures, "accuracy" or "mAP"."""
+    titles = {"accuracy": "Test images right (%)", "mAP": "Mean average precision, mAP (%)"}
+    found = set(measures) or {"accuracy"}
+    return titles[found.pop()] if len(found) == 1 else "Test images right, or mAP of several labels (%)"
 
 
 def plural(number: int, noun: str) -> str:

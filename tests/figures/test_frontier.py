@@ -75,3 +75,16 @@ def test_runs_that_meet_are_told_apart_by_an_outline():
 
 def test_without_small_models_it_says_so():
     assert size_view(quickstart()[:1]).title == "No small model is on the front yet"
+
+
+def test_images_with_several_labels_are_told_by_their_mean_average_precision():
+    rows = [
+        row("teacher", "teacher", 0.7, 400_000, measure="mAP", score=0.97, score_low=0.96, score_high=0.98),
+        row("student", "distilled", 0.5, 100_000, measure="mAP", score=0.94, score_low=0.92, score_high=0.95),
+    ]
+    chart = against_size(rows)
+    assert chart.layout.yaxis.title.text == "Mean average precision, mAP (%)"
+    assert "3.0 points of mAP below it" in chart.layout.title.text
+    assert size_view(rows).points[1].sentence == "student: mAP 94.0 % (92.0 to 95.0), 100 kB"
+    mixed = against_size([*rows, row("other", "teacher", 0.9, 10_000, run="r2")])
+    assert mixed.layout.yaxis.title.text == "Test images right, or mAP of several labels (%)"

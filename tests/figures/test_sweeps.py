@@ -20,7 +20,7 @@ ROWS = [
 def test_the_series_is_in_the_order_of_the_values():
     view = sweep_view(ROWS, PATH)
     assert view.series[0].values == (0.25, 0.5, 0.9)
-    assert view.series[0].accuracies == (0.97, 0.95, 0.40)
+    assert view.series[0].scores == (0.97, 0.95, 0.40)
     assert view.levels == (("teacher", "teacher", "", 0.99),)
 
 
