@@ -19,7 +19,8 @@ LABELLED = 8  # more points than this, and names beside them overlap
 class Point(NamedTuple):
     """One variant: `x` in kB or milliseconds, scores as fractions, `sentence` for the hover.
 
-    `score` is what `measure` says, "accuracy" or "mAP". `gain`: times smaller or faster than its run's teacher; `differs`: whether that can be told from no difference.
+    `score` is what `measure` says, "accuracy" or "mAP". `gain`: times smaller or faster than its run's teacher;
+    `differs`: whether that can be told from no difference.
     """
 
     run: str
@@ -126,10 +127,9 @@ def _faster(point: Point) -> str:
 def _gap(difference: float, measure: str) -> str:
     if abs(difference) < 0.0005:
         return "as often right" if measure == "accuracy" else f"at the same {measure}"
-    points = (
-        f"{words.points(100 * abs(difference)).removeprefix('+')}{'' if measure == 'accuracy' else f' of {measure}'}"
-    )
-    return f"{points} {'above' if difference > 0 else 'below'} it"
+    points = words.points(100 * abs(difference)).removeprefix("+")
+    of = "" if measure == "accuracy" else f" of {measure}"
+    return f"{points}{of} {'above' if difference > 0 else 'below'} it"
 
 
 def _figure(view: Frontier) -> go.Figure:
