@@ -5,16 +5,25 @@ from __future__ import annotations
 import streamlit as st
 
 from kdcore import machine
+from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
 from kdcore.pipeline.index import RunRow
-from kdcore.presets import Preset, presets
+from kdcore.presets import Group, Preset, presets
 from kdcore.report import words
-from pages.ui import estimates, store, text
+from pages.ui import draft, estimates, store, text
 from pages.ui.frame import frame
 
 frame()
 
 LATEST = 5
+CONSIDERED = "home_considered"  # in the session: the preset whose dialog is open
+
+
+GROUPS: dict[Group, str] = {
+    "start": "Start with one click",
+    "lessons": "Go further",
+    "papers": "Beside the published tables",
+}
 
 
 def start(preset: Preset) -> None:
@@ -22,6 +31,31 @@ def start(preset: Preset) -> None:
     run_id = api.submit(store.workspace(), preset.recipe, preset.name)
     api.ensure_dispatcher(store.workspace())
     st.switch_page("pages/runs.py", query_params={"run": run_id})
+
+
+def in_form(preset: Preset) -> None:
+    """Opens the form with the preset, where its data can be fetched and everything be changed."""
+    draft.load(preset.recipe, preset.title)
+    st.switch_page("pages/new.py")
+
+
+def forget() -> None:
+    st.session_state.pop(CONSIDERED, None)
+
+
+@st.dialog("Before this starts", icon=":material/hourglass_top:", on_dismiss=forget)
+def consider(preset: Preset, absent: str) -> None:
+    """What to know of a preset that not every machine carries out in minutes."""
+    if preset.wants and not machine.gpus():
+        st.markdown(f"**{preset.title}** wants {preset.wants}. No GPU was found on this machine.")
+    if absent:
+        st.markdown(f"Its data set has to be fetched first ({text.plain(absent)}): the form does that, under Data.")
+    with st.container(horizontal=True):
+        edit = st.button("Open in the form", key="consider_form", type="primary", icon=":material/edit:")
+        go = not absent and st.button("Start all the same", key="consider_start", icon=":material/play_arrow:")
+    if edit or go:
+        forget()
+        (in_form if edit else start)(preset)
 
 
 def machine_card(rows: list[RunRow]) -> None:
@@ -38,31 +72,46 @@ def machine_card(rows: list[RunRow]) -> None:
 
 
 def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
+    seconds, absent = lasts(preset)
     with st.container(border=True, height="stretch", gap="small"):
         st.subheader(preset.title, icon=preset.icon, anchor=False)
         st.markdown(preset.summary)
-        st.caption(f":material/visibility: {preset.look_for}")
+        st.expander("What to look for", type="compact", icon=":material/visibility:").caption(preset.look_for)
         st.space("stretch")
-        seconds = estimates.of(preset.recipe).seconds
+        if preset.wants:
+            st.caption(f":material/memory: Wants {preset.wants}")
         took = f"About {words.duration(seconds)} here" if seconds else "Not timed on this machine yet"
-        st.caption(f":material/timer: {took}; {result(last)}")
-        if st.button(
+        st.caption(f":material/timer: {absent or took}; {result(last)}")
+        pressed = st.button(
             "Start",
             key=f"start_{preset.name}",
             icon=":material/play_arrow:",
             type="primary" if first else "secondary",
             width="stretch",
-        ):
-            start(preset)
+        )
+    if pressed and not absent and not (preset.wants and not machine.gpus()):
+        start(preset)
+    if pressed:
+        st.session_state[CONSIDERED] = preset.name
+    if st.session_state.get(CONSIDERED) == preset.name:
+        consider(preset, absent)
+
+
+def lasts(preset: Preset) -> tuple[float | None, str]:
+    """Seconds that the preset will take here, None where they are not known; what of its data is not here yet."""
+    try:
+        return estimates.of(preset.recipe).seconds, ""
+    except NotFetched as error:
+        needs = words.size(error.download_bytes) + " to download" if error.download_bytes else "to be prepared first"
+        return None, f"{error.title}, {needs}"
 
 
 def result(row: RunRow | None) -> str:
     if row is None:
         return "not run yet"
-    return (
-        f"last time {text.plain(row.variant or '')} {words.percent(row.accuracy)}, "
-        f"{words.times(row.smaller)} smaller, {words.times(row.faster)} faster"
-    )
+    gains = ((row.smaller, "smaller"), (row.faster, "faster"))
+    told = [f"{words.times(gain)} {name}" for gain, name in gains if gain is not None]
+    return f"last time {text.plain(row.variant or '')} " + ", ".join([words.percent(row.accuracy), *told])
 
 
 def run_line(row: RunRow) -> None:
@@ -95,11 +144,12 @@ with words_column:
 with machine_column:
     machine_card(rows)
 
-st.header("Start with one click", anchor=False)
-with st.grid(3, min_column_width=270):
-    for place, preset in enumerate(presets()):
-        finished = [row for row in rows if row.preset == preset.name and row.state == "done"]
-        preset_card(preset, finished[0] if finished else None, first=place == 0)
+for group, heading in GROUPS.items():
+    st.header(heading, anchor=False)
+    with st.grid(3, min_column_width=270):
+        for place, preset in enumerate(found for found in presets() if found.group == group):
+            finished = [row for row in rows if row.preset == preset.name and row.state == "done"]
+            preset_card(preset, finished[0] if finished else None, first=group == "start" and place == 0)
 
 
 @st.fragment(run_every=2 if any(row.state in store.ACTIVE for row in rows) else None)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from kdcore import registry
-from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Teacher, Train, parse
-from pages.ui import before, data_section, draft, sections
+from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Train, parse
+from pages.ui import before, data_section, draft, sections, teacher_section
 from pages.ui.form import Form
 from pages.ui.frame import frame
 from pages.ui.text import plain
@@ -43,11 +43,12 @@ def data(form: Form) -> None:
 
 
 def teacher(form: Form) -> None:
-    form.part(Teacher, "teacher", ["model"])
-    st.caption("The teacher is trained on all labels, whatever the student sees.")
-    if more("teacher"):
-        st.caption("**Training**")
-        training(form, "teacher.train", whole=True)
+    def its_training() -> None:
+        if more("teacher"):
+            st.caption("**Training**")
+            training(form, "teacher.train", whole=True)
+
+    teacher_section.draw(form, its_training)
 
 
 def student(form: Form) -> None:
@@ -100,7 +101,7 @@ def more(name: str) -> bool:
 
 SECTIONS = (
     Section("1 Data", sections.data_told, data, ("data",)),
-    Section("2 Teacher", sections.teacher_told, teacher, ("teacher",)),
+    Section("2 Teacher", teacher_section.summary, teacher, ("teacher",)),
     Section("3 Student", sections.student_told, student, ("student", "train")),
     Section("4 Distil", sections.distil_told, distil, ("scheme", "distill", "controls")),
     Section("5 Compress", sections.compress_told, compress, ("compress", "compress_seeds")),

@@ -10,6 +10,7 @@ import pytest
 
 from kdcore.jobs import api
 from kdcore.pipeline.workspace import Workspace
+from kdcore.presets import preset
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +23,8 @@ def home(tmp_path_factory):
     api.stop_all(Workspace(folder))
 
 
-def run(home, preset):
-    command = [sys.executable, "-m", "kdcore", "run", preset, "--json"]
+def run(home, name):
+    command = [sys.executable, "-m", "kdcore", "run", name, "--json"]
     environment = os.environ | {"KDCORE_HOME": str(home)}
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True)
     document = json.loads(done.stdout)
@@ -66,3 +67,41 @@ def test_pruning_holds_for_a_while_and_then_breaks(home):
     assert rows["pruned 94 %"]["accuracy"] < 0.5
     sizes = [row["size_bytes"] for name, row in rows.items() if name.startswith("pruned")]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def verdicts(document, against):
+    return {told["variant"]: told for told in document["verdicts"] if told["against"] == against}
+
+
+def test_hot_targets_hurt_a_student_that_is_too_small(home):
+    document, _ = run(home, "when-distillation-hurts")
+    briefly = verdicts(document, "student alone (epochs 20)")
+    assert abs(briefly["student distilled (epochs 20, temperature 1)"]["points"]) < 3
+    for temperature in (4, 16):
+        told = briefly[f"student distilled (epochs 20, temperature {temperature})"]
+        assert told["verdict"] == "WORSE"
+        assert told["points"] < -5
+
+
+def test_two_students_learn_from_each_other(home):
+    document, _ = run(home, "two-students")
+    told = verdicts(document, "student alone")["student distilled, mutual"]
+    assert told["verdict"] == "BEATS"
+    assert 1 < told["points"] < 8
+
+
+def test_methods_are_told_apart_with_holms_correction(home):
+    document, _ = run(home, "which-method")
+    told = verdicts(document, "student alone")
+    assert {name for name, one in told.items() if one["verdict"] == "BEATS"} >= {"student distilled", "student, DKD"}
+    assert told["student, attention transfer"]["points"] < -5
+    assert told["student on hard labels"]["verdict"] in ("SAME", "INCONCLUSIVE")
+
+
+def test_the_papers_recipe_is_the_published_one():
+    recipe = preset("reproduce-the-paper").recipe
+    for train in (recipe.train, recipe.teacher.train):
+        assert (train.epochs, train.batch_size, train.optimizer, train.learning_rate) == (240, 64, "sgd", 0.05)
+        assert [240 * share for share in train.milestones] == [150, 180, 210]
+        assert (train.weight_decay, train.decay_all, train.views.crop, train.views.flip) == (5e-4, True, 4, True)
+    assert (recipe.distill.hard_weight, recipe.distill.soft_weight, recipe.distill.temperature) == (0.1, 0.9, 4)

@@ -6,22 +6,29 @@ import json
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
 
+Group = Literal["start", "lessons", "papers"]
+
 
 @dataclass(frozen=True)
 class Preset:
-    """A Recipe that ships with the product, and the words that present it. `order`: its place on the home page."""
+    """A Recipe that ships with the product, and the words that present it.
+
+    `group` and `order`: its place on the home page. `wants`: what it needs to be done soon; empty: any machine will do.
+    """
 
     name: str
     title: str
     summary: str
     look_for: str
     icon: str
+    group: Group
     order: int
+    wants: str
     document: dict[str, Any] = field(repr=False, hash=False)
 
     @cached_property
@@ -54,4 +61,5 @@ def preset(name: str) -> Preset:
 def _read(path: Path) -> Preset:
     document = json.loads(path.read_text("utf-8"))
     words = {name: document[name] for name in ("title", "summary", "look_for", "icon", "order")}
+    words |= {"group": document.get("group", "lessons"), "wants": document.get("wants", "")}
     return Preset(name=path.stem, document=document["recipe"], **words)

@@ -6,6 +6,7 @@ import json
 import pprint
 import shlex
 import textwrap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -17,6 +18,7 @@ from kdcore.jobs import api
 from kdcore.models.cost import Cost, CostError, costs
 from kdcore.pipeline.advice import advice
 from kdcore.pipeline.plan import Plan, plan
+from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
@@ -33,33 +35,43 @@ class Planned(NamedTuple):
 
 
 def planned(recipe: Recipe) -> Planned:
-    return _planned(recipe.to_json(), _prepared(recipe.data.source))
+    here = store.workspace()
+    teacher = getattr(recipe.teacher.source, "path", "")
+    state = _prepared(recipe.data.source), store.identity(here.models), store.identity(Path(teacher))
+    return _planned(recipe.to_json(), str(here.root), state)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _planned(text: str, identity: store.Identity | None) -> Planned:
+def _planned(text: str, root: str, state: Any) -> Planned:
     recipe = Recipe.model_validate_json(text)
     try:
-        return Planned(plan(recipe), [])
+        return Planned(plan(recipe, Workspace(root)), [])
     except RecipeError as error:
         return Planned(None, error.problems)
 
 
-def classes(document: dict[str, Any]) -> tuple[str, ...]:
+def classes(document: dict[str, Any]) -> list[str]:
     """Names of the classes of the draft's data set; none while it is not on this machine."""
+    found = about(document)
+    return found[0] if found else []
+
+
+def about(document: dict[str, Any]) -> tuple[list[str], list[int]] | None:
+    """Classes and image shape (C, H, W) of the draft's data set; None while it is not on this machine."""
     try:
         source = validate("dataset", document["data"]["source"])
     except ValidationError:
-        return ()
-    return _classes(source.model_dump_json(), _prepared(source))
+        return None
+    return _about(source.model_dump_json(), _prepared(source))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _classes(source: str, identity: store.Identity | None) -> tuple[str, ...]:
+def _about(source: str, identity: store.Identity | None) -> tuple[list[str], list[int]] | None:
     try:
-        return load(validate("dataset", json.loads(source))).classes
+        dataset = load(validate("dataset", json.loads(source)))
     except RecipeError:
-        return ()
+        return None
+    return list(dataset.classes), list(dataset.shape)
 
 
 def _prepared(source: Options) -> store.Identity | None:
@@ -95,19 +107,23 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
 def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     about = plan.dataset
     shape, count = tuple(about["shape"]), len(about["classes"])
+    given = plan.stages[0] if plan.stages[0].kind == "given" else None  # a teacher that is there already
+    asked = [recipe.student.model, *([] if given and "model" not in given.spec else [recipe.teacher.model])]
     try:
-        teacher, student = costs([(recipe.teacher.model, count, shape), (recipe.student.model, count, shape)])
+        student, *teacher = costs([(model, count, shape) for model in asked])
     except CostError as error:
         slot.warning(plain(str(error)))
         return []
-    warnings = advice(recipe, teacher, student)
+    warnings = advice(recipe, *teacher, student) if teacher else advice(recipe, student, student)
+    warnings = [one for one in warnings if teacher or one.field != "student.model"]
     for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
-    slot.table(_sizes(teacher, student), border="horizontal")
-    slot.markdown(
-        f"The student is **{words.times(teacher.size_bytes / student.size_bytes)} smaller** than its teacher"
-        f" and needs **{words.times(teacher.macs / student.macs)} fewer MACs** (work, not time)."
-    )
+    slot.table(_sizes(teacher[0] if teacher else None, student, given.macs if given else None), border="horizontal")
+    if teacher:
+        slot.markdown(
+            f"The student is **{words.times(teacher[0].size_bytes / student.size_bytes)} smaller** than its teacher"
+            f" and needs **{words.times(teacher[0].macs / student.macs)} fewer MACs** (work, not time)."
+        )
     told = estimates.of(recipe)
     slot.markdown(f":material/timer: {_time(told.seconds)} · {plain(told.basis)}")
     slot.caption(
@@ -118,18 +134,22 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     return warnings
 
 
-def _sizes(teacher: Cost, student: Cost) -> pd.DataFrame:
-    columns = {f"{roles.mark('teacher')} Teacher": teacher, f"{roles.mark('distilled')} Student": student}
-    return pd.DataFrame(
-        {
-            name: {
-                "Parameters": words.count(one.params),
-                "MACs an image": words.count(one.macs),
-                "Size (fp32)": words.size(one.size_bytes),
-            }
-            for name, one in columns.items()
-        }
-    )
+def _sizes(teacher: Cost | None, student: Cost, macs: int | None) -> pd.DataFrame:
+    """What the two cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
+    unknown = {"Parameters": words.MISSING, "MACs an image": words.count(macs) if macs else words.MISSING}
+    columns = {
+        f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": words.MISSING},
+        f"{roles.mark('distilled')} Student": _cost(student),
+    }
+    return pd.DataFrame(columns)
+
+
+def _cost(one: Cost) -> dict[str, str]:
+    return {
+        "Parameters": words.count(one.params),
+        "MACs an image": words.count(one.macs),
+        "Size (fp32)": words.size(one.size_bytes),
+    }
 
 
 def _time(seconds: float | None) -> str:

@@ -24,6 +24,6 @@ def _of(recipe: str, root: str, identity: store.Identity | None) -> Estimate:
     store.index().sync()  # its pace is what the estimate rests on
     parsed = parse(json.loads(recipe))
     try:
-        return estimate(plan(parsed), store.workspace(), parsed.measure.timing_seconds)
+        return estimate(plan(parsed, store.workspace()), store.workspace(), parsed.measure.timing_seconds)
     except CostError as error:
         return Estimate(None, str(error))

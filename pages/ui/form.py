@@ -60,8 +60,13 @@ class Form:
             st.caption(f"**{label(path)}**")
             self.part(kind.base, path)
 
-    def choice(self, kind: str, path: str, line: Callable[[str], str] | None = None) -> None:
-        """Which entry of a registry, what it is, and its options. `line`: an entry's line in a list that opens."""
+    def choice(
+        self, kind: str, path: str, line: Callable[[str], str] | None = None, without: Sequence[str] = ()
+    ) -> None:
+        """Which entry of a registry, what it is, and its options.
+
+        `line`: an entry's line in a list that opens. `without`: options that the caller draws by itself.
+        """
         name = draft.at(draft.get(), path)[kind]
         names = [entry.name for entry in registry.entries(kind)]
         if families.known(kind):
@@ -74,7 +79,7 @@ class Form:
         st.caption(plain(_about(entry, described=line is not None)))
         self.say(path)
         self.say(f"{path}.{kind}")
-        options = [option for option in entry.options.model_fields if option != kind]
+        options = [option for option in entry.options.model_fields if option not in (kind, *without)]
         if options:
             self.part(entry.options, path, options)
 

@@ -24,10 +24,6 @@ def data_told(document: Document) -> str:
     return f"{data['source']['dataset']}, {labels}{hidden}"
 
 
-def teacher_told(document: Document) -> str:
-    return told("architecture", document["teacher"]["model"])
-
-
 def student_told(document: Document) -> str:
     train = document["train"]
     budget = words.plural(train["steps"], "step") if train["steps"] else words.plural(train["epochs"] or 0, "epoch")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+import kdcore.presets
 from kdcore import machine
 from kdcore.jobs import api
-from kdcore.presets import presets
+from kdcore.presets import preset, presets
 from pages.ui.text import ago, plain
 from tests.pages.conftest import opened, runs, said
 from tests.small import small
@@ -14,9 +17,10 @@ from tests.small import small
 
 def test_a_card_a_preset(empty):
     app = opened("home")
-    assert [card.value for card in app.subheader] == [preset.title for preset in presets()]
-    for preset in presets():
-        assert preset.look_for in said(app)
+    assert sorted(card.value for card in app.subheader) == sorted(preset.title for preset in presets())
+    assert app.subheader[0].value == "Quickstart"
+    for known in presets():
+        assert known.look_for in said(app)
 
 
 def test_one_click_starts_the_quickstart_and_goes_to_it(empty):
@@ -26,6 +30,29 @@ def test_one_click_starts_the_quickstart_and_goes_to_it(empty):
     assert (row.preset, row.state) == ("quickstart", "queued")
     assert app.title[0].value == "Runs"
     assert app.header[0].value == "Quickstart"
+
+
+def test_what_wants_a_gpu_says_so_first_and_can_be_seen_in_the_form(empty, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", tuple)
+    app = opened("home")
+    app.button(key="start_reproduce-the-paper").click().run()
+    assert not runs(empty)
+    assert "No GPU was found" in said(app)
+    assert "has to be fetched first" in said(app)
+    app.button(key="consider_form").click().run()
+    assert app.title[0].value == "New experiment"
+    assert app.text_input[0].value == "Reproduce the paper"
+
+
+def test_what_wants_a_gpu_can_be_started_without_one(empty, monkeypatch):
+    wanting = replace(preset("quickstart"), name="wanting", wants="a GPU: minutes")
+    monkeypatch.setattr(machine, "gpus", tuple)
+    monkeypatch.setattr(kdcore.presets, "presets", lambda: (wanting,))
+    app = opened("home")
+    app.button(key="start_wanting").click().run()
+    assert not runs(empty)
+    app.button(key="consider_start").click().run()
+    assert [row.preset for row in runs(empty)] == ["wanting"]
 
 
 def test_the_last_result_is_on_the_card_and_in_the_list(full):
