@@ -70,7 +70,9 @@ class Execution:
     def _weights(self, dataset: Dataset) -> dict[str, float]:
         sizes = {}
         for name, options in architectures(self.plan).items():
-            network = models.create(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
+            network = models.create(
+                options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std, fetch=False
+            )
             sizes[name] = macs(network, dataset.shape)
         return weights(self.plan, sizes)
 
