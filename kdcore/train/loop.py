@@ -24,8 +24,6 @@ from kdcore.train.lesson import Batch, Lesson
 from kdcore.train.optimizers import factor, optimizer
 from kdcore.train.precision import autocast
 
-NEVER = 2**62  # a step that no training reaches
-
 
 class Diverged(RuntimeError):
     """The loss is no number any more. The checkpoint of the last good epoch is still there."""
@@ -174,17 +172,12 @@ class Trainer:
 
     def steps(self, first: int, end: int, generator: torch.Generator) -> tuple[float, float, int | None]:
         """Trains from step `first` to `end`: mean loss, mean share of right answers, and where the loss broke."""
-        total = torch.zeros((), device=self.device)
-        right = torch.zeros((), device=self.device)
-        broken = torch.full((), NEVER, device=self.device)
+        losses, right = torch.zeros(2, end - first, device=self.device)
         for step in range(first, end):
             self.check()
-            loss, hits = self._step(step, generator, end)
-            total += loss
-            right += hits
-            broken = torch.where(loss.isfinite(), broken, broken.clamp(max=step))
-        where = int(broken.item())
-        return total.item() / (end - first), right.item() / (end - first), None if where == NEVER else where
+            losses[step - first], right[step - first] = self._step(step, generator, end)
+        broken = (~losses.isfinite()).nonzero()
+        return losses.mean().item(), right.mean().item(), first + int(broken[0]) if len(broken) else None
 
     def _step(self, step: int, generator: torch.Generator, end: int) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimizer step; its loss and the share of right answers, both on the device."""
@@ -238,8 +231,7 @@ def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
     mine, theirs = ([weights.detach() for weights in one.parameters()] for one in (average, network))
     with torch.no_grad():
         torch._foreach_lerp_(mine, theirs, share)
-        for own, other in zip(average.buffers(), network.buffers(), strict=True):
-            own.copy_(other)
+        torch._foreach_copy_(list(average.buffers()), list(network.buffers()))
 
 
 def _finite(network: nn.Module) -> bool:
