@@ -231,7 +231,8 @@ def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
     mine, theirs = ([weights.detach() for weights in one.parameters()] for one in (average, network))
     with torch.no_grad():
         torch._foreach_lerp_(mine, theirs, share)
-        torch._foreach_copy_(list(average.buffers()), list(network.buffers()))
+        if buffers := list(average.buffers()):
+            torch._foreach_copy_(buffers, list(network.buffers()))
 
 
 def _finite(network: nn.Module) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from kdcore.train import loop
 from kdcore.train.lesson import Lesson
@@ -94,3 +95,9 @@ def test_a_training_whose_patience_lasts_deploys_its_best_epoch_too(task, tmp_pa
     progress = fit(model, replace(task, train=task.train.model_copy(update={"patience": 9})), tmp_path)
     assert (progress.best_epoch, progress.step) == (2, 90)
     assert same(state(model), seen[1])
+
+
+def test_a_network_without_normalisation_has_a_mean_too(task, tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    progress = fit(model, replace(task, train=task.train.model_copy(update={"ema": 0.9}), steps=3), tmp_path)
+    assert progress.step == 3
