@@ -115,10 +115,14 @@ class Builder:
         told = {name: spec[name] for name in entry.options.model_fields if name in spec}
         place, scratch = Path(self.files[content]), folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        if place.name != content:  # a file, and not a model of the workspace
-            place = copied(place, content, scratch)
-        source = entry.implementation(entry.options.model_validate(told))
-        brought = source.bring(place, spec.get("model"), self.dataset, scratch)
+        try:
+            if place.name != content:  # a file, and not a model of the workspace
+                place = copied(place, content, scratch)
+            source = entry.implementation(entry.options.model_validate(told))
+            brought = source.bring(place, spec.get("model"), self.dataset, scratch)
+        except Exception:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
         return Made(brought.network, brought=brought)
 
     def _there(self, stage: Stage) -> bool:
@@ -143,6 +147,10 @@ class Builder:
             on_phase("training")
             task = self._task(stage, method, outcome)
             progress = fit(network, task, folder, on_epoch=on_epoch, check=check)
+        if outcome and outcome.finish:
+            on_phase("finishing")
+            outcome = outcome.finish(network.to("cpu").to(memory_format=torch.contiguous_format).eval())
+            network = outcome.network
         return Made(network, outcome, progress)
 
     def _create(self, model: dict[str, Any]) -> nn.Module:
