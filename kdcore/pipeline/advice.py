@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdcore import registry
+from kdcore.distill.traits import parts, trait
 from kdcore.models.cost import Cost
 from kdcore.problems import Problem
 from kdcore.recipe import Recipe
@@ -10,21 +11,22 @@ from kdcore.recipe import Recipe
 FEW_SEEDS = 3
 
 
-def advice(recipe: Recipe, teacher: Cost, student: Cost) -> list[Problem]:
+def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]:
     """Warnings about a Recipe whose networks cost this much. An empty list is good news.
 
     `teacher`: the cost of the Recipe's `teacher.model`, which is not the teacher where its source has another.
     """
     source = registry.entry_of("teacher", recipe.teacher.source)
     own = source.name == "trained" or source.traits.get("architecture", False)
+    most = teacher.params if teacher and own else None
     return [
         Problem(field, message, "warning")
         for field, message, applies in (
             (
                 "student.model",
                 f"The student is not smaller than its teacher ({student.params:,} parameters against "
-                f"{teacher.params:,}): nothing can be saved by it.",
-                own and student.params >= teacher.params,
+                f"{most or 0:,}): nothing can be saved by it.",
+                most is not None and student.params >= most,
             ),
             (
                 "teacher.source",
@@ -43,6 +45,12 @@ def advice(recipe: Recipe, teacher: Cost, student: Cost) -> list[Problem]:
                 _claims_soft_targets(recipe),
             ),
             (
+                "distill.method",
+                "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what it "
+                "remembers is blurred. It is meant to be used without both.",
+                _mixes(recipe) and any(not trait(part, "mixup", True) for part in parts(recipe.distill)),
+            ),
+            (
                 "data.hide_classes",
                 "Labels never name a hidden class: give them no weight, or the student unlearns it.",
                 bool(recipe.data.hide_classes) and getattr(recipe.distill, "hard_weight", 0) > 0,
@@ -50,6 +58,10 @@ def advice(recipe: Recipe, teacher: Cost, student: Cost) -> list[Problem]:
         )
         if applies
     ]
+
+
+def _mixes(recipe: Recipe) -> bool:
+    return bool(recipe.train.views.mixup or recipe.train.views.cutmix)
 
 
 def _claims_soft_targets(recipe: Recipe) -> bool:

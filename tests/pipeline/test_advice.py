@@ -33,3 +33,11 @@ def test_a_student_as_large_as_its_teacher_is_warned_of():
 
 def test_without_hard_weight_a_hidden_class_is_fine():
     assert fields('data.hide_classes=["3"]', "distill.hard_weight=0", "distill.soft_weight=1") == []
+
+
+def test_of_a_teacher_out_of_a_file_it_is_not_known_what_it_has_seen():
+    uploaded = 'teacher.source={"teacher":"onnx_file","path":"theirs.onnx"}'
+    assert fields(uploaded) == ["teacher.source"]
+    assert fields(uploaded, student=LARGE) == ["teacher.source"]  # teacher.model is not that teacher
+    assert fields(uploaded, teacher=None) == ["teacher.source"]
+    assert fields('teacher.source={"teacher":"earlier","model":"some-run"}', student=LARGE) == []

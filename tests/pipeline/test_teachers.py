@@ -14,6 +14,7 @@ from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.distill.source import ChangedFile
 from kdcore.pipeline.asked import OnRecord
+from kdcore.pipeline.estimate import FIXED_SECONDS, NOMINAL_RATE, architectures, weights
 from kdcore.pipeline.gc import collect
 from kdcore.pipeline.stages import GoneTeacher
 from kdcore.pipeline.workspace import read_json
@@ -76,6 +77,15 @@ def test_an_earlier_model_is_the_teacher_as_it_is(laboratory, earlier, by):
     run = laboratory.carry_out(run_id)
     assert [stage["reused"] for stage in run.stages][:2] == [True, True]
     assert rows(laboratory, run_id)["teacher"]["model_key"] == key
+
+
+def test_an_estimate_counts_what_asking_it_takes(laboratory, earlier):
+    plan = laboratory.plan(laboratory.submit(source("earlier", model=earlier)))
+    sizes = dict.fromkeys(architectures(plan), 1000)
+    found = {stage.title: weights(plan, sizes)[stage.key] for stage in plan.stages}
+    asked = read_json(laboratory.model(earlier) / "report.json")["cost"]["macs"]
+    assert found["teacher"] == FIXED_SECONDS
+    assert found["student distilled"] == pytest.approx(FIXED_SECONDS + 10 * 64 * (3 * 1000 + asked) / NOMINAL_RATE)
 
 
 def test_who_teaches_decides_the_key_and_not_how_it_was_named(laboratory, earlier):

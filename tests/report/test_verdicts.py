@@ -149,4 +149,6 @@ def test_judge(interval, p, expected):
 def test_it_is_said_who_saw_how_much():
     told = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600})
     assert told.startswith("The teacher saw all 1,077 labels, the students 50; accuracy is of 600 test images")
+    elsewhere = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600, "teacher": "onnx_file"})
+    assert elsewhere.startswith("The teacher was not trained in this run, the students saw 50 labels;")
     assert "50 and 1,027 unlabelled images" in shares({"train": 1077, "labelled": 50, "seen": 1077, "test": 600})
