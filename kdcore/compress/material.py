@@ -34,10 +34,13 @@ class Outcome(NamedTuple):
     """What a step leaves.
 
     `network`: the compressed network. `report`: a JSON document a layer. `onnx`: the file to deploy,
-    where the step makes it itself. `constrain`: called after every optimizer step of the fine-tuning.
+    where the step makes it itself. `constrain`: called after every optimizer step of the fine-tuning. `finish`: called
+    with the fine-tuned network, on the CPU in evaluation mode; what it gives is the outcome. It is called after no
+    fine-tuning too.
     """
 
     network: nn.Module
     report: list[dict[str, Any]]
     onnx: Path | None = None
     constrain: Callable[[], None] | None = None
+    finish: Callable[[nn.Module], Outcome] | None = None
