@@ -41,12 +41,15 @@ class Folder(Options):
         return str(Path(path).expanduser().absolute()) if path.strip() else ""
 
 
-class _Given(Fetch):
+class Given(Fetch):
+    """A person's own pictures: nothing is downloaded, but decoding them takes time."""
+
     def title(self, options: Options) -> str:
         return Path(_path(options)).name
 
     def stamp(self, options: Options) -> str:
-        """Of a .zip its size and time; of a folder the times of its class folders, where files come and go.
+        """Of a .zip its size and time; of a folder the times of its class folders, where files come and go, and of its
+        tables of labels.
 
         A picture that is overwritten in place changes no folder's time: touch the folder then.
         """
@@ -57,7 +60,7 @@ class _Given(Fetch):
             found = path.stat()
             if not path.is_dir():
                 return f"{found.st_size}-{found.st_mtime_ns}"
-            times = [f"{folder}:{os.stat(folder).st_mtime_ns}" for folder in sorted(_folders(path))]
+            times = [f"{place}:{os.stat(place).st_mtime_ns}" for place in sorted(_watched(path))]
         except OSError as error:
             message = f"{path} cannot be read ({error.strerror}): give a folder or a .zip with pictures"
             raise RecipeError([Problem(FIELD, message)]) from None
@@ -69,16 +72,18 @@ def _path(options: Options) -> Path:
     return Path(options.path)
 
 
-def _folders(top: Path) -> Iterator[str]:
-    """`top` and its folders, and those within where they can be splits or a folder around everything."""
-    from kdcore.data.pictures.names import SPLITS
+def _watched(top: Path) -> Iterator[str]:
+    """`top`, its folders and labels.csv, and those within where they can be splits or a folder around everything."""
+    from kdcore.data.pictures.names import SPLITS, TABLE
 
     yield str(top)
     with os.scandir(top) as entries:
-        inner = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        found = list(entries)
+    yield from (entry.path for entry in found if entry.name.casefold() == TABLE)
+    inner = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
     for entry in inner:
         if len(inner) == 1 or entry.name.casefold() in SPLITS:
-            yield from _folders(Path(entry.path))
+            yield from _watched(Path(entry.path))
         else:
             yield entry.path
 
@@ -88,14 +93,19 @@ def _folders(top: Path) -> Iterator[str]:
     "folder",
     "Your own pictures: a folder or a .zip with one folder for each class",
     options=Folder,
-    traits={"fetch": _Given("Your pictures")},
+    traits={"fetch": Given("Your pictures")},
 )
 def folder(options: Folder, work: Work) -> RawImages:
     """The pictures in the order of their names. Decoded in a process of its own, with limits."""
+    return decoded(options, work, table=False)
+
+
+def decoded(options: Folder, work: Work, *, table: bool) -> RawImages:
+    """The pictures, labelled by their class folders or by a table. Raises RecipeError."""
     from kdcore.data.pictures import isolated
     from kdcore.data.pictures.names import Refused
 
-    request = options.model_dump(include={"path", "size", "test_share"}) | {"folder": str(work.folder)}
+    request = options.model_dump(include={"path", "size", "test_share"}) | {"folder": str(work.folder), "table": table}
     try:
         result = isolated.decode(request, work.tell)
     except Refused as error:

@@ -29,10 +29,10 @@ class Member(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The pictures, and the names of other files, which are left out."""
+    """The pictures, and the other files."""
 
     pictures: list[Member]
-    others: list[str]
+    others: list[Member]
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def _sorted_out(found: Iterator[Member]) -> Found:
         if is_picture(member.parts):
             pictures.append(member)
         else:
-            others.append(member.shown)
+            others.append(member)
     return Found(pictures, others)
 
 

@@ -15,6 +15,7 @@ from kdcore.data.splits import stratified_order
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 JUNK = ("thumbs.db", "desktop.ini", "__macosx")
 TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
+TABLE = "labels.csv"
 SPLITS = (*TRAIN, *TEST, *VALIDATION)
 
 Parts = tuple[str, ...]
@@ -25,11 +26,15 @@ class Refused(ValueError):
 
 
 class Layout(NamedTuple):
-    """(index of the name, label) in the order of the arrays, and the class names."""
+    """(index of the name, label) in the order of the arrays, and the class names.
+
+    `sets`: where pictures have several labels each, uint8 (N, K), and labels are rows of it.
+    """
 
     train: list[tuple[int, int]]
     test: list[tuple[int, int]]
     classes: tuple[str, ...]
+    sets: np.ndarray | None = None
 
 
 def parts(name: str) -> Parts:

@@ -1,6 +1,7 @@
 """`python -m kdcore.data.pictures.worker`: decodes a person's pictures within limits, and says how far it is.
 
-Reads one JSON request from standard input: path, size, test_share, folder. Writes the arrays into `folder`, and one
+Reads one JSON request from standard input: path, size, test_share, folder, table (whether labels.csv tells the labels,
+or the class folders do). Writes the arrays into `folder`, and one
 JSON object a line to standard output: {"done", "total", "file"}, then {"result"} or {"refused"}.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcore.data.pictures import table as tables
 from kdcore.data.pictures.decode import Header, decode, header
 from kdcore.data.pictures.members import Member, members
 from kdcore.data.pictures.names import Layout, Refused, layout
@@ -38,7 +40,8 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit(MEMORY_BYTES)
     try:
-        say(result=_work(Path(request["path"]), request["size"], request["test_share"], Path(request["folder"])))
+        path, folder = Path(request["path"]), Path(request["folder"])
+        say(result=_work(path, request["size"], request["test_share"], folder, request["table"]))
     except Refused as error:
         say(refused=str(error))
 
@@ -63,17 +66,27 @@ def _limit(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
 
 
-def _work(path: Path, size: int | None, test_share: float, folder: Path) -> dict[str, Any]:
+def _work(path: Path, size: int | None, test_share: float, folder: Path, table: bool = False) -> dict[str, Any]:
     with members(path) as found:
-        pictures = found.pictures
-        placed = layout([picture.parts for picture in pictures], test_share)
+        pictures, others = found.pictures, found.others
+        names = [picture.parts for picture in pictures]
+        if table:
+            chosen, others = tables.choose(others)
+            placed = tables.layout(_content(chosen), chosen.parts, names, test_share)
+        else:
+            placed = layout(names, test_share)
         headers = _each(pictures, range(len(pictures)), _header, "looking at")
         height, width = (size, size) if size else common_size(headers)
         grey = all(one.grey for one in headers)
         shape = (height, width, 1 if grey else 3)
         _make_room(len(pictures) * math.prod(shape), folder)
         _decode(pictures, placed, shape, folder)
-    return {"classes": placed.classes, "left_out": found.others}
+    return {"classes": placed.classes, "left_out": [other.shown for other in others]}
+
+
+def _content(table: Member) -> bytes:
+    with table.open() as file:
+        return file.read(tables.MOST_BYTES + 1)
 
 
 def common_size(headers: Sequence[Header]) -> tuple[int, int]:
@@ -105,7 +118,8 @@ def _decode(pictures: Sequence[Member], placed: Layout, shape: tuple[int, ...], 
     for split, rows in (("train", placed.train), ("test", placed.test)):
         path = folder / f"{split}_images.npy"
         array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(rows), *shape))
-        np.save(folder / f"{split}_labels.npy", np.array([label for _, label in rows], dtype=np.int64))
+        labels = np.array([label for _, label in rows], dtype=np.int64)
+        np.save(folder / f"{split}_labels.npy", labels if placed.sets is None else placed.sets[labels])
         arrays += [(array, row) for row in range(len(rows))]
         order += [index for index, _ in rows]
 
