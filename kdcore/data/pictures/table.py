@@ -53,7 +53,7 @@ def layout(content: bytes, at: Parts, pictures: Sequence[Parts], test_share: flo
         raise Refused(f"{TABLE} has no line below its header: give one for each picture")
     places = _places(rows, at, pictures)
     classes, sets = _binary(header, rows) if len(header.cells) > 2 else _named(header, rows)
-    order = sorted(range(len(places)), key=lambda row: pictures[places[row]])
+    order = sorted(range(len(places)), key=lambda row: pictures[int(places[row])])
     places, sets = places[order], sets[order]
     tested = _tested([pictures[place] for place in places], len(at) - 1)
     if tested is None:
