@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kdcore.distill.labelling import ONE_LABEL, Labelling
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -19,7 +21,8 @@ class Material(NamedTuple):
 
     `network`: in evaluation mode on the CPU; a step may change it in place. `onnx`: the exported file of the
     same network. `images`: float32 (n, C, H, W) in [0, 1], training images that the student sees.
-    `shape`: (C, H, W). `folder`: for files of the step's own. `seed`: of all its random choices.
+    `shape`: (C, H, W). `folder`: for files of the step's own. `seed`: of all its random choices. `targets`: float
+    (n, K), what is known of the images, as in a training Task; `labelling` says what they mean.
     """
 
     network: nn.Module
@@ -28,6 +31,8 @@ class Material(NamedTuple):
     shape: tuple[int, ...]
     folder: Path
     seed: int
+    targets: Tensor | None = None
+    labelling: Labelling = ONE_LABEL
 
 
 class Outcome(NamedTuple):

@@ -18,7 +18,7 @@ from kdcore.compress.material import Material, Outcome
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
 from kdcore.data.views import random as views_are_random
-from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL
+from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought, copied
@@ -167,8 +167,9 @@ class Builder:
         images = pixels(self.dataset.train_images[self.shares.seen]).float().div_(255)
         torch.manual_seed(stage.seed)
         material = Material(
-            weights.load(parent), parent / "model.onnx", images, self.dataset.shape, scratch, stage.seed
-        )
+            weights.load(parent), parent / "model.onnx", images, self.dataset.shape, scratch, stage.seed,
+            self._targets(self.shares.seen, self.shares.labelled).cpu(), self._labelling(),
+        )  # fmt: skip
         return registry.entry_of("step", options).implementation(material, options)
 
     def _task(self, stage: Stage, method: Method[Any] | None, outcome: Outcome | None) -> Task:
@@ -182,7 +183,7 @@ class Builder:
             validation = validation[shown]
         images = training_images(self.dataset.train_images, indices, self.device)
         lesson = self._lesson(stage, method, train, images) if method else Lesson()
-        lesson.labelling = MANY_LABELS if self.dataset.multilabel else ONE_LABEL
+        lesson.labelling = self._labelling()
         return Task(
             images=images,
             targets=self._targets(indices, self.shares.teacher if sees == "teacher" else self.shares.labelled),
@@ -248,6 +249,9 @@ class Builder:
 
     def _hidden_indices(self) -> list[int]:
         return [self.dataset.classes.index(name) for name in self.hidden]
+
+    def _labelling(self) -> Labelling:
+        return MANY_LABELS if self.dataset.multilabel else ONE_LABEL
 
     def _targets(self, indices: np.ndarray, labelled: np.ndarray) -> torch.Tensor:
         labels, shape = self.dataset.train_labels, (len(indices), len(self.dataset.classes))
