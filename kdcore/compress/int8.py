@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -25,6 +26,9 @@ class Int8(Options):
         "most information (KL divergence), or the central 99.999 %.",
     )
     images: int = Field(256, ge=8, le=4096, description="Calibration images, at most: training images of the student.")
+    per_channel: bool = Field(
+        True, description="A scale for each filter. Off: one for all weights of a layer, which loses more."
+    )
 
 
 @register(
@@ -47,26 +51,61 @@ def quantize(material: Material, options: Int8) -> Outcome:
     Normalisation and convolutions of fewer than four input channels stay float. The network itself is unchanged. Raises
     CompressError when ONNX Runtime cannot quantize the file.
     """
+    prepared, target = material.folder / "prepared.onnx", material.folder / "int8.onnx"
+    how = Calibration(options.images, options.calibration, options.per_channel)
+    static(material, material.onnx, prepared, target, how)
+    return Outcome(material.network, report(prepared, target), onnx=target)
+
+
+class Calibration(NamedTuple):
+    """How ranges are found: on how many images, by which method, and for weights by filter or by layer."""
+
+    images: int = 256
+    method: str = "minmax"
+    per_channel: bool = True
+
+
+def static(
+    material: Material,
+    source: Path,
+    prepared: Path,
+    target: Path,
+    how: Calibration,
+    *,
+    overrides: Callable[[Any], dict[str, Any]] | None = None,
+    finish: Callable[[Any], None] | None = None,
+) -> None:
+    """Writes the int8 file `target` of the fp32 file `source`, and `prepared`, the graph that it is made from.
+
+    `overrides`: gives ONNX Runtime's TensorQuantOverrides for the prepared model. `finish`: changes the quantized model
+    before it is written. Raises CompressError.
+    """
     from kdcore.export.quiet import quiet
 
-    prepared, target = material.folder / "prepared.onnx", material.folder / "int8.onnx"
     try:
         with quiet():
-            _quantize(material, options, prepared, target)
+            _quantize(material, source, prepared, target, how, overrides, finish)
     except Exception as error:  # the quantizer raises many kinds
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
-    return Outcome(material.network, _report(prepared, target), onnx=target)
 
 
-def _quantize(material: Material, options: Int8, prepared: Path, target: Path) -> None:
+def _quantize(
+    material: Material,
+    source: Path,
+    prepared: Path,
+    target: Path,
+    how: Calibration,
+    overrides: Callable[[Any], dict[str, Any]] | None,
+    finish: Callable[[Any], None] | None,
+) -> None:
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     from kdcore.export.graph import slim
 
-    quant_pre_process(material.onnx, prepared, skip_symbolic_shape=True)
+    quant_pre_process(source, prepared, skip_symbolic_shape=True)
     model = onnx.load(prepared)
     for place, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{place}"
@@ -74,10 +113,10 @@ def _quantize(material: Material, options: Int8, prepared: Path, target: Path) -
     quantization.quantize_static(
         model,
         target,
-        _reader(material, options.images, model.graph.input[0].name),
+        _reader(material, how.images, model.graph.input[0].name),
         quant_format=quantization.QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=_saturates(),
+        per_channel=how.per_channel,
+        reduce_range=saturates(),
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
         nodes_to_exclude=_float_nodes(model),
@@ -85,9 +124,12 @@ def _quantize(material: Material, options: Int8, prepared: Path, target: Path) -
             "minmax": methods.MinMax,
             "entropy": methods.Entropy,
             "percentile": methods.Percentile,
-        }[options.calibration],
+        }[how.method],
+        extra_options={"TensorQuantOverrides": overrides(model)} if overrides else {},
     )
     made = onnx.load(target)
+    if finish:
+        finish(made)
     slim(made)
     onnx.save(made, target)
 
@@ -129,13 +171,13 @@ def _channels(node: Any, weight: Any) -> int:
     return weight.shape[1] * next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
 
 
-def _saturates() -> bool:
+def saturates() -> bool:
     """Whether int8 products can overflow: x86 without VNNI adds them in 16 bits."""
     flags = machine.cpu_flags()
     return "avx2" in flags and not flags & {"avx512_vnni", "avx_vnni"}
 
 
-def _report(prepared: Path, made: Path) -> list[dict[str, Any]]:
+def report(prepared: Path, made: Path) -> list[dict[str, Any]]:
     """A layer each: bits a weight, and the relative error of its weights, ‖W - Ŵ‖ / ‖W‖."""
     import numpy as np
     import onnx
@@ -143,9 +185,9 @@ def _report(prepared: Path, made: Path) -> list[dict[str, Any]]:
     from kdcore.export.graph import weighted
 
     before = {layer.name: layer.weight for layer in weighted(onnx.load(prepared))}
-    report = []
+    rows = []
     for layer in weighted(onnx.load(made)):
         whole = before[layer.name]
         error = float(np.linalg.norm(layer.weight - whole) / max(float(np.linalg.norm(whole)), 1e-12))
-        report.append({"name": layer.name, "bits": layer.bits, "weight_error": error})
-    return report
+        rows.append({"name": layer.name, "bits": layer.bits, "weight_error": error})
+    return rows

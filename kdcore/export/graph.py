@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import string
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from onnx import helper, numpy_helper
 
 SPATIAL = ({-2, -1}, {2, 3})
 WEIGHTED = ("Conv", "Gemm", "MatMul")
+WHOLE = ("ConvInteger", "MatMulInteger")  # whose weights' scales only their names tell
 
 
 class Weighted(NamedTuple):
@@ -26,22 +28,25 @@ class Weighted(NamedTuple):
 
 
 def weighted(model: onnx.ModelProto) -> list[Weighted]:
-    """The Conv, Gemm and MatMul nodes with constant weights, in order; quantized ones as the numbers they stand for."""
+    """The Conv, Gemm and MatMul nodes with constant weights, in order; quantized ones as the numbers they stand for.
+
+    Those of dynamically quantized files too (ConvInteger, MatMulInteger), without the bias, which is a node of its own.
+    """
     known = constants(model)
     makers = {name: node for node in model.graph.node for name in node.output}
     found = []
     for node in model.graph.node:
-        stored = _stored(node.input[1], known, makers) if node.op_type in WEIGHTED else None
+        stored = _stored(node.input[1], known, makers) if node.op_type in (*WEIGHTED, *WHOLE) else None
         if stored is None or len(stored.dims) < 2:
             continue
-        weight = _real(node.input[1], known, makers)
-        if node.op_type != "Conv" and not any(a.name == "transB" and a.i for a in node.attribute):
+        weight = _real(node.input[1], known, makers) if node.op_type in WEIGHTED else _named(stored, known)
+        if not node.op_type.startswith("Conv") and not any(a.name == "transB" and a.i for a in node.attribute):
             weight = np.swapaxes(weight, -1, -2)
         bias = None
-        if len(node.input) > 2 and _stored(node.input[2], known, makers) is not None:
+        if node.op_type in WEIGHTED and len(node.input) > 2 and _stored(node.input[2], known, makers) is not None:
             bias = _real(node.input[2], known, makers)
         name = stored.name.removesuffix("_quantized").removesuffix(".weight")
-        found.append(Weighted(node, name, weight, bias, 8 * numpy_helper.to_array(stored).itemsize))
+        found.append(Weighted(node, name, weight, bias, _bits(stored)))
     return found
 
 
@@ -52,7 +57,9 @@ def _stored(
     if name in known or name not in makers:
         return known.get(name)
     maker = makers[name]
-    return known.get(maker.input[0]) if maker.op_type == "DequantizeLinear" else None
+    if maker.op_type == "Mul" and maker.input[1] in known:  # unpacked: a Cast times the scales
+        return _stored(maker.input[0], known, makers)
+    return known.get(maker.input[0]) if maker.op_type in ("DequantizeLinear", "Cast") else None
 
 
 def _real(name: str, known: dict[str, onnx.TensorProto], makers: dict[str, onnx.NodeProto]) -> np.ndarray:
@@ -60,11 +67,29 @@ def _real(name: str, known: dict[str, onnx.TensorProto], makers: dict[str, onnx.
     if name in known:
         return numpy_helper.to_array(known[name])
     maker = makers[name]
+    if maker.op_type == "Cast":
+        return numpy_helper.to_array(known[maker.input[0]]).astype(np.float32)
+    if maker.op_type == "Mul":
+        return _real(maker.input[0], known, makers) * numpy_helper.to_array(known[maker.input[1]])
     whole, scale, *zero = (numpy_helper.to_array(known[given]) for given in maker.input if given)
     axis = next((attribute.i for attribute in maker.attribute if attribute.name == "axis"), 1)
     along = [-1 if place == axis % whole.ndim else 1 for place in range(whole.ndim)] if scale.ndim else []
     offset = zero[0].reshape(along).astype(np.float32) if zero else np.float32(0)
     return (whole.astype(np.float32) - offset) * scale.reshape(along)
+
+
+def _named(stored: onnx.TensorProto, known: dict[str, onnx.TensorProto]) -> np.ndarray:
+    """Whole numbers as the real ones they stand for; scale and zero point, of all or of each output, by their names."""
+    name = stored.name.removesuffix("_quantized")
+    scale, zero = (numpy_helper.to_array(known[f"{name}_{part}"]) for part in ("scale", "zero_point"))
+    return (numpy_helper.to_array(stored).astype(np.float32) - zero) * scale
+
+
+def _bits(stored: onnx.TensorProto) -> int:
+    """Bits that each number of a constant takes in the file."""
+    kind = onnx.TensorProto.DataType.Name(stored.data_type)
+    narrow = re.fullmatch(r"U?INT([24])", kind)
+    return int(narrow[1]) if narrow else 8 * numpy_helper.to_array(stored).itemsize
 
 
 def constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

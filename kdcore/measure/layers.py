@@ -64,7 +64,7 @@ def _output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tup
 
 def _describe(layer: Weighted, output: tuple[int, ...]) -> dict[str, Any]:
     values, kind = layer.weight, layer.node.op_type
-    spatial = math.prod(output[2:]) if kind == "Conv" else math.prod(output[1:-1])
+    spatial = math.prod(output[2:]) if kind.startswith("Conv") else math.prod(output[1:-1])
     per_filter = values.reshape(len(values), -1)
     per_channel = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
     zeros = int((values == 0).sum())

@@ -137,7 +137,7 @@ def test_weights_get_seven_bits_where_int8_products_saturate(
 
 def test_arm_never_saturates(monkeypatch):
     monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset({"asimd"}))
-    assert not int8._saturates()
+    assert not int8.saturates()
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 20])

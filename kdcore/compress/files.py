@@ -1,0 +1,89 @@
+"""ONNX files of networks whose weights lie on a grid: the fp32 file, and where each layer's weights are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kdcore.compress.material import CompressError, Material
+from kdcore.lazy import nn, torch
+
+VERIFIED_IMAGES = 64
+TOLERANCE = 1e-4
+
+
+def fp32(material: Material, network: nn.Module, path: Path) -> None:
+    """Writes `network`, of the same structure as the parent's file, as an fp32 file.
+
+    The parent's graph is filled with its weights; where they cannot be found there, it is exported anew. Raises
+    CompressError when no file does what the network does.
+    """
+    import numpy as np
+    import onnx
+
+    from kdcore.export import onnx_file, runtime, template
+    from kdcore.models.fold import folded
+
+    images = material.images[:VERIFIED_IMAGES].numpy()
+    with torch.no_grad():
+        expected = network(material.images[:VERIFIED_IMAGES]).numpy()
+    try:
+        onnx.save(template.filled(onnx.load(material.onnx), folded(network) or network), path)
+        if np.abs(runtime.logits(path, images) - expected).max() <= TOLERANCE * max(1.0, np.abs(expected).max()):
+            return
+    except Exception:  # a damaged or foreign parent: the export tells
+        path.unlink(missing_ok=True)
+    try:
+        onnx_file.export(network, material.shape, path, images=images)
+    except onnx_file.ExportError as error:
+        raise CompressError(str(error)) from error
+
+
+def matched(model: Any, network: nn.Module, names: Iterable[str]) -> dict[str, Any]:
+    """The graph's layers by the module's name: by the weight's name or, where the exporter renamed it, by its numbers.
+
+    Raises CompressError for a layer that is not in the graph.
+    """
+    import numpy as np
+
+    from kdcore.export.graph import weighted
+
+    layers = weighted(model)
+    by_name, free = {layer.name: layer for layer in layers}, list(layers)
+    found = {}
+    for name in names:
+        weight: Any = network.get_submodule(name).weight
+        weight = weight.detach().numpy()
+        layer = by_name.get(name) or next(
+            (one for one in free if one.weight.shape == weight.shape and np.allclose(one.weight, weight, 1e-4, 1e-7)),
+            None,
+        )
+        if layer is None:
+            raise CompressError(f"the weights of {name} are not in the exported graph as they are in the network")
+        free = [one for one in free if one is not layer]
+        found[name] = layer
+    return found
+
+
+def axis(node: Any) -> int:
+    """The axis of the filters (outputs) in the weight as it is stored."""
+    if node.op_type == "Conv" or any(a.name == "transB" and a.i for a in node.attribute):
+        return 0
+    return 1
+
+
+def fitted(weight: Any, codes: Any, name: str) -> tuple[Any, Any]:
+    """Codes and scales above zero, one a filter, whose products are the file's weights, batch norm folded in.
+
+    A batch norm of negative scale has turned its filter's signs; the codes follow.
+    """
+    import numpy as np
+
+    rows, whole = weight.reshape(len(weight), -1).astype(np.float64), codes.reshape(len(codes), -1)
+    scale = (rows * whole).sum(1) / np.maximum((whole * whole).sum(1), 1)
+    if np.abs(rows - whole * scale[:, None]).max() > TOLERANCE * max(np.abs(rows).max(), 1e-12):
+        raise CompressError(f"the weights of {name} are not on their grid in the exported graph")
+    along = [-1] + [1] * (codes.ndim - 1)
+    signed = codes * np.where(scale < 0, -1, 1).reshape(along)
+    return signed, np.where(scale == 0, 1, np.abs(scale)).astype(np.float32)

@@ -1,0 +1,104 @@
+"""Weights on a uniform grid of few levels: scales, codes, and what is lost. Pure functions.
+
+With b >= 2 bits a weight is a whole number from -(2^(b-1) - 1) to 2^(b-1) - 1 (2 bits: -1, 0, 1) times its scale;
+with 1 bit it is -1 or +1 times its scale.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from kdcore.lazy import nn, torch
+
+CANDIDATES = 60  # shares of the largest value that are tried as the grid's end
+REFINEMENTS = 5
+
+Clip = Literal["max", "mse"]
+
+
+def ends(network: nn.Module) -> set[str]:
+    """Names of the first and the last convolution or linear layer."""
+    names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    return set(names[:1] + names[-1:])
+
+
+def highest(bits: int) -> int:
+    """The largest code: 127, 7 and 1 for 8, 4 and 2 bits; 1 for a single one."""
+    return max(1, 2 ** (bits - 1) - 1)
+
+
+def scales(weight: torch.Tensor, bits: int, *, per_channel: bool = True, clip: Clip = "max") -> torch.Tensor:
+    """The distance of neighbouring levels, (F, 1, …) for a weight (F, …), or (1, 1, …) for the whole layer.
+
+    `clip`: the grid ends at the largest weight, or where the squared error is least. A single bit has the scale of
+    least squared error anyway, the mean magnitude (Rastegari et al. 2016, eq. 6).
+    """
+    rows = (weight.flatten(1) if per_channel else weight.reshape(1, -1)).detach()
+    if bits == 1:
+        found = rows.abs().mean(1)
+    elif clip == "max":
+        found = rows.abs().amax(1) / highest(bits)
+    else:
+        found = least_error(rows, -highest(bits), highest(bits))
+    return torch.where(found > 0, found, 1.0).view(-1, *[1] * (weight.ndim - 1))
+
+
+def least_error(rows: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
+    """The step, one a row of `rows` (R, N), with the least squared error on the grid lowest … largest.
+
+    The best of a line of candidates, then refined: with the codes held, the best step is a least-squares fit. A row
+    of zeros has the step 0.
+    """
+    reach = torch.maximum(rows.amax(1) / largest, rows.amin(1) / lowest if lowest else rows.amax(1) / largest)
+    best, error = reach, _errors(rows, reach, lowest, largest)
+    for share in torch.linspace(1, 0.05, CANDIDATES)[1:].tolist():
+        best, error = _better(rows, best, error, reach * share, lowest, largest)
+    for _ in range(REFINEMENTS):
+        codes = _nearest(rows, best, lowest, largest)
+        fitted = (rows * codes).sum(1) / codes.square().sum(1).clamp(min=1e-30)
+        best, error = _better(rows, best, error, torch.where(fitted > 0, fitted, best), lowest, largest)
+    return best
+
+
+def _better(
+    rows: torch.Tensor, best: torch.Tensor, error: torch.Tensor, step: torch.Tensor, lowest: int, largest: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    tried = _errors(rows, step, lowest, largest)
+    return torch.where(tried < error, step, best), torch.minimum(tried, error)
+
+
+def _nearest(rows: torch.Tensor, step: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
+    return (rows / step.clamp(min=1e-30)[:, None]).round().clamp(lowest, largest)
+
+
+def _errors(rows: torch.Tensor, step: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
+    return (rows - _nearest(rows, step, lowest, largest) * step[:, None]).square().sum(1)
+
+
+def codes(weight: torch.Tensor, scale: torch.Tensor, bits: int) -> torch.Tensor:
+    """Whole numbers, as float32 of the weight's shape, whose product with `scale` is nearest to the weight."""
+    if bits == 1:
+        return torch.where(weight < 0, -1.0, 1.0)
+    return (weight / scale).round().clamp(-highest(bits), highest(bits))
+
+
+def row(name: str, bits: int, whole: torch.Tensor, rounded: torch.Tensor, scale: torch.Tensor) -> dict[str, Any]:
+    """What a layer's weights lost, for the report.
+
+    `weight_error`: ‖W - Ŵ‖ / ‖W‖. `sqnr_db`: the same in decibels, None without any error. `clipped`: share of the
+    weights beyond the grid's ends. `clipping`: their share of the squared error. `coded_bytes`: the codes at `bits`
+    each and the scales at four bytes; storage only.
+    """
+    error = (whole - rounded).square()
+    lost, power = float(error.sum()), max(float(whole.square().sum()), 1e-30)
+    beyond = whole.abs() > (highest(bits) + 0.5) * scale if bits > 1 else torch.zeros_like(whole, dtype=torch.bool)
+    return {
+        "name": name,
+        "bits": bits,
+        "weight_error": math.sqrt(lost / power),
+        "sqnr_db": 10 * math.log10(power / lost) if lost else None,
+        "clipped": float(beyond.float().mean()),
+        "clipping": float(error[beyond].sum()) / lost if lost else 0.0,
+        "coded_bytes": math.ceil(whole.numel() * bits / 8) + 4 * scale.numel(),
+    }

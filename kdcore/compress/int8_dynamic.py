@@ -1,0 +1,74 @@
+"""Dynamic int8 quantization of the exported file: the range of each activation is taken anew at every call."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kdcore.compress.int8 import report, saturates
+from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.registry import Options, register
+
+KINDS = {"all": ["Conv", "Gemm", "MatMul"], "linear": ["Gemm", "MatMul"]}
+
+
+class Int8Dynamic(Options):
+    """Options of dynamic int8 quantization."""
+
+    layers: Literal["all", "linear"] = Field(
+        "all", description="Convolutions too, for their size; or linear layers alone, which ONNX Runtime is fast at."
+    )
+    per_channel: bool = Field(
+        True, description="A scale for each filter. Off: one for all weights of a layer, which loses more."
+    )
+
+
+@register(
+    "step",
+    "int8_dynamic",
+    "Weights in 8 bits, activations measured at every call: no calibration, but slow on convolutions",
+    source="ONNX Runtime quantize_dynamic; Jacob et al. 2018, arXiv:1712.05877, for the arithmetic",
+    options=Int8Dynamic,
+    traits={
+        "variant": "quantized",
+        "stage": "quantize",
+        "label": lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else ""),
+        "faster": False,
+        "final": True,
+        "why": "ONNX Runtime has no fast int8 convolution whose ranges are found on the way: convolutions run 8 to 20 "
+        "times slower than in fp32. Only linear layers gain. Static int8 is the one for convolutions.",
+    },
+)
+def quantize(material: Material, options: Int8Dynamic) -> Outcome:
+    """An int8 file from the network's fp32 file, without any images. The network itself is unchanged.
+
+    Raises CompressError when ONNX Runtime cannot quantize the file.
+    """
+    from kdcore.export.quiet import quiet
+
+    prepared, target = material.folder / "prepared.onnx", material.folder / "int8_dynamic.onnx"
+    try:
+        with quiet():
+            import onnx
+            from onnxruntime import quantization
+            from onnxruntime.quantization.shape_inference import quant_pre_process
+
+            from kdcore.export.graph import slim
+
+            quant_pre_process(material.onnx, prepared, skip_symbolic_shape=True)
+            quantization.quantize_dynamic(
+                onnx.load(prepared),
+                target,
+                op_types_to_quantize=KINDS[options.layers],
+                per_channel=options.per_channel,
+                reduce_range=saturates(),
+                weight_type=quantization.QuantType.QInt8,
+            )
+            made = onnx.load(target)
+            slim(made)
+            onnx.save(made, target)
+    except Exception as error:  # the quantizer raises many kinds
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
+    return Outcome(material.network, report(prepared, target), onnx=target)

@@ -1,0 +1,112 @@
+"""What the steps that round weights after training share: options, which layers get how many bits, the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from kdcore.compress import grid, integer
+from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.packed import packed
+from kdcore.compress.recalibrate import recalibrate
+from kdcore.lazy import nn, torch
+from kdcore.registry import Options
+
+WHY = (
+    "Only the weights have few bits. ONNX Runtime unpacks them to fp32 when it loads the file, and computes as before: "
+    "the file is smaller, the memory and the time are the same."
+)
+
+
+class Rounding(Options):
+    """Options of every step that rounds weights after training."""
+
+    bits: int = Field(4, ge=2, le=8, description="Bits a weight. 2: the three values -1, 0 and 1 times a scale.")
+    first_and_last: int = Field(
+        8,
+        ge=2,
+        le=8,
+        description="Bits of the first and the last layer, where these are more. They are small, and matter most.",
+    )
+    clip: Literal["max", "mse"] = Field(
+        "mse",
+        description="Where a grid ends: at the largest weight, or where the squared error of the weights is least.",
+    )
+    per_channel: bool = Field(True, description="A scale for each filter. Off: one for all weights of a layer.")
+    recalibrate: bool = Field(
+        True,
+        description="Take batch norm's statistics again: at 2 bits, clipping by error without it is worse than none.",
+    )
+    activations: Literal["float", "int8"] = Field(
+        "float",
+        description="Leave the activations as they are, or quantize them to 8 bits too: then all is computed in int8, "
+        "and a first convolution of fewer than four channels stays float.",
+    )
+
+
+class Layer(NamedTuple):
+    """A layer to be rounded: its module, its bits, and the scale of its grid, (F, 1, …)."""
+
+    module: Any
+    bits: int
+    scale: torch.Tensor
+
+
+def label(kind: str, options: Any) -> str:
+    """What the row is called: weights W, activations A."""
+    bits = {1: "1 bit", 2: "ternary"}.get(options.bits, f"{options.bits} bits")
+    return f"{kind} {bits}{', int8' if options.activations == 'int8' else ''}"
+
+
+def layers(material: Material, options: Any) -> dict[str, Layer]:
+    """The layers by name, in order, with their bits and scales. Raises CompressError where there are none."""
+    network = material.network
+    known = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    ends = grid.ends(network)
+    chosen = set(integer.layers(network)) if options.activations == "int8" else set(known)
+    found = {}
+    for name in filter(chosen.__contains__, known):
+        bits = max(options.bits, options.first_and_last) if name in ends else options.bits
+        weight = known[name].weight
+        found[name] = Layer(
+            known[name], bits, grid.scales(weight, bits, per_channel=options.per_channel, clip=options.clip)
+        )
+    if not found:
+        raise CompressError("there is no convolution or linear layer whose weights could be rounded")
+    return found
+
+
+def put(layer: Layer, codes: torch.Tensor) -> None:
+    """Gives the layer the weights that the codes stand for."""
+    with torch.no_grad():
+        layer.module.weight.copy_(codes * layer.scale)
+
+
+def deploy(
+    material: Material,
+    options: Any,
+    rounded: Mapping[str, Layer],
+    codes: Mapping[str, torch.Tensor],
+    whole: Mapping[str, torch.Tensor],
+) -> Outcome:
+    """The network, its file and its report, once the weights are `codes` times scales; `whole`: what they were."""
+    network, target = material.network, material.folder / "rounded.onnx"
+    if options.activations == "int8":
+        integer.write(material, network, codes, target)
+        stored = dict.fromkeys(codes, 8)
+    else:
+        stored = packed(material, network, codes, target)
+    report = [
+        grid.row(name, layer.bits, whole[name], layer.module.weight.detach(), layer.scale)
+        | {"stored_bits": stored[name]}
+        for name, layer in rounded.items()
+    ]
+    return Outcome(network, report, onnx=target)
+
+
+def recalibrated(material: Material, options: Any) -> None:
+    """Takes batch norm's statistics again where the options ask for it."""
+    if options.recalibrate:
+        recalibrate(material.network, material.images, material.seed)

@@ -1,0 +1,110 @@
+"""Weights rounded to few bits after training: uniform grids from 8 bits down to ternary and binary."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from kdcore.compress import grid, rounding
+from kdcore.compress.material import Material, Outcome
+from kdcore.compress.norms import followers
+from kdcore.compress.rounding import Rounding
+from kdcore.lazy import nn, torch
+from kdcore.registry import register
+
+IMAGES = 256
+
+
+class WeightQuant(Rounding):
+    """Options of rounding weights to the nearest level."""
+
+    bits: int = Field(
+        4,
+        ge=1,
+        le=8,
+        description="Bits a weight. 2: ternary, -1, 0 and 1 times a scale. 1: binary, -1 and 1 times a scale.",
+    )
+    bias_correction: bool = Field(
+        True,
+        description="Shift each layer's output so that its mean over training images is what it was. After "
+        "recalibration only layers without batch norm need it.",
+    )
+
+
+@register(
+    "step",
+    "weight_quant",
+    "Weights rounded to few bits, without training: a smaller file, no faster unless activations are int8 too",
+    source="Krishnamoorthi 2018, arXiv:1806.08342; bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2; "
+    "ternary: Li et al. 2016, arXiv:1605.04711; binary: Rastegari et al. 2016, arXiv:1603.05279, eq. 6",
+    options=WeightQuant,
+    traits={
+        "variant": "quantized",
+        "stage": "quantize",
+        "label": lambda options: rounding.label("weights", options),
+        "faster": False,
+        "final": True,
+        "why": rounding.WHY + " With int8 activations it computes in int8, whatever bits the weights have.",
+    },
+)
+def quantize(material: Material, options: WeightQuant) -> Outcome:
+    """Rounds the weights of every convolution and linear layer to the nearest level of its grid.
+
+    Raises CompressError.
+    """
+    layers = rounding.layers(material, options)
+    before = copy.deepcopy(material.network) if options.bias_correction else None
+    whole = {name: layer.module.weight.detach().clone() for name, layer in layers.items()}
+    codes = {name: grid.codes(whole[name], layer.scale, layer.bits) for name, layer in layers.items()}
+    for name, layer in layers.items():
+        rounding.put(layer, codes[name])
+    rounding.recalibrated(material, options)
+    if before is not None:
+        _correct(material, before, layers, recalibrated=options.recalibrate)
+    return rounding.deploy(material, options, layers, codes, whole)
+
+
+def _correct(material: Material, before: nn.Module, layers: Mapping[str, Any], *, recalibrated: bool) -> None:
+    """Shifts the layers' outputs, first to last, so that each has the mean that it had in `before`.
+
+    Through the layer's own bias or, where batch norm follows, through its running mean. Fresh statistics of a batch
+    norm hold the shift already.
+    """
+    network = material.network
+    norms = followers(network)
+    picked = torch.randperm(len(material.images), generator=torch.Generator().manual_seed(material.seed))[:IMAGES]
+    images = material.images[picked]
+    shiftable = [name for name, layer in layers.items() if layer.module.bias is not None or name in norms]
+    due = [name for name in shiftable if not (recalibrated and name in norms)]
+    wanted = means(before, images, due)
+    for name in due:
+        shift = means(network, images, [name])[name] - wanted[name]
+        with torch.no_grad():
+            if name in norms:
+                network.get_submodule(norms[name]).running_mean.add_(shift)  # type: ignore[operator]
+            else:
+                layers[name].module.bias.sub_(shift)
+
+
+def means(network: nn.Module, images: torch.Tensor, names: list[str]) -> dict[str, torch.Tensor]:
+    """Mean output (F,) of the named layers over images (n, C, H, W) and places."""
+    found: dict[str, torch.Tensor] = {}
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            axis = 1 if isinstance(module, nn.Conv2d) else output.ndim - 1
+            found[name] = output.mean([place for place in range(output.ndim) if place != axis])
+
+        return hook
+
+    handles = [network.get_submodule(name).register_forward_hook(watch(name)) for name in names]
+    try:
+        with torch.no_grad():
+            network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
