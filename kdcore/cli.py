@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from kdcore import data_commands
 from kdcore.pipeline.workspace import Damaged, UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
 
@@ -70,15 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
     for name, kind in {"presets": "one-click experiment", **CATALOGS}.items():
         json_option(add(name, _presets if name == "presets" else _catalog, f"list every {kind}"))
-    fetched = add("fetch", _fetch, "download and prepare a data set")
-    fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
-    json_option(fetched)
-    soft = add("soften", _soften, "write a teacher's answers about every image of a data set into a soft-label file")
-    soft.add_argument("source", metavar="RUN[/VARIANT]|KEY|sklearn:forest|sklearn:svm", help="who answers")
-    soft.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the file to write")
-    soft.add_argument("--data", metavar="NAME|JSON", help="the data set; else that of the run, else digits")
-    soft.add_argument("--validation", type=float, default=0.1, help="share that sklearn's models are not shown")
-    json_option(soft)
+    data_commands.add(add, json_option)
     for name, command, text in (
         ("run", _run, "carry out an experiment in the foreground"),
         ("submit", _submit, "put an experiment into the queue and print its run's id"),
@@ -188,46 +181,6 @@ def _catalog(chosen: argparse.Namespace, workspace: Workspace) -> None:
         for known in found
     ]
     console.listing(list(columns), rows)
-
-
-def _fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
-    from kdcore import console
-    from kdcore.data.download import FetchFailed
-    from kdcore.data.fetch import status
-    from kdcore.recipe import parse
-
-    try:
-        wanted = json.loads(chosen.source) if chosen.source.startswith("{") else chosen.source
-    except ValueError as error:
-        raise BadInput(f"{chosen.source} is not JSON: {error}") from None
-    source = parse({"data": {"source": wanted}}).data.source
-    try:
-        dataset = console.fetching(source)
-    except FetchFailed as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    told = {"name": dataset.name, "classes": len(dataset.classes), "shape": dataset.shape}
-    told |= {"train": len(dataset.train_labels), "test": len(dataset.test_labels), "fingerprint": dataset.fingerprint}
-    if chosen.json:
-        _print_json(told)
-        return DONE
-    print("{name}: {train} training and {test} test images, {classes} classes".format(**told))
-    if note := status(source).message:
-        console.say(note)
-    return DONE
-
-
-def _soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.pipeline import soften
-
-    about = soften.about(workspace, chosen.source, chosen.data, chosen.validation)
-    done = soften.soften(workspace, chosen.source, chosen.output, about)
-    if chosen.json:
-        _print_json(done._asdict())
-    else:
-        print(
-            f"{done.file}: {done.images} images, from {done.source}, right about {done.accuracy:.1%} of the test images"
-        )
 
 
 def _submit(chosen: argparse.Namespace, workspace: Workspace) -> None:

@@ -7,7 +7,6 @@ scikit-learn that is trained here and then.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,26 +57,19 @@ def soften(workspace: Workspace, source: str, target: Path, data: Data) -> Softe
     return Softened(str(target), words, len(train), float((test.argmax(axis=1) == dataset.test_labels).mean()))
 
 
-def about(workspace: Workspace, source: str, data: str | None, validation: float) -> Data:
-    """What is answered about: the data set that `data` names (a name, or JSON), else that of the run, else the usual.
+def about(workspace: Workspace, source: str, data: Any, validation: float) -> Data:
+    """What is answered about: the data set `data` (a name, or options), else that of the run, else the usual.
 
     Raises RecipeError.
     """
     asked: dict[str, Any] = {"validation": validation}
     if data is not None:
-        asked["source"] = _options(data)
+        asked["source"] = data
     elif not source.startswith("sklearn:"):
         with contextlib.suppress(UnknownRun):
             document = read_json(workspace.run(source.partition("/")[0]) / "recipe.json")
             asked |= {"source": document["data"]["source"]} if "data" in document else {}
     return parse({"data": asked}).data
-
-
-def _options(text: str) -> Any:
-    try:
-        return json.loads(text) if text.startswith("{") else text
-    except ValueError as error:
-        raise RecipeError([Problem("--data", f"{text} is not JSON: {error}")]) from None
 
 
 def _model(workspace: Workspace, source: str, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, str]:

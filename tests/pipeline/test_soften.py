@@ -72,9 +72,8 @@ def test_a_model_writes_the_logits_of_its_deployed_file(laboratory, tmp_path, di
     [
         (("sklearn:tree", None), "source: there is no sklearn:tree"),
         (("260101-000000-abcdef", None), "source: "),
-        (("sklearn:svm", "{"), "--data: { is not JSON"),
         (("sklearn:svm", "nothing"), "data.source: "),
-        (("sklearn:svm", '{"dataset":"digit_scenes"}'), "--data: digit_scenes has several labels"),
+        (("sklearn:svm", {"dataset": "digit_scenes"}), "--data: digit_scenes has several labels"),
     ],
 )
 def test_what_cannot_be_softened_is_told_in_words(tmp_path, arguments, words):

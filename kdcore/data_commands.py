@@ -1,0 +1,74 @@
+"""The commands about data: `fetch` makes a data set ready, `soften` writes a teacher's answers about one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kdcore.pipeline.workspace import Workspace
+from kdcore.problems import Problem, RecipeError
+
+
+def add(
+    command: Callable[..., argparse.ArgumentParser], json_option: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """Adds both commands and their options to the command line."""
+    fetched = command("fetch", fetch, "download and prepare a data set")
+    fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
+    json_option(fetched)
+    soft = command("soften", soften, "write a teacher's answers about every image of a data set into a soft-label file")
+    soft.add_argument("source", metavar="RUN[/VARIANT]|KEY|sklearn:forest|sklearn:svm", help="who answers")
+    soft.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the file to write")
+    soft.add_argument("--data", metavar="NAME|JSON", help="the data set; else that of the run, else digits")
+    soft.add_argument("--validation", type=float, default=0.1, help="share that sklearn's models are not shown")
+    json_option(soft)
+
+
+def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    """0 when the data set is ready, 1 when it could not be fetched. Raises RecipeError."""
+    from kdcore import console
+    from kdcore.data.download import FetchFailed
+    from kdcore.data.fetch import status
+    from kdcore.recipe import parse
+
+    source = parse({"data": {"source": named(chosen.source, "source")}}).data.source
+    try:
+        dataset = console.fetching(source)
+    except FetchFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    told = {"name": dataset.name, "classes": len(dataset.classes), "shape": dataset.shape}
+    told |= {"train": len(dataset.train_labels), "test": len(dataset.test_labels), "fingerprint": dataset.fingerprint}
+    if chosen.json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return 0
+    print("{name}: {train} training and {test} test images, {classes} classes".format(**told))
+    if note := status(source).message:
+        console.say(note)
+    return 0
+
+
+def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Writes a soft-label file and says how good the teacher is. Raises RecipeError."""
+    from kdcore.pipeline import soften as softening
+
+    data = None if chosen.data is None else named(chosen.data, "--data")
+    about = softening.about(workspace, chosen.source, data, chosen.validation)
+    done = softening.soften(workspace, chosen.source, chosen.output, about)
+    if chosen.json:
+        print(json.dumps(done._asdict(), indent=2, ensure_ascii=False))
+        return
+    right = f"right about {done.accuracy:.1%} of the test images"
+    print(f"{done.file}: {done.images} images, from {done.source}, {right}")
+
+
+def named(text: str, field: str) -> Any:
+    """What `NAME|JSON` says. Raises RecipeError."""
+    try:
+        return json.loads(text) if text.startswith("{") else text
+    except ValueError as error:
+        raise RecipeError([Problem(field, f"{text} is not JSON: {error}")]) from None
