@@ -134,11 +134,13 @@ with form_column:
     form.part(Recipe, "", ["name"])
     for index, section in enumerate(SECTIONS):
         wrong = any(problem.field.split(".")[0] in section.owns for problem in problems)
+        # An expander is another one when its label, icon or beginning changes, so an open one keeps all three.
+        opened = st.session_state.get(f"section_{index}", index == 0)
         box = st.expander(
-            f"**{section.title}** · {plain(section.told(document))}",
+            f"**{section.title}**" if opened else f"**{section.title}** · {plain(section.told(document))}",
             key=f"section_{index}",
-            icon=":material/error:" if wrong else None,
-            expanded=index == 0,
+            icon=":material/error:" if wrong and not opened else None,
+            expanded=opened,
             on_change=only,
             args=(index,),
         )

@@ -8,7 +8,7 @@ from kdcore import registry
 from kdcore.recipe import parse
 from pages.ui import families
 from tests.pages.conftest import opened, said
-from tests.pages.test_new import recipe_of
+from tests.pages.test_new import close, recipe_of
 
 PRESSED = object()
 
@@ -50,6 +50,7 @@ def test_a_family_brings_its_methods_and_their_own_options(distil):
     assert recipe["method"] == "rkd"
     assert "temperature" not in recipe
     assert "Park et al. 2019" in said(distil)
+    close(distil)
     assert any("rkd" in one.label for one in distil.expander)
 
 
@@ -70,6 +71,7 @@ def test_a_scheme_brings_its_networks(distil):
     then(distil, "scheme.chain.add", "mlp")
     recipe = recipe_of(distil)
     assert [one["architecture"] for one in recipe["scheme"]["chain"]] == ["cnn", "mlp"]
+    close(distil)
     assert any("assistants" in one.label for one in distil.expander)
 
 

@@ -15,6 +15,13 @@ def recipe_of(app):
     return json.loads(next(block.value for block in app.code if block.language == "json"))
 
 
+def close(app):
+    """Closes all sections: a closed one says its choice, and whether something is wrong in it."""
+    for index in range(6):
+        app.session_state[f"section_{index}"] = False
+    app.run()
+
+
 def test_it_begins_with_the_quickstart(empty):
     recipe = recipe_of(opened("new"))
     assert recipe["name"] == "My experiment"
@@ -25,6 +32,7 @@ def test_a_change_is_in_the_recipe_and_in_the_sections_line(empty):
     app = opened("new")
     app.number_input(key="new.1.data.labels").set_value(80).run()
     assert recipe_of(app)["data"]["labels"] == 80
+    close(app)
     assert any("digits, 80 labels" in one.label for one in app.expander)
 
 
@@ -33,6 +41,7 @@ def test_a_section_opens_and_its_values_are_in_the_recipe(empty):
     app.session_state["section_3"] = True
     app.run().number_input(key="new.1.distill.temperature").set_value(9.0).run()
     assert recipe_of(app)["distill"]["temperature"] == 9
+    close(app)
     assert any("temperature 9" in one.label for one in app.expander)
 
 
@@ -42,6 +51,7 @@ def test_a_problem_stands_at_its_field_and_nothing_can_be_started(empty):
     beside = [error.value for error in app.expander(key="section_0").error]
     assert len(beside) == 1
     assert "100" in beside[0]
+    close(app)
     assert app.expander(key="section_0").icon == ":material/error:"
     assert next(button for button in app.button if button.label == "Start").disabled
 

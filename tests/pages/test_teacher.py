@@ -1,0 +1,89 @@
+"""The section Teacher: trained here, out of an earlier run, or out of a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore.pipeline.workspace import read_json
+from tests.pages.conftest import opened, runs, said
+from tests.pages.test_new import close, recipe_of
+
+
+@pytest.fixture
+def teacher(full):
+    """The form, and what its section Teacher takes its models from."""
+    app = opened("new")
+    again(app)
+    return app
+
+
+def again(app):
+    """AppTest closes what was open whenever a control is used."""
+    app.session_state["section_1"] = True
+    app.run()
+    assert not app.exception
+
+
+def chosen(app, source):
+    app.get_by_key("new.1.teacher.source.teacher").set_value(source).run()
+    again(app)
+
+
+def start_button(app):
+    return next(button for button in app.button if button.label == "Start")
+
+
+def test_an_earlier_runs_model_teaches(teacher, full):
+    chosen(teacher, "earlier")
+    assert "name an earlier run" in said(teacher)
+    picker = teacher.selectbox(key="new.1.teacher.source.earlier")
+    assert any(option.startswith("int8 · ") for option in picker.options)
+    quickstart = runs(full)[-1]
+    offered = next(option for option in picker.options if option.startswith("teacher · ") and "Quickstart" in option)
+    picker.select_index(picker.options.index(offered)).run()
+    source = recipe_of(teacher)["teacher"]["source"]
+    assert source == {"teacher": "earlier", "model": quickstart.id, "variant": "teacher"}
+    close(teacher)
+    assert any("teacher of an earlier run" in one.label for one in teacher.expander)
+    start_button(teacher).click().run()
+    plan = read_json(full.run(runs(full)[0].id) / "plan.json")
+    assert plan["stages"][0]["kind"] == "given"
+
+
+def test_a_model_of_other_images_is_not_offered(empty):
+    app = opened("new")
+    app.session_state["section_1"] = True
+    app.run()
+    chosen(app, "earlier")
+    assert "No finished model fits" in said(app)
+
+
+def test_an_onnx_file_is_sent_and_teaches(teacher, full):
+    chosen(teacher, "onnx_file")
+    key = read_json(full.run(runs(full)[-1].id) / "plan.json")["variants"][0]["keys"][0]
+    content = (full.model(key) / "model.onnx").read_bytes()
+    teacher.file_uploader[0].set_value(("My teacher.onnx", content, "application/octet-stream")).run()
+    again(teacher)
+    source = recipe_of(teacher)["teacher"]["source"]
+    assert source["path"].startswith(str(full.root / "uploads"))
+    assert source["path"].endswith("My teacher.onnx")
+    assert not start_button(teacher).disabled
+    assert "MACs an image" in str(teacher.table[0].value)
+
+
+def test_a_file_that_is_none_is_refused_at_its_field(teacher):
+    chosen(teacher, "onnx_file")
+    teacher.file_uploader[0].set_value(("teacher.onnx", b"no network", "application/octet-stream")).run()
+    again(teacher)
+    assert any("cannot teach" in error.value for error in teacher.expander(key="section_1").error)
+    assert start_button(teacher).disabled
+
+
+def test_weights_need_their_architecture_and_a_file_of_answers_does_not(teacher):
+    def asks_architecture():
+        return any(control.key == "new.1.teacher.model.architecture" for control in teacher.selectbox)
+
+    chosen(teacher, "weights_file")
+    assert asks_architecture()
+    chosen(teacher, "soft_labels")
+    assert not asks_architecture()
