@@ -109,26 +109,21 @@ class Builder:
     def _take_in(self, stage: Stage, folder: Path) -> Made:
         """A teacher that nobody trains here. Raises ChangedFile, GoneTeacher, and what its source raises."""
         spec, content = stage.spec, stage.spec["content"]
-        if not self._there(stage):
-            raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
         entry = registry.entry("teacher", spec["teacher"])
+        model = entry.traits.get("model", False)  # of the workspace, else a file
+        if model and (content == stage.key or not self.workspace.complete(content)):
+            raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
         told = {name: spec[name] for name in entry.options.model_fields if name in spec}
         place, scratch = Path(self.files[content]), folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         try:
-            if place.name != content:  # a file, and not a model of the workspace
-                place = copied(place, content, scratch)
+            place = place if model else copied(place, content, scratch)
             source = entry.implementation(entry.options.model_validate(told))
             brought = source.bring(place, spec.get("model"), self.dataset, scratch)
         except Exception:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
         return Made(brought.network, brought=brought)
-
-    def _there(self, stage: Stage) -> bool:
-        """Whether the model that a given stage is made of, if it is one, is still in the workspace."""
-        content = stage.spec["content"]
-        return Path(self.files[content]).name != content or (content != stage.key and self.workspace.complete(content))
 
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -215,6 +216,14 @@ def test_a_file_counts_by_its_content_and_not_by_its_place(laboratory, soft, tmp
         for path in (soft / "whole.npz", tmp_path / "copy.npz", soft / "half.npz")
     ]
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_file_that_is_called_by_its_own_hash_is_a_file(laboratory, soft, tmp_path):
+    """As in the object folders of git-lfs and DVC."""
+    content = (soft / "half.npz").read_bytes()
+    path = tmp_path / hashlib.sha256(content).hexdigest()
+    path.write_bytes(content)
+    assert laboratory.run(source("soft_labels", path=path), *STILL, "data.validation=0.15")
 
 
 def test_a_file_that_changed_since_it_was_planned_with_is_an_error(laboratory, soft, tmp_path):

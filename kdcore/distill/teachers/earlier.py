@@ -28,7 +28,7 @@ class Earlier(Options):
     "earlier",
     "A finished model of an earlier run; nothing is trained for it",
     options=Earlier,
-    traits={"stage": "earlier model"},
+    traits={"stage": "earlier model", "model": True},
 )
 class EarlierTeacher(Source[Earlier]):
     """The model as it is, where it was made on the same data set; else it is measured anew on this one."""
