@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kdcore import models
 from kdcore.compress.finetune import Finetune
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.recalibrate import recalibrate
@@ -99,8 +98,16 @@ def _pruner(network: nn.Module, material: Material, options: PruneStructured) ->
         pruning_ratio=options.ratio,
         global_pruning=options.scope == "global",
         round_to=options.round_to,
-        ignored_layers=[models.head(network)],
+        ignored_layers=_kept(network),
     )
+
+
+def _kept(network: nn.Module) -> list[nn.Module]:
+    """Layers that keep their filters: the classifier, and the projector's last, which feeds a borrowed classifier."""
+    from kdcore import models
+
+    projector = getattr(network, "projector", None)
+    return [models.head(network), *([projector.conv3] if isinstance(projector, nn.Module) else [])]
 
 
 def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:

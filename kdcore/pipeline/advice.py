@@ -46,8 +46,8 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
             ),
             (
                 "distill.method",
-                "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what it "
-                "remembers is blurred. It is meant to be used without both.",
+                "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what "
+                "it remembers is blurred. It is meant to be used without both.",
                 _mixes(recipe) and any(not trait(part, "mixup", True) for part in parts(recipe.distill)),
             ),
             (

@@ -75,13 +75,11 @@ def _schemes(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
 
 def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str, method: Options) -> Iterator[Problem]:
     name = registry.entry_of("method", method).name
-    views = recipe.train.views
-    if (views.mixup or views.cutmix) and not trait(method, "mixup", True):
-        message = f"{name} remembers each image, so it cannot work with mixup or cutmix: set both to 0"
-        yield Problem(f"{field}.method", message)
     main = field == "distill"
-    if main and scheme.begins == "nobody" and trait(method, "taps", False):
-        yield Problem(f"{field}.method", f"{name} matches features, and {_name(scheme)} shares answers only: {CHOOSE}")
+    if main and scheme.begins == "nobody" and (_looks_inside(method) or trait(method, "taps", False)):
+        yield Problem(
+            f"{field}.method", f"{name} looks into the teacher, and {_name(scheme)} shares answers only: {CHOOSE}"
+        )
     elif main and scheme.others(recipe) and _looks_inside(method):
         yield Problem(f"{field}.method", f"{name} looks into one teacher, and {_name(scheme)} has several: {CHOOSE}")
     elif given and given.gives != "features" and _looks_inside(method) and not (main and scheme.begins != "teacher"):
