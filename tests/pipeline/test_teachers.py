@@ -340,3 +340,10 @@ heavy = {{"torch", "onnx", "onnxruntime", "sklearn"}} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("method", ["ofa", "fitnets", "weight_pull"])
+@pytest.mark.parametrize("scheme", ["mutual", "joint"])
+def test_networks_that_learn_together_share_answers_only(laboratory, scheme, method):
+    """OFA asks the teacher for answers alone, but it looks into the student, which these lessons do not show."""
+    assert "distill.method" in problems(laboratory, f"scheme.scheme={scheme}", f"distill.method={method}")
