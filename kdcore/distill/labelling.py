@@ -19,6 +19,10 @@ class Labelling:
         """Share of the images that are answered right, a scalar in 0..1."""
         return (logits.argmax(1) == targets.argmax(1)).float().mean()
 
+    def labelled(self, targets: torch.Tensor) -> torch.Tensor:
+        """Which of the images have a label, bool (B,)."""
+        return targets.sum(dim=1) > 0
+
     def smoothed(self, targets: torch.Tensor, share: float) -> torch.Tensor:
         """Label smoothing: `share` of each label is spread over all K classes. Rows without a label stay so."""
         return torch.lerp(targets, targets.sum(1, keepdim=True) / targets.shape[1], share) if share else targets
@@ -39,9 +43,12 @@ class ManyLabels(Labelling):
 
     def right(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Share of the labelled images all of whose K decisions are right."""
-        labelled = ~targets[:, 0].isnan()
+        labelled = self.labelled(targets)
         right = ((logits > 0) == (targets > 0.5)).all(dim=1) & labelled
         return right.float().sum() / labelled.sum().clamp(min=1)
+
+    def labelled(self, targets: torch.Tensor) -> torch.Tensor:
+        return ~targets[:, 0].isnan()
 
     def smoothed(self, targets: torch.Tensor, share: float) -> torch.Tensor:
         """Label smoothing of each decision: `share` of it goes to one half."""

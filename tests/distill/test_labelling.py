@@ -45,6 +45,12 @@ def test_an_image_is_right_when_its_whole_label_set_is():
     assert ONE_LABEL.right(LOGITS, SETS).item() == 1
 
 
+def test_which_images_have_a_label():
+    rows = torch.tensor([[0.0, 0, 0], [0, 1, 0]])
+    assert ONE_LABEL.labelled(rows).tolist() == [False, True]
+    assert MANY_LABELS.labelled(torch.cat([rows, torch.full((1, 3), NAN)])).tolist() == [True, True, False]
+
+
 def test_smoothing_of_one_label_goes_to_the_other_classes_and_of_each_decision_to_one_half():
     assert ONE_LABEL.smoothed(SETS, 0.3)[0].tolist() == pytest.approx([0.1, 0.8, 0.1])
     assert MANY_LABELS.smoothed(SETS, 0.2)[0].tolist() == pytest.approx([0.1, 0.9, 0.1])
