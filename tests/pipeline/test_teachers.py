@@ -14,6 +14,8 @@ import pytest
 from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.distill.source import ChangedFile
+from kdcore.jobs import api
+from kdcore.jobs.tasks import task
 from kdcore.pipeline.asked import OnRecord
 from kdcore.pipeline.estimate import FIXED_SECONDS, NOMINAL_RATE, architectures, weights
 from kdcore.pipeline.gc import collect
@@ -347,3 +349,13 @@ assert not heavy, heavy
 def test_networks_that_learn_together_share_answers_only(laboratory, scheme, method):
     """OFA asks the teacher for answers alone, but it looks into the student, which these lessons do not show."""
     assert "distill.method" in problems(laboratory, f"scheme.scheme={scheme}", f"distill.method={method}")
+
+
+def test_a_run_whose_teacher_is_on_record_can_be_timed_again(laboratory, soft):
+    run_id = laboratory.run(source("soft_labels", path=soft / "whole.npz"), *STILL)
+    bench = laboratory.workspace.run(api.bench(laboratory.workspace, [run_id], seconds=0.2))
+    work = task(laboratory.workspace, bench, lambda: None)
+    work.carry_out()
+    found = rows(laboratory, run_id)
+    assert {row["session"] for name, row in found.items() if name != "teacher"} == {work.session}
+    assert found["teacher"]["session"] is None
