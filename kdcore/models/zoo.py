@@ -83,9 +83,12 @@ def describe(
 def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> nn.Module:
     """The network of a `describe` document with these tensors (its state dict), exactly, on the CPU, in eval mode.
 
-    Layers take the tensors' sizes, so a network whose channels were pruned comes back as it was. The tensors are
-    copied. Raises ValueError, which names the tensor that does not fit.
+    Layers take the tensors' sizes, so a network whose channels were pruned comes back as it was, and so does one
+    whose layers were split into factors. The tensors are copied. Raises ValueError, which names the tensor that does
+    not fit.
     """
+    from kdcore.models.nets import factored
+
     architecture = registry.validate("architecture", document["architecture"])
     with torch.device("meta"):
         network = create(
@@ -100,6 +103,7 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
             from kdcore.models.nets import projector
 
             network = projector.insert(network, **document["projector"], classes=document["classes"])
+        factored.as_saved(network, tensors)
     network.eval()
     resize.load(network, tensors)
     resize.check(network, tuple(document["shape"]), document["classes"])

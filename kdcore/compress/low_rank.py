@@ -1,0 +1,217 @@
+"""Low rank: a layer becomes two or three smaller ones, whose product is as near to it as their ranks allow."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from kdcore import models
+from kdcore.compress.finetune import Finetune
+from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.recalibrate import recalibrate
+from kdcore.lazy import nn, torch
+from kdcore.registry import Options, register
+
+HALVINGS = 50  # of the interval in which the share of energy for a size is sought
+
+
+class LowRank(Options):
+    """Options of low-rank factorization."""
+
+    convolutions: Literal["spatial", "channel", "tucker"] = Field(
+        "spatial",
+        description="How convolutions are split: into a column and a row of the kernel (spatial SVD), into fewer "
+        "filters and their 1x1 mixture (channel SVD), or into 1x1, a narrower kernel, 1x1 (Tucker-2).",
+    )
+    by: Literal["ratio", "energy", "size"] = Field(
+        "ratio",
+        description="What the share is of: each layer's full rank, the energy (squared singular values) that each "
+        "layer keeps, or the weights that the whole network may keep.",
+    )
+    share: float = Field(0.5, gt=0, lt=1, description="The share that is kept.")
+    finetune: Finetune = Field(Finetune(), description="Training after the split, to win back what it cost.")
+
+
+class Layer(NamedTuple):
+    """A layer that can be split: its module, the kind of split, and its singular values, one spectrum a rank."""
+
+    module: Any
+    kind: str
+    spectra: list[torch.Tensor]
+
+
+def _label(options: LowRank) -> str:
+    what = {"ratio": "", "energy": " of energy", "size": " of size"}[options.by]
+    return f"low rank {100 * options.share:g} %{what}"
+
+
+@register(
+    "step",
+    "low_rank",
+    "Split layers into smaller ones by their singular values: smaller and mostly faster",
+    source="Jaderberg et al. 2014, arXiv:1405.3866, section 3.2 (spatial); Zhang et al. 2016, arXiv:1505.06798, "
+    "section 3.1 (channel); Kim et al. 2016, arXiv:1511.06530, eq. 5 (Tucker-2)",
+    options=LowRank,
+    traits={"variant": "low_rank", "stage": "low rank", "label": _label, "faster": True},
+)
+def low_rank(material: Material, options: LowRank) -> Outcome:
+    """Splits every linear layer and convolution that has fewer weights then; the classifier stays whole.
+
+    The weights are the best of their rank in squared error (Tucker-2: nearly; both spectra are cut by themselves).
+    Batch norm's statistics are taken again. Raises CompressError where nothing would be smaller, where the network
+    cannot be as small as asked, or where its own code reads a layer's weights.
+    """
+    from kdcore.models.nets import factored
+
+    network = material.network
+    layers = _layers(network, options.convolutions)
+    ranks = _ranks(layers, options, _weights(network))
+    report = []
+    for name, layer in layers.items():
+        whole = layer.module.weight.detach()
+        chosen = ranks[name]
+        if weights(layer, chosen) >= whole.numel():
+            report.append(_row(name, "whole", layer, [], whole, whole))
+            continue
+        found = factors(whole, layer.kind, chosen)
+        parts: Any = factored.split(layer.module, layer.kind, chosen)
+        for part, weight in zip(parts, found, strict=True):
+            part.weight.data.copy_(weight.view_as(part.weight))
+        if layer.module.bias is not None:
+            parts[-1].bias.data.copy_(layer.module.bias.detach())
+        factored.replace(network, name, parts)
+        report.append(_row(name, layer.kind, layer, chosen, whole, product(found, layer.kind)))
+    if all(row["kind"] == "whole" for row in report):
+        raise CompressError(
+            f"no layer would have fewer weights at {_label(options).removeprefix('low rank ')}: choose a lower share"
+        )
+    try:
+        recalibrate(network, material.images, material.seed)
+        with torch.no_grad():
+            network(material.images[:2])
+    except Exception as error:  # the network's own code
+        raise CompressError(f"this {type(network).__name__} cannot be split: {error}") from error
+    return Outcome(network, report)
+
+
+def _layers(network: nn.Module, convolutions: str) -> dict[str, Layer]:
+    from kdcore.models.nets.factored import splittable
+
+    found = {}
+    for name, module in network.named_modules():
+        if name and splittable(module) and module is not models.head(network):
+            weight: Any = module.weight
+            small = weight.ndim == 2 or 1 in weight.shape[2:]  # one direction alone: nothing to split in space
+            kind = "channel" if small else convolutions
+            found[name] = Layer(module, kind, spectra(weight.detach(), kind))
+    return found
+
+
+def _weights(network: nn.Module) -> int:
+    return sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+
+
+def unfoldings(weight: torch.Tensor, kind: str) -> list[torch.Tensor]:
+    """The matrices, float64, whose ranks are cut, of a weight (O, I) or (O, I, kh, kw).
+
+    channel: (O, I·kh·kw). spatial: (I·kh, O·kw). tucker: (I, O·kh·kw) and (O, I·kh·kw).
+    """
+    weight = weight.double()
+    if kind == "spatial":
+        return [weight.permute(1, 2, 0, 3).flatten(2).flatten(0, 1)]
+    return [weight.transpose(0, 1).flatten(1), weight.flatten(1)] if kind == "tucker" else [weight.flatten(1)]
+
+
+def spectra(weight: torch.Tensor, kind: str) -> list[torch.Tensor]:
+    """The singular values, largest first, for each rank of the split."""
+    return [torch.linalg.svdvals(matrix) for matrix in unfoldings(weight, kind)]
+
+
+def factors(weight: torch.Tensor, kind: str, ranks: list[int]) -> list[torch.Tensor]:
+    """The weights of the layers in place of one, in their order, float64; exact at full rank."""
+    cut = []
+    for matrix, rank in zip(unfoldings(weight, kind), ranks, strict=True):
+        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        cut.append((left[:, :rank], values[:rank].sqrt(), right[:rank]))
+    if kind == "tucker":
+        (inner, _, _), (outer, _, _) = cut
+        core = torch.einsum("oihw,or,is->rshw", weight.double(), outer, inner)
+        return [inner.T[..., None, None], core, outer[..., None, None]]
+    left, root, right = cut[0]
+    left, right = left * root, root[:, None] * right
+    if kind == "spatial":
+        outputs, inputs, height, width = weight.shape
+        column = left.T.reshape(-1, inputs, height, 1)
+        return [column, right.reshape(-1, outputs, width).transpose(0, 1)[:, :, None]]
+    return [right.reshape(-1, *weight.shape[1:]), left.reshape(*left.shape, *[1] * (weight.ndim - 2))]
+
+
+def product(parts: list[torch.Tensor], kind: str) -> torch.Tensor:
+    """The one weight that does what the parts do one after another."""
+    if kind == "tucker":
+        return torch.einsum("si,rshw,or->oihw", parts[0][..., 0, 0], parts[1], parts[2][..., 0, 0])
+    if kind == "spatial":
+        return torch.einsum("rih,orw->oihw", parts[0][..., 0], parts[1][:, :, 0])
+    return torch.tensordot(parts[1].flatten(1), parts[0], 1)
+
+
+def weights(layer: Layer, ranks: list[int]) -> int:
+    """How many weights the split layer has."""
+    outputs, inputs, *kernel = layer.module.weight.shape
+    area = kernel[0] * kernel[1] if kernel else 1
+    if layer.kind == "tucker":
+        return inputs * ranks[0] + ranks[0] * ranks[1] * area + ranks[1] * outputs
+    if layer.kind == "spatial":
+        return ranks[0] * (inputs * kernel[0] + outputs * kernel[1])
+    return ranks[0] * (inputs * area + outputs)
+
+
+def _ranks(layers: dict[str, Layer], options: LowRank, everything: int) -> dict[str, list[int]]:
+    """The ranks of each layer. Raises CompressError for a size that even rank 1 exceeds."""
+    if options.by == "ratio":
+        return {
+            name: [max(1, round(options.share * len(one))) for one in layer.spectra] for name, layer in layers.items()
+        }
+    if options.by == "energy":
+        return {name: [for_energy(one, options.share) for one in layer.spectra] for name, layer in layers.items()}
+    rest = everything - sum(layer.module.weight.numel() for layer in layers.values())
+
+    def size(energy: float) -> int:
+        split = (weights(one, [for_energy(s, energy) for s in one.spectra]) for one in layers.values())
+        return rest + sum(min(n, one.module.weight.numel()) for n, one in zip(split, layers.values(), strict=True))
+
+    budget = options.share * everything
+    if size(0.0) > budget:
+        raise CompressError(
+            f"the network cannot be {100 * options.share:g} % of its size: "
+            f"with every layer at rank 1 it still has {100 * size(0.0) / everything:.0f} % of its weights"
+        )
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if size(middle) <= budget else (low, middle)
+    return {name: [for_energy(one, low) for one in layer.spectra] for name, layer in layers.items()}
+
+
+def for_energy(spectrum: torch.Tensor, share: float) -> int:
+    """The smallest rank, at least 1, whose squared singular values are this share of all."""
+    kept = spectrum.square().cumsum(0)
+    return min(len(spectrum), int((kept < share * kept[-1]).sum()) + 1)
+
+
+def _row(
+    name: str, kind: str, layer: Layer, ranks: list[int], whole: torch.Tensor, made: torch.Tensor
+) -> dict[str, Any]:
+    """`error`: ‖W - Ŵ‖ / ‖W‖ of the weights."""
+    before = whole.numel()
+    error = (whole.double() - made.double()).norm() / whole.double().norm().clamp(min=1e-30)
+    return {
+        "name": name,
+        "kind": kind,
+        "ranks": ranks,
+        "full_ranks": [len(one) for one in layer.spectra],
+        "weights_before": before,
+        "weights": weights(layer, ranks) if ranks else before,
+        "error": float(error),
+    }
