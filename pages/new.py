@@ -58,9 +58,10 @@ def student(form: Form) -> None:
 
 
 def training(form: Form, path: str, whole: bool) -> None:
-    """What is changed often; and the rest, in groups."""
+    """What is changed often; and the rest, in groups, if `whole` or where something in it is wrong."""
     form.part(Train, path, [*USUAL])
-    if whole:
+    wrong = [problem.field.removeprefix(f"{path}.").split(".")[0] for problem in form.problems]
+    if whole or any(name in Train.model_fields and name not in USUAL for name in wrong):
         left = [name for name in Train.model_fields if name not in (*USUAL, *chain(*GROUPS.values()))]
         for title, names in (GROUPS | {"Also": left}).items():
             if names:

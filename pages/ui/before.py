@@ -110,19 +110,19 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     given = plan.stages[0] if plan.stages[0].kind == "given" else None  # a teacher that is there already
     asked = [recipe.student.model, *([] if given and "model" not in given.spec else [recipe.teacher.model])]
     try:
-        student, *teacher = costs([(model, count, shape) for model in asked])
+        student, *others = costs([(model, count, shape) for model in asked])
     except CostError as error:
         slot.warning(plain(str(error)))
         return []
-    warnings = advice(recipe, *teacher, student) if teacher else advice(recipe, student, student)
-    warnings = [one for one in warnings if teacher or one.field != "student.model"]
+    teacher = others[0] if others else None
+    warnings = advice(recipe, teacher, student)
     for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
-    slot.table(_sizes(teacher[0] if teacher else None, student, given.macs if given else None), border="horizontal")
+    slot.table(_sizes(teacher, student, given.macs if given else None), border="horizontal")
     if teacher:
         slot.markdown(
-            f"The student is **{words.times(teacher[0].size_bytes / student.size_bytes)} smaller** than its teacher"
-            f" and needs **{words.times(teacher[0].macs / student.macs)} fewer MACs** (work, not time)."
+            f"The student is **{words.times(teacher.size_bytes / student.size_bytes)} smaller** than its teacher"
+            f" and needs **{words.times(teacher.macs / student.macs)} fewer MACs** (work, not time)."
         )
     told = estimates.of(recipe)
     slot.markdown(f":material/timer: {_time(told.seconds)} · {plain(told.basis)}")

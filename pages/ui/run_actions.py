@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import streamlit as st
 
 from kdcore.jobs import api
 from kdcore.pipeline.index import RunRow
-from kdcore.recipe import RecipeError
+from kdcore.recipe import RecipeError, override, parse
 from pages.ui import draft, store
+from pages.ui.fields import label
 from pages.ui.text import plain
 
 
@@ -29,6 +32,8 @@ def bar(row: RunRow) -> None:
                 "Resume", key="resume", icon=":material/replay:", type="primary", on_click=resume, args=(row.id,),
                 help="Goes on from the last checkpoint; finished stages are reused.",
             )  # fmt: skip
+        if row.state == "failed":
+            remedy(row)
         if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
             st.switch_page("pages/compare.py", query_params={"runs": row.id})
         if row.preset != "bench" and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
@@ -50,10 +55,26 @@ def resume(run_id: str) -> None:
     api.ensure_dispatcher(store.workspace())
 
 
-def duplicate(row: RunRow) -> None:
-    """Opens the form with this run's Recipe."""
+def remedy(row: RunRow) -> None:
+    """The button that a failure itself has proposed: the same experiment, but for one value."""
+    with store.legible():
+        result = store.document(store.workspace().runs / row.id / "result.json") or {}
+    found = result.get("remedy")
+    if not found:
+        return
+    what = f"{label(found['path']).lower()} {found['value']}"
+    if st.button(
+        f"New run with {what}", key="remedy", type="primary", icon=":material/healing:",
+        help="Opens the form with this one value changed. It is another experiment, with results of its own.",
+    ):  # fmt: skip
+        duplicate(row, f"{found['path']}={json.dumps(found['value'])}")
+
+
+def duplicate(row: RunRow, *changes: str) -> None:
+    """Opens the form with this run's Recipe, with these changes."""
     try:
-        draft.load(api.recipe(store.workspace(), row.id), f"{row.name[:110]}, again")
+        document = api.recipe(store.workspace(), row.id).document()
+        draft.load(parse(override(document, changes)), f"{row.name[:110]}, again")
     except RecipeError as error:
         st.error(f"This run cannot be opened in the form: {plain(str(error))}")
         return

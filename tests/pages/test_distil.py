@@ -76,10 +76,18 @@ def test_a_scheme_brings_its_networks(distil):
 
 
 def test_what_makes_no_sense_is_refused_at_its_field(distil):
+    then(distil, "scheme.scheme", "mutual")
     then(distil, "distill.family", "features")
-    then(distil, "distill.method", "crd")  # the quickstart's images are mixed
     beside = [error.value for error in distil.expander(key="section_3").error]
-    assert any("mixup" in one for one in beside)
+    assert any("mutual" in one for one in beside)
+
+
+def test_a_problem_in_what_is_folded_away_unfolds_it(empty):
+    app = opened("new")
+    app.session_state["draft"]["train"]["views"]["mixup"] = 99
+    app.session_state["section_2"] = True
+    app.run()
+    assert any("99" in error.value for error in app.expander(key="section_2").error)
 
 
 def test_advice_stands_at_its_field(distil):

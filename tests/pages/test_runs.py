@@ -6,10 +6,11 @@ import pytest
 
 from kdcore.jobs import api
 from kdcore.pipeline.index import RunRow, StageRow
-from kdcore.pipeline.workspace import read_json
+from kdcore.pipeline.workspace import read_json, write_json
 from pages.ui.run_detail import Group, line, state_of
 from pages.ui.run_table import matches
 from tests.pages.conftest import opened, runs, said
+from tests.pages.test_new import recipe_of
 from tests.small import small
 
 
@@ -50,6 +51,18 @@ def test_a_queued_run_is_cancelled_and_resumed(full):
     assert runs(full)[0].state == "cancelled"
     app.button(key="resume").click().run()
     assert runs(full)[0].state == "queued"
+
+
+def test_a_run_without_memory_offers_one_that_fits(full):
+    run_id = api.submit(full, small(), None)
+    result = {"state": "failed", "error": "out of memory", "stages": [], "session": None, "finished": 1.0}
+    write_json(full.run(run_id) / "result.json", result | {"remedy": {"path": "train.batch_size", "value": 16}})
+    app = opened("runs", run=run_id)
+    button = app.button(key="remedy")
+    assert button.label == "New run with batch size 16"
+    button.click().run()
+    assert recipe_of(app)["train"]["batch_size"] == 16
+    assert len(runs(full)) == 3  # nothing was started
 
 
 def test_renaming(full):
