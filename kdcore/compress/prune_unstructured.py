@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kdcore.compress.finetune import Finetune
-from kdcore.compress.material import Material, Outcome
+from kdcore.compress.gradual import Gradual, Plan
+from kdcore.compress.masks import check_policy, keep_zeros, layers_of, patterned, picked
+from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.scores import chance, input_norms, scores
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -18,67 +20,132 @@ class PruneUnstructured(Options):
     """Options of unstructured pruning."""
 
     ratio: float = Field(0.8, gt=0, le=0.99, description="Share of the weights to set to zero.")
-    scope: Literal["global", "layer"] = Field(
-        "global", description="The smallest weights of the whole network, or of each layer."
+    importance: Literal["magnitude", "random", "taylor", "movement", "wanda"] = Field(
+        "magnitude",
+        description="Which weights go first: small ones, any (random, a control), those whose absence the loss would "
+        "feel least (taylor: weight times gradient), those that training moves towards zero (movement: gradual only), "
+        "or small ones with small inputs (wanda: size times the norm of the input).",
+    )
+    scope: Literal["global", "layer", "filter"] = Field(
+        "global",
+        description="The smallest weights of the whole network, of each layer, or of each filter (Wanda's own choice).",
+    )
+    pattern: Literal["none", "2:4", "4:8", "1:4"] = Field(
+        "none",
+        description="N:M: of every M neighbouring input channels, N weights stay; ratio and scope are then not looked "
+        "at, and layers whose channels are no multiple of M stay whole. Faster on NVIDIA GPUs only.",
+    )
+    schedule: Literal["one_shot", "gradual"] = Field(
+        "one_shot", description="Cut at once and then train, or cut bit by bit during the training, much at first."
+    )
+    begin: float = Field(0.0, ge=0, le=0.9, description="Gradual: share of the training before the first cut.")
+    end: float = Field(0.75, gt=0, le=1, description="Gradual: share of the training when the last cut is made.")
+    images: int = Field(256, ge=8, le=4096, description="Training images that taylor and wanda look at, at most.")
+    policy: dict[str, Annotated[float, Field(ge=0, le=0.99)]] = Field(
+        {},
+        description="Share of zeros by layer, as sensitivity proposes it, instead of ratio and scope. Layers that are "
+        "not named stay whole. Empty: none.",
     )
     finetune: Finetune = Field(Finetune(), description="Training after the cut, to win back what it cost.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        gradual = self.schedule == "gradual"
+        if self.importance == "movement" and not gradual:
+            raise ValueError(
+                "movement is seen in training: set schedule to gradual, or choose taylor, which needs no training"
+            )
+        if gradual and not self.finetune.steps:
+            raise ValueError("gradual pruning happens in the fine-tuning: give finetune.steps, or set one_shot")
+        if gradual and self.end <= self.begin:
+            raise ValueError("the last cut must come after the first: set end above begin")
+        if self.pattern != "none" and (gradual or self.policy):
+            raise ValueError("an N:M pattern is cut at once and the same everywhere: set one_shot, and no policy")
+        return self
+
+
+def _label(options: PruneUnstructured) -> str:
+    if options.pattern != "none":
+        return f"{options.pattern} zeros"
+    return "zeros by layer" if options.policy else f"{100 * options.ratio:g} % zeros"
 
 
 @register(
     "step",
     "prune_unstructured",
     "Set the smallest weights to zero: smaller only when zipped, no faster",
-    source="Han et al. 2015, arXiv:1506.02626",
+    source="Han et al. 2015, arXiv:1506.02626; gradual: Zhu & Gupta 2017, arXiv:1710.01878, eq. 1; "
+    "taylor: |weight x gradient|, as in SNIP, Lee et al. 2019, arXiv:1810.02340; movement: Sanh et al. 2020, "
+    "arXiv:2005.07683; wanda: Sun et al. 2024, arXiv:2306.11695; N:M: Mishra et al. 2021, arXiv:2104.08378",
     options=PruneUnstructured,
     traits={
         "variant": "pruned",
         "stage": "prune",
-        "label": lambda options: f"{100 * options.ratio:g} % zeros",
+        "label": _label,
         "faster": False,
         "why": "Zeros here and there: the runtime multiplies by them all the same, and the file keeps them. "
-        "Only a zip of it is smaller.",
+        "Only a zip of it is smaller. N:M patterns are used by NVIDIA GPUs from Ampere on, and not by this runtime.",
     },
 )
 def prune(material: Material, options: PruneUnstructured) -> Outcome:
-    """Sets the weights of smallest magnitude to zero, the classifier's too, and takes batch norm's statistics again.
+    """Sets the weights of the lowest scores to zero, the classifier's too, and takes batch norm's statistics again.
 
-    The zeros are in the weights themselves; `constrain` puts them back after each step of the fine-tuning.
+    The zeros are in the weights themselves; `constrain` puts them back after each step of the fine-tuning. Weights
+    that were zero before stay so. Differs from Sanh et al.: what has become zero does not come back. Raises
+    CompressError.
     """
-    from torch.nn.utils import prune as torch_prune
-
-    layers = {name: m for name, m in material.network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
-    if options.scope == "global":
-        everything = [(layer, "weight") for layer in layers.values()]
-        torch_prune.global_unstructured(everything, torch_prune.L1Unstructured, amount=options.ratio)
+    layers = layers_of(material.network)
+    check_policy(options.policy, layers)
+    if options.schedule == "gradual":
+        return _gradual(material, options)
+    found = {
+        name: score.masked_fill(layers[name].weight == 0, -torch.inf)
+        for name, score in scores(material, options.importance, options.images).items()
+    }
+    if options.pattern == "none":
+        masks = picked(found, options.policy or options.ratio, options.scope)
     else:
-        for layer in layers.values():
-            torch_prune.l1_unstructured(layer, "weight", amount=options.ratio)
-    for layer in layers.values():
-        torch_prune.remove(layer, "weight")
+        masks = patterned(found, options.pattern)
+        if all(mask.all() for mask in masks.values()):
+            raise CompressError(f"no layer has a number of input channels that is a multiple of {options.pattern[2:]}")
+    with torch.no_grad():
+        for name, layer in layers.items():
+            layer.weight.masked_fill_(~masks[name], 0)
     recalibrate(material.network, material.images, material.seed)
-    return Outcome(material.network, _report(layers), constrain=_constrain(list(layers.values())))
+    return Outcome(material.network, _report(material.network), constrain=keep_zeros(material.network))
 
 
-def _constrain(layers: list[Any]) -> Callable[[], None]:
-    masks = [layer.weight != 0 for layer in layers]
+def _gradual(material: Material, options: PruneUnstructured) -> Outcome:
+    layers = layers_of(material.network)
+    fixed = {}
+    if options.importance == "random":
+        fixed = dict(chance(layers, material.seed))
+    elif options.importance == "wanda":
+        fixed = dict(input_norms(material, layers, options.images))
+    plan = Plan(
+        options.importance,
+        options.policy or options.ratio,
+        options.scope,
+        options.finetune.steps,
+        options.begin,
+        options.end,
+        fixed,
+    )
+    pruning = Gradual(material.network, plan)
 
-    def constrain() -> None:
-        with torch.no_grad():
-            for place, layer in enumerate(layers):
-                masks[place] = masks[place].to(layer.weight.device)
-                layer.weight.mul_(masks[place])
+    def finish(network: nn.Module) -> Outcome:
+        before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+        pruning.finish()
+        if any(not torch.equal(layer.weight, before[name]) for name, layer in layers.items()):
+            recalibrate(network, material.images, material.seed)
+        return Outcome(network, _report(network))
 
-    return constrain
+    return Outcome(material.network, [], constrain=pruning.constrain, finish=finish)
 
 
-def _report(layers: dict[str, Any]) -> list[dict[str, Any]]:
-    zeros = {name: int((layer.weight == 0).sum()) for name, layer in layers.items()}
-    return [
-        {
-            "name": name,
-            "weights": layer.weight.numel(),
-            "zeros": zeros[name],
-            "sparsity": zeros[name] / layer.weight.numel(),
-        }
-        for name, layer in layers.items()
-    ]
+def _report(network: nn.Module) -> list[dict[str, Any]]:
+    rows = []
+    for name, layer in layers_of(network).items():
+        zeros, weights = int((layer.weight == 0).sum()), layer.weight.numel()
+        rows.append({"name": name, "weights": weights, "zeros": zeros, "sparsity": zeros / weights})
+    return rows

@@ -50,15 +50,20 @@ def trained(digits, images):
     return network
 
 
+@pytest.fixture(scope="session")
+def targets(digits):
+    return torch.eye(10)[torch.from_numpy(np.array(digits.train_labels))]
+
+
 @pytest.fixture
-def material(images, tmp_path):
+def material(images, targets, tmp_path):
     """What a step is given for a network; its ONNX file is made only where `exported`."""
 
     def made(network, exported=False, seed=0, count=None):
         path = tmp_path / "parent.onnx"
         if exported:
             export(network, (1, 8, 8), path, images=images[:32].numpy(), cache=home() / "cache" / "onnx")
-        return Material(network, path, images[:count], (1, 8, 8), tmp_path, seed)
+        return Material(network, path, images[:count], (1, 8, 8), tmp_path, seed, targets[:count])
 
     return made
 

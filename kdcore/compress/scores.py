@@ -1,0 +1,74 @@
+"""What each single weight is worth: a score of the weight's shape for every layer. The lowest are pruned first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from kdcore.compress import gradients
+from kdcore.compress.masks import Scores, layers_of
+from kdcore.compress.material import CompressError, Material
+from kdcore.lazy import nn, torch
+
+Importance = Literal["magnitude", "random", "taylor", "movement", "wanda"]
+BATCH = 256
+
+
+def scores(material: Material, importance: Importance, count: int) -> Scores:
+    """The scores of the network as it is. `count`: images to look at, where the importance needs some."""
+    layers = layers_of(material.network)
+    if importance == "random":
+        return chance(layers, material.seed)
+    if importance == "taylor":
+        gradients.mean(material.network, material, count)
+        found = {name: (layer.weight * layer.weight.grad).detach().abs() for name, layer in layers.items()}
+        material.network.zero_grad()
+        return found
+    sizes = {name: layer.weight.detach().abs() for name, layer in layers.items()}
+    if importance == "wanda":
+        norms = input_norms(material, layers, count)
+        return {name: size * norms[name] for name, size in sizes.items()}
+    return sizes
+
+
+def chance(layers: dict[str, Any], seed: int) -> Scores:
+    """Scores drawn from 0..1."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.rand(layer.weight.shape, generator=generator) for name, layer in layers.items()}
+
+
+def input_norms(material: Material, layers: dict[str, Any], count: int) -> Scores:
+    """How large each layer's input is: root of the sum of squares over images and places, for each input channel.
+
+    Shaped to be multiplied with the weight. Raises CompressError for a layer that is never called.
+    """
+    sums: dict[str, torch.Tensor] = {}
+
+    def watch(name: str) -> Callable[[Any, Any], None]:
+        def hook(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+            axis = 1 if isinstance(module, nn.Conv2d) else given[0].ndim - 1
+            found = given[0].square().sum([place for place in range(given[0].ndim) if place != axis])
+            sums[name] = sums.get(name, 0) + found
+
+        return hook
+
+    handles = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    picked = torch.randperm(len(material.images), generator=torch.Generator().manual_seed(material.seed))[:count]
+    try:
+        with torch.no_grad():
+            for part in picked.split(BATCH):
+                material.network(material.images[part])
+    finally:
+        for handle in handles:
+            handle.remove()
+    if missing := layers.keys() - sums.keys():
+        raise CompressError(f"layer {min(missing)} is not called as a layer of its own, so its input cannot be seen")
+    return {name: _beside(sums[name].sqrt(), layer) for name, layer in layers.items()}
+
+
+def _beside(norms: torch.Tensor, layer: Any) -> torch.Tensor:
+    """Norms (C,) of a layer's input channels, shaped like its weight: each group of filters sees its own channels."""
+    if isinstance(layer, nn.Linear):
+        return norms[None]
+    of_group = norms.view(layer.groups, -1).repeat_interleave(layer.out_channels // layer.groups, 0)
+    return of_group[:, :, None, None]
