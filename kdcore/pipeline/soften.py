@@ -83,7 +83,8 @@ def _model(workspace: Workspace, source: str, dataset: Dataset) -> tuple[np.ndar
         raise RecipeError([Problem("source", problem.message) for problem in error.problems]) from None
     if found.shape != dataset.shape or found.classes != dataset.classes:
         message = (
-            f"{found.name} takes images {found.shape} of {len(found.classes)} classes, not those of {dataset.name}"
+            f"{found.name} takes images {found.shape} of {len(found.classes)} classes, "
+            f"not those of {dataset.name}: name its data set with --data"
         )
         raise RecipeError([Problem("source", message)])
     if found.gives == "table":

@@ -108,3 +108,15 @@ def test_a_method_that_cannot_work_with_these_networks_ends_in_a_failed_run_in_w
     assert done.returncode == 1
     assert result["state"] == "failed"
     assert result["error"].startswith("the student has no stage 'stage9'; it has: stem")
+
+
+def test_a_model_of_other_images_asks_for_its_data_set(laboratory, tmp_path):
+    key = laboratory.key(laboratory.run())
+    asked = about(laboratory.workspace, key, {"dataset": "digits"}, 0.1)
+    assert soften(laboratory.workspace, key, tmp_path / "soft.npz", asked).images > 1000
+    report = laboratory.workspace.model(key) / "done.json"
+    done = read_json(report)
+    report.write_text(json.dumps(done | {"dataset": done["dataset"] | {"shape": [3, 32, 32]}}))
+    with pytest.raises(RecipeError, match="name its data set with --data"):
+        soften(laboratory.workspace, key, tmp_path / "other.npz", asked)
+    report.write_text(json.dumps(done))
