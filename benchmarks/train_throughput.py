@@ -35,7 +35,7 @@ from kdcore.train.loop import Task, Trainer, fit
 
 BATCH, CLASSES, SHAPE, EPOCHS, EPOCH_IMAGES = 64, 100, (3, 32, 32), 240, 50_000
 MEAN, STD = [0.507, 0.487, 0.441], [0.267, 0.256, 0.276]
-IMAGES = 4096  # random ones, in memory: what they show changes no speed
+IMAGES = 1024  # random ones, in memory: what they show changes no speed
 VIEWS = Views(crop=4, flip=True)
 PAIRS = {"resnet32x4 -> resnet8x4": ((32, 4), (8, 4)), "resnet56 -> resnet20": ((56, 1), (20, 1))}
 ARMS = ("published loop", "same arithmetic", "default", "cached teacher")
