@@ -13,15 +13,19 @@ from kdcore.figures import style
 from kdcore.figures.softening import likeness
 from kdcore.report import words
 
-NAMED = 20  # more classes than this, and their names do not fit along the axes
+NAMED = 20  # more classes than this, and their names do not fit along the axes: the most alike are shown
 
 
 class Alike(NamedTuple):
-    """`shares` is (K, K): what the images of class i (row) give to class j, as fractions; NaN on the diagonal."""
+    """`shares` is (S, S): what the images of class i (row) give to class j, as fractions; NaN on the diagonal.
+
+    `classes` names the S classes that are shown, of `of` altogether.
+    """
 
     title: str
     classes: tuple[str, ...]
     shares: NDArray[np.float64]
+    of: int
 
 
 def alike(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperature: float) -> go.Figure:
@@ -32,7 +36,22 @@ def alike(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperat
 def alike_view(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperature: float) -> Alike:
     shares = likeness(logits, labels, temperature)
     np.fill_diagonal(shares, np.nan)
-    return Alike(_title(shares, classes, temperature), tuple(classes), shares)
+    title, shown = _title(shares, classes, temperature), _most_alike(shares)
+    return Alike(title, tuple(classes[index] for index in shown), shares[np.ix_(shown, shown)], len(classes))
+
+
+def _most_alike(shares: NDArray[np.float64]) -> list[int]:
+    """All classes where they are few; else those of the likest pairs, in their usual order."""
+    count = len(shares)
+    if count <= NAMED:
+        return list(range(count))
+    kept: set[int] = set()
+    for pair in np.argsort(-np.nan_to_num(shares, nan=-1.0), axis=None, kind="stable"):
+        both = {int(pair) // count, int(pair) % count}
+        if len(kept | both) > NAMED:
+            break
+        kept |= both
+    return sorted(kept)
 
 
 def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: float) -> str:
@@ -46,7 +65,7 @@ def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: flo
 
 
 def _figure(view: Alike) -> go.Figure:
-    named = len(view.classes) <= NAMED
+    some = f", the {len(view.classes)} most alike of {view.of} classes" if len(view.classes) < view.of else ""
     heat = {
         "type": "heatmap",
         "x": view.classes,
@@ -60,10 +79,10 @@ def _figure(view: Alike) -> go.Figure:
         "xgap": 1,
         "ygap": 1,
     }
-    classes = {"type": "category", "showgrid": False, "showticklabels": named}
+    classes = {"type": "category", "showgrid": False, "dtick": 1}
     return style.figure(
         [heat],
         view.title,
-        x={"title": "Probability given to", **classes},
+        x={"title": "Probability given to" + some, **classes},
         y={"title": "Images of", "autorange": "reversed", **classes},
     )

@@ -13,9 +13,12 @@ from kdcore.figures import style
 from kdcore.figures.softening import soften
 from kdcore.report import words
 
+MANY = 20  # more classes than this, and only those are drawn that the teacher finds likeliest
+LIKELIEST = 10
+
 
 class Answer(NamedTuple):
-    """What one model says to the image: `probabilities` is (K,), sums to 1."""
+    """What one model says to the image: `probabilities` is (B,), one for each bar, and sums to 1."""
 
     name: str
     role: str
@@ -23,8 +26,10 @@ class Answer(NamedTuple):
 
 
 class Distributions(NamedTuple):
+    """`bars` names the classes that are drawn, the last of many being all the rest; `label` is one of them."""
+
     title: str
-    classes: tuple[str, ...]
+    bars: tuple[str, ...]
     label: int
     answers: tuple[Answer, ...]
 
@@ -44,7 +49,19 @@ def distributions(said: Sequence[Said], classes: Sequence[str], label: int, temp
 
 def distributions_view(said: Sequence[Said], classes: Sequence[str], label: int, temperature: float) -> Distributions:
     answers = tuple(Answer(one.name, one.role, soften(one.logits, temperature)) for one in said)
-    return Distributions(_title(answers, classes, label, temperature), tuple(classes), label, answers)
+    title = _title(answers, classes, label, temperature)
+    if len(classes) <= MANY or not answers:
+        return Distributions(title, tuple(classes), label, answers)
+    order = np.argsort(-answers[0].probabilities, kind="stable")
+    shown = [label, *order[order != label][:LIKELIEST].tolist()]
+    bars = (*(classes[index] for index in shown), f"{len(classes) - len(shown)} others")
+    return Distributions(title, bars, 0, tuple(_few(answer, shown) for answer in answers))
+
+
+def _few(answer: Answer, shown: list[int]) -> Answer:
+    """The shown classes, and all the rest as one."""
+    likely = answer.probabilities[shown]
+    return answer._replace(probabilities=np.append(likely, max(0.0, 1 - likely.sum())))
 
 
 def _title(answers: Sequence[Answer], classes: Sequence[str], label: int, temperature: float) -> str:
@@ -61,7 +78,7 @@ def _title(answers: Sequence[Answer], classes: Sequence[str], label: int, temper
 
 
 def _figure(view: Distributions) -> go.Figure:
-    one_hot = np.eye(len(view.classes))[view.label]
+    one_hot = np.eye(len(view.bars))[view.label]
     hollow = {"color": style.CLEAR, "line": {"color": style.INK, "width": 1.5}}
     bars = [_bars(view, "Label (one-hot)", one_hot, hollow)]
     for answer in view.answers:
@@ -83,7 +100,7 @@ def _figure(view: Distributions) -> go.Figure:
 def _bars(view: Distributions, name: str, shares: NDArray[np.float64], fill: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "bar",
-        "x": view.classes,
+        "x": view.bars,
         "y": 100 * shares,
         "name": name,
         "marker": fill,

@@ -7,14 +7,16 @@ from typing import Any
 import streamlit as st
 
 from kdcore.figures.frontier import against_latency, against_size
+from kdcore.figures.methods import methods
 from kdcore.figures.recall import Seen, recall
 from kdcore.figures.sweep import sweep
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError
-from pages.ui import charts, compare_table, store
+from pages.ui import charts, compare_table, store, verdicts
 from pages.ui.text import plain
 
 Row = dict[str, Any]
+MANY_METHODS = 4
 TEMPERATURE = "distill.temperature"
 
 
@@ -80,9 +82,10 @@ def bench(run_ids: list[str]) -> None:
 
 
 def lessons(rows: list[Row], run_ids: list[str]) -> None:
-    """What a sweep is about: accuracy against the value, and the recall of a class that the student never saw."""
+    """What one run is about: several methods side by side; or a sweep, with the recall of a class never seen."""
     if len(run_ids) != 1:
         return
+    _methods(run_ids[0])
     paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
     hidden = store.plan(run_ids[0])["dataset"]["hidden"]
     drawn = [lambda path=path: charts.show(sweep(rows, path), key=f"sweep_{path}") for path in paths]
@@ -96,6 +99,16 @@ def lessons(rows: list[Row], run_ids: list[str]) -> None:
                 draw()
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         st.caption(f":material/info: {plain(note)}")
+
+
+def _methods(run_id: str) -> None:
+    """All ways to teach the student beside each other, where there are many: points in one column tell them apart."""
+    roles = {variant["name"]: variant["role"] for variant in store.plan(run_id)["variants"]}
+    judged = [one for one in verdicts.of(run_id) if roles.get(one.against) == "alone"]
+    for against in dict.fromkeys(one.against for one in judged):
+        if sum(one.against == against for one in judged) >= MANY_METHODS:
+            with st.container(border=True):
+                charts.show(methods(judged, roles, against), key=f"methods_{against}")
 
 
 def seen(run_id: str, hidden: str) -> list[Seen]:

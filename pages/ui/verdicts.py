@@ -9,10 +9,11 @@ import streamlit as st
 
 from kdcore.pipeline.workspace import Workspace
 from kdcore.report import comparison
-from kdcore.report.verdicts import SCOPE, Verdict, shares
+from kdcore.report.verdicts import SCOPE, Verdict, own, shares
 from pages.ui import roles, store
 from pages.ui.text import plain
 
+FEW = 3  # verdicts beside a variant's own that are shown unfolded
 ICONS = {
     "BEATS": ":green[:material/trending_up:]",
     "WORSE": ":red[:material/trending_down:]",
@@ -22,20 +23,39 @@ ICONS = {
 
 
 def show(run_ids: list[str], names: Mapping[str, str]) -> None:
-    """The verdicts of each run, and what they hold for."""
+    """The verdicts of each run, and what they hold for. Where a baseline has many, only its own are unfolded."""
     for run_id in run_ids:
         if len(run_ids) > 1:
             st.subheader(plain(names[run_id]), anchor=False)
         role = {variant["name"]: variant["role"] for variant in store.plan(run_id)["variants"]}
-        found = _verdicts(str(store.workspace().root), run_id, _identity(run_id))
-        for one in found:
-            few = f" Only {one.n} seeds." if one.few and one.n > 1 else ""
-            mark = roles.mark(role[one.variant])
-            st.markdown(f"{ICONS[one.verdict]} {mark} **{plain(one.variant)}**: {plain(one.words)}.{few}")
+        found = of(run_id)
+        first = [one for one in found if one in own(found).values()]
+        rest = [one for one in found if one not in first]
+        for one in first:
+            _line(one, role)
+        if len(rest) > FEW:
+            against = " and ".join(dict.fromkeys(one.against for one in rest))
+            with st.expander(f"{len(rest)} more, against {plain(against)}", type="compact"):
+                for one in rest:
+                    _line(one, role)
+        else:
+            for one in rest:
+                _line(one, role)
         if not found:
             st.caption("Nothing in this run has something to be judged against.")
         st.caption(shares(store.plan(run_id)["dataset"]))
     st.caption(SCOPE)
+
+
+def of(run_id: str) -> list[Verdict]:
+    """All verdicts of a run."""
+    return _verdicts(str(store.workspace().root), run_id, _identity(run_id))
+
+
+def _line(one: Verdict, role: Mapping[str, str]) -> None:
+    few = f" Only {one.n} seeds." if one.few and one.n > 1 else ""
+    mark = roles.mark(role[one.variant])
+    st.markdown(f"{ICONS[one.verdict]} {mark} **{plain(one.variant)}**: {plain(one.words)}.{few}")
 
 
 def _identity(run_id: str) -> Any:

@@ -32,6 +32,18 @@ def test_bars_of_label_and_models_on_one_scale():
     assert tuple(chart.layout.yaxis.range) == (0, 101)
 
 
+def test_of_many_classes_the_likeliest_and_the_rest_are_drawn():
+    classes = [f"class {number}" for number in range(100)]
+    logits = -np.arange(100.0)
+    view = distributions_view([Said("teacher", "teacher", logits)], classes, 40, 4)
+    assert view.bars == ("class 40", *classes[:10], "89 others")
+    (answer,) = view.answers
+    whole = np.exp(logits / 4) / np.exp(logits / 4).sum()
+    assert answer.probabilities[:3] == pytest.approx(whole[[40, 0, 1]])
+    assert answer.probabilities.sum() == pytest.approx(1)
+    assert len(distributions([Said("teacher", "teacher", logits)], classes, 40, 4).data[0].y) == 12
+
+
 def test_temperatures_mark_the_current_one_and_measure_from_the_teacher():
     view = temperatures_view([TEACHER, STUDENT], 4)
     assert (view.now, view.courses[0].divergence) == (4, None)
@@ -62,3 +74,15 @@ def test_alike_leaves_out_the_class_itself():
 def test_the_heat_map_begins_at_the_background():
     chart = alike(np.zeros((3, 3)), [0, 1, 2], CLASSES, 1)
     assert chart.data[0].colorscale[0][1].endswith(", 0)")
+
+
+def test_of_many_classes_the_most_alike_are_shown():
+    classes, labels = [f"class {number}" for number in range(100)], np.arange(100)
+    logits = 5 * np.eye(100)
+    logits[70, 71] = logits[8, 9] = 4.9
+    view = alike_view(logits, labels, classes, 1)
+    assert len(view.classes) == 20
+    assert {"class 8", "class 9", "class 70", "class 71"} <= set(view.classes)
+    place = view.classes.index("class 70"), view.classes.index("class 71")
+    assert view.shares[place] == pytest.approx(np.exp(4.9) / (np.exp(5) + np.exp(4.9) + 98), rel=1e-6)
+    assert "most alike of 100" in alike(logits, labels, classes, 1).layout.xaxis.title.text

@@ -84,10 +84,10 @@ def test_what_makes_no_sense_is_refused_at_its_field(distil):
 
 def test_a_problem_in_what_is_folded_away_unfolds_it(empty):
     app = opened("new")
-    app.session_state["draft"]["train"]["views"]["mixup"] = 99
+    app.session_state["draft"]["train"]["milestones"] = ["late"]
     app.session_state["section_2"] = True
     app.run()
-    assert any("99" in error.value for error in app.expander(key="section_2").error)
+    assert any("late" in error.value for error in app.expander(key="section_2").error)
 
 
 def test_advice_stands_at_its_field(distil):

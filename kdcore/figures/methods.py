@@ -1,0 +1,85 @@
+"""Several ways to teach one student, each against the same baseline: differences with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from kdcore.figures import style
+from kdcore.report import words
+from kdcore.report.verdicts import Verdict
+
+ROW = 34  # pixels a method
+
+
+class Method(NamedTuple):
+    """A method's difference from the baseline in points, with its 95 % interval; `told` is its verdict in words."""
+
+    name: str
+    role: str
+    points: float
+    low: float | None
+    high: float | None
+    told: str
+
+
+class Methods(NamedTuple):
+    """`methods` in ascending order of their points."""
+
+    title: str
+    against: str
+    methods: tuple[Method, ...]
+
+
+def methods(verdicts: Sequence[Verdict], roles: Mapping[str, str], against: str) -> go.Figure:
+    """Every method that was judged against `against`. `roles`: of the variants by name."""
+    return _figure(methods_view(verdicts, roles, against))
+
+
+def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against: str) -> Methods:
+    judged = [one for one in verdicts if one.against == against]
+    found = [Method(one.variant, roles[one.variant], one.points, one.low, one.high, one.words) for one in judged]
+    best = max(judged, key=lambda one: one.points, default=None)
+    if best is None:
+        return Methods("Nothing was judged", against, ())
+    beating, by = sum(one.verdict == "BEATS" for one in judged), words.points(best.points)
+    title = f"No way beats the {against}; the best, {best.variant}, differs by {by}"
+    if beating:
+        title = f"{beating} of {len(judged)} ways beat the {against}; the best, {best.variant}, by {by.lstrip('+')}"
+    return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)))
+
+
+def _figure(view: Methods) -> go.Figure:
+    named = list(dict.fromkeys(one.role for one in view.methods))
+    return style.figure(
+        [_marks(role, [one for one in view.methods if one.role == role]) for role in named],
+        view.title,
+        x={"title": f"Difference from the {view.against} (points, 95 % interval)", "zeroline": True,
+           "zerolinecolor": style.INK},
+        y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
+           "categoryarray": [one.name for one in view.methods]},
+        height=110 + ROW * len(view.methods),
+        showlegend=len(named) > 1,
+    )  # fmt: skip
+
+
+def _marks(role: str, found: Sequence[Method]) -> dict[str, Any]:
+    look = style.look(role)
+    return {
+        "x": [one.points for one in found],
+        "y": [one.name for one in found],
+        "error_x": {
+            "type": "data",
+            "array": [0 if one.high is None else one.high - one.points for one in found],
+            "arrayminus": [0 if one.low is None else one.points - one.low for one in found],
+            "color": style.tint(look.colour, 0.6),
+            "thickness": 2,
+        },
+        "mode": "markers",
+        "name": look.label,
+        "marker": {"color": look.colour, "symbol": look.symbol, "size": 12},
+        "hovertext": [f"{one.name}: {one.told}" for one in found],
+        "hoverinfo": "text",
+    }
