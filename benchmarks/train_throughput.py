@@ -41,6 +41,7 @@ PAIRS = {"resnet32x4 -> resnet8x4": ((32, 4), (8, 4)), "resnet56 -> resnet20": (
 ARMS = ("published loop", "same arithmetic", "default", "cached teacher")
 AIMS = {"cpu": {"default": 2.4, "cached teacher": 6.0}, "cuda": {"default": 10.0}}
 LOADERS = 8
+QUIET = 0.9  # share of its threads' time that a process has on a quiet machine
 
 
 class Pair(NamedTuple):
@@ -183,7 +184,9 @@ def runner(trainer: Trainer) -> Callable[[int], object]:
 
 def compared(pair: Pair, device: torch.device, threads: int, seconds: float) -> str:
     clock = time.process_time if device.type == "cpu" and threads == 1 else time.perf_counter
-    found = interleave.rounds(arms(pair, device), seconds, clock)
+    running, wall, cpu = arms(pair, device), time.perf_counter(), time.process_time()
+    found = interleave.rounds(running, seconds, clock)
+    share = (time.process_time() - cpu) / (time.perf_counter() - wall) / threads
     slow, aims = found[ARMS[0]], AIMS[device.type]
     rows = []
     for name in ARMS:
@@ -200,8 +203,9 @@ def compared(pair: Pair, device: torch.device, threads: int, seconds: float) -> 
             ]
         )
     where = f"{threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else "on the GPU"
+    busy = f", on a busy machine that gave it {share:.0%} of them" if device.type == "cpu" and share < QUIET else ""
     columns = ["loop", "images/s", "ms a step", "times as fast", "aim", f"{EPOCHS} epochs would take (min)"]
-    return f"{where.capitalize()}, {len(slow)} rounds:\n\n{table(columns, rows)}"
+    return f"{where.capitalize()}{busy}, {len(slow)} rounds:\n\n{table(columns, rows)}"
 
 
 def whole(pair: Pair, device: torch.device) -> float:
