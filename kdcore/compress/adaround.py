@@ -17,7 +17,7 @@ GAMMA, ZETA = -0.1, 1.1  # how far the sigmoid is stretched, eq. 23
 PULL = 0.01  # λ of eq. 21
 FREE = 0.2  # of the iterations pass before anything pulls towards a decision
 BETA = (20.0, 2.0)  # the pull's exponent, first and last
-RATE = 0.01
+RATE = 0.05  # the iterations are few: at 0.01 most weights stay where they were
 BATCH = 32
 MOST_BYTES = 256 * 2**20  # of a layer's inputs
 
@@ -58,6 +58,10 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
     codes = {}
     for name, layer in layers.items():
         plain, rounded = inputs(before, images, name), inputs(material.network, images, name)
+        if plain is None or rounded is None:  # an attention reads the weights of its own: rounded to nearest
+            codes[name] = grid.codes(whole[name], layer.scale, layer.bits)
+            rounding.put(layer, codes[name])
+            continue
         count = max(BATCH, min(len(images), MOST_BYTES // max(1, plain[0].nbytes)))
         codes[name] = learn(layer, plain[:count], rounded[:count], options.iterations, generator)
         rounding.put(layer, codes[name])
@@ -65,8 +69,8 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
     return rounding.deploy(material, options, layers, codes, whole)
 
 
-def inputs(network: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor:
-    """What the named layer is given for these images."""
+def inputs(network: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor | None:
+    """What the named layer is given for these images; None where it is never called."""
     caught: list[torch.Tensor] = []
     handle = network.get_submodule(name).register_forward_pre_hook(lambda module, given: caught.append(given[0]))
     try:
@@ -75,7 +79,7 @@ def inputs(network: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor:
                 network(part)
     finally:
         handle.remove()
-    return torch.cat(caught)
+    return torch.cat(caught) if caught else None
 
 
 def learn(

@@ -63,21 +63,20 @@ def quantize(material: Material, options: Qat) -> Outcome:
     from kdcore.compress.nets import lsq
 
     network = material.network.requires_grad_(True)
-    names = integer.layers(network)
-    if not names:
-        raise CompressError("there is no layer that int8 arithmetic is for: all have fewer than four channels")
     pairs = followers(network)
     norms = {place: copy.deepcopy(network.get_submodule(place)) for place in pairs.values()}
     lsq.fold(network, pairs)
-    whole = {name: _weight(network, name).detach().clone() for name in names}
-    zeros = {name: weight == 0 for name, weight in whole.items() if (weight == 0).any()}
+    names = [name for name in integer.layers(network) if type(network.get_submodule(name)) in lsq.CLASSES]
     given = activations(network, material, names)
+    if not given:
+        raise CompressError("there is no layer to train in int8: convolutions of fewer than four channels stay float")
+    whole = {name: _weight(network, name).detach().clone() for name in given}
+    zeros = {name: weight == 0 for name, weight in whole.items() if (weight == 0).any()}
     narrow = 64 if int8.saturates() else 127
     ends, shared = grid.ends(network), dict[int, Any]()
-    for name in names:
+    for name, (tensor, sample) in given.items():
         asked = options.weight_bits, options.activation_bits
         bits = [max(few, options.first_and_last) if name in ends else few for few in asked]
-        tensor, sample = given[name]
         signed = bool((sample < 0).any())
         if tensor not in shared:
             shared[tensor] = lsq.Quantizer(_first_step(sample, signed, bits[1]), *lsq.input_ends(bits[1], signed))
@@ -86,7 +85,10 @@ def quantize(material: Material, options: Qat) -> Outcome:
 
 
 def activations(network: nn.Module, material: Material, names: list[str]) -> dict[str, tuple[int, torch.Tensor]]:
-    """For each layer a number that tells whose input is the very same tensor, and a sample of the input's values."""
+    """For each layer a number that tells whose input is the very same tensor, and a sample of the input's values.
+
+    Layers that are never called (an attention reads the weights of its own) are left out.
+    """
     generator = torch.Generator().manual_seed(material.seed)
     images = material.images[torch.randperm(len(material.images), generator=generator)[:IMAGES]]
     held: list[torch.Tensor] = []  # so that no other tensor gets the same identity
@@ -109,9 +111,6 @@ def activations(network: nn.Module, material: Material, names: list[str]) -> dic
     finally:
         for handle in handles:
             handle.remove()
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise CompressError(f"layer {missing[0]} is not called as a layer of its own, so its input cannot be quantized")
     return found
 
 

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from kdcore.compress.material import CompressError
+from kdcore.compress.nets import lsq
+from kdcore.compress.norms import followers
+from kdcore.data.dataset import Dataset
+from kdcore.export import runtime
+from kdcore.export.graph import weighted
+from kdcore.pipeline import checks
+from kdcore.problems import RecipeError
+from kdcore.recipe import Train, parse
+from kdcore.train.images import Held
+from kdcore.train.loop import Task, fit
+
+
+class Stopped(Exception):
+    pass
+
+
+def said(network: nn.Module, images: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return network.eval()(torch.from_numpy(images)).numpy()
+
+
+def task(digits: Dataset, constrain, steps: int, count: int = 256, rate: float = 0.003) -> Task:
+    images = torch.from_numpy(digits.train_images[:count]).permute(0, 3, 1, 2).contiguous()
+    labels = torch.from_numpy(np.array(digits.train_labels[:count]))
+    train = Train(steps=steps, batch_size=64, learning_rate=rate)
+    return Task(Held(images), torch.eye(10)[labels], (images, labels), train, steps, "fp32", 0, constrain=constrain)
+
+
+def test_values_and_gradients_are_the_papers():
+    values = torch.tensor([-3.0, -0.6, 0.2, 0.7, 2.6], requires_grad=True)
+    step = torch.tensor(0.5, requires_grad=True)
+    rounded = lsq.quantize(values, step, -2, 1)
+    assert rounded.tolist() == [-1.0, -0.5, 0.0, 0.5, 0.5]
+    weights = torch.tensor([1.0, 10.0, 100.0, 1000.0, 10000.0])
+    (rounded * weights).sum().backward()
+    assert (values.grad / weights).tolist() == [0, 1, 1, 0, 0]  # eq. 5
+    # eq. 3: below -2; -1 - (-1.2); 0 - 0.4; beyond 1 twice
+    expected = [-2.0, -1 + 1.2, 0 - 0.4, 1.0, 1.0]
+    for place, wanted in enumerate(expected):
+        step.grad = None
+        lsq.quantize(values.detach(), step, -2, 1)[place].backward()
+        assert step.grad.item() == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [5.0, -7.0])
+def test_beyond_the_ends_the_steps_gradient_is_the_true_one(value):
+    step = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    values = torch.tensor([value], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda one: lsq.quantize(values, one, -4, 3), step)
+
+
+def test_plain_gradient_descent_moves_a_step_as_the_paper_scales_it():
+    quantizer = lsq.Quantizer(torch.tensor([0.5, 0.02]), -4, 3)
+    values = torch.randn(2, 6, 3, 3)
+    plain = quantizer.start.clone().requires_grad_(True)
+    lsq.quantize(values, plain.view(2, 1, 1, 1), -4, 3).square().sum().backward()
+    before = quantizer.step().detach().clone()
+    quantizer(values).square().sum().backward()
+    torch.optim.SGD(quantizer.parameters(), 0.001).step()
+    moved = quantizer.step().detach() - before
+    torch.testing.assert_close(moved, -0.001 * plain.grad / np.sqrt(54 * 3), rtol=1e-3, atol=1e-7)
+
+
+def test_an_activations_step_counts_the_features_of_one_image():
+    one, many = (lsq.Quantizer(torch.tensor(0.1), 0, 15) for _ in range(2))
+    values = torch.rand(1, 4, 2, 2)
+    one(values).sum().backward()
+    many(values.repeat(8, 1, 1, 1)).sum().backward()
+    assert many.ratio.grad.item() == pytest.approx(8 * one.ratio.grad.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("architecture", "options"), [("cnn", {"width": 8}), ("resnet", {"depth": 8})])
+def test_folding_and_unfolding_change_nothing_but_where_the_numbers_are(trained, images, architecture, options):
+    network = trained(architecture, **options)
+    before, names = said(network, images[:64].numpy()), set(network.state_dict())
+    pairs = followers(network)
+    norms = {place: network.get_submodule(place) for place in pairs.values()}
+    assert len(pairs) == sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    lsq.fold(network, pairs)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    np.testing.assert_allclose(said(network, images[:64].numpy()), before, atol=1e-3)
+    lsq.unfold(network, norms)
+    assert set(network.state_dict()) == names
+    np.testing.assert_allclose(said(network, images[:64].numpy()), before, atol=1e-3)
+
+
+def test_a_batch_norm_after_an_addition_is_left_alone(trained):
+    network = trained("wrn", depth=10, width=1)
+    pairs = followers(network)
+    norms = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert 0 < len(pairs) < len(norms)
+
+
+def test_layers_that_read_the_same_activation_share_its_step(trained, material, carry_out):
+    network = carry_out(material(trained("resnet", depth=8)), "qat").network
+    assert network.stage2[0].conv1.inputs is network.stage2[0].shortcut.conv.inputs
+    assert network.stage2[0].conv1.inputs is not network.stage2[0].conv2.inputs
+
+
+@pytest.mark.parametrize(("architecture", "options"), [("cnn", {"width": 16}), ("resnet", {"depth": 8})])
+def test_training_on_the_grid_wins_back_what_two_bits_cost(
+    trained, material, carry_out, digits, accuracy, tmp_path, architecture, options
+):
+    network = trained(architecture, **options)
+    outcome = carry_out(material(network, exported=True), "qat", weight_bits=2)
+    before = accuracy(outcome.network.eval())
+    fit(outcome.network, task(digits, outcome.constrain, 40, count=1024, rate=0.005), tmp_path)
+    after = accuracy(outcome.network.eval())
+    assert after > before + 0.1
+    learnt = said(outcome.network, runtime.pixels(digits.test_images))
+    outcome = outcome.finish(outcome.network)
+    given = runtime.logits(outcome.onnx, runtime.pixels(digits.test_images))
+    assert (given.argmax(1) == learnt.argmax(1)).mean() > 0.98
+    assert all(row["moved"] > 0 for row in outcome.report)
+
+
+def test_the_finished_network_is_an_ordinary_one_on_its_grid(trained, material, carry_out):
+    network = trained(width=16)
+    names = set(network.state_dict())
+    outcome = carry_out(material(network, exported=True), "qat", weight_bits=3)
+    outcome = outcome.finish(outcome.network.eval())
+    assert set(outcome.network.state_dict()) == names
+    assert {type(module) for module in outcome.network.modules()} == {type(module) for module in network.modules()}
+    in_file = {layer.name: layer.weight for layer in weighted(onnx.load(outcome.onnx))}
+    for name, most in (("stage1.conv", 8), ("stage2.conv", 8), ("head", 255)):
+        weight = outcome.network.get_submodule(name).weight.detach().numpy()
+        np.testing.assert_allclose(in_file[name], weight, rtol=1e-5, atol=1e-8)
+        assert max(len(np.unique(one)) for one in weight) <= most
+    assert [row["bits"] for row in outcome.report] == [3, 3, 8]
+
+
+def test_few_bits_an_activation_are_so_few_in_the_file(trained, material, carry_out, tmp_path, digits):
+    outcome = carry_out(material(trained("resnet", depth=8), exported=True), "qat", weight_bits=4, activation_bits=4)
+    learnt = said(outcome.network, runtime.pixels(digits.test_images))
+    outcome = outcome.finish(outcome.network)
+    assert {row["input_bits"] for row in outcome.report} == {4, 8}
+    model = onnx.load(outcome.onnx)
+    makers = {name: node for node in model.graph.node for name in node.output}
+    layer = next(layer for layer in weighted(model) if layer.name == "stage1.0.conv2")
+    clip = makers[makers[layer.node.input[0]].input[0]]
+    assert clip.op_type == "Clip"
+    model.graph.output.append(onnx.helper.make_tensor_value_info(clip.output[0], onnx.TensorProto.UINT8, None))
+    onnx.save(model, tmp_path / "watched.onnx")
+    images = runtime.pixels(digits.test_images)
+    codes = runtime.session(tmp_path / "watched.onnx").run(None, {"images": images})[1]
+    assert len(np.unique(codes)) == 16
+    given = runtime.logits(outcome.onnx, images)
+    assert (given.argmax(1) == learnt.argmax(1)).mean() > 0.97
+
+
+def test_pruned_weights_stay_zero_and_steps_above_it(trained, material, carry_out, digits, tmp_path):
+    network = trained(width=8)
+    with torch.no_grad():
+        network.stage2.conv.weight.mul_(torch.rand(network.stage2.conv.weight.shape) > 0.5)
+    zeros = network.stage2.conv.weight == 0
+    outcome = carry_out(material(network), "qat")
+    fit(outcome.network, task(digits, outcome.constrain, 3, rate=0.5), tmp_path)
+    assert torch.equal(outcome.network.stage2.conv.weight == 0, zeros)
+    for _, layer in lsq.quantized(outcome.network):
+        assert (layer.weights.step() > 0).all()
+        assert layer.inputs.step() > 0
+
+
+def test_training_that_was_stopped_goes_on_where_it_was(trained, material, carry_out, digits, tmp_path):
+    def prepared():
+        torch.manual_seed(0)
+        return carry_out(material(trained(width=8)), "qat", weight_bits=4)
+
+    for part in ("whole", "parts"):
+        (tmp_path / part).mkdir()
+    whole = prepared()
+    fit(whole.network, task(digits, whole.constrain, 12), tmp_path / "whole")
+    stopped, calls = prepared(), iter(range(100))
+
+    def check() -> None:
+        if next(calls) == 6:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(stopped.network, task(digits, stopped.constrain, 12), tmp_path / "parts", check=check)
+    again = prepared()
+    fit(again.network, task(digits, again.constrain, 12), tmp_path / "parts")
+    expected = whole.network.state_dict()
+    assert any("ratio" in name for name in expected)
+    assert all(torch.equal(value, expected[name]) for name, value in again.network.state_dict().items())
+
+
+def test_a_network_with_nothing_to_quantize_is_refused(material, carry_out):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten()).eval()
+    with pytest.raises(CompressError, match="fewer than four channels"):
+        carry_out(material(network), "qat")
+
+
+def test_batch_norms_in_code_that_cannot_be_traced_are_refused(material, carry_out):
+    class Wayward(nn.Sequential):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images if images.sum() > 0 else -images)
+
+    with pytest.raises(CompressError, match="cannot be traced"):
+        carry_out(material(Wayward(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).eval()), "qat")
+
+
+@pytest.mark.parametrize("step", ["qat", "weight_quant", "adaround", "half", "int8_dynamic"])
+def test_no_step_follows_one_that_makes_the_deployed_file(step):
+    recipe = parse({"compress": [{"step": step}, {"step": "prune_structured"}]})
+    with pytest.raises(RecipeError, match=f"cannot follow {step}"):
+        checks.order(recipe)
