@@ -9,8 +9,8 @@ from kdcore.compress.material import CompressError
 from kdcore.lazy import nn, torch
 
 Scope = Literal["global", "layer", "filter"]
-Scores = Mapping[str, torch.Tensor]  # by the layer's name, of the weight's shape (F, C, …)
-Masks = dict[str, torch.Tensor]  # likewise, bool: True where the weight stays
+Scores = Mapping[str, Any]  # tensors by the layer's name, of the weight's shape (F, C, …)
+Masks = dict[str, Any]  # likewise, bool: True where the weight stays
 
 
 def layers_of(network: nn.Module) -> dict[str, Any]:
