@@ -203,7 +203,7 @@ def compared(pair: Pair, device: torch.device, threads: int, seconds: float) -> 
             ]
         )
     where = f"{threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else "on the GPU"
-    busy = f", on a busy machine that gave it {share:.0%} of them" if device.type == "cpu" and share < QUIET else ""
+    busy = f" (a busy machine: {share:.0%} of the time)" if device.type == "cpu" and share < QUIET else ""
     columns = ["loop", "images/s", "ms a step", "times as fast", "aim", f"{EPOCHS} epochs would take (min)"]
     return f"{where.capitalize()}{busy}, {len(slow)} rounds:\n\n{table(columns, rows)}"
 
