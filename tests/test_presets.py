@@ -105,3 +105,13 @@ def test_the_papers_recipe_is_the_published_one():
         assert [240 * share for share in train.milestones] == [150, 180, 210]
         assert (train.weight_decay, train.decay_all, train.views.crop, train.views.flip) == (5e-4, True, 4, True)
     assert (recipe.distill.hard_weight, recipe.distill.soft_weight, recipe.distill.temperature) == (0.1, 0.9, 4)
+
+
+def test_how_sure_the_teacher_is_of_each_digit_helps_more_than_its_verdicts(home):
+    document, rows = run(home, "digit-scenes")
+    for other, least in (("student alone", 3), ("student on hard labels", 1)):
+        told = verdicts(document, other)["student, sigmoid KD"]
+        assert (told["verdict"], told["measure"]) == ("BEATS", "mAP")
+        assert told["points"] > least
+    assert rows["teacher"]["map"] > 0.95
+    assert rows["student, sigmoid KD"]["map"] - rows["int8"]["map"] < 0.05
