@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from kdcore.compress import gradients
+from kdcore.compress.channels import Rule, Worth, cut
 from kdcore.compress.finetune import Finetune
+from kdcore.compress.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
+
+UNFOLLOWED = {
+    "shufflenet": "structured pruning cannot follow a channel shuffle, so a ShuffleNet keeps its filters: take "
+    "prune_unstructured or int8, or another student",
+    "maxvit_t": "following maxvit_t for structured pruning takes more memory than machines have: take another step or "
+    "another student",
+}
 
 
 class PruneStructured(Options):
     """Options of structured pruning."""
 
     ratio: float = Field(0.5, gt=0, le=0.95, description="Share of the filters to remove.")
-    importance: Literal["l2", "l1", "bn", "fpgm", "random"] = Field(
+    importance: Literal["l2", "l1", "bn", "fpgm", "lamp", "taylor", "hessian", "random"] = Field(
         "l2",
-        description="Which filters go first: small ones (L2 or L1 norm), those with a small batch-norm scale (bn), "
-        "those near the others' geometric median (fpgm), or any (random, a control).",
+        description="Which filters go first: small ones (L2 or L1 norm; lamp: norm by layer, relative to the larger "
+        "ones), those with a small batch-norm scale (bn), those near the others' geometric median (fpgm), those whose "
+        "absence the loss would feel least (taylor: weight times gradient; hessian: its square, by image), or any "
+        "(random, a control).",
     )
     round_to: int = Field(
         8,
@@ -32,82 +44,118 @@ class PruneStructured(Options):
     scope: Literal["layer", "global"] = Field(
         "layer", description="Remove the share from every layer, or the least important of all layers together."
     )
+    rounds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="Cuts, each as deep as the others and ranked anew on what is left. For training between the cuts, "
+        "put several of these steps after each other.",
+    )
+    images: int = Field(128, ge=8, le=4096, description="Labelled images that taylor and hessian look at, at most.")
+    policy: dict[str, Annotated[float, Field(ge=0, le=0.95)]] = Field(
+        {},
+        description="Share of the filters to remove by layer, as sensitivity proposes it, instead of ratio and scope. "
+        "Layers that lose filters together take the least of theirs; those not named stay whole. Empty: none.",
+    )
     finetune: Finetune = Field(Finetune(), description="Training after the cut, to win back what it cost.")
+
+
+def _refuses(architecture: Options) -> str | None:
+    """Why a student of this architecture cannot be pruned; None where it can."""
+    name = getattr(architecture, "architecture", "")
+    name = getattr(architecture, "name", name) if name == "torchvision" else name
+    return next((reason for start, reason in UNFOLLOWED.items() if name.startswith(start)), None)
 
 
 @register(
     "step",
     "prune_structured",
     "Remove whole filters: smaller and faster",
-    source="Li et al. 2017, arXiv:1608.08710; groups as in Fang et al. 2023, arXiv:2301.12900 (torch-pruning)",
+    source="Li et al. 2017, arXiv:1608.08710; groups as in Fang et al. 2023, arXiv:2301.12900 (torch-pruning); "
+    "bn: Liu et al. 2017, arXiv:1708.06519; fpgm: He et al. 2019, arXiv:1811.00250; lamp: Lee et al. 2021, "
+    "arXiv:2010.07611; taylor: Molchanov et al. 2019, arXiv:1906.10771; hessian: LeCun et al. 1989 (Fisher diagonal)",
     options=PruneStructured,
     traits={
         "variant": "pruned",
         "stage": "prune",
-        "label": lambda options: f"pruned {100 * options.ratio:g} %",
+        "label": lambda options: "pruned by layer" if options.policy else f"pruned {100 * options.ratio:g} %",
         "faster": True,
+        "refuses": _refuses,
     },
 )
 def prune(material: Material, options: PruneStructured) -> Outcome:
     """Removes filters from every layer but the classifier, then takes batch norm's statistics again.
 
-    Raises CompressError when torch-pruning cannot follow the network, or would remove nothing.
+    Attention heads and groups of a convolution stay equally large. Weights that are zero stay so. Raises CompressError
+    when torch-pruning cannot follow the network, or would remove nothing.
     """
     network = material.network.requires_grad_(True)
+    check_policy(options.policy, layers_of(network))
     before = _shapes(network)
+    first: dict[str, int] = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(material.seed)
-        try:
-            _pruner(network, material, options).step()
-            with torch.no_grad():
-                network.eval()(material.images[:2])
-        except Exception as error:  # torch-pruning raises whatever its tracing runs into
-            name = type(network).__name__
-            raise CompressError(f"torch-pruning cannot prune this {name}: {error or type(error).__name__}") from error
+        for number in range(1, options.rounds + 1):
+            _round(material, options, number / options.rounds, first)
     after = _shapes(network)
     if after == before:
         raise CompressError(
             f"nothing was removed: a ratio of {options.ratio:g} leaves no layer with fewer filters when they are "
             f"rounded to {options.round_to}, or the network has nothing that {options.importance!r} could rank"
         )
+    zeros = any(bool((layer.weight == 0).any()) for layer in layers_of(network).values())
+    return Outcome(network, _report(before, after), constrain=keep_zeros(network) if zeros else None)
+
+
+def _round(material: Material, options: PruneStructured, done: float, first: dict[str, int]) -> None:
+    """One cut, after which `done` of the shares is removed."""
+    network = material.network
+    worth = _worth(material, options)
+    shares = {name: share * done for name, share in options.policy.items()} or options.ratio * done
+    try:
+        cut(
+            network,
+            material.images[:2],
+            worth,
+            _kept(network),
+            Rule(shares, options.scope == "global", options.round_to, first),
+        )
+        network.zero_grad()
+        with torch.no_grad():
+            network.eval()(material.images[:2])
+    except Exception as error:  # torch-pruning raises whatever its tracing runs into
+        name = type(network).__name__
+        raise CompressError(f"torch-pruning cannot prune this {name}: {error or type(error).__name__}") from error
     recalibrate(network, material.images, material.seed)
-    return Outcome(network, _report(before, after))
 
 
-def _pruner(network: nn.Module, material: Material, options: PruneStructured) -> Any:
-    import torch_pruning
+def _worth(material: Material, options: PruneStructured) -> Worth:
+    """The importance, with the gradients that it looks at in place."""
+    from torch_pruning import importance
 
-    class Pruner(torch_pruning.BasePruner):
-        """Rounds the filters that stay to the nearest multiple, at least one; its parent rounds down, to 0 too."""
-
-        def _round_to(self, n_pruned: int, current_channels: int, round_to: int) -> int:
-            multiples = max(1, int((current_channels - n_pruned) / round_to + 0.5))
-            return max(0, current_channels - multiples * round_to)
-
-    importances = {
-        "l2": lambda: torch_pruning.importance.GroupMagnitudeImportance(p=2),
-        "l1": lambda: torch_pruning.importance.GroupMagnitudeImportance(p=1),
-        "bn": torch_pruning.importance.BNScaleImportance,
-        "fpgm": torch_pruning.importance.FPGMImportance,
-        "random": torch_pruning.importance.RandomImportance,
-    }
-    return Pruner(
-        network,
-        material.images[:2],
-        importance=importances[options.importance](),
-        pruning_ratio=options.ratio,
-        global_pruning=options.scope == "global",
-        round_to=options.round_to,
-        ignored_layers=_kept(network),
-    )
+    if options.importance == "taylor":
+        gradients.mean(material.network, material, options.images)
+    elif options.importance == "hessian":
+        gradients.squared(material.network, material, options.images)
+    made: Worth = {
+        "l2": lambda: importance.GroupMagnitudeImportance(p=2),
+        "l1": lambda: importance.GroupMagnitudeImportance(p=1),
+        "bn": importance.BNScaleImportance,
+        "fpgm": importance.FPGMImportance,
+        "lamp": importance.LAMPImportance,
+        "taylor": importance.GroupTaylorImportance,
+        "hessian": importance.GroupHessianImportance,
+        "random": importance.RandomImportance,
+    }[options.importance]()
+    return made
 
 
 def _kept(network: nn.Module) -> list[nn.Module]:
     """Layers that keep their filters: the classifier, and the projector's last, which feeds a borrowed classifier."""
     from kdcore import models
 
-    projector = getattr(network, "projector", None)
-    return [models.head(network), *([projector.conv3] if isinstance(projector, nn.Module) else [])]
+    projector: Any = getattr(network, "projector", None)
+    return [models.head(network), *([projector.conv3] if projector is not None else [])]
 
 
 def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:

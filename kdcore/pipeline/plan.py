@@ -11,7 +11,7 @@ from typing import Any, Literal
 from kdcore import machine, registry
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import Split, split
-from kdcore.pipeline import checks, tasks
+from kdcore.pipeline import checks, refusals, tasks
 from kdcore.pipeline.arms import Arms, Stage, Variant
 from kdcore.pipeline.library import Library
 from kdcore.pipeline.naming import named, titled
@@ -56,6 +56,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     files: dict[str, str] = {}
     for point in points(recipe):
         tasks.check(point.recipe, dataset)
+        refusals.check(point.recipe)
         arms = Arms(point.recipe, dataset, shares, point.values, find)
         stages |= {stage.key: stage for stage in arms.stages if stage.key not in stages}
         rows += arms.variants

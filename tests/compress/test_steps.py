@@ -32,7 +32,10 @@ def test_the_steps_are_registered_with_what_other_parts_ask_for():
     [
         ({"step": "prune_structured", "ratio": 0.3}, "pruned 30 %"),
         ({"step": "prune_structured", "ratio": 0.125}, "pruned 12.5 %"),
+        ({"step": "prune_structured", "policy": {"stem.conv": 0.5}}, "pruned by layer"),
         ({"step": "prune_unstructured", "ratio": 0.9}, "90 % zeros"),
+        ({"step": "prune_unstructured", "pattern": "2:4"}, "2:4 zeros"),
+        ({"step": "prune_unstructured", "policy": {"head": 0.5}}, "zeros by layer"),
         ({"step": "int8"}, "int8"),
     ],
 )
@@ -46,10 +49,12 @@ def test_labels_are_short(step, label):
     [
         {"step": "prune_structured", "ratio": 1.0},
         {"step": "prune_structured", "ratio": 0},
-        {"step": "prune_structured", "importance": "taylor"},
+        {"step": "prune_structured", "importance": "guess"},
         {"step": "prune_structured", "round_to": 0},
         {"step": "prune_unstructured", "ratio": 1.0},
         {"step": "prune_unstructured", "finetune": {"steps": -1}},
+        {"step": "prune_unstructured", "policy": {"head": 1}},
+        {"step": "prune_structured", "rounds": 0},
         {"step": "int8", "calibration": "guess"},
         {"step": "int8", "images": 0},
     ],
