@@ -20,15 +20,18 @@ from pages.ui.form import Form
 from pages.ui.text import plain
 
 SOURCE = "data.source"
-OWN = "folder"
+OWN = {  # what to send for a set of one's own pictures
+    "folder": "Send a .zip with one folder of pictures for each class",
+    "labels_csv": "Send a .zip with pictures and labels.csv",
+}
 
 
 def draw(form: Form) -> None:
     """Choice, where it stands, and who sees how much of it."""
     form.choice("dataset", SOURCE, _line)
     chosen = draft.at(draft.get(), SOURCE)
-    if chosen["dataset"] == OWN:
-        uploads.offer("Send a .zip with one folder of pictures for each class", ["zip"], f"{SOURCE}.path")
+    if chosen["dataset"] in OWN:
+        uploads.offer(OWN[chosen["dataset"]], ["zip"], f"{SOURCE}.path")
     with suppress(ValidationError, RecipeError):  # the problem stands at its field
         _standing(registry.validate("dataset", chosen))
     form.part(Data, "data", ["labels", "hide_classes"])
@@ -37,7 +40,7 @@ def draw(form: Form) -> None:
 def _line(name: str) -> str:
     """A data set in the list: whether it is here, and what it is."""
     about = registry.entry("dataset", name).description
-    if name == OWN:
+    if name in OWN:
         return about
     found = fetch.here(name)
     here = "here" if found["prepared"] else found["here"]

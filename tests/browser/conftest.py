@@ -110,6 +110,14 @@ class Tab:
         )
         return self
 
+    def drawn(self):
+        """Waits for the charts, which are drawn after the script has ended."""
+        self.page.wait_for_function(
+            """() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
+                .every(chart => chart.querySelector('.main-svg'))"""
+        )
+        return self
+
     def go(self, title):
         """Follows the navigation, as a person does."""
         self.page.get_by_test_id("stTopNavLink").filter(has_text=title).click()

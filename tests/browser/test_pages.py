@@ -39,7 +39,7 @@ def test_no_page_scrolls_sideways(tab, full, width):
     visitor = tab(full, viewport={"width": width, "height": 1600})
     for path in ("", "new", "runs", "compare", "soft_targets", "layers", "system"):
         visitor.open(path)
-        visitor.page.wait_for_timeout(500)  # charts are drawn after the script has ended
+        visitor.drawn()
         wider = visitor.page.evaluate(
             "(() => { const main = document.querySelector('[data-testid=stMain]');"
             " return main.scrollWidth - main.clientWidth })()"
