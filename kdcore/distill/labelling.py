@@ -16,8 +16,10 @@ class Labelling:
         return cross_entropy(logits, targets)
 
     def right(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Share of the images that are answered right, a scalar in 0..1."""
-        return (logits.argmax(1) == targets.argmax(1)).float().mean()
+        """Share of the labelled images that are answered right, a scalar in 0..1; 0 where none is labelled."""
+        labelled = self.labelled(targets)
+        right = (logits.argmax(1) == targets.argmax(1)) & labelled
+        return right.float().sum() / labelled.sum().clamp(min=1)
 
     def labelled(self, targets: torch.Tensor) -> torch.Tensor:
         """Which of the images have a label, bool (B,)."""
