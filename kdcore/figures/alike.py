@@ -65,7 +65,7 @@ def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: flo
 
 
 def _figure(view: Alike) -> go.Figure:
-    some = f", the {len(view.classes)} most alike of {view.of} classes" if len(view.classes) < view.of else ""
+    some = f" (the {len(view.classes)} most alike of {view.of})" if len(view.classes) < view.of else ""
     heat = {
         "type": "heatmap",
         "x": view.classes,

@@ -22,6 +22,9 @@ AXES: dict[Quantity, str] = {
 }
 
 
+DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
 class Line(NamedTuple):
     """The course of one model's training, or (`seed` None) the mean over a variant's seeds."""
 
@@ -106,9 +109,21 @@ def _title(lines: list[Line], quantity: Quantity) -> str:
     return f"Of the {where} right: {ends}"
 
 
+def _dashes(lines: Sequence[Line]) -> dict[str, str]:
+    """Variants of one role share its colour, so the second one and those after it are told apart by their dashes."""
+    roles: dict[str, list[str]] = {}
+    for name, role in {line.variant: line.role for line in lines}.items():
+        roles.setdefault(role, []).append(name)
+    usual = {name: style.dash(role) for role, names in roles.items() for name in names[:1]}
+    return usual | {
+        name: DASHES[place % len(DASHES)] for names in roles.values() for place, name in enumerate(names[1:])
+    }
+
+
 def _figure(view: Curves) -> go.Figure:
+    dashes = _dashes(view.lines)
     return style.figure(
-        [_trace(line) for line in view.lines],
+        [_trace(line, dashes[line.variant]) for line in view.lines],
         view.title,
         x={"title": "Optimizer steps"},
         y={"title": view.y_title, "rangemode": "tozero" if "loss" in view.y_title.lower() else "normal"},
@@ -117,7 +132,7 @@ def _figure(view: Curves) -> go.Figure:
     )
 
 
-def _trace(line: Line) -> dict[str, Any]:
+def _trace(line: Line, dash: str) -> dict[str, Any]:
     """The mean over the seeds thick and in the legend, the seeds thin behind it."""
     colour = style.look(line.role).colour
     mean = line.seed is None
@@ -128,7 +143,7 @@ def _trace(line: Line) -> dict[str, Any]:
         "line": {
             "color": colour if mean else style.tint(colour, 0.3),
             "width": 2.5 if mean else 1,
-            "dash": style.dash(line.role),
+            "dash": dash,
         },
         "name": line.variant,
         "legendgroup": line.variant,

@@ -13,6 +13,7 @@ from kdcore.report import words
 
 Row = Mapping[str, Any]
 TOLERABLE = 0.05  # below its teacher by more than this, a small model is no longer the one to point at
+NARROW = 4  # costs that span less than this factor may have no round number between them
 LABELLED = 8  # more points than this, and names beside them overlap
 
 
@@ -140,10 +141,12 @@ def _figure(view: Frontier) -> go.Figure:
         _marks(role, [point for point in view.points if point.role == role], runs, places)
         for role in dict.fromkeys(point.role for point in view.points)
     ]
+    costs = [point.x for point in view.points] or [1.0]
+    ticks = {"dtick": "D2"} if max(costs) >= NARROW * min(costs) else {"nticks": 5}
     return style.figure(
         traces,
         view.title,
-        x={"title": view.x_title, "type": "log", "dtick": "D2", "tickformat": ",~r"},
+        x={"title": view.x_title, "type": "log", "tickformat": ",~r", **ticks},
         y={"title": words.axis(point.measure for point in view.points)},
         showlegend=not places,
     )

@@ -50,3 +50,12 @@ def test_seeds_are_thin_and_only_the_mean_is_in_the_legend():
     assert [trace.showlegend for trace in chart.data] == [False, False, True]
     assert chart.data[0].line.width < chart.data[2].line.width
     assert chart.layout.yaxis.title.text == "Validation images right (%)"
+
+
+def test_variants_of_one_role_are_told_apart_by_their_dashes():
+    def one(variant, role):
+        return {"variant": variant, "role": role, "seed": 0, "step": [1, 2], "val_accuracy": [0.5, 0.6]}
+
+    series = [one("student alone", "alone"), one("generation 1", "distilled"), one("student distilled", "distilled")]
+    dashes = {trace.name: trace.line.dash for trace in curves(series, "val_accuracy").data}
+    assert dashes == {"student alone": "solid", "generation 1": "solid", "student distilled": "dash"}
