@@ -68,8 +68,8 @@ def main() -> None:
 
 
 def fill(workspace: Workspace) -> None:
-    """Runs every preset, the quickstart last, so that it is the newest."""
-    for preset in reversed(presets()):
+    """Runs every preset that any machine carries out, the quickstart last, so that it is the newest."""
+    for preset in reversed([known for known in presets() if not known.wants]):
         print(f"running {preset.title}")
         *_, row = follow(workspace, api.submit(workspace, preset.recipe, preset.name))
         if row.state != "done":
