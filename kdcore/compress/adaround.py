@@ -59,7 +59,7 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
     for name, layer in layers.items():
         plain, rounded = inputs(before, images, name), inputs(material.network, images, name)
         if plain is None or rounded is None:  # an attention reads the weights of its own: rounded to nearest
-            codes[name] = grid.codes(whole[name], layer.scale, layer.bits)
+            codes[name] = grid.codes(whole[name], layer.scale, layer.bits, layer.symmetric)
             rounding.put(layer, codes[name])
             continue
         count = max(BATCH, min(len(images), MOST_BYTES // max(1, plain[0].nbytes)))
@@ -89,7 +89,6 @@ def learn(
 
     Each code is the whole number below weight / scale or the one above (eq. 22).
     """
-    top = grid.highest(layer.bits)
     weight, scale = layer.module.weight.detach(), layer.scale
     below = (weight / scale).floor()
     share = (weight / scale - below).clamp(0.01, 0.99)
@@ -101,7 +100,7 @@ def learn(
     for iteration in range(iterations):
         picked = torch.randint(len(plain), (min(BATCH, len(plain)),), generator=generator)
         up = opening(chosen)
-        made = apply(layer.module, (below + up).clamp(-top, top) * scale, rounded[picked])
+        made = apply(layer.module, (below + up).clamp(*layer.ends) * scale, rounded[picked])
         loss = (per_filter(made - wanted[picked], layer.module) / power).sum()
         done = iteration / iterations
         if done >= FREE:
@@ -111,7 +110,7 @@ def learn(
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        return (below + (opening(chosen) >= 0.5)).clamp(-top, top)
+        return (below + (opening(chosen) >= 0.5)).clamp(*layer.ends)
 
 
 def opening(chosen: torch.Tensor) -> torch.Tensor:

@@ -73,10 +73,10 @@ def axis(node: Any) -> int:
     return 1
 
 
-def fitted(weight: Any, codes: Any, name: str) -> tuple[Any, Any]:
-    """Codes and scales above zero, one a filter, whose products are the file's weights, batch norm folded in.
+def fitted(weight: Any, codes: Any, name: str) -> Any:
+    """The scales (F,), one a filter and none zero, whose products with the codes are the file's weights.
 
-    A batch norm of negative scale has turned its filter's signs; the codes follow.
+    Batch norm is folded into these; where its own scale is negative, the filter's is too.
     """
     import numpy as np
 
@@ -84,6 +84,4 @@ def fitted(weight: Any, codes: Any, name: str) -> tuple[Any, Any]:
     scale = (rows * whole).sum(1) / np.maximum((whole * whole).sum(1), 1)
     if np.abs(rows - whole * scale[:, None]).max() > TOLERANCE * max(np.abs(rows).max(), 1e-12):
         raise CompressError(f"the weights of {name} are not on their grid in the exported graph")
-    along = [-1] + [1] * (codes.ndim - 1)
-    signed = codes * np.where(scale < 0, -1, 1).reshape(along)
-    return signed, np.where(scale == 0, 1, np.abs(scale)).astype(np.float32)
+    return np.where(scale == 0, 1, scale).astype(np.float32)

@@ -73,7 +73,7 @@ def _overrides(
     makers = {output: node for node in model.graph.node for output in node.output}
     asked: dict[str, Any] = {}
     for name, layer in layers.items():
-        _, scale = fitted(layer.weight, codes[name].numpy(), name)
+        scale = abs(fitted(layer.weight, codes[name].numpy(), name))  # codes of a negative one turn their signs
         given = {"axis": axis(layer.node), "zero_point": np.int8(0)}
         asked[layer.node.input[1]] = [given | {"scale": value} for value in scale]
         if name in inputs and inputs[name].bits == 8:

@@ -41,8 +41,8 @@ def packed(material: Material, network: nn.Module, codes: Mapping[str, torch.Ten
 
 
 def _width(codes: torch.Tensor) -> int:
-    largest = int(codes.abs().max())
-    return INT2 if largest <= 1 else INT4 if largest <= 7 else INT8
+    lowest, largest = int(codes.min()), int(codes.max())
+    return next(bits for bits in (INT2, INT4, INT8) if -(2 ** (bits - 1)) <= lowest and largest < 2 ** (bits - 1))
 
 
 def _packed(plain: Any, network: nn.Module, codes: Mapping[str, torch.Tensor], bits: Mapping[str, int]) -> Any:
@@ -57,8 +57,9 @@ def _packed(plain: Any, network: nn.Module, codes: Mapping[str, torch.Tensor], b
     nodes = []
     for name, layer in matched(model, network, codes).items():
         place, outputs = layer.node.input[1], axis(layer.node)
-        signed, scale = fitted(layer.weight, codes[name].numpy(), name)
-        stored = signed if outputs == 0 else signed.T
+        whole = codes[name].numpy()
+        scale = fitted(layer.weight, whole, name)
+        stored = whole if outputs == 0 else whole.T
         along = [-1 if at == outputs else 1 for at in range(stored.ndim)]
         _remove(model, place)
         model.graph.initializer.append(_whole(stored, bits[name], f"{place}_quantized"))

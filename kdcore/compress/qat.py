@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from kdcore.compress import grid, int8, integer
 from kdcore.compress.finetune import Finetune
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.norms import followers
+from kdcore.compress.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -57,67 +58,106 @@ class Qat(Options):
 def quantize(material: Material, options: Qat) -> Outcome:
     """A network to be trained on its grid, and what makes the int8 file of it afterwards.
 
-    The layers are those that the int8 step quantizes. Batch norms are folded into the weights before them. Layers
-    that read the same activation share its step. Weights that are zero stay zero. Raises CompressError.
+    The layers are those that the int8 step quantizes. Batch norms, their statistics taken again with rounded weights,
+    are folded into the weights before them. Layers that read the same activation share its step. Weights that are
+    zero stay zero. Raises CompressError.
     """
     from kdcore.compress.nets import lsq
 
     network = material.network.requires_grad_(True)
-    pairs = followers(network)
+    pairs, bits = followers(network), _bits_of(network, options)
+    tensors = _tensors(network, material, list(bits))
+    if not tensors:
+        raise CompressError("there is no layer to train in int8: convolutions of fewer than four channels stay float")
+    ends = {name: lsq.weight_ends(bits[name][0], 64 if int8.saturates() else 127) for name in tensors}
+    zeros = {name: zero for name in tensors if (zero := _weight(network, name).detach() == 0).any()}
+    samples = _settle(material, network, ends)
     norms = {place: copy.deepcopy(network.get_submodule(place)) for place in pairs.values()}
     lsq.fold(network, pairs)
-    names = [name for name in integer.layers(network) if type(network.get_submodule(name)) in lsq.CLASSES]
-    given = activations(network, material, names)
-    if not given:
-        raise CompressError("there is no layer to train in int8: convolutions of fewer than four channels stay float")
-    whole = {name: _weight(network, name).detach().clone() for name in given}
-    zeros = {name: weight == 0 for name, weight in whole.items() if (weight == 0).any()}
-    narrow = 64 if int8.saturates() else 127
-    ends, shared = grid.ends(network), dict[int, Any]()
-    for name, (tensor, sample) in given.items():
-        asked = options.weight_bits, options.activation_bits
-        bits = [max(few, options.first_and_last) if name in ends else few for few in asked]
-        signed = bool((sample < 0).any())
+    whole = {name: _weight(network, name).detach().clone() for name in tensors}
+    shared: dict[int, Any] = {}
+    for name, tensor in tensors.items():
         if tensor not in shared:
-            shared[tensor] = lsq.Quantizer(_first_step(sample, signed, bits[1]), *lsq.input_ends(bits[1], signed))
-        lsq.attach(network.get_submodule(name), bits[0], narrow, shared[tensor])
+            signed = bool((samples[name] < 0).any())
+            span = lsq.input_ends(bits[name][1], signed)
+            shared[tensor] = lsq.Quantizer(_first_step(samples[name], *span), *span)
+        lsq.attach(network.get_submodule(name), ends[name], shared[tensor])
     return Outcome(network, [], constrain=_constrain(network, zeros), finish=_finish(material, norms, whole))
 
 
-def activations(network: nn.Module, material: Material, names: list[str]) -> dict[str, tuple[int, torch.Tensor]]:
-    """For each layer a number that tells whose input is the very same tensor, and a sample of the input's values.
+def _bits_of(network: nn.Module, options: Qat) -> dict[str, tuple[int, int]]:
+    """Bits of weights and input by layer."""
+    from kdcore.compress.nets import lsq
+
+    names = [name for name in integer.layers(network) if type(network.get_submodule(name)) in lsq.CLASSES]
+    few, more = (options.weight_bits, options.activation_bits), options.first_and_last
+    ends = grid.ends(network)
+    return {name: (max(few[0], more), max(few[1], more)) if name in ends else few for name in names}
+
+
+def _tensors(network: nn.Module, material: Material, names: list[str]) -> dict[str, int]:
+    """For each layer a number that tells whose input is the very same tensor.
 
     Layers that are never called (an attention reads the weights of its own) are left out.
     """
+    held: list[torch.Tensor] = []  # so that no other tensor gets the same identity
+    found: dict[str, int] = {}
+
+    def see(name: str, values: torch.Tensor) -> None:
+        held.append(values)
+        found[name] = id(values)
+
+    _watch(network, names, [material.images[:2]], see)
+    return {name: found[name] for name in names if name in found}
+
+
+def _settle(material: Material, network: nn.Module, ends: Mapping[str, tuple[int, int]]) -> dict[str, torch.Tensor]:
+    """Takes batch norm's statistics again, in place, with the weights on their first grid; samples of the layers'
+    inputs (n,) with both. The weights themselves are then as they were."""
+    from kdcore.compress.nets import lsq
+
     generator = torch.Generator().manual_seed(material.seed)
     images = material.images[torch.randperm(len(material.images), generator=generator)[:IMAGES]]
-    held: list[torch.Tensor] = []  # so that no other tensor gets the same identity
-    found: dict[str, tuple[int, torch.Tensor]] = {}
+    parts = images.split(64)
+    seen: dict[str, list[torch.Tensor]] = {name: [] for name in ends}
+
+    def see(name: str, values: torch.Tensor) -> None:
+        flat, most = values.flatten(), SAMPLE // len(parts)
+        places = torch.randint(len(flat), (most,), generator=generator) if len(flat) > most else slice(None)
+        seen[name].append(flat[places].clone())
+
+    whole = {name: _weight(network, name).detach().clone() for name in ends}
+    with torch.no_grad():
+        for name, span in ends.items():
+            weight = _weight(network, name)
+            weight.copy_(lsq.quantize(weight, lsq.first_steps(weight, *span), *span))
+        recalibrate(network, material.images, material.seed)
+        _watch(network, list(ends), parts, see)
+        for name, weight in whole.items():
+            _weight(network, name).copy_(weight)
+    return {name: torch.cat(values) for name, values in seen.items()}
+
+
+def _watch(
+    network: nn.Module, names: list[str], parts: Sequence[torch.Tensor], see: Callable[[str, torch.Tensor], None]
+) -> None:
+    """Shows the network images and `see` the inputs of its layers."""
 
     def watch(name: str) -> Callable[[Any, Any], None]:
-        def hook(module: Any, inputs: Any) -> None:
-            values = inputs[0]
-            flat = values.flatten()
-            places = torch.randint(len(flat), (SAMPLE,), generator=generator) if len(flat) > SAMPLE else slice(None)
-            held.append(values)
-            found[name] = (id(values), flat[places].clone())
-
-        return hook
+        return lambda module, inputs: see(name, inputs[0])
 
     handles = [network.get_submodule(name).register_forward_pre_hook(watch(name)) for name in names]
     try:
         with torch.no_grad():
-            network.eval()(images)
+            for part in parts:
+                network.eval()(part)
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
-def _first_step(sample: torch.Tensor, signed: bool, bits: int) -> torch.Tensor:
-    from kdcore.compress.nets import lsq
-
-    found = grid.least_error(sample[None], *lsq.input_ends(bits, signed))[0]
+def _first_step(sample: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
+    found = grid.least_error(sample[None], lowest, largest)[0]
     return found if found > 0 else torch.ones(())
 
 
@@ -154,8 +194,9 @@ def _finish(
             inputs[name] = integer.Step(float(step.step().detach()), -step.lowest, bits)
             trained = layer.weight.detach().clone()
             weight_bits = _bits(layer.weights)
+            ends = layer.weights.lowest, layer.weights.largest
             codes[name] = lsq.detach(layer)
-            row = grid.row(name, weight_bits, trained, _weight(network, name).detach(), lsq._along(scale, trained))
+            row = grid.row(name, weight_bits, trained, _weight(network, name).detach(), lsq.along(scale, trained), ends)
             moved = float((trained - whole[name]).norm() / whole[name].norm().clamp(min=1e-12))
             learnt = {"input_bits": bits, "input_step": inputs[name].scale, "moved": moved}
             report.append(row | learnt | {"stored_bits": 8})

@@ -34,6 +34,11 @@ class Rounding(Options):
         "mse",
         description="Where a grid ends: at the largest weight, or where the squared error of the weights is least.",
     )
+    symmetric: bool = Field(
+        True,
+        description="As many levels below zero as above: 2 bits are ternary, -1, 0 and 1. Off: one more below zero, "
+        "which no 8-bit layer has.",
+    )
     per_channel: bool = Field(True, description="A scale for each filter. Off: one for all weights of a layer.")
     recalibrate: bool = Field(
         True,
@@ -52,11 +57,16 @@ class Layer(NamedTuple):
     module: Any
     bits: int
     scale: torch.Tensor
+    symmetric: bool = True
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        return grid.span(self.bits, self.symmetric)
 
 
 def label(kind: str, options: Any) -> str:
     """What the row is called: weights W, activations A."""
-    bits = {1: "1 bit", 2: "ternary"}.get(options.bits, f"{options.bits} bits")
+    bits = {1: "1 bit", 2: "ternary" if options.symmetric else "2 bits"}.get(options.bits, f"{options.bits} bits")
     return f"{kind} {bits}{', int8' if options.activations == 'int8' else ''}"
 
 
@@ -70,9 +80,8 @@ def layers(material: Material, options: Any) -> dict[str, Layer]:
     for name in filter(chosen.__contains__, known):
         bits = max(options.bits, options.first_and_last) if name in ends else options.bits
         weight = known[name].weight
-        found[name] = Layer(
-            known[name], bits, grid.scales(weight, bits, per_channel=options.per_channel, clip=options.clip)
-        )
+        how = {"per_channel": options.per_channel, "clip": options.clip, "symmetric": options.symmetric}
+        found[name] = Layer(known[name], bits, grid.scales(weight, bits, **how), options.symmetric)
     if not found:
         raise CompressError("there is no convolution or linear layer whose weights could be rounded")
     return found
@@ -99,7 +108,7 @@ def deploy(
     else:
         stored = packed(material, network, codes, target)
     report = [
-        grid.row(name, layer.bits, whole[name], layer.module.weight.detach(), layer.scale)
+        grid.row(name, layer.bits, whole[name], layer.module.weight.detach(), layer.scale, layer.ends)
         | {"stored_bits": stored[name]}
         for name, layer in rounded.items()
     ]

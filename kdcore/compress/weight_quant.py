@@ -25,7 +25,8 @@ class WeightQuant(Rounding):
         4,
         ge=1,
         le=8,
-        description="Bits a weight. 2: ternary, -1, 0 and 1 times a scale. 1: binary, -1 and 1 times a scale.",
+        description="Bits a weight. 2: ternary, -1, 0 and 1 times a scale, where the grid is symmetric. 1: binary, -1 "
+        "and 1 times a scale.",
     )
     bias_correction: bool = Field(
         True,
@@ -58,7 +59,7 @@ def quantize(material: Material, options: WeightQuant) -> Outcome:
     layers = rounding.layers(material, options)
     before = copy.deepcopy(material.network) if options.bias_correction else None
     whole = {name: layer.module.weight.detach().clone() for name, layer in layers.items()}
-    codes = {name: grid.codes(whole[name], layer.scale, layer.bits) for name, layer in layers.items()}
+    codes = {name: grid.codes(whole[name], layer.scale, layer.bits, layer.symmetric) for name, layer in layers.items()}
     for name, layer in layers.items():
         rounding.put(layer, codes[name])
     rounding.recalibrated(material, options)

@@ -32,7 +32,7 @@ def test_without_clipping_the_largest_weight_is_the_last_level(bits, top):
 @pytest.mark.parametrize("bits", [4, 3, 2])
 def test_clipping_by_error_is_as_good_as_trying_every_step(bits):
     weight = torch.randn(3, 40, generator=torch.Generator().manual_seed(bits))
-    top = grid.highest(bits)
+    top = grid.span(bits)[1]
     found = grid.scales(weight, bits, clip="mse").numpy()[:, 0]
     mine = np.array([errors(row[None], step[None], top)[0, 0] for row, step in zip(weight.numpy(), found, strict=True)])
     tried = errors(weight.numpy(), np.linspace(0.02, 1.0, 4000) * float(weight.abs().max()) / top, top).min(1)
@@ -40,6 +40,15 @@ def test_clipping_by_error_is_as_good_as_trying_every_step(bits):
     plain = grid.scales(weight, bits).numpy()[:, 0]
     unclipped = [errors(row[None], step[None], top)[0, 0] for row, step in zip(weight.numpy(), plain, strict=True)]
     assert (mine <= np.array(unclipped) + 1e-9).all()
+
+
+def test_one_more_level_below_zero():
+    weight = torch.tensor([[-2.0, -0.9, 0.1, 1.0]])
+    assert grid.span(2, symmetric=False) == (-2, 1)
+    assert grid.span(8, symmetric=False) == (-127, 127)
+    scale = grid.scales(weight, 2, symmetric=False)
+    assert scale.tolist() == [[1.0]]
+    assert grid.codes(weight, scale, 2, symmetric=False).tolist() == [[-2, -1, 0, 1]]
 
 
 def test_a_grid_that_is_not_symmetric_takes_what_is_never_negative():
@@ -78,10 +87,10 @@ def test_the_report_tells_the_error_and_where_it_comes_from():
     whole = torch.tensor([[4.0, 1.0, -1.2, 0.0]])
     scale = torch.tensor([[1.0]])
     rounded = grid.codes(whole, scale, 2) * scale  # 1, 1, -1, 0
-    row = grid.row("layer", 2, whole, rounded, scale)
+    row = grid.row("layer", 2, whole, rounded, scale, (-1, 1))
     assert row["weight_error"] == pytest.approx(np.sqrt((9 + 0.04) / (16 + 1 + 1.44)))
     assert row["sqnr_db"] == pytest.approx(-20 * np.log10(row["weight_error"]))
     assert row["clipped"] == 0.25
     assert row["clipping"] == pytest.approx(9 / 9.04)
     assert row["coded_bytes"] == 1 + 4
-    assert grid.row("layer", 8, whole, whole, scale)["sqnr_db"] is None
+    assert grid.row("layer", 8, whole, whole, scale, (-127, 127))["sqnr_db"] is None

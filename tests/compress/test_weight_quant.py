@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -86,15 +87,23 @@ def test_with_int8_activations_it_computes_in_int8_on_its_grid(trained, material
     assert [row["name"] for row in outcome.report] == ["stage1.conv", "stage2.conv", "head"]  # the first stays float
 
 
-def test_a_batch_norm_that_turns_signs_is_followed(trained, material, carry_out, digits):
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_batch_norm_that_turns_signs_is_followed(trained, material, carry_out, digits, symmetric):
     network = trained(width=16)
     with torch.no_grad():
         network.stage1.norm.weight[::2] *= -1
-    outcome = carry_out(material(network, exported=True), "weight_quant", bits=4)
+    plain = material(network, exported=True)
     images = runtime.pixels(digits.test_images)
-    np.testing.assert_allclose(
-        runtime.logits(outcome.onnx, images), said(outcome.network, images), rtol=1e-3, atol=1e-3
-    )
+    for activations, stored in (("float", 2), ("int8", 8)):
+        given = plain._replace(network=copy.deepcopy(network))
+        outcome = carry_out(given, "weight_quant", bits=2, symmetric=symmetric, activations=activations)
+        layer = next(one for one in weighted(onnx.load(outcome.onnx)) if one.name == "stage1.conv")
+        assert layer.bits == stored
+        assert max(len(np.unique(one)) for one in layer.weight) == (3 if symmetric else 4)
+        file, whole = runtime.logits(outcome.onnx, images), said(outcome.network, images)
+        assert (file.argmax(1) == whole.argmax(1)).mean() > 0.97
+        if activations == "float":
+            np.testing.assert_allclose(file, whole, rtol=1e-3, atol=1e-3)
 
 
 def test_clipping_by_error_loses_less(trained, material, carry_out):

@@ -45,17 +45,17 @@ class Quantizer(nn.Module):
 
     def codes(self, values: torch.Tensor) -> torch.Tensor:
         """Whole numbers, as float32 of the values' shape."""
-        return (values / _along(self.step(), values)).round().clamp(self.lowest, self.largest)
+        return (values / along(self.step(), values)).round().clamp(self.lowest, self.largest)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         values = values.float()
         count = values.numel() / (self.ratio.numel() if self.ratio.ndim else max(1, len(values)))
         share = 1 / (math.sqrt(count * self.largest) * self.start.square())
         ratio = self.ratio * share + (self.ratio * (1 - share)).detach()
-        return quantize(values, _along(ratio * self.start, values), self.lowest, self.largest)
+        return quantize(values, along(ratio * self.start, values), self.lowest, self.largest)
 
 
-def _along(step: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+def along(step: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return step.view(-1, *[1] * (values.ndim - 1)) if step.ndim else step
 
 
@@ -103,15 +103,20 @@ def input_ends(bits: int, signed: bool) -> tuple[int, int]:
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
 
-def attach(layer: nn.Module, bits: int, narrow: int, inputs: Quantizer) -> None:
-    """Makes a convolution or linear layer, in place, one that is trained quantized. `inputs` may be shared.
+def first_steps(weight: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
+    """The steps of least squared error, (F, 1, …) for a weight (F, …); 1 for a filter of zeros."""
+    found = grid.least_error(weight.detach().flatten(1), lowest, largest)
+    return along(torch.where(found > 0, found, 1.0), weight)
 
-    The first steps of the weights are those of least squared error.
+
+def attach(layer: nn.Module, ends: tuple[int, int], inputs: Quantizer) -> None:
+    """Makes a convolution or linear layer, in place, one that is trained quantized.
+
+    `ends`: the lowest and largest code of its weights. `inputs` may be shared with other layers.
     """
-    ends = weight_ends(bits, narrow)
-    found = grid.least_error(layer.weight.detach().flatten(1), *ends)  # type: ignore[operator]
+    weight: torch.Tensor = layer.weight  # type: ignore[assignment]
     layer.__class__ = CLASSES[type(layer)]
-    layer.weights = Quantizer(torch.where(found > 0, found, 1.0), *ends)
+    layer.weights = Quantizer(first_steps(weight, *ends).flatten(), *ends)
     layer.inputs = inputs
 
 
@@ -121,7 +126,7 @@ def detach(layer: nn.Module) -> torch.Tensor:
     weight: torch.Tensor = layer.weight  # type: ignore[assignment]
     with torch.no_grad():
         codes = quantizer.codes(weight)
-        weight.copy_(codes * _along(quantizer.step(), weight))
+        weight.copy_(codes * along(quantizer.step(), weight))
     del layer.weights, layer.inputs
     layer.__class__ = next(plain for plain, quantized in CLASSES.items() if type(layer) is quantized)
     return codes
@@ -145,7 +150,7 @@ def fold(network: nn.Module, pairs: Mapping[str, str]) -> None:
         assert norm.running_var is not None
         with torch.no_grad():
             scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight)
-            layer.weight.mul_(_along(scale, layer.weight))
+            layer.weight.mul_(along(scale, layer.weight))
             if layer.bias is not None:
                 layer.bias.mul_(scale)
             shift = -norm.running_mean * scale + (0 if norm.bias is None else norm.bias)
