@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kdcore import data_commands
+from kdcore import data_commands, model_commands
 from kdcore.pipeline.workspace import Damaged, UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
 
@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("runs", nargs="+", metavar="RUN")
     bench.add_argument("--seconds", type=float, default=20.0, help="time budget of the session")
     json_option(bench)
+    model_commands.add(add, json_option)
     add("reindex", _reindex, "make the index anew from the files")
     add("gc", _gc, "remove models that no run names, and empty the trash")
     json_option(add("doctor", _doctor, "check this machine and the workspace"))

@@ -10,7 +10,7 @@ import kdcore
 ROOT = Path(kdcore.__file__).parent
 # A room may import the rooms of its own rank, and of every rank below (after it).
 RANKS = [
-    {"cli", "console", "data_commands", "__main__"},
+    {"cli", "console", "data_commands", "model_commands", "__main__"},
     {"figures", "report", "jobs", "presets"},
     {"pipeline"},
     {"distill", "compress", "measure", "export"},

@@ -1,0 +1,82 @@
+"""The commands about finished models: `sensitivity` tells which layers mind compression, and proposes a policy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from kdcore.pipeline.workspace import Workspace
+from kdcore.problems import Problem, RecipeError
+
+
+def add(
+    command: Callable[..., argparse.ArgumentParser], json_option: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """Adds the commands and their options to the command line."""
+    made = command("sensitivity", sensitivity, "prune or quantize each layer alone and see what it costs")
+    made.add_argument("run")
+    made.add_argument("variant", help="a row of the run's table, such as kd")
+    made.add_argument(
+        "--step",
+        choices=["prune", "filters", "quantize"],
+        default="prune",
+        help="set single weights to zero, silence whole filters, or round weights",
+    )
+    made.add_argument("--strengths", type=float, nargs="+", default=[], help="shares to prune, or bits")
+    made.add_argument("--budget", type=float, help="propose a strength by layer: share of the weights' bytes")
+    made.add_argument("--images", type=int, default=1000, help="validation images, at most")
+    json_option(made)
+
+
+def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    """0 when every layer is measured, 1 when the network cannot be changed so. Raises RecipeError."""
+    if chosen.budget is not None and not 0 < chosen.budget < 1:
+        raise RecipeError([Problem("--budget", f"{chosen.budget:g} is not accepted; give a share between 0 and 1")])
+    if chosen.images < 1:
+        raise RecipeError([Problem("--images", "at least one image is needed")])
+    from kdcore import console
+    from kdcore.compress.material import CompressError
+    from kdcore.compress.sensitivity import policy
+    from kdcore.pipeline import sensitivity as measuring
+
+    def tell(name: str, done: int, of: int) -> None:
+        console.say(f"layer {done} of {of}: {name}")
+
+    try:
+        document = measuring.sensitivity(
+            workspace, chosen.run, chosen.variant, chosen.step, chosen.strengths, images=chosen.images, on_layer=tell
+        )
+        if chosen.budget is not None:
+            found = policy(document, chosen.budget)
+            document |= {"mixed": found, "step": measuring.step(document, found)}
+    except CompressError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if chosen.json:
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        _print(document)
+    return 0
+
+
+def _print(document: dict[str, Any]) -> None:
+    from kdcore import console
+
+    strengths = list(dict.fromkeys(row["strength"] for row in document["rows"]))
+    layers: dict[str, dict[float, float]] = {}
+    for row in document["rows"]:
+        layers.setdefault(row["layer"], {})[row["strength"]] = row["accuracy"]
+    untouched, baseline = (100 * document[which]["accuracy"] for which in ("untouched", "baseline"))
+    console.listing(
+        ["layer", *(f"{strength:g}" for strength in strengths)],
+        [[name, *(f"{100 * found[strength]:.1f} %" for strength in strengths)] for name, found in layers.items()],
+    )
+    print(
+        f"no layer changed: {baseline:.1f} % of {document['images']} validation images "
+        f"({untouched:.1f} % with batch norm's own statistics)"
+    )
+    if mixed := document.get("mixed"):
+        print(f"with {100 * mixed['share']:.1f} % of the bytes: {json.dumps(document['step'] or mixed['policy'])}")

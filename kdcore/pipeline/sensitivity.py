@@ -1,0 +1,90 @@
+"""Measuring how much each layer of a finished model minds pruning or quantization, on validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from kdcore import machine
+from kdcore.compress import sensitivity as measuring
+from kdcore.compress.sensitivity import Exam, Kind
+from kdcore.data.dataset import Dataset, load
+from kdcore.data.splits import split
+from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL
+from kdcore.export import weights
+from kdcore.pipeline.library import Library
+from kdcore.pipeline.workspace import Workspace, read_json, write_json
+from kdcore.problems import Problem, RecipeError
+from kdcore.recipe import Recipe, parse
+from kdcore.train.images import pixels
+
+CALIBRATION = 512  # training images, for batch norm
+STEPS = {"prune": "prune_unstructured", "filters": "prune_structured"}
+
+
+def sensitivity(
+    workspace: Workspace,
+    run: str,
+    variant: str,
+    kind: Kind,
+    strengths: Sequence[float] = (),
+    *,
+    images: int = 1000,
+    on_layer: Callable[[str, int, int], None] = lambda name, done, of: None,
+) -> dict[str, Any]:
+    """The document of `kdcore.compress.sensitivity.measure` for the first seed's model of a run's variant.
+
+    On at most `images` validation images; the test split is not looked at. It is kept beside the model, in
+    sensitivity-<kind>.json. Raises UnknownRun, RecipeError, CompressError.
+    """
+    workspace.run(run)
+    try:
+        found = Library(workspace).find(run, variant)
+    except RecipeError as error:
+        problems = [Problem(problem.field.rpartition(".")[2], problem.message) for problem in error.problems]
+        raise RecipeError(problems) from None
+    if found.gives != "features":
+        message = f"{found.name} has no network that could be changed: take the variant that it was made of"
+        raise RecipeError([Problem("variant", message)])
+    recipe = parse(read_json(workspace.run(run) / "recipe.json"))
+    torch.set_num_threads(machine.threads())
+    device = torch.device(machine.device())
+    network = weights.load(found.folder).to(device).eval()
+    exam = _exam(recipe, load(recipe.data.source), images, device)
+    chosen = tuple(strengths) or measuring.STRENGTHS[kind]
+    document = {"variant": variant, **measuring.measure(network, exam, kind, chosen, on_layer)}
+    write_json(found.folder / f"sensitivity-{kind}.json", document)
+    return document
+
+
+def step(document: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any] | None:
+    """The compression step that carries the policy out, for a Recipe; None where it is one of bits."""
+    name = STEPS.get(document["kind"])
+    return {"step": name, "policy": policy["policy"]} if name else None
+
+
+def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) -> Exam:
+    shares = split(dataset, recipe.data)
+    validation = shares.validation
+    if recipe.data.hide_classes:
+        hidden = [dataset.classes.index(name) for name in recipe.data.hide_classes]
+        validation = validation[np.isin(dataset.train_labels[validation], hidden, invert=True)]
+    chance = np.random.RandomState(0)
+    validation, seen = (
+        chance.permutation(rows)[:most] for rows, most in ((validation, count), (shares.seen, CALIBRATION))
+    )
+    labels = torch.from_numpy(np.array(dataset.train_labels[validation]))
+    one_hot = torch.nn.functional.one_hot(labels.long(), len(dataset.classes)) if labels.ndim == 1 else labels
+    return Exam(
+        _pixels(dataset, validation, device),
+        one_hot.float().to(device),
+        MANY_LABELS if dataset.multilabel else ONE_LABEL,
+        _pixels(dataset, seen, device),
+    )
+
+
+def _pixels(dataset: Dataset, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    return pixels(dataset.train_images[rows], device).float().div_(255)
