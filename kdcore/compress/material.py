@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     `network`: the compressed network. `report`: a JSON document a layer. `onnx`: the file to deploy,
     where the step makes it itself. `constrain`: called after every optimizer step of the fine-tuning. `finish`: called
     with the fine-tuned network, on the CPU in evaluation mode; what it gives is the outcome. It is called after no
-    fine-tuning too.
+    fine-tuning too. `files`: what is kept beside the deployed file, under the same names.
     """
 
     network: nn.Module
@@ -49,3 +49,4 @@ class Outcome(NamedTuple):
     onnx: Path | None = None
     constrain: Callable[[], None] | None = None
     finish: Callable[[nn.Module], Outcome] | None = None
+    files: tuple[Path, ...] = ()

@@ -1,0 +1,55 @@
+"""Entropy coding: zeros and shared values in as few bytes as they need, in a file beside the one that runs."""
+
+from __future__ import annotations
+
+import json
+
+from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.registry import Options, register
+
+
+class Code(Options):
+    """Entropy coding has no options: every tensor takes the smallest of the forms that the file knows."""
+
+
+@register(
+    "step",
+    "code",
+    "Write shared values and zeros in a Huffman code: the smallest file to store or send, no faster",
+    source="Han et al. 2016, arXiv:1510.00149, section 4; relative positions as in its section 2; Huffman 1952",
+    options=Code,
+    traits={
+        "variant": "shared",
+        "stage": "code",
+        "label": lambda options: "coded",
+        "faster": False,
+        "why": "Storage only: model.coded is decoded to the same weights before they run, and the file that runs is "
+        "as large and as fast as before. Only zeros and shared values make it small: prune and share first.",
+    },
+)
+def code(material: Material, options: Code) -> Outcome:
+    """Writes `model.coded` and reads it back. The network and the file that runs stay as they are.
+
+    The rows' `coded_bytes` add up to the file, header, biases and batch norms included. Raises CompressError for
+    tensors of unknown types, or should the file not give the same weights.
+    """
+    from kdcore.export import coded
+
+    described = material.onnx.with_name("architecture.json")
+    document = json.loads(described.read_text("utf-8")) if described.is_file() else {}
+    path = material.folder / coded.NAME
+    try:
+        report = coded.save(path, material.network, document)
+        _check(coded.unpack(path.read_bytes())[1], coded.state(material.network))
+    except coded.CodedError as error:
+        raise CompressError(f"the network cannot be coded: {error}") from None
+    return Outcome(material.network, report, onnx=material.onnx, files=(path,))
+
+
+def _check(read: dict, written: dict) -> None:
+    import numpy as np
+
+    for name, values in written.items():
+        whole = written[values] if isinstance(values, str) else values
+        if not np.array_equal(read[name], whole, equal_nan=whole.dtype.kind == "f"):
+            raise CompressError(f"the coded file does not give tensor {name!r} back as it was")
