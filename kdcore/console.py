@@ -155,16 +155,17 @@ def _hidden(recalls: Sequence[Recalled]) -> None:
 
 
 def comparison(rows: Sequence[dict[str, Any]]) -> None:
-    """The main columns of the comparison."""
+    """The main columns of the comparison; accuracy, or mAP where images have several labels."""
     several = len({row["run"] for row in rows}) > 1
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
     for name in [*(["run"] if several else []), "variant"]:
         table.add_column(name)
-    for name in ("accuracy", "95 %", "size", "ms", "speed-up", "images/s", "gain"):
+    measure = " or ".join(dict.fromkeys(row["measure"] for row in rows)) or "accuracy"
+    for name in (measure, "95 %", "size", "ms", "speed-up", "images/s", "gain"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for row in rows:
-        interval = words.percent_interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+        interval = words.percent_interval(row["score"], row["score_low"], row["score_high"])
         accuracy, _, bounds = interval.partition(" (")
         cells = [
             *([row["run"]] if several else []),

@@ -29,7 +29,7 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
         roles.dotted(table, [row["role"] for row in rows]),
         key=KEY,
         column_config=_columns(baseline["variant"]),
-        column_order=[name for name in table if name != "run" or len(names) > 1],
+        column_order=[name for name in table if _worth(name, table, names)],
         hide_index=True,
         height="content",
         on_select="rerun",
@@ -52,6 +52,11 @@ def select(rows: list[Row], chart: str) -> None:
     st.session_state[KEY] = {"selection": {"rows": [place], "columns": [], "cells": []}}
 
 
+def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
+    """Columns that say nothing here are left out: the run where there is one, mAP where images have one label."""
+    return len(names) > 1 if name == "run" else name != "map" or bool(table["map"].notna().any())
+
+
 def _inside(row: Row) -> None:
     where = {"run": row["run"], "variant": row["variant"]}
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -69,6 +74,7 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "run": [names[row["run"]] for row in rows],
             "variant": [row["variant"] for row in rows],
             "accuracy": [_percent(row["accuracy"]) for row in rows],
+            "map": [None if row["map"] is None else 100 * row["map"] for row in rows],
             "interval": [_interval(row) for row in rows],
             "points": [one.points for one in against],
             "verdict": [VERDICTS[row["verdict"]] for row in rows],
@@ -107,8 +113,11 @@ def _columns(baseline: str) -> dict[str, Any]:
         "run": text("Run", width="medium"),
         "variant": text("Variant", width="medium"),
         "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
+        "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; the mean of the seeds."),
         "interval": text("95 % interval", help="Student's t over the seeds; Wilson where there is one."),
-        "points": number("Points", format="%+.1f", help=f"Points of accuracy. {than}"),
+        "points": number(
+            "Points", format="%+.1f", help=f"Points of accuracy; of mAP where images have several labels. {than}"
+        ),
         "verdict": text(
             "Verdict", help="Students: against the student alone. Steps: against the file that they came from."
         ),
