@@ -29,14 +29,15 @@ class Alike(NamedTuple):
 
 
 def alike(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperature: float) -> go.Figure:
-    """Heat map of the mean soft target by class, without the class itself. `logits` (N, K), `labels` (N,)."""
+    """Heat map of the mean soft target by class, without the class itself. `logits` (N, K), `labels` (N,) or (N, K)."""
     return _figure(alike_view(logits, labels, classes, temperature))
 
 
 def alike_view(logits: ArrayLike, labels: ArrayLike, classes: Sequence[str], temperature: float) -> Alike:
     shares = likeness(logits, labels, temperature)
     np.fill_diagonal(shares, np.nan)
-    title, shown = _title(shares, classes, temperature), _most_alike(shares)
+    several = np.ndim(labels) == 2
+    title, shown = _title(shares, classes, temperature, several), _most_alike(shares)
     return Alike(title, tuple(classes[index] for index in shown), shares[np.ix_(shown, shown)], len(classes))
 
 
@@ -54,11 +55,13 @@ def _most_alike(shares: NDArray[np.float64]) -> list[int]:
     return sorted(kept)
 
 
-def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: float) -> str:
+def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: float, several: bool) -> str:
     if not np.isfinite(shares).any():
         return "No images to tell from"
     image, other = divmod(int(np.nanargmax(shares)), shares.shape[1])
     share = words.percent(shares[image, other])
+    if several:
+        return f"At T = {temperature:g}, images of {classes[image]} without {classes[other]} are given {share} for it"
     return (
         f"At T = {temperature:g}, images of {classes[image]} look most like another class: {share} for {classes[other]}"
     )

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from kdcore.figures import style
-from kdcore.figures.softening import soften
+from kdcore.figures.softening import soften, yes
 from kdcore.report import words
 
 MANY = 20  # more classes than this, and only those are drawn that the teacher finds likeliest
@@ -18,7 +18,7 @@ LIKELIEST = 10
 
 
 class Answer(NamedTuple):
-    """What one model says to the image: `probabilities` is (B,), one for each bar, and sums to 1."""
+    """What one model says to the image: `probabilities` is (B,), one for each bar; of one label they sum to 1."""
 
     name: str
     role: str
@@ -26,11 +26,11 @@ class Answer(NamedTuple):
 
 
 class Distributions(NamedTuple):
-    """`bars` names the classes that are drawn, the last of many being all the rest; `label` is one of them."""
+    """`bars` names the classes that are drawn, the last of many being all the rest; `labels` (B,) is 1 for the true."""
 
     title: str
     bars: tuple[str, ...]
-    label: int
+    labels: NDArray[np.float64]
     answers: tuple[Answer, ...]
 
 
@@ -42,32 +42,43 @@ class Said(NamedTuple):
     logits: ArrayLike
 
 
-def distributions(said: Sequence[Said], classes: Sequence[str], label: int, temperature: float) -> go.Figure:
-    """Bars of the label and of every model's answer at this temperature, from 0 to 100 %."""
+def distributions(
+    said: Sequence[Said], classes: Sequence[str], label: int | ArrayLike, temperature: float
+) -> go.Figure:
+    """Bars of the label and of every model's answer at this temperature, from 0 to 100 %.
+
+    `label` is the class's index; or (K,) of 0 and 1 where an image may have several, each answered with yes or no.
+    """
     return _figure(distributions_view(said, classes, label, temperature))
 
 
-def distributions_view(said: Sequence[Said], classes: Sequence[str], label: int, temperature: float) -> Distributions:
-    answers = tuple(Answer(one.name, one.role, soften(one.logits, temperature)) for one in said)
-    title = _title(answers, classes, label, temperature)
-    if len(classes) <= MANY or not answers:
-        return Distributions(title, tuple(classes), label, answers)
-    order = np.argsort(-answers[0].probabilities, kind="stable")
-    shown = [label, *order[order != label][:LIKELIEST].tolist()]
-    bars = (*(classes[index] for index in shown), f"{len(classes) - len(shown)} others")
-    return Distributions(title, bars, 0, tuple(_few(answer, shown) for answer in answers))
-
-
-def _few(answer: Answer, shown: list[int]) -> Answer:
-    """The shown classes, and all the rest as one."""
-    likely = answer.probabilities[shown]
-    return answer._replace(probabilities=np.append(likely, max(0.0, 1 - likely.sum())))
-
-
-def _title(answers: Sequence[Answer], classes: Sequence[str], label: int, temperature: float) -> str:
+def distributions_view(
+    said: Sequence[Said], classes: Sequence[str], label: int | ArrayLike, temperature: float
+) -> Distributions:
+    several = np.ndim(label) == 1
+    labels = np.asarray(label, dtype=np.float64) if several else np.eye(len(classes))[int(np.asarray(label))]
+    answers = tuple(Answer(one.name, one.role, (yes if several else soften)(one.logits, temperature)) for one in said)
     if not answers:
-        return "Choose a model"
-    first = answers[0]
+        return Distributions("Choose a model", tuple(classes), labels, ())
+    title = (_decided if several else _title)(answers[0], classes, labels, temperature)
+    if len(classes) <= MANY:
+        return Distributions(title, tuple(classes), labels, answers)
+    order = np.lexsort((-answers[0].probabilities, -labels))
+    shown = order[: LIKELIEST + int(labels.sum())].tolist()
+    bars = tuple(classes[index] for index in shown)
+    rest = () if several else (f"{len(classes) - len(shown)} others",)
+    few = tuple(_few(answer, shown, bool(rest)) for answer in answers)
+    return Distributions(title, (*bars, *rest), np.append(labels[shown], [0.0] * len(rest)), few)
+
+
+def _few(answer: Answer, shown: list[int], rest: bool) -> Answer:
+    """The shown classes, and where it makes sense all the rest as one."""
+    likely = answer.probabilities[shown]
+    return answer._replace(probabilities=np.append(likely, max(0.0, 1 - likely.sum())) if rest else likely)
+
+
+def _title(first: Answer, classes: Sequence[str], labels: NDArray[np.float64], temperature: float) -> str:
+    label = int(labels.argmax())
     others = np.delete(np.arange(len(classes)), label)
     second = int(others[np.argmax(first.probabilities[others])])
     shares = f"{words.percent(first.probabilities[label])} to {classes[label]}"
@@ -77,10 +88,20 @@ def _title(answers: Sequence[Answer], classes: Sequence[str], label: int, temper
     )
 
 
+def _decided(first: Answer, classes: Sequence[str], labels: NDArray[np.float64], temperature: float) -> str:
+    """What is found in an image of several labels, beside what is there."""
+    yeses = np.flatnonzero(first.probabilities > 0.5).tolist()
+    found = [f"{classes[at]} ({words.percent(first.probabilities[at])})" for at in yeses]
+    there = [classes[at] for at in np.flatnonzero(labels).tolist()]
+    return (
+        f"At T = {temperature:g} the {first.name} finds {', '.join(found) or 'nothing'}; "
+        f"there is {', '.join(there) or 'nothing'}"
+    )
+
+
 def _figure(view: Distributions) -> go.Figure:
-    one_hot = np.eye(len(view.bars))[view.label]
     hollow = {"color": style.CLEAR, "line": {"color": style.INK, "width": 1.5}}
-    bars = [_bars(view, "Label (one-hot)", one_hot, hollow)]
+    bars = [_bars(view, "Label (one-hot)", view.labels, hollow)]
     for answer in view.answers:
         pattern = {"shape": "x" if answer.role == "hard_labels" else ""}
         fill = {"color": style.look(answer.role).colour, "pattern": pattern}

@@ -28,6 +28,23 @@ def soften(logits: ArrayLike, temperature: float) -> Floats:
     return exponent / exponent.sum(axis=-1, keepdims=True)
 
 
+def yes(logits: ArrayLike, temperature: float) -> Floats:
+    """sigmoid(logits / temperature), in float64: the answers of a network that says yes or no of each class.
+
+    Raises ValueError for a temperature that is not above zero.
+
+    >>> yes([0.0, 0.0], 1).tolist()
+    [0.5, 0.5]
+    """
+    return soften(pairs(logits), temperature)[..., 0]
+
+
+def pairs(logits: ArrayLike) -> Floats:
+    """(..., K, 2): each class's logit beside that of its absence, whose softmax is `yes` and no."""
+    given = np.asarray(logits, dtype=np.float64)
+    return np.stack([given, np.zeros_like(given)], axis=-1)
+
+
 def entropy(probabilities: ArrayLike) -> Floats:
     """Shannon entropy in bits over the last axis: 0 for certainty, log2(classes) for a uniform guess."""
     p = np.asarray(probabilities, dtype=np.float64)
@@ -50,10 +67,15 @@ def _log_softmax(scaled: Floats) -> Floats:
 def likeness(logits: ArrayLike, labels: ArrayLike, temperature: float) -> Floats:
     """(K, K): row i is the mean softened answer to the images of class i, and NaN where there are none.
 
-    `logits` is (N, K), `labels` (N,) with values 0..K-1.
+    `logits` is (N, K), `labels` (N,) with values 0..K-1. With several labels an image, (N, K) of 0 and 1, entry (i, j)
+    is what images that hold i and not j are given for j.
     """
-    answers = soften(logits, temperature)
     of = np.asarray(labels)
+    if of.ndim == 2:
+        held = of.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return (held.T @ (yes(logits, temperature) * (1 - held))) / (held.T @ (1 - held))
+    answers = soften(logits, temperature)
     classes = answers.shape[1]
     sums, counts = np.zeros((classes, classes)), np.bincount(of, minlength=classes)
     np.add.at(sums, of, answers)

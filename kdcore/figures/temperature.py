@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kdcore.figures import style
 from kdcore.figures.distributions import Said
-from kdcore.figures.softening import TEMPERATURES, divergence, entropy, soften
+from kdcore.figures.softening import TEMPERATURES, divergence, entropy, pairs, soften
 
 
 class Course(NamedTuple):
@@ -30,23 +30,32 @@ class Temperatures(NamedTuple):
     courses: tuple[Course, ...]
 
 
-def temperatures(said: Sequence[Said], now: float) -> go.Figure:
-    """Entropy, and KL from the first (the teacher) to the others, against T, with the current T marked."""
-    return _figure(temperatures_view(said, now))
+def temperatures(said: Sequence[Said], now: float, several: bool = False) -> go.Figure:
+    """Entropy, and KL from the first (the teacher) to the others, against T, with the current T marked.
+
+    `several`: an image may have several labels, so each class is answered with yes or no, and their bits are summed.
+    """
+    return _figure(temperatures_view(said, now, several))
 
 
-def temperatures_view(said: Sequence[Said], now: float) -> Temperatures:
+def temperatures_view(said: Sequence[Said], now: float, several: bool = False) -> Temperatures:
     """`said` is for one image (K,) or many (N, K), then means over them are told. The first is the teacher."""
-    teacher = said[0].logits
+    logits = [pairs(one.logits) if several else np.asarray(one.logits) for one in said]
     courses = []
-    for one in said:
-        spread = np.array([entropy(soften(one.logits, t)).mean() for t in TEMPERATURES])
-        apart = None if one is said[0] else np.array([divergence(teacher, one.logits, t).mean() for t in TEMPERATURES])
-        courses.append(Course(one.name, one.role, spread, apart))
-    most = float(np.log2(np.asarray(teacher).shape[-1]))
-    bits = float(entropy(soften(teacher, now)).mean())
+    for one, own in zip(said, logits, strict=True):
+        spread = np.array([_mean(entropy(soften(own, t)), several) for t in TEMPERATURES])
+        apart = np.array([_mean(divergence(logits[0], own, t), several) for t in TEMPERATURES])
+        courses.append(Course(one.name, one.role, spread, None if one is said[0] else apart))
+    count = np.asarray(said[0].logits).shape[-1]
+    most = float(count if several else np.log2(count))
+    bits = _mean(entropy(soften(logits[0], now)), several)
     title = f"At T = {now:g} the {said[0].name}'s answer has {bits:.3g} bits of entropy, of at most {most:.3g}"
     return Temperatures(title, now, most, tuple(courses))
+
+
+def _mean(bits: NDArray[np.float64], several: bool) -> float:
+    """Over the images; of several labels the classes' bits are summed first."""
+    return float(bits.sum(axis=-1).mean() if several else bits.mean())
 
 
 def _figure(view: Temperatures) -> go.Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ def pick(pictures: Pictures, models: list[Chosen]) -> int:
     asked = st.query_params.get("image", "")
     image = int(asked) if asked.isdigit() and int(asked) < len(pictures.labels) else 0
     with st.container(border=True, horizontal_alignment="center"):
-        name = pictures.classes[pictures.labels[image]]
+        name = pictures.name(image)
         st.image(enlarged(pictures.images[image]), width=200, alt=f"Test image {image}, labelled {name}")
         st.caption(f"Test image {image}, labelled **{plain(name)}**", text_alignment="center")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -44,7 +46,7 @@ def pick(pictures: Pictures, models: list[Chosen]) -> int:
 
 
 def _tile(pictures: Pictures, number: int) -> None:
-    name = pictures.classes[pictures.labels[number]]
+    name = pictures.name(number)
     with st.container(gap="xxsmall"):
         st.image(enlarged(pictures.images[number], 64), width="stretch", alt=f"Test image {number}, labelled {name}")
         st.button(
@@ -61,17 +63,31 @@ def fitting(pictures: Pictures, models: list[Chosen], which: str, of: str) -> ND
     """Numbers of the test images that pass both filters. The first model is the teacher."""
     found = np.arange(len(pictures.labels))
     if of != ALL:
-        found = found[pictures.labels[found] == pictures.classes.index(of)]
-    teacher = models[0].logits[found]
+        wanted = pictures.classes.index(of)
+        found = found[pictures.labels[:, wanted] == 1 if pictures.several else pictures.labels == wanted]
+    answers = [_decided(model.logits[found], pictures.several) for model in models]
+    labels = pictures.labels[found].reshape(len(found), -1)
     if which == WRONG:
-        return found[teacher.argmax(axis=1) != pictures.labels[found]]
+        return found[(answers[0] != labels).any(axis=1)]
     if which == APART:
-        apart = [model.logits[found].argmax(axis=1) != teacher.argmax(axis=1) for model in models[1:]]
+        apart = [(answer != answers[0]).any(axis=1) for answer in answers[1:]]
         return found[np.any(apart, axis=0)] if apart else found[:0]
     if which == UNSURE:
-        top = np.sort(teacher, axis=1)
-        return found[np.argsort(top[:, -1] - top[:, -2], kind="stable")]
+        return found[np.argsort(_margin(models[0].logits[found], pictures.several), kind="stable")]
     return found
+
+
+def _decided(logits: NDArray[np.float32], several: bool) -> NDArray[Any]:
+    """(N, 1) the chosen class, or (N, K) yes or no of each."""
+    return logits > 0 if several else logits.argmax(axis=1)[:, None]
+
+
+def _margin(logits: NDArray[np.float32], several: bool) -> NDArray[np.float32]:
+    """How far each answer is from being another one."""
+    if several:
+        return np.abs(logits).min(axis=1)
+    top = np.sort(logits, axis=1)
+    return top[:, -1] - top[:, -2]
 
 
 def enlarged(picture: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:

@@ -72,11 +72,13 @@ def answers(chosen: list[Chosen], pictures: Pictures, image: int) -> None:
             help="Every logit is divided by T before the softmax. 1: as the network says it. Higher: softer.",
         )  # fmt: skip
         said = [Said(model.name, model.role, model.logits[image]) for model in chosen]
-        label = int(pictures.labels[image])
-        charts.show(distributions(said, pictures.classes, label, temperature), key="answers")
+        label = pictures.labels[image]
+        charts.show(
+            distributions(said, pictures.classes, label if pictures.several else int(label), temperature), key="answers"
+        )
         left, right = st.columns(2, gap="medium")
         with left:
-            charts.show(temperatures(said, temperature), key="entropy")
+            charts.show(temperatures(said, temperature, pictures.several), key="entropy")
         with right:
             charts.show(_alike(chosen[0], pictures, temperature), key="alike")
 

@@ -104,11 +104,22 @@ def _logits(path: str, identity: Identity | None) -> NDArray[np.float32]:
 
 
 class Pictures(NamedTuple):
-    """The test split as pages show it: uint8 (N, H, W, C), labels (N,), names of the classes."""
+    """The test split as pages show it: uint8 (N, H, W, C), labels (N,) or (N, K) of 0 and 1, names of the classes."""
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     classes: list[str]
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.labels.ndim == 2
+
+    def name(self, image: int) -> str:
+        """What an image is labelled."""
+        if not self.several:
+            return self.classes[self.labels[image]]
+        return ", ".join(self.classes[index] for index in np.flatnonzero(self.labels[image])) or "nothing"
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

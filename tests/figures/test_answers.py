@@ -86,3 +86,27 @@ def test_of_many_classes_the_most_alike_are_shown():
     place = view.classes.index("class 70"), view.classes.index("class 71")
     assert view.shares[place] == pytest.approx(np.exp(4.9) / (np.exp(5) + np.exp(4.9) + 98), rel=1e-6)
     assert "most alike of 100" in alike(logits, labels, classes, 1).layout.xaxis.title.text
+
+
+def test_of_several_labels_each_class_is_answered_with_yes_or_no():
+    said = Said("teacher", "teacher", np.log([3.0, 1 / 4, 9.0]))  # odds
+    view = distributions_view([said], CLASSES, [1, 1, 0], 1)
+    assert view.answers[0].probabilities == pytest.approx((0.75, 0.2, 0.9))
+    assert view.labels.tolist() == [1, 1, 0]
+    assert view.title == "At T = 1 the teacher finds cat (75.0 %), ship (90.0 %); there is cat, dog"
+    none = distributions_view([Said("teacher", "teacher", [-1, -1, -1])], CLASSES, [0, 0, 0], 1)
+    assert none.title == "At T = 1 the teacher finds nothing; there is nothing"
+
+
+def test_of_several_labels_the_bits_of_all_classes_are_summed():
+    view = temperatures_view([Said("teacher", "teacher", [0.0, 0.0, 50.0])], 1, several=True)
+    assert view.most == 3
+    assert view.courses[0].entropy[TEMPERATURES.index(1.0)] == pytest.approx(2)
+
+
+def test_of_several_labels_a_class_is_told_where_it_is_not():
+    logits = np.log([[9.0, 1.0, 1 / 3], [9.0, 3.0, 1 / 3], [1 / 9, 9.0, 1 / 9]])
+    view = alike_view(logits, [[1, 0, 0], [1, 1, 0], [0, 1, 0]], CLASSES, 1)
+    assert view.shares[0] == pytest.approx((np.nan, 0.5, 0.25), nan_ok=True)  # dogs where a cat is and no dog
+    assert view.shares[1] == pytest.approx((0.1, np.nan, (0.25 + 0.1) / 2), nan_ok=True)
+    assert view.title == "At T = 1, images of cat without dog are given 50.0 % for it"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kdcore.figures.softening import soften
-from pages.ui import gallery
+from kdcore.pipeline.workspace import read_json
+from pages.ui import gallery, store
 from pages.ui.gallery import ALL, APART, UNSURE, WRONG, enlarged, fitting
 from pages.ui.soft import Chosen
 from pages.ui.store import Pictures
@@ -19,8 +20,6 @@ def test_the_title_is_the_stored_logits_at_the_chosen_temperature(full):
     run = runs(full)[-1]
     app = opened("soft_targets", run=run.id, image="7")
     app.select_slider(key="T").set_value(16.0).run()
-    from kdcore.pipeline.workspace import read_json
-
     plan = read_json(full.run(run.id) / "plan.json")
     logits = np.load(full.model(plan["variants"][0]["keys"][0]) / "logits.npz")["test"]
     label = np.load(full.dataset(plan["dataset"]["fingerprint"]) / "test_labels.npy")[7]
@@ -95,3 +94,24 @@ def test_the_gallery_turns_its_pages(full):
     app = opened("soft_targets")
     app.get_by_key("gallery_page").set_value(2).run()
     assert app.button(key=f"image_{gallery.SHOWN}")
+
+
+def test_images_with_several_labels(full, monkeypatch):
+    """Each digit also holds the next one: every answer is yes or no."""
+    known = store.pictures
+
+    def several(fingerprint):
+        found = known(fingerprint)
+        hot = np.eye(10, dtype=np.uint8)[found.labels]
+        return found._replace(labels=hot | np.roll(hot, 1, axis=1))
+
+    monkeypatch.setattr(store, "pictures", several)
+    app = opened("soft_targets", image="5")
+    plan = read_json(full.run(runs(full)[0].id) / "plan.json")
+    first = known(plan["dataset"]["fingerprint"]).labels[5]
+    both = ", ".join(sorted([str(first), str((first + 1) % 10)]))
+    assert f"labelled **{both}**" in said(app)
+    assert "there is " + both in said(app)
+    for which in (gallery.WRONG, gallery.UNSURE, gallery.APART):
+        app.selectbox(key="gallery_which").set_value(which).run()
+        assert not app.exception
