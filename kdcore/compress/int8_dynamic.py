@@ -36,7 +36,7 @@ class Int8Dynamic(Options):
         "label": lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else ""),
         "faster": False,
         "final": True,
-        "why": "ONNX Runtime has no fast int8 convolution whose ranges are found on the way: convolutions run 8 to 20 "
+        "why": "ONNX Runtime has no fast int8 convolution whose ranges are found on the way: convolutions run 4 to 20 "
         "times slower than in fp32. Only linear layers gain. Static int8 is the one for convolutions.",
     },
 )
