@@ -28,7 +28,8 @@ class PruneUnstructured(Options):
     )
     scope: Literal["global", "layer", "filter"] = Field(
         "global",
-        description="The smallest weights of the whole network, of each layer, or of each filter (Wanda's own choice).",
+        description="The lowest scores of the whole network (not for movement and wanda), of each layer (movement's "
+        "own), or of each filter (wanda's own).",
     )
     pattern: Literal["none", "2:4", "4:8", "1:4"] = Field(
         "none",
@@ -54,6 +55,12 @@ class PruneUnstructured(Options):
         if self.importance == "movement" and not gradual:
             raise ValueError(
                 "movement is seen in training: set schedule to gradual, or choose taylor, which needs no training"
+            )
+        together = self.scope == "global" and not self.policy and self.pattern == "none"
+        if together and self.importance in ("movement", "wanda"):
+            raise ValueError(
+                f"scores of {self.importance} do not compare between layers, and the whole network would lose its most "
+                "important layers first: set scope to layer or filter"
             )
         if gradual and not self.finetune.steps:
             raise ValueError("gradual pruning happens in the fine-tuning: give finetune.steps, or set one_shot")
