@@ -53,7 +53,7 @@ def share(material: Material, options: Share) -> Outcome:
     unique = {id(module.weight): name for name, module in reversed(layers.items())}  # tied layers have one codebook
     codebooks, report = [], []
     for name in (name for name in layers if unique[id(layers[name].weight)] == name):
-        weight = layers[name].weight
+        weight: Any = layers[name].weight
         whole = weight.detach().clone()
         codebooks.append(Codebook(weight, 2**options.bits))
         report.append(_row(name, options.bits, codebooks[-1], whole, weight.detach()))
@@ -66,7 +66,7 @@ def share(material: Material, options: Share) -> Outcome:
 class Codebook:
     """The shared values of one weight tensor, and which of its weights takes which: place 0 is zero, and stays so."""
 
-    def __init__(self, weight: nn.Parameter, size: int):
+    def __init__(self, weight: torch.Tensor, size: int):
         self.weight = weight
         flat = weight.detach().reshape(-1)
         self.places = torch.zeros(len(flat), dtype=torch.long)

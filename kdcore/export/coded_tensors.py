@@ -10,13 +10,8 @@ import numpy as np
 
 from kdcore.export import huffman
 
-KINDS: dict[str, np.dtype[Any]] = {
-    "f4": np.dtype("<f4"),
-    "i8": np.dtype("<i8"),
-    "i4": np.dtype("<i4"),
-    "u1": np.dtype("u1"),
-    "b1": np.dtype("?"),
-}
+_TYPES = (("f4", "<f4"), ("i8", "<i8"), ("i4", "<i4"), ("u1", "u1"), ("b1", "?"))
+KINDS: dict[str, np.dtype[Any]] = {name: np.dtype(kind) for name, kind in _TYPES}
 MOST_VALUES = 257  # of a codebook: eight bits, and zero
 GAPS = range(2, 9)  # bits of a step from one weight to the next
 

@@ -30,7 +30,9 @@ def lengths(counts: np.ndarray) -> np.ndarray:
 
 def _lengths(counts: np.ndarray) -> np.ndarray:
     found = np.zeros(len(counts), dtype=np.int64)
-    heap = [(int(count), symbol, (symbol,)) for symbol, count in enumerate(counts) if count > 0]
+    heap: list[tuple[int, int, tuple[int, ...]]] = [
+        (int(count), symbol, (symbol,)) for symbol, count in enumerate(counts) if count > 0
+    ]
     if len(heap) == 1:
         found[heap[0][1]] = 1
     heapq.heapify(heap)
@@ -98,7 +100,8 @@ def decode(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray:
             windows = (windows << np.uint16(1)) | part[place : place + span]
         symbols = table[windows]
         steps = np.where(symbols >= 0, lengths[symbols], 0).tolist()
-        places, here = [], 0
+        places: list[int] = []
+        here = 0
         while here < span and len(places) < left:
             step = steps[here]
             if not step:

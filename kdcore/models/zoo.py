@@ -84,10 +84,10 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
     """The network of a `describe` document with these tensors (its state dict), exactly, on the CPU, in eval mode.
 
     Layers take the tensors' sizes, so a network whose channels were pruned comes back as it was, and so does one
-    whose layers were split into factors. The tensors are copied. Raises ValueError, which names the tensor that does
-    not fit.
+    whose layers were split into factors, or tied to each other. The tensors are copied. Raises ValueError, which
+    names the tensor that does not fit.
     """
-    from kdcore.models.nets import factored
+    from kdcore.models.nets import factored, tied
 
     architecture = registry.validate("architecture", document["architecture"])
     with torch.device("meta"):
@@ -106,6 +106,7 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
         factored.as_saved(network, tensors)
     network.eval()
     resize.load(network, tensors)
+    tied.as_saved(network, tensors)
     resize.check(network, tuple(document["shape"]), document["classes"])
     return network
 

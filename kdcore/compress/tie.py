@@ -1,0 +1,142 @@
+"""Tied layers: layers of one shape have one and the same weight, which files hold once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kdcore import models
+from kdcore.compress import norms
+from kdcore.compress.finetune import Finetune
+from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.recalibrate import recalibrate
+from kdcore.lazy import nn, torch
+from kdcore.registry import Options, register
+
+VERIFIED_IMAGES = 64
+TOLERANCE = 1e-4
+
+
+class Tie(Options):
+    """Options of tied layers."""
+
+    group: Literal["pairs", "all"] = Field(
+        "pairs", description="Tie each layer to the next of its shape, two by two, or all layers of a shape."
+    )
+    finetune: Finetune = Field(
+        Finetune(), description="Training of the tied layers. Without it little is left of what each had learnt."
+    )
+
+
+@register(
+    "step",
+    "tie",
+    "Layers of one shape share one weight: stored once, no faster",
+    source="Savarese and Maire 2019, arXiv:1902.09701, section 3.1 (sharing between layers); Lan et al. 2020, "
+    "arXiv:1909.11942, section 3.1 (across a transformer's blocks)",
+    options=Tie,
+    traits={
+        "variant": "shared",
+        "stage": "tie",
+        "label": lambda options: "tied in pairs" if options.group == "pairs" else "tied",
+        "faster": False,
+        "why": "The file holds the shared weights once and is smaller by them; every layer computes as before. Layers "
+        "that have learnt different things lose much by it.",
+    },
+)
+def tie(material: Material, options: Tie) -> Outcome:
+    """Gives layers of one shape the mean of their weights, the nearest in squared error; each keeps its bias.
+
+    Only layers that the ONNX file can hold once: a batch norm after a layer is folded into its weights, one by one,
+    and would part them again. The classifier is left alone. Raises CompressError where no two layers can be tied.
+    """
+    from kdcore.models.nets import tied
+
+    network = material.network
+    report: list[dict[str, Any]] = []
+    for names in _groups(network, options.group):
+        layers: list[Any] = [network.get_submodule(name) for name in names]
+        whole = [layer.weight.detach().clone() for layer in layers]
+        mean = torch.stack(whole).mean(0)
+        tied.tie(network, names)
+        layers[0].weight.data.copy_(mean)
+        report += [_row(name, names[0], weight, mean) for name, weight in zip(names, whole, strict=True)]
+    recalibrate(network, material.images, material.seed)
+
+    def finish(trained: nn.Module) -> Outcome:
+        return Outcome(trained, report, onnx=_export(material, trained))
+
+    return Outcome(network, report, finish=finish)
+
+
+def _row(name: str, first: str, weight: torch.Tensor, mean: torch.Tensor) -> dict[str, Any]:
+    """`weight_error`: ‖W - Ŵ‖ / ‖W‖ before fine-tuning. `saved_bytes`: what a file need not hold."""
+    return {
+        "name": name,
+        "tied_to": first,
+        "weights": weight.numel(),
+        "weight_error": float((weight - mean).norm() / weight.norm().clamp(min=1e-30)),
+        "saved_bytes": 0 if name == first else 4 * weight.numel(),
+    }
+
+
+def _groups(network: nn.Module, group: str) -> list[list[str]]:
+    """Names of the layers to be tied. Raises CompressError where there are none."""
+    followed = norms.followers(network)
+    alike: dict[Any, list[str]] = {}
+    seen: set[int] = set()
+    for name, module in network.named_modules():
+        layer: Any = module
+        plain = type(module) in (nn.Linear, nn.Conv2d) and module is not models.head(network)
+        if not plain or name in followed or id(layer.weight) in seen:
+            continue
+        seen.add(id(layer.weight))
+        alike.setdefault((type(layer), layer.weight.shape), []).append(name)
+    size = 2 if group == "pairs" else None
+    found = [
+        names[start : start + (size or len(names))]
+        for names in alike.values()
+        for start in range(0, len(names), size or len(names))
+    ]
+    found = [names for names in found if len(names) > 1]
+    if not found:
+        reason = " that no batch norm follows: it is folded into the weights, which then differ" if followed else ""
+        raise CompressError(f"there are no two layers of one shape{reason}, so a file would hold none of them once")
+    return found
+
+
+def _export(material: Material, network: nn.Module) -> Path:
+    """The network's file with equal constants held once. Raises CompressError."""
+    import numpy as np
+    import onnx
+
+    from kdcore.export import onnx_file, runtime
+
+    images = material.images[:VERIFIED_IMAGES].numpy()
+    path = material.folder / "tied.onnx"
+    try:
+        onnx_file.export(network, material.shape, path, images=images)
+    except onnx_file.ExportError as error:
+        raise CompressError(str(error)) from error
+    model = onnx.load(path)
+    before = runtime.logits(path, images)
+    _merge(model)
+    path.write_bytes(model.SerializeToString())
+    if np.abs(runtime.logits(path, images) - before).max() > TOLERANCE * max(1.0, np.abs(before).max()):
+        raise CompressError("the file with the tied weights held once differs from the network")
+    return path
+
+
+def _merge(model: Any) -> None:
+    """Holds constants of equal content once."""
+    known: dict[Any, str] = {}
+    instead: dict[str, str] = {}
+    for tensor in list(model.graph.initializer):
+        content = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+        if tensor.raw_data and known.setdefault(content, tensor.name) != tensor.name:
+            instead[tensor.name] = known[content]
+            model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        node.input[:] = [instead.get(name, name) for name in node.input]
