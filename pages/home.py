@@ -144,6 +144,7 @@ with words_column:
 with machine_column:
     machine_card(rows)
 
+estimates.count(preset.recipe for preset in presets())
 for group, heading in GROUPS.items():
     st.header(heading, anchor=False)
     with st.grid(3, min_column_width=270):
