@@ -66,6 +66,9 @@ def control(field: FieldInfo, kind: Kind, path: str, known: Sequence[str]) -> No
         st.text_input(f"{name} (separated by commas)", ", ".join(map(str, value)), **about)
     elif kind.base is bool:
         st.toggle(name, value, **about)
+    elif kind.base is dict:
+        written = ", ".join(f"{of}: {one}" for of, one in value.items())
+        st.text_input(f"{name} (name: number, separated by commas)", written, **about)
     elif get_origin(kind.base) is Literal:
         pick(name, list(get_args(kind.base)), value, **about)
     elif kind.base in (int, float):
@@ -139,9 +142,12 @@ def label(path: str) -> str:
 
 def _taken(value: Any, kind: Kind) -> Any:
     """A widget's value as the Recipe takes it. What is no number stays text, and validation says so."""
-    if not kind.many or isinstance(value, list):
+    if isinstance(value, list) or not (kind.many or kind.base is dict):
         return value
     parts = [part.strip() for part in value.split(",") if part.strip()]
+    if kind.base is dict:
+        pairs = (part.partition(":")[::2] for part in parts)
+        return {of.strip(): _number_or_text(one.strip()) for of, one in pairs}
     read: Callable[[str], Any] = _number_or_text if kind.base in (int, float) else str
     return [read(part) for part in parts]
 

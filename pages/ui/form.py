@@ -38,7 +38,7 @@ class Form:
         grid = None  # plain fields that follow each other stand side by side
         for name, field in fields.items():
             kind, where = kind_of(field), f"{path}.{name}" if path else name
-            if is_plain(kind):
+            if is_plain(kind) or (kind.base is dict and name != "sweep"):  # the sweep has an editor of its own
                 grid = grid or st.grid(2, min_column_width=240)
                 with grid.cell():
                     control(field, kind, where, self.known.get(where, ()))
@@ -53,7 +53,7 @@ class Form:
         elif kind.registry:
             self.choice(kind.registry, path)
         elif kind.base is dict:
-            return  # a sweep has an editor of its own
+            return
         elif kind.many:
             self._weighed(kind.base, path)
         else:

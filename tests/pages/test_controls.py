@@ -63,6 +63,15 @@ def test_an_option_of_a_step_inside_a_part(form):
     assert recipe(form).compress[0].finetune.steps == 7
 
 
+def test_a_share_by_layer_is_written_in_one_line(form):
+    box = form.get_by_key("new.1.compress.0.policy")
+    box.set_value("stem.conv: 0.25, stage1.conv: 0.5").run()
+    assert recipe(form).compress[0].policy == {"stem.conv": 0.25, "stage1.conv": 0.5}
+    assert form.get_by_key("new.1.compress.0.policy").value == "stem.conv: 0.25, stage1.conv: 0.5"
+    box.set_value("stem.conv: much").run()
+    assert any("valid number" in error.value for error in form.error)
+
+
 def test_an_empty_number_means_all(form):
     form.number_input(key="new.1.data.labels").set_value(None).run()
     assert recipe(form).data.labels is None

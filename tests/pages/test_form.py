@@ -67,6 +67,14 @@ def test_lists_are_read_as_numbers_and_what_is_none_stays():
     assert fields._taken("64, wide", kind) == [64, "wide"]
 
 
+def test_numbers_by_name_are_read_from_one_line():
+    step = next(one for one in entries("step") if one.name == "prune_structured")
+    kind = kind_of(step.options.model_fields["policy"])
+    assert fields._taken("stem.conv: 0.5, head:0.25,", kind) == {"stem.conv": 0.5, "head": 0.25}
+    assert fields._taken("", kind) == {}
+    assert fields._taken("head, stem: much", kind) == {"head": "", "stem": "much"}
+
+
 @pytest.mark.parametrize("model", [Data, Views, Train, Teacher, Student, Measure, Recipe])
 def test_every_field_of_the_recipe_has_a_control(model):
     for name, field in model.model_fields.items():
@@ -80,7 +88,7 @@ def test_every_option_has_a_control_and_a_help(registry):
         for name, field in entry.options.model_fields.items():
             kind = kind_of(field)
             if name != registry and not is_nested(kind):
-                assert has_widget(kind), f"{entry.name}.{name}"
+                assert has_widget(kind) or kind.base is dict, f"{entry.name}.{name}"
                 assert field.description, f"{entry.name}.{name}"
 
 
