@@ -124,15 +124,8 @@ def _clip_inputs(model: Any, inputs: Mapping[str, Step]) -> None:
             if len(node.input) > 2:
                 _rescale(makers[node.input[2]], step.scale, known[weights.input[1]], known)
         nodes.append(node)
-    kept = [_copy(node) for node in nodes]
     del model.graph.node[:]
-    model.graph.node.extend(kept)
-
-
-def _copy(node: Any) -> Any:
-    made = type(node)()
-    made.CopyFrom(node)
-    return made
+    model.graph.node.extend(nodes)
 
 
 def _rescale(bias: Any, input_scale: float, weight_scale: Any, known: Mapping[str, Any]) -> None:
