@@ -38,7 +38,8 @@ def test_every_command_is_one_that_the_program_knows(arguments):
 
 
 def test_every_command_of_the_program_is_told():
-    told = {arguments[0] for arguments in COMMANDS} | {"models", "methods", "schemes", "teachers", "steps"}  # in the catalogs' line
+    in_the_catalogs_line = {"models", "methods", "schemes", "teachers", "steps"}
+    told = {arguments[0] for arguments in COMMANDS} | in_the_catalogs_line
     known = set(cli.parser()._subparsers._group_actions[0].choices)
     assert known - told == {"dispatch", "worker"}  # which nobody types
 

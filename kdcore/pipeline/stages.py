@@ -273,6 +273,9 @@ class Builder:
 
     def _export(self, made: Made, folder: Path) -> dict[str, Any]:
         target, network = folder / "model.onnx", made.network
+        for file in made.outcome.files if made.outcome else ():
+            with replacing(folder / file.name) as temporary:
+                shutil.copyfile(file, temporary)
         if made.onnx:
             with replacing(target) as temporary:
                 shutil.copyfile(made.onnx, temporary)

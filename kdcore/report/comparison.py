@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
     "interval", "parent_delta", "top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece", "agreement",
-    "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes", "session", "latency_ms",
+    "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes", "coded_bytes", "session",
+    "latency_ms",
     "latency_p90_ms", "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
@@ -182,7 +183,7 @@ def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, 
         **_quality(variant),
         "agreement": _agreement(first, variant.teacher),
         **{name: first.cost.get(name) for name in ("params", "nonzero_params", "sparsity", "macs")},
-        **{name: first.size.get(name) for name in ("size_bytes", "zip_bytes")},
+        **{name: first.size.get(name) for name in ("size_bytes", "zip_bytes", "coded_bytes")},
         **_timing(variant, session),
         "train_seconds": fmean(model.train_seconds for model in variant.finished),
         "seeds": len(variant.finished),
