@@ -77,6 +77,7 @@ def encode(symbols: np.ndarray, lengths: np.ndarray) -> bytes:
 def decode(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray:
     """`count` symbols from exactly these bytes. Raises CodeError."""
     lengths = np.asarray(lengths, dtype=np.int64)
+    table = _table(lengths)
     if count > 8 * len(data):  # a code has a bit at least
         raise CodeError(f"{count} symbols do not fit into {len(data)} bytes")
     if count == 0:
@@ -85,7 +86,6 @@ def decode(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     if not lengths.any():
         raise CodeError("there is no code")
-    table = _table(lengths)
     bits = np.concatenate([np.unpackbits(np.frombuffer(data, np.uint8)), np.zeros(LONGEST, np.uint8)])
     found: list[np.ndarray] = []
     start, left = 0, count

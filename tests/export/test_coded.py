@@ -208,7 +208,7 @@ def test_a_header_that_was_changed_with_its_sum_gives_numbers_or_is_refused(plac
         _, tensors = coded.unpack(summed(told(listed), PAYLOAD))
     except CodedError:
         return
-    assert sum(values.size for values in tensors.values()) < 10_000
+    assert sum(values.size for values in tensors.values()) < 100_000  # no bomb: the true file holds some thousands
 
 
 @pytest.mark.parametrize(

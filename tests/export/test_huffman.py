@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kdcore.export import huffman
@@ -73,6 +73,7 @@ def test_long_codes_are_decoded_in_chunks(monkeypatch):
     assert np.array_equal(huffman.decode(huffman.encode(symbols, lengths), lengths, 1000), symbols)
 
 
+@example(b"", [2], 0)
 @given(st.binary(max_size=40), st.lists(st.integers(0, 20), max_size=20), st.integers(0, 10**9))
 def test_any_bytes_are_decoded_or_refused(data, lengths, count):
     try:
