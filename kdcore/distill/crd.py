@@ -6,8 +6,8 @@ import math
 
 from pydantic import Field
 
-from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps, Unsuitable, cross_entropy
+from kdcore.distill.features import Embeddings, hard_weight, tap_field
+from kdcore.distill.method import Seen, Unsuitable, cross_entropy
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -58,31 +58,26 @@ def contrastive_loss(positive: torch.Tensor, negatives: torch.Tensor, images: in
     options=Crd,
     traits={"family": "features", "label": "student, CRD", "role": "distilled", "taps": True, "mixup": False},
 )
-class Contrastive(Method[Crd]):
+class Contrastive(Embeddings[Crd]):
     """`hard_weight * CE(student, labels) + contrast_weight * (NCE around the student + NCE around the teacher)`.
 
     Negatives are images of other classes (the authors' "exact" sampling). An image's class is its label or, without
     one, the teacher's choice when it was last seen; images not seen yet count as of another class.
     """
 
-    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
-        self._student = last_tap(student, self.options.student_tap, "student")
-        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
-        return Taps((self._student,), (self._teacher,))
-
     def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
         from kdcore.distill.nets.contrast import Contrast
 
         if images < 2:
             raise Unsuitable("contrastive distillation compares images with each other: it needs at least 2")
-        own, other = self._embeddings(example)
+        own, other = self.embeddings(example)
         self._contrast = Contrast(own.shape[1], other.shape[1], self.options.dimensions, images)
         return self._contrast
 
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
         assert seen.indices is not None
         options, contrast = self.options, self._contrast
-        own, other = contrast(*self._embeddings(seen))
+        own, other = contrast(*self.embeddings(seen))
         chosen = torch.where(seen.targets.sum(dim=1) > 0, seen.targets.argmax(dim=1), seen.teacher.argmax(dim=1))
         contrast.classes[seen.indices] = chosen
         count = min(options.negatives, len(contrast.classes) - 1)
@@ -95,9 +90,6 @@ class Contrastive(Method[Crd]):
             "hard": options.hard_weight * cross_entropy(seen.student, seen.targets),
             "contrast": options.contrast_weight * (around_student + around_teacher),
         }
-
-    def _embeddings(self, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
-        return embedding(seen.student_features[self._student]), embedding(seen.teacher_features[self._teacher])
 
     def _nce(self, side: int, anchors: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         """Anchors of one network (0 student, 1 teacher) among what the memory knows of the other."""

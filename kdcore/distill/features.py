@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import Field
 
 from kdcore import models
-from kdcore.distill.method import Unsuitable
+from kdcore.distill.method import Method, Seen, Taps, Unsuitable
 from kdcore.lazy import functional, nn, torch
+from kdcore.registry import Options
 
 AUTO = "auto"
+O = TypeVar("O", bound=Options)  # noqa: E741
 
 
 def hard_weight(default: float = 1.0) -> Any:
@@ -116,3 +118,20 @@ def same_size(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, to
 
 def _pooled(maps: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return maps if maps.shape[2:] == (height, width) else functional.adaptive_avg_pool2d(maps, (height, width))
+
+
+class Embeddings(Method[O]):
+    """Base of the methods that compare one vector an image of each network: of its last tap, or of one that is named.
+
+    The options have `student_tap` and `teacher_tap`.
+    """
+
+    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
+        options: Any = self.options
+        self._student = last_tap(student, options.student_tap, "student")
+        self._teacher = last_tap(teacher, options.teacher_tap, "teacher")
+        return Taps((self._student,), (self._teacher,))
+
+    def embeddings(self, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+        """The student's and the teacher's, each (B, F)."""
+        return embedding(seen.student_features[self._student]), embedding(seen.teacher_features[self._teacher])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps
-from kdcore.lazy import functional, nn, torch
+from kdcore.distill.features import Embeddings, hard_weight, tap_field
+from kdcore.distill.method import Seen
+from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
 SMALLEST = 1e-7  # added to probabilities inside the logarithm
@@ -51,17 +51,11 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
     options=Pkt,
     traits={"family": "features", "label": "student, PKT", "role": "distilled", "taps": True, "labels": "both"},
 )
-class ProbabilisticTransfer(Method[Pkt]):
+class ProbabilisticTransfer(Embeddings[Pkt]):
     """`hard_weight * CE(student, labels) + similarity_weight * divergence of the neighbourhoods`."""
 
-    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
-        self._student = last_tap(student, self.options.student_tap, "student")
-        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
-        return Taps((self._student,), (self._teacher,))
-
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
-        own = embedding(seen.student_features[self._student])
-        other = embedding(seen.teacher_features[self._teacher])
+        own, other = self.embeddings(seen)
         return {
             "hard": self.options.hard_weight * seen.label_loss(),
             "neighbours": self.options.similarity_weight * neighbour_loss(own, other),

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.features import embedding, hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps
-from kdcore.lazy import functional, nn, torch
+from kdcore.distill.features import Embeddings, hard_weight, tap_field
+from kdcore.distill.method import Seen
+from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
 NEAREST = 1e-4  # of the mean distance: nearer images have no direction from each other, only rounding
@@ -80,17 +80,11 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
     options=Rkd,
     traits={"family": "features", "label": "student, RKD", "role": "distilled", "taps": True, "labels": "both"},
 )
-class RelationalDistillation(Method[Rkd]):
+class RelationalDistillation(Embeddings[Rkd]):
     """`hard_weight * CE(student, labels) + distance_weight * RKD-D + angle_weight * RKD-A`."""
 
-    def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
-        self._student = last_tap(student, self.options.student_tap, "student")
-        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
-        return Taps((self._student,), (self._teacher,))
-
     def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
-        own = embedding(seen.student_features[self._student])
-        other = embedding(seen.teacher_features[self._teacher])
+        own, other = self.embeddings(seen)
         return {
             "hard": self.options.hard_weight * seen.label_loss(),
             "distances": self.options.distance_weight * distance_loss(own, other),
