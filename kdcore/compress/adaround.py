@@ -35,14 +35,7 @@ class AdaRound(Rounding):
     "Weights rounded up or down by what it does to the layer's output: few bits with a short optimisation",
     source="Nagel et al. 2020, arXiv:2004.10568, eq. 21 to 25",
     options=AdaRound,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: rounding.label("AdaRound", options),
-        "faster": False,
-        "final": True,
-        "why": rounding.WHY + " With int8 activations it computes in int8, whatever bits the weights have.",
-    },
+    traits=rounding.traits("AdaRound"),
 )
 def quantize(material: Material, options: AdaRound) -> Outcome:
     """Rounds layer after layer, each on the inputs that it gets from the layers already rounded.

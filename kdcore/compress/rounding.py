@@ -16,8 +16,21 @@ from kdcore.registry import Options
 
 WHY = (
     "Only the weights have few bits. ONNX Runtime unpacks them to fp32 when it loads the file, and computes as before: "
-    "the file is smaller, the memory and the time are the same."
+    "the file is smaller, the memory and the time are the same. With int8 activations it computes in int8, whatever "
+    "bits the weights have."
 )
+
+
+def traits(name: str) -> dict[str, Any]:
+    """The traits of a step that rounds weights; `name` begins its row's label."""
+    return {
+        "variant": "quantized",
+        "stage": "quantize",
+        "label": lambda options: label(name, options),
+        "faster": False,
+        "final": True,
+        "why": WHY,
+    }
 
 
 class Rounding(Options):

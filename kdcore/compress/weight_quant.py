@@ -42,14 +42,7 @@ class WeightQuant(Rounding):
     source="Krishnamoorthi 2018, arXiv:1806.08342; bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2; "
     "ternary: Li et al. 2016, arXiv:1605.04711; binary: Rastegari et al. 2016, arXiv:1603.05279, eq. 6",
     options=WeightQuant,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: rounding.label("weights", options),
-        "faster": False,
-        "final": True,
-        "why": rounding.WHY + " With int8 activations it computes in int8, whatever bits the weights have.",
-    },
+    traits=rounding.traits("weights"),
 )
 def quantize(material: Material, options: WeightQuant) -> Outcome:
     """Rounds the weights of every convolution and linear layer to the nearest level of its grid.

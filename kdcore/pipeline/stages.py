@@ -208,13 +208,9 @@ class Builder:
             return Taught(method, OnRecord(), table=lambda: rows)
         teacher = self._teacher(stage, plain=trait(method.options, "taps", False))
         asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], spec.get("sees"), spec["precision"]]
-        views = (
-            {}
-            if views_are_random(train.views)
-            else {"table": self._table(teacher, keys.canonical(asked), images, spec)}
-        )
+        table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(asked), images, spec)
         stream = keys.canonical([*asked, train.views.model_dump(), train.batch_size, stage.seed])
-        return Taught(method, teacher, self.answers, stream, **views)
+        return Taught(method, teacher, self.answers, stream, table)
 
     def _teacher(self, stage: Stage, plain: bool) -> nn.Module:
         """Who is asked: the teacher, or several as one; plain where its features are wanted, else folded."""
