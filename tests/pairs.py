@@ -9,7 +9,7 @@ from kdcore import models, registry
 from kdcore.data.dataset import load
 from kdcore.distill.labelling import MANY_LABELS
 from kdcore.distill.lessons.taught import Taught
-from kdcore.distill.traits import takes, trait
+from kdcore.distill.traits import asks, takes, trait
 from kdcore.recipe import Train, Views
 from kdcore.train.images import Held, pixels
 from kdcore.train.loop import Task
@@ -32,7 +32,7 @@ def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Mo
     teacher = network(12, seed=1).eval().requires_grad_(False)
     learns = registry.entry_of("method", method).implementation(method)
     student = learns.begin(network(8, seed=0), teacher)
-    lesson = Taught(learns, teacher if trait(method, "teacher", True) else None)
+    lesson = Taught(learns, teacher if asks(method) else None)
     targets = torch.eye(10)[labels]
     if not takes(method, "one"):
         lesson.labelling, labels = MANY_LABELS, targets

@@ -17,7 +17,7 @@ RANKS = [
     {"train"},
     {"models", "data"},
     {"recipe"},
-    {"registry", "problems", "machine", "home", "lazy", "__init__"},
+    {"registry", "problems", "machine", "home", "files", "lazy", "__init__"},
 ]
 # The loop trains what a method's loss says, so it knows what a method is.
 EXCEPTIONS = {("train", "distill")}

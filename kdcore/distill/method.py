@@ -28,7 +28,7 @@ class Seen:
     """One step, as a method is shown it: B images, K classes, all on one device.
 
     `student`: logits (B, K). `teacher`: logits (B, K) for the same views, without gradient; (0, K) for a
-    method that asks no teacher (trait `teacher: False`). `targets`: (B, K), as `labelling` means them: label
+    method that asks no teacher (traits `teacher` and `answers`). `targets`: (B, K), as `labelling` means them: label
     distributions whose rows sum to 1, or to 0 where an image has no label. `student_features`,
     `teacher_features`: float32 outputs of the taps that the method named, (B, C, H, W) or (B, F). `indices`:
     (B,) place of each image among those that the student is trained on. `step` of `steps`: where training

@@ -59,6 +59,7 @@ def enhanced_loss(
     "ofa",
     "One for all: exits from every stage learn the teacher's outputs, across families",
     source="Hao et al. 2023, arXiv:2310.19444; enhancement as in the authors' ImageNet command",
+    version=2,
     options=Ofa,
     traits={"family": "features", "label": "student, OFA-KD", "role": "distilled", "taps": True, "inside": False},
 )

@@ -14,8 +14,9 @@ def trait(options: Options, name: str, default: Any = None) -> Any:
     Known traits: "family", "label" (in tables), "short" (beside others, as in "KD + DIST"), "role", "teacher" (whether
     one is needed; by default yes), "mixup" (whether it takes mixed images; by default yes), "taps", "standardize",
     "maps" (whether it compares feature maps), "inside" (whether it looks into the teacher for more than answers; by
-    default those with taps do, and those of weights), "labels" (whether it is made for "one" label an image, which is
-    the default, for "many", or for "both").
+    default those with taps do, and those of weights), "answers" (whether it wants the teacher's answers in every step;
+    by default those that need a teacher do), "labels" (whether it is made for "one" label an image, which is the
+    default, for "many", or for "both").
     """
     found = registry.entry_of("method", options).traits.get(name, default)
     return found(options) if callable(found) else found
@@ -30,6 +31,24 @@ def short(options: Options) -> str:
 def parts(options: Options) -> tuple[Options, ...]:
     """The methods that these options stand for: those of a combination, or the one itself."""
     return trait(options, "parts", (options,))
+
+
+def asks(options: Options) -> bool:
+    """Whether the method wants the teacher's answers in every step, and does not only begin from its weights."""
+    return any(trait(part, "answers", trait(part, "teacher", True)) for part in parts(options))
+
+
+def looks_inside(options: Options) -> bool:
+    """Whether the method wants the teacher's features or weights, and not its answers alone."""
+    return any(
+        trait(part, "inside", trait(part, "taps", False) or trait(part, "family") == "weights")
+        for part in parts(options)
+    )
+
+
+def taps_teacher(options: Options) -> bool:
+    """Whether the method wants features of the teacher, which must then be asked with its layers as they are."""
+    return any(trait(part, "taps", False) and trait(part, "inside", True) for part in parts(options))
 
 
 def takes(options: Options, labels: Literal["one", "many"]) -> bool:

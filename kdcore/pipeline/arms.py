@@ -13,7 +13,7 @@ from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
 from kdcore.distill.scheme import Scheme
 from kdcore.distill.source import Find, Given
-from kdcore.distill.traits import trait
+from kdcore.distill.traits import asks, trait
 from kdcore.pipeline import checks, keys
 from kdcore.recipe import Part, Recipe, Teacher, Train
 from kdcore.registry import Options
@@ -41,6 +41,13 @@ class Stage(Part):
     others: tuple[str, ...] = ()
     spec: dict[str, Any]
     macs: int | None = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The models whose answers the method wants in every step."""
+        if "method" not in self.spec or not asks(registry.validate("method", self.spec["method"])):
+            return ()
+        return tuple(key for key in (self.teacher, *self.others) if key)
 
 
 class Variant(Part):

@@ -9,7 +9,7 @@ from kdcore import registry
 from kdcore.data.views import random as views_are_random
 from kdcore.distill.scheme import Scheme
 from kdcore.distill.source import Given
-from kdcore.distill.traits import parts, trait
+from kdcore.distill.traits import looks_inside, parts, trait
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
 from kdcore.registry import Options
@@ -76,13 +76,13 @@ def _schemes(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
 def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str, method: Options) -> Iterator[Problem]:
     name = registry.entry_of("method", method).name
     main = field == "distill"
-    if main and scheme.begins == "nobody" and (_looks_inside(method) or trait(method, "taps", False)):
+    if main and scheme.begins == "nobody" and (looks_inside(method) or trait(method, "taps", False)):
         yield Problem(
             f"{field}.method", f"{name} looks into the teacher, and {_name(scheme)} shares answers only: {CHOOSE}"
         )
-    elif main and scheme.others(recipe) and _looks_inside(method):
+    elif main and scheme.others(recipe) and looks_inside(method):
         yield Problem(f"{field}.method", f"{name} looks into one teacher, and {_name(scheme)} has several: {CHOOSE}")
-    elif given and given.gives != "features" and _looks_inside(method) and not (main and scheme.begins != "teacher"):
+    elif given and given.gives != "features" and looks_inside(method) and not (main and scheme.begins != "teacher"):
         source = registry.entry_of("teacher", recipe.teacher.source).name
         message = f"{name} looks into the teacher, and one of source {source} gives its answers alone: {CHOOSE}"
         yield Problem(f"{field}.method", message)
@@ -91,14 +91,6 @@ def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str
 
 
 CHOOSE = "choose a method that matches responses, such as kd, dkd or dist"
-
-
-def _looks_inside(method: Options) -> bool:
-    """Whether the method wants the teacher's features or weights, and not its answers alone."""
-    return any(
-        trait(part, "inside", trait(part, "taps", False) or trait(part, "family") == "weights")
-        for part in parts(method)
-    )
 
 
 def _maps(recipe: Recipe, given: Given | None, field: str, name: str) -> Iterator[Problem]:

@@ -59,8 +59,7 @@ def _work(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -
     """MACs of a stage's training: three passes of what is trained and one of each teacher for each image."""
     if "train" not in stage.spec:
         return 0.0
-    teachers = [stages[key] for key in (stage.teacher, *stage.others) if key and "method" in stage.spec]
-    asked = sum(_macs(_origin(teacher, stages), sizes) for teacher in teachers)
+    asked = sum(_macs(_origin(stages[key], stages), sizes) for key in stage.asked)
     trained = [_origin(stage, stages).spec["model"], *stage.spec.get("beside", ())]
     work = 3 * sum(sizes[keys.canonical(model)] for model in trained) + asked
     return stage.spec["train"]["steps"] * stage.spec["train"]["batch_size"] * work

@@ -22,8 +22,9 @@ from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought, copied
-from kdcore.distill.traits import trait
+from kdcore.distill.traits import taps_teacher
 from kdcore.export import onnx_file, weights
+from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.models.cost import macs
 from kdcore.models.fold import folded
@@ -32,7 +33,7 @@ from kdcore.pipeline import keys
 from kdcore.pipeline.arms import Stage
 from kdcore.pipeline.asked import FromFile, OnRecord, recorded
 from kdcore.pipeline.library import ANSWERS, gives
-from kdcore.pipeline.workspace import Workspace, read_json, replacing, write_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import Train
 from kdcore.train.answers import Answers, ask_all
 from kdcore.train.checkpoint import Progress
@@ -200,13 +201,13 @@ class Builder:
             scheme = registry.validate("scheme", spec["scheme"])
             made = [self._create(model) for model in spec["beside"]]
             return registry.entry_of("scheme", scheme).implementation(scheme).lesson(method, made)
-        if not stage.teacher:
+        if not stage.teacher or not stage.asked:
             return Taught(method, None)
         folder = self.workspace.model(stage.teacher)
         if gives(folder) == "table":
             rows = recorded(folder, getattr(self.shares, spec.get("sees", "seen"))).to(self.device)
             return Taught(method, OnRecord(), table=lambda: rows)
-        teacher = self._teacher(stage, plain=trait(method.options, "taps", False))
+        teacher = self._teacher(stage, plain=taps_teacher(method.options))
         asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], spec.get("sees"), spec["precision"]]
         table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(asked), images, spec)
         stream = keys.canonical([*asked, train.views.model_dump(), train.batch_size, stage.seed])
@@ -341,7 +342,7 @@ class Builder:
             return {**about, "images": 0, "work": 0}
         images = progress.step * spec["train"]["batch_size"]
         shape = self.dataset.shape
-        asked = sum(self._macs(key) for key in (stage.teacher, *stage.others) if key and "method" in spec)
+        asked = sum(self._macs(key) for key in stage.asked)
         trained = [made.network, *(self._create(model) for model in spec.get("beside", ()))]
         work = 3 * sum(macs(one, shape) for one in trained) + asked
         return {**about, "images": images, "work": images * work}

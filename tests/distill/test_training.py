@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from kdcore import registry
+from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.traits import asks
 from kdcore.train.loop import fit
 from tests import pairs
 
@@ -47,3 +51,24 @@ def test_the_weights_differ_from_plain_distillations(name, plain, tmp_path):
     fit(student, task, tmp_path)
     weight = "stage1.conv.weight" if "stage1.conv.weight" in plain else next(iter(plain))
     assert not torch.equal(student.state_dict()[weight], plain[weight])
+
+
+@pytest.mark.parametrize("name", ["weight_pull", "weight_selection"])
+def test_a_teacher_that_is_not_asked_makes_no_difference(name, tmp_path):
+    options = registry.validate("method", name)
+    student, task = pairs.taught(options, steps=3)
+    assert not asks(options)
+    assert task.lesson.teacher is None
+    fit(student, task, tmp_path / "alone")
+    other, asking = pairs.taught(options, steps=3)
+    teacher = pairs.network(12, seed=1).eval().requires_grad_(False)
+    fit(other, replace(asking, lesson=Taught(asking.lesson.method, teacher)), tmp_path / "asking")
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in student.state_dict().items())
+
+
+def test_beside_a_method_that_asks_the_teacher_is_asked():
+    parts = [{"of": {"method": "weight_pull"}}, {"of": {"method": "kd"}}]
+    combined = {"method": "combine", "parts": parts}
+    assert asks(registry.validate("method", combined))
+    parts[1] = {"of": {"method": "label_smoothing"}}
+    assert not asks(registry.validate("method", combined))

@@ -21,6 +21,17 @@ def test_the_weight_of_a_stage_counts_student_thrice_and_teacher_once():
     assert found["int8"] == FIXED_SECONDS
 
 
+def test_a_teacher_whose_weights_alone_are_wanted_costs_no_time():
+    def weighed(*method):
+        made = plan(small(*method))
+        sizes = dict.fromkeys(architectures(made), 1e6)
+        return next(weights(made, sizes)[one.key] for one in made.stages if one.title.startswith("student distilled"))
+
+    images = 60 * 64
+    assert weighed() == pytest.approx(FIXED_SECONDS + images * 4e6 / NOMINAL_RATE)
+    assert weighed("distill.method=weight_selection") == pytest.approx(FIXED_SECONDS + images * 3e6 / NOMINAL_RATE)
+
+
 def test_without_a_past_there_is_no_estimate(tmp_path):
     told = estimate(plan(small()), Workspace(tmp_path), 1.0)
     assert told.seconds is None
