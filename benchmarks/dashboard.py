@@ -22,10 +22,11 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.results import publish, table
+from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.pipeline.index import Index
-from kdcore.pipeline.workspace import Workspace, read_json, write_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import preset
 from kdcore.recipe import override, parse
 

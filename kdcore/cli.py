@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kdcore import data_commands, model_commands
-from kdcore.pipeline.workspace import Damaged, UnknownRun, Workspace
+from kdcore.files import Damaged
+from kdcore.pipeline.workspace import UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from kdcore.files import read_json
 from kdcore.pipeline.index import RunRow
-from kdcore.pipeline.workspace import Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.report import words
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import psutil
 import streamlit as st
 
 from kdcore import machine
+from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.pipeline import gc
 from kdcore.pipeline.index import RunRow
-from kdcore.pipeline.workspace import Damaged, read_json
 from kdcore.report import words
 from pages.ui import store, text
 from pages.ui.frame import frame

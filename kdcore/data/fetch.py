@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,17 +10,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from kdcore import registry
 from kdcore.data import dataset, prepare
 from kdcore.data.dataset import Dataset, Progress, megabytes, missing, place, raw_folder, ready
 from kdcore.data.download import FetchFailed, download
+from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.home import data_home
 from kdcore.problems import RecipeError
 from kdcore.registry import Entry, Options
 
-SCHEMA = 1
 WRITE_EVERY = 0.25  # s between two writes of the progress file
 LOOK_EVERY = 0.5  # s between two looks at another process's progress
 
@@ -51,7 +50,7 @@ def status(source: Options) -> Status:
         return Status("ready", title, message=_left_out(folder))
     left = sum(file.bytes for file in missing(source))
     note = _note(folder)
-    if _held(_lock_file(folder)):
+    if held(_lock_file(folder)):
         return Status("fetching", title, left, note if isinstance(note, Progress) else None)
     if isinstance(note, str):
         return Status("failed", title, left, message=note)
@@ -158,17 +157,15 @@ class _Teller:
             self._write({"failed": failure})
 
     def _write(self, content: dict[str, Any]) -> None:
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         with suppress(OSError):  # a full disk is told by what needs it
-            temporary.write_text(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False), "utf-8")
-            os.replace(temporary, self.path)
+            write_json(self.path, content)
 
 
 def _note(folder: Path) -> Progress | str | None:
     """What the last fetch wrote: how far it is, or why it failed."""
     try:
-        content = json.loads(_note_file(folder).read_text("utf-8"))
-    except (OSError, ValueError):
+        content = read_json(_note_file(folder))
+    except (OSError, Damaged):
         return None
     return content["failed"] if "failed" in content else Progress(**content["progress"])
 
@@ -181,27 +178,16 @@ def _lock_file(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
 
 
-def _held(path: Path) -> bool:
-    """Whether a living process holds this lock; the kernel frees it when its holder dies."""
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 @contextmanager
 def _turn(
     path: Path, note: Callable[[], Progress | str | None], on_progress: Callable[[Progress], None]
 ) -> Iterator[None]:
     """Holds the lock at `path`; while another process has it, passes its progress on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    turn = lock(path, LOOK_EVERY)
     while True:
         try:
-            lock.acquire(timeout=LOOK_EVERY)
+            turn.acquire()
             break
         except Timeout:
             seen = note()
@@ -209,4 +195,4 @@ def _turn(
     try:
         yield
     finally:
-        lock.release()
+        turn.release()

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from torch import nn
 from kdcore import models
 from kdcore.export import coded_tensors
 from kdcore.export.coded_tensors import CodedError
+from kdcore.files import replacing
 
 NAME = "model.coded"
 MAGIC = b"KDCODED\n"
@@ -141,12 +141,8 @@ def _entry(entry: Any, known: Mapping[str, Any]) -> tuple[str, str, tuple[int, .
 def save(path: Path, network: nn.Module, document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Writes the network's state and the document that `models.rebuild` needs; returns the rows of `pack`."""
     data, rows = pack(state(network), document)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return rows
 
 

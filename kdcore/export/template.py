@@ -7,7 +7,6 @@ pruned student of one architecture differ in their tensors only.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from onnx import numpy_helper
 from torch import fx, nn
 
 from kdcore.export.graph import constants
+from kdcore.files import replacing
 
 VERSION = 1  # raise it when the same network should be exported to another graph
 WIDTHS = {"in_channels", "out_channels", "in_features", "out_features", "num_features"}
@@ -93,6 +93,5 @@ def keep(cache: Path, names: list[str], template: onnx.ModelProto) -> None:
     """Keeps the template under these names."""
     cache.mkdir(parents=True, exist_ok=True)
     for name in names:
-        temporary = cache / f".{name}.{os.getpid()}"
-        temporary.write_bytes(template.SerializeToString())
-        os.replace(temporary, cache / f"{name}.onnx")
+        with replacing(cache / f"{name}.onnx") as temporary:
+            temporary.write_bytes(template.SerializeToString())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from kdcore import models
+from kdcore.files import replacing
 
 TENSORS = "model.safetensors"
 ARCHITECTURE = "architecture.json"
@@ -41,8 +41,10 @@ def save(folder: Path, network: nn.Module, document: Mapping[str, Any]) -> None:
         plain = value.float() if value.is_floating_point() else value
         tensors[name] = plain.cpu().contiguous().clone()
     text = json.dumps(dict(document), indent=1)
-    _replace(folder / TENSORS, lambda path: save_file(tensors, path, {"tied": json.dumps(tied, sort_keys=True)}))
-    _replace(folder / ARCHITECTURE, lambda path: path.write_text(text, "utf-8"))
+    with replacing(folder / TENSORS) as temporary:
+        save_file(tensors, temporary, {"tied": json.dumps(tied, sort_keys=True)})
+    with replacing(folder / ARCHITECTURE) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def load(folder: Path) -> nn.Module:
@@ -62,12 +64,3 @@ def load(folder: Path) -> nn.Module:
     except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedWeights(f"the model in {folder} cannot be read: {error}") from None
     return models.rebuild(document, tensors)
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

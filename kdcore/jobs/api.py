@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple
 import psutil
 from filelock import Timeout
 
+from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.jobs.process import code, start
 from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import plan
 from kdcore.pipeline.state import SETTLED, state
-from kdcore.pipeline.workspace import Damaged, Workspace, held, lock, read_json, write_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 

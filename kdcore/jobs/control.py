@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kdcore.pipeline.workspace import Damaged, read_json
+from kdcore.files import Damaged, read_json
 
 EVERY_SECONDS = 0.5
 PATIENCE_SECONDS = 1.0  # after a cancel is heard; then the worker is ended where it stands

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore.files import read_json
 from kdcore.pipeline.events import EventLog
 from kdcore.pipeline.execute import Execution, measure
 from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import Plan
-from kdcore.pipeline.workspace import Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import parse
 
 

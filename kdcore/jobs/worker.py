@@ -12,9 +12,10 @@ from typing import Any
 
 from filelock import Timeout
 
+from kdcore.files import lock, read_json, write_json
 from kdcore.jobs.control import Control
 from kdcore.jobs.process import end_children
-from kdcore.pipeline.workspace import Workspace, lock, read_json, write_json
+from kdcore.pipeline.workspace import Workspace
 
 log = logging.getLogger("kdcore")
 EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 130}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdcore import registry
+from kdcore.files import read_json, write_json
 from kdcore.home import CHECKOUT, home
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options
@@ -116,16 +116,15 @@ def _path(document: dict[str, Any]) -> Path:
 
 def _read(path: Path) -> Cost | None:
     try:
-        return Cost(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        document = read_json(path)
+        return Cost(*(document[name] for name in Cost._fields))
+    except (OSError, ValueError, TypeError, KeyError):
         return None  # not there, or not readable: counted again
 
 
 def _write(path: Path, answer: Cost) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(answer._asdict()), "utf-8")
-    os.replace(temporary, path)
+    write_json(path, answer._asdict())
 
 
 def _ask(documents: list[dict[str, Any]]) -> list[Cost]:

@@ -15,6 +15,7 @@ from filelock import Timeout
 from kdcore import machine, models
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import split
+from kdcore.files import lock, read_json, replacing, write_json
 from kdcore.measure import timing
 from kdcore.models.cost import macs
 from kdcore.pipeline.estimate import architectures, weights
@@ -22,7 +23,7 @@ from kdcore.pipeline.events import EventLog, history, read
 from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import Plan, Stage
 from kdcore.pipeline.stages import Builder
-from kdcore.pipeline.workspace import Workspace, lock, read_json, replacing, write_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import Recipe
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from kdcore.pipeline.workspace import Damaged, Workspace, held, read_json
+from kdcore.files import Damaged, held, read_json
+from kdcore.pipeline.workspace import Workspace
 
 
 class Usage(NamedTuple):

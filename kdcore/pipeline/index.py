@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
+from kdcore.files import Damaged, read_json
 from kdcore.pipeline import events
 from kdcore.pipeline.state import Files, State, files, state
-from kdcore.pipeline.workspace import Damaged, Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 
 VERSION = 1
 SCHEMA = """

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcore.distill.source import Found, Gives, refuse
-from kdcore.pipeline.workspace import UnknownRun, Workspace, read_json
+from kdcore.files import read_json
+from kdcore.pipeline.workspace import UnknownRun, Workspace
 
 ANSWERS = "answers.npz"  # of a teacher that is not there: its logits (N, K) for the training images, "train"
 _KEY = re.compile(r"[0-9a-f]{64}")

@@ -15,8 +15,9 @@ from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import split
 from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL
 from kdcore.export import weights
+from kdcore.files import read_json, write_json
 from kdcore.pipeline.library import Library
-from kdcore.pipeline.workspace import Workspace, read_json, write_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 from kdcore.train.images import pixels

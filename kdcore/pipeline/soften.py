@@ -16,8 +16,9 @@ import numpy as np
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import split
 from kdcore.distill import softlabels
+from kdcore.files import read_json, replacing
 from kdcore.pipeline.library import Library
-from kdcore.pipeline.workspace import UnknownRun, Workspace, read_json, replacing
+from kdcore.pipeline.workspace import UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Data, parse
 

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from kdcore.pipeline.workspace import held, read_json
+from kdcore.files import held, read_json
 
 State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed", "interrupted", "done"]
 SETTLED = ("cancelled", "failed", "done")

@@ -1,36 +1,24 @@
-"""The workspace on disk: where each file is, and how files are written so that a kill loses nothing.
-
-Every JSON file carries `schema`. Each file has one writer; a reader sees the old text or the new one, never half.
-"""
+"""The workspace on disk: where each file is."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from kdcore.files import write_json
 from kdcore.home import home
 
-SCHEMA = 1
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{3,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class UnknownRun(LookupError):
     """There is no run of this id."""
-
-
-class Damaged(ValueError):
-    """A file of the workspace cannot be read, or was written by another version."""
 
 
 class Workspace:
@@ -99,53 +87,3 @@ class Workspace:
         self.trash.mkdir(parents=True, exist_ok=True)
         shutil.move(self.run(run_id), destination)
         return destination
-
-
-def read_json(path: Path, default: Any = ...) -> Any:
-    """A JSON document. Missing: `default`, or FileNotFoundError without one. Raises Damaged."""
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        if default is ...:
-            raise
-        return default
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"{path} cannot be read: {error}") from None
-    if isinstance(document, dict) and not SCHEMA - 1 <= document.get("schema", SCHEMA) <= SCHEMA:
-        raise Damaged(f"{path} has schema {document['schema']}; this version reads {SCHEMA - 1} and {SCHEMA}")
-    return document
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Writes the document beside its place and moves it there, so that no reader sees half of it."""
-    if isinstance(document, dict):
-        document = {"schema": SCHEMA} | document
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False), "utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it takes the place of `path` when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def lock(path: Path, timeout: float = 5.0) -> FileLock:
-    """The lock file of a folder's writer. The kernel frees it when its holder dies."""
-    return FileLock(path, timeout=timeout)
-
-
-def held(path: Path) -> bool:
-    """Whether some living process holds this lock. Holds it for a moment itself when nobody does."""
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True

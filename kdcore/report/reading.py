@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcore.pipeline.workspace import Workspace, read_json
+from kdcore.files import read_json
+from kdcore.pipeline.workspace import Workspace
 
 Measure = Literal["accuracy", "mAP"]
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kdcore.files import Damaged, read_json
 from kdcore.measure import timing
-from kdcore.pipeline.workspace import Damaged, Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.report import words
 from kdcore.report.reading import RunFiles
 

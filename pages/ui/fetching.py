@@ -11,8 +11,8 @@ import psutil
 
 from kdcore.data import fetch
 from kdcore.data.dataset import place
+from kdcore.files import read_json, write_json
 from kdcore.jobs.process import start as start_process
-from kdcore.pipeline.workspace import read_json, write_json
 from kdcore.registry import Options
 from pages.ui import store
 

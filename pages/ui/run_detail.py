@@ -9,11 +9,11 @@ import streamlit as st
 
 from kdcore.figures.curves import AXES, Quantity
 from kdcore.figures.curves import curves as draw
+from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.pipeline.index import RunRow, StageRow
-from kdcore.pipeline.workspace import read_json
 from kdcore.report import words
-from pages.ui import charts, roles, store, text
+from pages.ui import charts, roles, run_actions, store, text
 
 LOG_LINES = 200
 ICONS = {
@@ -44,7 +44,17 @@ def headline(row: RunRow) -> None:
         st.caption("It goes on without this page: close the browser or stop the dashboard as you like.")
     if row.error:
         st.error(text.plain(row.error), title="What happened")
-        st.caption("Finished stages are kept. Press Resume to go on from the last checkpoint; the log says more.")
+        st.caption(f"Finished stages are kept. {_next(row)}; the log says more.")
+
+
+def _next(row: RunRow) -> str:
+    """What to press after a failure."""
+    if found := run_actions.remedy(row):
+        return (
+            f"Press the button above for a new run with {run_actions.what(found)}, which takes them over; the same run "
+            "would fail here again (where something else had filled the memory, press Duplicate and Start)"
+        )
+    return "Press Resume to go on from the last checkpoint"
 
 
 def told(row: RunRow) -> str:

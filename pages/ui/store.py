@@ -11,9 +11,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.pipeline.index import Index, RunRow
-from kdcore.pipeline.workspace import Damaged, Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.report import comparison
 from pages.ui.text import plain
 

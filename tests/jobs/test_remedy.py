@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kdcore.files import read_json
 from kdcore.jobs import api, worker
-from kdcore.pipeline.workspace import read_json
 from kdcore.train import loop
 from tests.small import small
 

@@ -10,11 +10,12 @@ import time
 import psutil
 import pytest
 
+from kdcore.files import held, read_json, write_json
 from kdcore.jobs import api
 from kdcore.pipeline.events import read
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.state import state
-from kdcore.pipeline.workspace import UnknownRun, held, read_json, write_json
+from kdcore.pipeline.workspace import UnknownRun
 from kdcore.report import comparison
 from tests.jobs.conftest import settle, until
 from tests.small import small

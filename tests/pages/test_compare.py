@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.pipeline.workspace import read_json
+from kdcore.files import read_json
 from kdcore.report import comparison
 from tests.pages.conftest import asked, opened, runs, said
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdcore.pipeline.workspace import read_json
+from kdcore.files import read_json
 from tests.pages.conftest import asked, opened, runs, said
 
 

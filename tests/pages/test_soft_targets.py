@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kdcore.figures.softening import soften
-from kdcore.pipeline.workspace import read_json
+from kdcore.files import read_json
 from pages.ui import gallery, store
 from pages.ui.gallery import ALL, APART, UNSURE, WRONG, enlarged, fitting
 from pages.ui.soft import Chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.pipeline.workspace import read_json
+from kdcore.files import read_json
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_new import close, recipe_of
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from kdcore.files import read_json, write_json
 from kdcore.jobs import api
-from kdcore.pipeline.workspace import read_json, write_json
 from pages.ui import store
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_pages import PAGES

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.pipeline.plan import Plan
-from kdcore.pipeline.workspace import Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 from tests.small import small
 
 QUICK = (

@@ -1,7 +1,8 @@
 import pytest
 
+from kdcore.files import Damaged, lock, write_json
 from kdcore.pipeline.gc import collect, usage
-from kdcore.pipeline.workspace import Damaged, Workspace, lock, write_json
+from kdcore.pipeline.workspace import Workspace
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kdcore.files import write_json
 from kdcore.pipeline.index import Index
-from kdcore.pipeline.workspace import Workspace, write_json
+from kdcore.pipeline.workspace import Workspace
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from kdcore.cli import main
 from kdcore.compress.sensitivity import policy
 from kdcore.data.dataset import load
 from kdcore.data.splits import split
+from kdcore.files import read_json
 from kdcore.pipeline import sensitivity as measuring
-from kdcore.pipeline.workspace import UnknownRun, read_json
+from kdcore.pipeline.workspace import UnknownRun
 from kdcore.problems import RecipeError
 from tests.small import small
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from kdcore.export import runtime
-from kdcore.pipeline.workspace import read_json
+from kdcore.files import read_json
 from kdcore.report import comparison
 
 SCENES = {"dataset": "digit_scenes", "scenes": 200, "test_scenes": 100, "size": 16}

@@ -12,8 +12,9 @@ import pytest
 
 from kdcore.data.dataset import load
 from kdcore.distill import softlabels
+from kdcore.files import read_json
 from kdcore.pipeline.soften import about, smoothed, soften
-from kdcore.pipeline.workspace import Workspace, read_json
+from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import RecipeError
 from kdcore.recipe import Data
 from tests.pipeline.conftest import QUICK

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from kdcore.files import write_json
 from kdcore.pipeline.state import state
-from kdcore.pipeline.workspace import write_json
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ import pytest
 from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.distill.source import ChangedFile
+from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.jobs.tasks import task
 from kdcore.pipeline.asked import OnRecord
 from kdcore.pipeline.estimate import FIXED_SECONDS, NOMINAL_RATE, architectures, weights
 from kdcore.pipeline.gc import collect
 from kdcore.pipeline.stages import GoneTeacher
-from kdcore.pipeline.workspace import read_json
 from kdcore.recipe import RecipeError
 from kdcore.report import comparison, formats
 from tests.small import small

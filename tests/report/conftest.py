@@ -10,7 +10,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-from kdcore.pipeline.workspace import Workspace, write_json
+from kdcore.files import write_json
+from kdcore.pipeline.workspace import Workspace
 
 IMAGES, CLASSES = 200, 10
 

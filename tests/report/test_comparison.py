@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kdcore.pipeline.workspace import UnknownRun, read_json
+from kdcore.files import read_json
+from kdcore.pipeline.workspace import UnknownRun
 from kdcore.report import comparison, sessions
 from kdcore.report.comparison import COLUMNS
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kdcore.pipeline.workspace import read_json, write_json
+from kdcore.files import read_json, write_json
 from kdcore.report import comparison
 
 

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score
 
+from kdcore.files import write_json
 from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
-from kdcore.pipeline.workspace import write_json
 from kdcore.report import comparison
 from kdcore.report.verdicts import shares
 

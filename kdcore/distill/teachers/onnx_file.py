@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +13,7 @@ from pydantic import Field
 from kdcore.data.dataset import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
 from kdcore.export import foreign
+from kdcore.files import Damaged, read_json, write_json
 from kdcore.home import home
 from kdcore.registry import Options, register
 
@@ -89,16 +88,14 @@ def _judged(place: Path, content: str, wanted: foreign.Wanted) -> foreign.Judged
         except foreign.ForeignModel as error:
             answer = {"refused": str(error)}
         cache.parent.mkdir(parents=True, exist_ok=True)
-        temporary = cache.with_name(f".{cache.name}-{secrets.token_hex(4)}")
-        temporary.write_text(json.dumps(answer), "utf-8")
-        os.replace(temporary, cache)
+        write_json(cache, answer)
     if "refused" in answer:
         raise foreign.ForeignModel(answer["refused"])
-    return foreign.Judged(**answer)
+    return foreign.Judged(*(answer[name] for name in foreign.Judged._fields))
 
 
 def _read(cache: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(cache.read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_json(cache)
+    except (OSError, Damaged):
         return None
