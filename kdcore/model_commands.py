@@ -1,4 +1,5 @@
-"""The commands about finished models: `sensitivity` tells which layers mind compression, and proposes a policy."""
+"""The commands about finished models: `show --layers` tells what each layer holds; `sensitivity` which of them mind
+compression, and proposes a policy."""
 
 from __future__ import annotations
 
@@ -31,6 +32,17 @@ def add(
     json_option(made)
 
 
+def layers(chosen: argparse.Namespace, workspace: Workspace) -> bytes:
+    """The layers of a run's variant in the format that was asked for. Raises UnknownRun, RecipeError."""
+    from kdcore.report.layers import inside, layers_file
+
+    if chosen.json and chosen.format not in (None, "json"):
+        message = f"{chosen.format} is not what --json asks for; leave one of them out"
+        raise RecipeError([Problem("--format", message)])
+    found = inside(workspace, chosen.run, chosen.layers, field="--layers")
+    return layers_file([found], chosen.format or ("json" if chosen.json else "markdown"))
+
+
 def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
     """0 when every layer is measured, 1 when the network cannot be changed so. Raises RecipeError."""
     if chosen.budget is not None and not 0 < chosen.budget < 1:
@@ -39,7 +51,7 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
         raise RecipeError([Problem("--images", "at least one image is needed")])
     from kdcore import console
     from kdcore.compress.material import CompressError
-    from kdcore.compress.sensitivity import policy
+    from kdcore.compress.sensitivity import policy, step
     from kdcore.pipeline import sensitivity as measuring
 
     def tell(name: str, done: int, of: int) -> None:
@@ -51,7 +63,7 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
         )
         if chosen.budget is not None:
             found = policy(document, chosen.budget)
-            document |= {"mixed": found, "step": measuring.step(document, found)}
+            document |= {"mixed": found, "step": step(document, found)}
     except CompressError as error:
         print(error, file=sys.stderr)
         return 1

@@ -21,6 +21,7 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "filters": (0.25, 0.5, 0.75),
     "quantize": (8, 4, 3, 2),
 }
+STEPS = {"prune": "prune_unstructured", "filters": "prune_structured"}
 BATCH = 256
 UNITS = 20_000  # that a budget is counted in
 
@@ -148,6 +149,12 @@ def policy(measured: Mapping[str, Any], budget: float) -> dict[str, Any]:
         "loss": sum(choice.loss for choice in chosen.values()),
         "policy": {name: chosen[name].strength for name in choices if chosen[name].strength},
     }
+
+
+def step(measured: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The compression step that carries a `policy` out, for a Recipe; None where it is one of bits."""
+    name = STEPS.get(measured["kind"])
+    return {"step": name, "policy": mixed["policy"]} if name else None
 
 
 class _Choice(NamedTuple):

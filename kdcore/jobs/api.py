@@ -12,7 +12,7 @@ from filelock import Timeout
 
 from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.jobs.process import code, start
-from kdcore.pipeline.library import deployed
+from kdcore.pipeline.library import Library, deployed
 from kdcore.pipeline.plan import plan
 from kdcore.pipeline.state import SETTLED, state
 from kdcore.pipeline.workspace import Workspace
@@ -20,6 +20,7 @@ from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 
 Request = Literal["run", "stop", "cancel", "delete"]
+KINDS = {"bench": "a timing session", "sensitivity": "a measurement of layers"}  # of runs that have no Recipe
 
 
 class Queue(NamedTuple):
@@ -54,6 +55,24 @@ def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -
         "recipe.json": {"bench": chosen, "seconds": seconds},
         "plan.json": {"stages": [], "variants": [], "dataset": plans[0]["dataset"]},
         "meta.json": _meta(f"Timing {len(chosen)} run{'s' * (len(chosen) > 1)} together", "bench"),
+    }
+    return workspace.new_run(files)
+
+
+def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> str:
+    """Queues measuring how much each layer of a run's variant minds `kind` (prune, filters or quantize).
+
+    Returns the id of the run that measures. Raises RecipeError, UnknownRun.
+    """
+    Library(workspace).network(run_id, variant)
+    files = {
+        "recipe.json": {"sensitivity": {"run": run_id, "variant": variant, "kind": kind}},
+        "plan.json": {
+            "stages": [],
+            "variants": [],
+            "dataset": read_json(workspace.run(run_id) / "plan.json")["dataset"],
+        },
+        "meta.json": _meta(f"Which layers of {variant} mind?"[:120], "sensitivity"),
     }
     return workspace.new_run(files)
 
@@ -144,10 +163,10 @@ def delete(workspace: Workspace, run_id: str) -> None:
 
 
 def recipe(workspace: Workspace, run_id: str) -> Recipe:
-    """The Recipe of a run. Raises UnknownRun, and RecipeError for a timing session, which has none."""
+    """The Recipe of a run. Raises UnknownRun, and RecipeError for one of KINDS, which have none."""
     document = read_json(workspace.run(run_id) / "recipe.json")
-    if "bench" in document:
-        raise RecipeError([Problem("run", "is a timing session; it has no recipe")])
+    if kind := next((kind for kind in KINDS if kind in document), None):
+        raise RecipeError([Problem("run", f"is {KINDS[kind]}; it has no recipe")])
     return parse(document)
 
 

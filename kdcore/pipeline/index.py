@@ -323,7 +323,7 @@ def _progress(row: sqlite3.Row, stages: list[sqlite3.Row], live: bool) -> tuple[
     reused = sum(weights[stage["key"]] for stage in stages if stage["state"] == "reused")
     done = sum(weights[stage["key"]] * _share(stage) for stage in stages) + row["timing"] * row["session"]
     current = next((stage for stage in stages if stage["state"] in ("running", "waiting")), None)
-    title = "timing" if row["session"] and live else ""
+    title = "measuring" if row["session"] and live else ""
     if current and live:
         title = f"{json.loads(current['facts'])['title']}: {current['phase']}".rstrip(": ")
     earned = done - reused

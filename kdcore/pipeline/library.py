@@ -10,6 +10,7 @@ from typing import Any
 from kdcore.distill.source import Found, Gives, refuse
 from kdcore.files import read_json
 from kdcore.pipeline.workspace import UnknownRun, Workspace
+from kdcore.problems import Problem, RecipeError
 
 ANSWERS = "answers.npz"  # of a teacher that is not there: its logits (N, K) for the training images, "train"
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -33,10 +34,26 @@ class Library:
             refuse("model", f'"{model}" is neither a run of this workspace nor the key of a model (64 hex digits)')
         rows = {row["name"]: row for row in plan["variants"]}
         if not rows:
-            refuse("model", f"{model} is a timing session; it has no models of its own")
+            refuse("model", f"{model} measures models of other runs; it has none of its own")
         if variant not in rows:
             refuse("variant", f'"{variant}" is not in {model}; there are: {", ".join(rows)}')
         return self._found(rows[variant]["keys"][0], f"{variant} of {model}", plan["dataset"])
+
+    def network(self, run: str, variant: str) -> Found:
+        """The model of the first seed of a run's variant, whose network could be changed.
+
+        Raises UnknownRun, and RecipeError, for an int8 file among others.
+        """
+        self.workspace.run(run)
+        try:
+            found = self.find(run, variant)
+        except RecipeError as error:
+            problems = [Problem(problem.field.rpartition(".")[2], problem.message) for problem in error.problems]
+            raise RecipeError(problems) from None
+        if found.gives != "features":
+            message = f"{found.name} has no network that could be changed: take the variant that it was made of"
+            raise RecipeError([Problem("variant", message)])
+        return found
 
     def _found(self, key: str, name: str, dataset: dict[str, Any]) -> Found:
         folder = self.workspace.model(key)

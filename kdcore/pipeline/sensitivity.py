@@ -18,12 +18,11 @@ from kdcore.export import weights
 from kdcore.files import read_json, write_json
 from kdcore.pipeline.library import Library
 from kdcore.pipeline.workspace import Workspace
-from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 from kdcore.train.images import pixels
 
 CALIBRATION = 512  # training images, for batch norm
-STEPS = {"prune": "prune_unstructured", "filters": "prune_structured"}
+VERSION = 1  # raise it when the same question should be answered anew
 
 
 def sensitivity(
@@ -39,32 +38,25 @@ def sensitivity(
     """The document of `kdcore.compress.sensitivity.measure` for the first seed's model of a run's variant.
 
     On at most `images` validation images; the test split is not looked at. It is kept beside the model, in
-    sensitivity-<kind>.json. Raises UnknownRun, RecipeError, CompressError.
+    sensitivity-<kind>.json, and given from there to whoever asks the same. Raises UnknownRun, RecipeError,
+    CompressError.
     """
-    workspace.run(run)
-    try:
-        found = Library(workspace).find(run, variant)
-    except RecipeError as error:
-        problems = [Problem(problem.field.rpartition(".")[2], problem.message) for problem in error.problems]
-        raise RecipeError(problems) from None
-    if found.gives != "features":
-        message = f"{found.name} has no network that could be changed: take the variant that it was made of"
-        raise RecipeError([Problem("variant", message)])
+    found = Library(workspace).network(run, variant)
     recipe = parse(read_json(workspace.run(run) / "recipe.json"))
+    chosen = tuple(strengths) or measuring.STRENGTHS[kind]
+    about = {"hide_classes": list(recipe.data.hide_classes), "validation": recipe.data.validation}
+    asked = {"version": VERSION, "strengths": list(chosen), "images": images, "data": about}
+    place = found.folder / f"sensitivity-{kind}.json"
+    known = read_json(place, {})
+    if known.pop("schema", None) and known.get("asked") == asked:
+        return known | {"variant": variant}
     torch.set_num_threads(machine.threads())
     device = torch.device(machine.device())
     network = weights.load(found.folder).to(device).eval()
     exam = _exam(recipe, load(recipe.data.source), images, device)
-    chosen = tuple(strengths) or measuring.STRENGTHS[kind]
-    document = {"variant": variant, **measuring.measure(network, exam, kind, chosen, on_layer)}
-    write_json(found.folder / f"sensitivity-{kind}.json", document)
+    document = {"variant": variant, "asked": asked, **measuring.measure(network, exam, kind, chosen, on_layer)}
+    write_json(place, document)
     return document
-
-
-def step(document: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any] | None:
-    """The compression step that carries the policy out, for a Recipe; None where it is one of bits."""
-    name = STEPS.get(document["kind"])
-    return {"step": name, "policy": policy["policy"]} if name else None
 
 
 def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) -> Exam:
