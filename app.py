@@ -46,6 +46,12 @@ page = st.navigation(
             help="What a temperature makes of a network's answer to one image, and which classes it finds alike.",
         ),
         st.Page(
+            "pages/trust.py",
+            title="Trust",
+            icon=":material/verified_user:",
+            help="Whether a model is as sure as it is right, what it gives away, what it took over from its teacher.",
+        ),
+        st.Page(
             "pages/layers.py",
             title="Layers",
             icon=":material/layers:",

@@ -11,7 +11,7 @@ from kdcore.data.dataset import Dataset
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Data
 
-_VALIDATION, _LABELLED = 1, 2  # streams of the random order
+_VALIDATION, LABELLED = 1, 2  # streams of the random order
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def split(dataset: Dataset, data: Data) -> Split:
     ordered = label_set_order if dataset.multilabel else stratified_order
     order = ordered(labels, (0, _VALIDATION))
     validation, pool = np.sort(order[:count]), np.sort(order[count:])
-    shown = pool[ordered(labels[pool], (data.seed, _LABELLED))]
+    shown = pool[ordered(labels[pool], (data.seed, LABELLED))]
     if hidden:
         shown = shown[~np.isin(labels[shown], hidden)]
     wanted = _wanted(data, len(shown), len(dataset.classes) - len(hidden))

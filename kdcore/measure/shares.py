@@ -26,6 +26,10 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = ECE
     `confidence`: probability (N,) of the predicted class; `right`: bool (N,). Bins of equal width, each
     with its upper edge.
     """
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
+    gaps = np.bincount(bin_of(confidence, bins), weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Which of so many bins of equal width, each with its upper edge, a confidence in 0..1 falls into: int (N,)."""
+    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)

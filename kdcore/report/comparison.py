@@ -10,7 +10,9 @@ from kdcore.pipeline.state import state
 from kdcore.pipeline.workspace import Workspace
 from kdcore.report import sessions, words
 from kdcore.report import verdicts as judged
+from kdcore.report.fidelity import Fidelity, fidelity
 from kdcore.report.hidden import Recalled, recalls
+from kdcore.report.membership import Membership, memberships
 from kdcore.report.reading import Model, RunFiles, Variant
 from kdcore.report.sessions import Session, Speed, speed
 from kdcore.report.statistics import Interval, t_interval, wilson
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
-    "interval", "parent_delta", "top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece", "agreement",
-    "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes", "coded_bytes", "session",
-    "latency_ms",
+    "interval", "parent_delta", "top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece",
+    "temperature", "ece_scaled", "agreement", "kl", "logit_error", "membership_auc", "membership_low",
+    "membership_high", "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes", "coded_bytes",
+    "session", "latency_ms",
     "latency_p90_ms", "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
 QUALITY = ("top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece")
+CALIBRATION = ("temperature", "ece_scaled")
 BATCH = 64  # of the throughput columns; latency is at batch 1
 
 Row = dict[str, Any]
@@ -52,8 +56,12 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     """The finished variants of these runs: each row has COLUMNS, and what pages need beside them.
 
     Shares and differences of shares are fractions (`accuracy`, `parent_delta`, `ece`, `sparsity` …), sizes bytes,
-    memory megabytes, None what was not measured. Quality and training time are means over the seeds; agreement,
-    size, cost and times are those of the first seed's file, which is the one in `model_key`.
+    memory megabytes, None what was not measured. Quality and training time are means over the seeds; agreement, `kl`
+    and `logit_error` (see `kdcore.report.fidelity`), membership, size, cost and times are those of the first seed's
+    file, which is the one in `model_key`.
+
+    `temperature` is the one that is likeliest on validation, `ece_scaled` the calibration error with the logits divided
+    by it. `membership_auc` with its 95 % interval: how well a loss threshold tells training images (0.5: not at all).
 
     Where images have several labels, `accuracy` is the share of images whose whole label set is right, `agreement` that
     of the single decisions, and `map`, which is None elsewhere, the mean average precision.
@@ -166,10 +174,15 @@ def _ratio(whole: float | None, part: float | None) -> float | None:
 
 def _rows(run: RunFiles, session: Session | None, apart: bool) -> list[Row]:
     verdict_of = judged.own(judged.verdicts(run))
-    return [_row(run, variant, session, apart, verdict_of.get(variant.name)) for variant in run.variants]
+    return [
+        _row(run, variant, session, apart, verdict_of.get(variant.name), known)
+        for variant, known in zip(run.variants, memberships(run), strict=True)
+    ]
 
 
-def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, verdict: Verdict | None) -> Row:
+def _row(
+    run: RunFiles, variant: Variant, session: Session | None, apart: bool, verdict: Verdict | None, known: Membership
+) -> Row:
     first = variant.first
     return {
         "run": run.id,
@@ -182,6 +195,10 @@ def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, 
         "parent_delta": _parent_delta(run, variant),
         **_quality(variant),
         "agreement": _agreement(first, variant.teacher),
+        **_fidelity(run, variant),
+        "membership_auc": known.auc,
+        "membership_low": known.low,
+        "membership_high": known.high,
         **{name: first.cost.get(name) for name in ("params", "nonzero_params", "sparsity", "macs")},
         **{name: first.size.get(name) for name in ("size_bytes", "zip_bytes", "coded_bytes")},
         **_timing(variant, session),
@@ -199,7 +216,21 @@ def _row(run: RunFiles, variant: Variant, session: Session | None, apart: bool, 
 def _quality(variant: Variant) -> Row:
     """Means over the seeds; None where nobody knows, as of a teacher whose answers to the test images are not known."""
     told: dict[str, list[Any]] = {name: [model.quality.get(name) for model in variant.finished] for name in QUALITY}
+    for name in CALIBRATION:
+        told[name] = [_calibrated(model, name) for model in variant.finished]
     return {name: None if None in values else fmean(values) for name, values in told.items()}
+
+
+def _calibrated(model: Model, name: str) -> float | None:
+    found = model.quality.get("calibration", {})
+    return found.get("temperature") if name == "temperature" else (found.get("scaled") or {}).get("ece")
+
+
+def _fidelity(run: RunFiles, variant: Variant) -> Row:
+    first, teacher = variant.first, variant.teacher
+    several = first.measure == "mAP"
+    found = fidelity(run.workspace, first.key, teacher.key, several=several) if teacher else None
+    return dict(zip(Fidelity._fields, found or (None, None), strict=True))
 
 
 def _agreement(model: Model, teacher: Model | None) -> float | None:

@@ -29,6 +29,7 @@ class Model(NamedTuple):
     cost: dict[str, Any]
     train_seconds: float
     answers: NDArray[Any]
+    privacy: dict[str, Any]
 
     @property
     def measure(self) -> Measure:
@@ -132,8 +133,9 @@ def _model(folder: Path, _written: int) -> Model:
     with np.load(folder / "logits.npz", allow_pickle=False) as logits:
         said = logits["test"] if "test" in logits else np.empty((0, 1))
     quality, size, cost = (report[part] or {} for part in ("quality", "size", "cost"))
+    privacy = report.get("privacy", {})
     answers = said > 0 if "map" in quality else said.argmax(axis=1)
-    return Model(folder.name, quality, size, cost, report.get("train", {}).get("seconds", 0.0), answers)
+    return Model(folder.name, quality, size, cost, report.get("train", {}).get("seconds", 0.0), answers, privacy)
 
 
 def _teacher_of(row: dict[str, Any], planned: list[dict[str, Any]]) -> str | None:

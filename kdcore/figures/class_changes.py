@@ -1,0 +1,89 @@
+"""Which classes a file recognises less often, or more, than the one that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from kdcore.figures import style
+from kdcore.report import words
+from kdcore.report.class_changes import Change
+
+SHOWN = 20  # of more classes those that changed most
+ROW = 24  # pixels a class
+LEVEL = 0.05
+
+
+class Changes(NamedTuple):
+    """`rows`: the classes that are drawn, in their usual order, of `of` altogether."""
+
+    title: str
+    role: str
+    against: str
+    rows: tuple[Change, ...]
+    of: int
+
+
+def class_changes(found: Sequence[Change], name: str, role: str, against: str) -> go.Figure:
+    """The difference of recall by class with its interval; `name` and `against` are the two variants."""
+    return _figure(class_changes_view(found, name, role, against))
+
+
+def class_changes_view(found: Sequence[Change], name: str, role: str, against: str) -> Changes:
+    most = sorted(found, key=lambda one: -abs(one.points))[:SHOWN]
+    rows = tuple(one for one in found if one in most)
+    return Changes(_title(found, name, against), role, against, rows, len(found))
+
+
+def _title(found: Sequence[Change], name: str, against: str) -> str:
+    name = name[:1].upper() + name[1:]
+    if not any(one.gained or one.lost for one in found):
+        return f"{name} recognises the very same images as {against}"
+    telling = [one for one in found if one.p <= LEVEL]
+    worst = min(telling or found, key=lambda one: one.points)
+    if worst.points >= 0:
+        return f"{name} recognises no class less often than {against}"
+    change = words.points(-worst.points).removeprefix("+")
+    if telling:
+        return f"{name} recognises {worst.name} less often than {against}: by {change}"
+    return f"{name} recognises {worst.name} {change} less often than {against}, within what chance makes in {worst.n}"
+
+
+def _figure(view: Changes) -> go.Figure:
+    colour = style.look(view.role).colour
+    some = f" (the {len(view.rows)} of {view.of} classes that changed most)" if len(view.rows) < view.of else ""
+    return style.figure(
+        [_bars(view.rows, colour)],
+        view.title,
+        x={"title": f"Recall against {view.against} (points, 95 % interval){some}", "zeroline": True,
+           "zerolinecolor": style.INK},
+        y={"title": "", "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},
+        height=90 + ROW * max(len(view.rows), 6),
+        showlegend=False,
+    )  # fmt: skip
+
+
+def _bars(rows: Sequence[Change], colour: str) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": [one.points for one in rows],
+        "y": [one.name for one in rows],
+        "marker": {"color": [style.tint(colour, 1.0 if one.p <= LEVEL else 0.45) for one in rows]},
+        "error_x": {
+            "type": "data",
+            "array": [one.high - one.points for one in rows],
+            "arrayminus": [one.points - one.low for one in rows],
+            "color": style.INK,
+            "thickness": 1,
+            "width": 3,
+        },
+        "hovertext": [
+            f"{one.name}: {words.points(one.points)} ({words.signed(one.low)} to {words.signed(one.high)}); of {one.n} "
+            f"images {one.gained} only here, {one.lost} only there; p = {one.p:.2g} after Holm's correction"
+            for one in rows
+        ],
+        "hoverinfo": "text",
+    }

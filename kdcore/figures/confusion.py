@@ -1,0 +1,93 @@
+"""Which classes a model takes for which: its confusion matrix on the test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from kdcore.figures import style
+from kdcore.report import words
+
+NAMED = 20  # more classes than this, and their names do not fit along the axes: the most confused are shown
+
+
+class Confusion(NamedTuple):
+    """`counts` (S, S): images by true class (row) and predicted class; `shares`: the same of each row's images, which
+    may also be given classes that are not shown, NaN without any. `classes` names the S shown, of `of` altogether."""
+
+    title: str
+    role: str
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    of: int
+
+
+def confusion(counts: ArrayLike, classes: Sequence[str], name: str, role: str) -> go.Figure:
+    """Heat map of what the images of each class are taken for; `counts` (K, K) by true and predicted class."""
+    return _figure(confusion_view(counts, classes, name, role))
+
+
+def confusion_view(counts: ArrayLike, classes: Sequence[str], name: str, role: str) -> Confusion:
+    found = np.asarray(counts, dtype=np.int64)
+    wrong = found * (1 - np.eye(len(found), dtype=np.int64))
+    with np.errstate(invalid="ignore"):
+        shares = found / found.sum(axis=1, keepdims=True)
+    shown = _most(wrong)
+    place = np.ix_(shown, shown)
+    title = _title(wrong, found, classes, name)
+    return Confusion(title, role, tuple(classes[k] for k in shown), found[place], shares[place], len(classes))
+
+
+def _most(wrong: NDArray[np.int64]) -> list[int]:
+    """All classes where they are few; else those with the most mistakes, made in them or for them, in usual order."""
+    if len(wrong) <= NAMED:
+        return list(range(len(wrong)))
+    order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
+    return sorted(order[:NAMED].tolist())
+
+
+def _title(wrong: NDArray[np.int64], found: NDArray[np.int64], classes: Sequence[str], name: str) -> str:
+    name = name[:1].upper() + name[1:]
+    if not wrong.any():
+        return f"{name} takes no test image for another class"
+    true, said = divmod(int(wrong.argmax()), len(wrong))
+    count, total = words.plural(int(wrong[true, said]), "image"), int(found[true].sum())
+    return f"{name} most often takes {classes[true]} for {classes[said]}: {count} of {total}"
+
+
+def _figure(view: Confusion) -> go.Figure:
+    some = f" (the {len(view.classes)} most confused of {view.of})" if len(view.classes) < view.of else ""
+    axis = {"type": "category", "showgrid": False, "dtick": 1}
+    return style.figure(
+        [_heat(view)],
+        view.title,
+        x={"title": "Taken for" + some, **axis},
+        y={"title": "Images of", "autorange": "reversed", **axis},
+        height=430,
+    )
+
+
+def _heat(view: Confusion) -> dict[str, Any]:
+    few = len(view.classes) <= NAMED // 2
+    return {
+        "type": "heatmap",
+        "x": view.classes,
+        "y": view.classes,
+        "z": 100 * view.shares,
+        "zmin": 0,
+        "zmax": 100,
+        "text": np.where(view.counts > 0, view.counts.astype(str), ""),
+        "customdata": view.counts,
+        "texttemplate": "%{text}" if few else "",
+        "colorscale": style.sequential(style.look(view.role).colour),
+        "colorbar": {"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0},
+        "hovertemplate": "Images of %{y}: %{customdata} taken for %{x} (%{z:.3g} %)<extra></extra>",
+        "hoverongaps": False,
+        "xgap": 1,
+        "ygap": 1,
+    }

@@ -1,0 +1,114 @@
+"""Calibration: whether a network is right as often as it says, and one temperature that mends it (Guo et al. 2017).
+
+Plain numpy. What has several labels an image is judged by its single decisions: `decisions` makes two-class answers
+of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kdcore.measure.quality import log_softmax
+from kdcore.measure.shares import ECE_BINS, bin_of, calibration_error
+
+Answers = tuple[np.ndarray, np.ndarray]  # logits float (N, K) and labels int (N,)
+
+FEWEST = 50  # validation images that a temperature is fitted on
+COLDEST, HOTTEST = 0.05, 20.0
+PRECISION = 1e-7  # of the logarithm of the temperature
+
+
+def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) -> dict[str, Any]:
+    """The reliability diagram on the test images, and what a temperature makes of it, as a JSON document.
+
+    `bins`: see `reliability`. `temperature`: the one that is likeliest on validation; None, with the `reason` in
+    words, where it cannot be told: too few validation images, a likelihood that has no maximum within 0.05 to 20, or
+    classes that were `hidden` from the student, about which validation would tell it. `validation`: how many images it
+    is fitted on. `scaled`: with the test logits divided by it `ece` (0..1), `nll` (nats) and `bins`, or None. No answer
+    changes: the highest logit stays the highest.
+    """
+    logits, labels = test
+    found, reason = (None, _hidden(hidden)) if hidden else fitted(*validation)
+    return {
+        "bins": reliability(logits, labels),
+        "temperature": found,
+        "reason": reason,
+        "validation": len(validation[1]),
+        "scaled": None if found is None else _scaled(logits.astype(np.float64) / found, labels),
+    }
+
+
+def decisions(logits: np.ndarray, labels: np.ndarray) -> Answers:
+    """Yes or no for each image and class, as answers of two classes: (N * K, 2) and (N * K,).
+
+    `logits`, `labels` (N, K), labels 0 or 1. A softmax over 0 and z is the sigmoid of z.
+    """
+    flat = logits.ravel()
+    return np.stack([np.zeros_like(flat), flat], axis=1), labels.ravel().astype(np.int64)
+
+
+def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> list[dict[str, Any]]:
+    """The images by confidence, the probability of the predicted class, in bins of equal width from 0 to 1.
+
+    A row a bin, as in `calibration_error`: `count` of images, `right` of them, and their mean `confidence`, None in an
+    empty bin. The gaps between right / count and confidence, weighted by count, are the expected calibration error.
+    """
+    confidence, right = _confidence(logits, labels)
+    place = bin_of(confidence, bins)
+    counts, hits, sums = (
+        np.bincount(place, weights=weights, minlength=bins) for weights in (None, right.astype(np.float64), confidence)
+    )
+    return [
+        {"count": int(count), "right": int(hit), "confidence": float(total / count) if count else None}
+        for count, hit, total in zip(counts, hits, sums, strict=True)
+    ]
+
+
+def fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[float | None, str]:
+    """The temperature T > 0 that minimises the mean negative log likelihood of softmax(logits / T), and why there is
+    none.
+
+    In 1/T the likelihood's logarithm is concave, its derivative monotone: the mean, over the images, of the label's
+    logit less the expected one. Where it changes its sign is the one best T, found by bisection on log T.
+    """
+    if len(labels) < FEWEST:
+        return None, f"{len(labels)} validation images are too few to fit a temperature on; {FEWEST} are needed"
+    wide = logits.astype(np.float64)
+    behind = wide[np.arange(len(labels)), labels][:, None] - wide  # how far each class is behind the label's
+
+    def too_hot(log_temperature: float) -> bool:
+        """Whether a lower temperature is likelier."""
+        probabilities = np.exp(log_softmax(wide * math.exp(-log_temperature)))
+        return bool((probabilities * behind).sum() >= 0)
+
+    low, high = math.log(COLDEST), math.log(HOTTEST)
+    if too_hot(low):
+        return None, f"no temperature from {COLDEST:g} up is likeliest, as where (nearly) all answers are right"
+    if not too_hot(high):
+        return None, f"no temperature up to {HOTTEST:g} is likeliest, as where answers are no better than guesses"
+    while high - low > PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if too_hot(middle) else (middle, high)
+    return math.exp((low + high) / 2), ""
+
+
+def _hidden(names: Sequence[str]) -> str:
+    return f"the student was kept from {', '.join(names)}, and validation would tell it about them"
+
+
+def _scaled(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    likelihood = log_softmax(logits)[np.arange(len(labels)), labels]
+    return {
+        "ece": calibration_error(*_confidence(logits, labels)),
+        "nll": float(-likelihood.mean()),
+        "bins": reliability(logits, labels),
+    }
+
+
+def _confidence(logits: np.ndarray, labels: np.ndarray) -> Answers:
+    """The predicted class's probability (N,), and whether it is the right one, bool (N,)."""
+    return np.exp(log_softmax(logits).max(axis=1)), logits.argmax(axis=1) == labels
