@@ -53,8 +53,9 @@ def smoothing(student: torch.Tensor, targets: torch.Tensor, correct: float, temp
     options=LabelSmoothing,
     traits={
         "family": "controls",
-        "label": "student, smoothed labels",
-        "role": "distilled",
+        "label": "student on smoothed labels",
+        "short": "smoothed labels",
+        "role": "smoothed",
         "teacher": False,
     },
 )

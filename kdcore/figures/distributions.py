@@ -103,8 +103,7 @@ def _figure(view: Distributions) -> go.Figure:
     hollow = {"color": style.CLEAR, "line": {"color": style.INK, "width": 1.5}}
     bars = [_bars(view, "Label (one-hot)", view.labels, hollow)]
     for answer in view.answers:
-        pattern = {"shape": "x" if answer.role == "hard_labels" else ""}
-        fill = {"color": style.look(answer.role).colour, "pattern": pattern}
+        fill = {"color": style.look(answer.role).colour, "pattern": {"shape": style.hatching(answer.role)}}
         bars.append(_bars(view, answer.name, answer.probabilities, fill))
     return style.figure(
         bars,

@@ -20,6 +20,7 @@ ROLES: dict[str, Look] = {
     "teacher": Look("Teacher", "#0072B2", "star"),
     "alone": Look("Student alone", "#8A8A8A", "circle-open"),
     "hard_labels": Look("Student on hard labels", "#8A8A8A", "circle-x-open"),
+    "smoothed": Look("Student on smoothed labels", "#8A8A8A", "circle-cross-open"),
     "distilled": Look("Student distilled", "#E69F00", "circle"),
     "pruned": Look("Pruned", "#009E73", "square"),
     "quantized": Look("Quantized", "#D55E00", "diamond"),
@@ -38,8 +39,13 @@ def look(role: str) -> Look:
 
 
 def dash(role: str) -> str:
-    """Lines have no symbols: the control, which shares the grey of the student alone, is dashed."""
-    return "dash" if role == "hard_labels" else "solid"
+    """Lines have no symbols: the controls, which share the grey of the student alone, are dashed and dotted."""
+    return {"hard_labels": "dash", "smoothed": "dot"}.get(role, "solid")
+
+
+def hatching(role: str) -> str:
+    """Bars have no symbols either: those of the controls are hatched."""
+    return {"hard_labels": "x", "smoothed": "+"}.get(role, "")
 
 
 def tint(colour: str, opacity: float) -> str:

@@ -77,7 +77,7 @@ def judge(difference: Paired, p: float | None, margin: float) -> Judgement:
 def verdicts(run: RunFiles) -> list[Verdict]:
     """All verdicts of a run: students against the student alone, soft targets against hard labels, steps
     against their parents."""
-    trained = [row for row in run.variants if row.role in ("hard_labels", "distilled")]
+    trained = [row for row in run.variants if row.role in ("hard_labels", "smoothed", "distilled")]
     distilled = [row for row in trained if row.role == "distilled"]
     found = _by_seed(run, trained, "alone") + _by_seed(run, distilled, "hard_labels")
     return found + [verdict for row in run.variants if row.parent for verdict in _step(run, row)]

@@ -12,6 +12,7 @@ SYMBOLS = {
     "teacher": "★",
     "alone": "○",
     "hard_labels": "⊗",
+    "smoothed": "⊕",
     "distilled": "●",
     "pruned": "■",
     "quantized": "◆",

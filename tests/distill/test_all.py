@@ -36,7 +36,7 @@ def test_tables_can_name_it_and_group_it(entry):
     assert traits.trait(options, "family") in FAMILIES
     assert traits.trait(options, "label").startswith("student")
     assert not traits.short(options).startswith("student")
-    assert traits.trait(options, "role") in ("distilled", "hard_labels")
+    assert traits.trait(options, "role") in ("distilled", "hard_labels", "smoothed")
     for name in ("teacher", "mixup", "taps", "standardize"):
         assert isinstance(traits.trait(options, name, True), bool), name
 

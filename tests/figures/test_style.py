@@ -3,6 +3,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import pytest
 
+from kdcore import registry
 from kdcore.figures import style
 
 
@@ -15,6 +16,18 @@ def test_roles_differ_in_colour_or_symbol():
 def test_plotly_knows_every_symbol_and_colour(role):
     look = style.look(role)
     go.Scatter(marker={"symbol": look.symbol, "color": look.colour})
+
+
+def test_what_shares_a_colour_is_told_apart_where_there_are_no_symbols():
+    """In lines by their dashes, in bars by their hatching."""
+    for told in (style.dash, style.hatching):
+        looks = [(look.colour, told(role)) for role, look in style.ROLES.items()]
+        assert len(set(looks)) == len(looks)
+
+
+def test_every_method_has_a_look():
+    roles = {entry.traits["role"] for entry in registry.entries("method") if isinstance(entry.traits["role"], str)}
+    assert {"distilled", "hard_labels", "smoothed"} <= roles <= style.ROLES.keys()
 
 
 def test_an_unknown_role_has_a_look_of_its_own():

@@ -62,6 +62,16 @@ def test_distillation_can_hurt(students):
     assert verdict.words.endswith(", 5 seeds)")
 
 
+def test_every_control_is_judged_against_the_labels(laboratory):
+    """Labels that were smoothed without a teacher are a control: nothing in them is soft targets to be told apart."""
+    rows = [
+        {"name": name, "role": role, "keys": [laboratory.model(right + seed) for seed in range(3)]}
+        for name, role, right in (("alone", "alone", 160), ("hard", "hard_labels", 170), ("smooth", "smoothed", 165))
+    ]
+    found = comparison.verdicts(laboratory.workspace, laboratory.run(rows))
+    assert {(verdict.variant, verdict.against) for verdict in found} == {("hard", "alone"), ("smooth", "alone")}
+
+
 def test_one_seed_tells_nothing(students):
     verdict = students((100,), soft=(190,))["soft"]
     assert (verdict.verdict, verdict.low, verdict.high, verdict.p) == ("INCONCLUSIVE", None, None, None)
