@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -27,16 +29,16 @@ def bar(row: RunRow) -> None:
                 "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=api.request,
                 args=(here, row.id, "stop"), help="Ends the training now; what is finished is measured and kept.",
             )  # fmt: skip
-        if row.state in ("cancelled", "failed", "interrupted"):
+        if found := remedy(row):
+            changed(row, found)
+        elif row.state in ("cancelled", "failed", "interrupted"):
             st.button(
                 "Resume", key="resume", icon=":material/replay:", type="primary", on_click=resume, args=(row.id,),
                 help="Goes on from the last checkpoint; finished stages are reused.",
             )  # fmt: skip
-        if row.state == "failed":
-            remedy(row)
         if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
             st.switch_page("pages/compare.py", query_params={"runs": row.id})
-        if row.preset != "bench" and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
+        if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
         with st.popover("Rename", icon=":material/edit:"):
             key = f"name_{row.id}"
@@ -55,13 +57,16 @@ def resume(run_id: str) -> None:
     api.ensure_dispatcher(store.workspace())
 
 
-def remedy(row: RunRow) -> None:
-    """The button that a failure itself has proposed: the same experiment, but for one value."""
+def remedy(row: RunRow) -> dict[str, Any] | None:
+    """The one change, a `path` and its `value`, with which a failed run would go on; resumed, it would fail again."""
+    if row.state != "failed":
+        return None
     with store.legible():
-        result = store.document(store.workspace().runs / row.id / "result.json") or {}
-    found = result.get("remedy")
-    if not found:
-        return
+        return (store.document(store.workspace().runs / row.id / "result.json") or {}).get("remedy")
+
+
+def changed(row: RunRow, found: Mapping[str, Any]) -> None:
+    """The button that a failure itself has proposed: the same experiment, but for one value."""
     what = f"{label(found['path']).lower()} {found['value']}"
     if st.button(
         f"New run with {what}", key="remedy", type="primary", icon=":material/healing:",

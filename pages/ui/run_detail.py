@@ -49,10 +49,10 @@ def headline(row: RunRow) -> None:
 
 def _next(row: RunRow) -> str:
     """What to press after a failure."""
-    if found := run_actions.remedy(row):
+    if run_actions.remedy(row):
         return (
-            f"Press the button above for a new run with {run_actions.what(found)}, which takes them over; the same run "
-            "would fail here again (where something else had filled the memory, press Duplicate and Start)"
+            "The new run that is offered above takes them over; the same one again would fail again, unless something "
+            "else had filled the memory: press Duplicate then"
         )
     return "Press Resume to go on from the last checkpoint"
 

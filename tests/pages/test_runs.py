@@ -58,6 +58,8 @@ def test_a_run_without_memory_offers_one_that_fits(full):
     result = {"state": "failed", "error": "out of memory", "stages": [], "session": None, "finished": 1.0}
     write_json(full.run(run_id) / "result.json", result | {"remedy": {"path": "train.batch_size", "value": 16}})
     app = opened("runs", run=run_id)
+    assert "resume" not in [one.key for one in app.button]  # it could only fail again
+    assert "takes them over" in said(app)
     button = app.button(key="remedy")
     assert button.label == "New run with batch size 16"
     button.click().run()
