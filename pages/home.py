@@ -72,7 +72,7 @@ def machine_card(rows: list[RunRow]) -> None:
 
 
 def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
-    seconds, absent = lasts(preset)
+    took, absent = lasts(preset) if timed else ("Working out how long it takes here", "")
     with st.container(border=True, height="stretch", gap="small"):
         st.subheader(preset.title, icon=preset.icon, anchor=False)
         st.markdown(preset.summary)
@@ -80,7 +80,6 @@ def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
         st.space("stretch")
         if preset.wants:
             st.caption(f":material/memory: Wants {preset.wants}")
-        took = f"About {words.duration(seconds)} here" if seconds else "Not timed on this machine yet"
         st.caption(f":material/timer: {absent or took}; {result(last)}")
         pressed = st.button(
             "Start",
@@ -89,21 +88,24 @@ def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
             type="primary" if first else "secondary",
             width="stretch",
         )
-    if pressed and not absent and not (preset.wants and not machine.gpus()):
-        start(preset)
     if pressed:
         st.session_state[CONSIDERED] = preset.name
     if st.session_state.get(CONSIDERED) == preset.name:
+        absent = lasts(preset)[1]
+        if pressed and not absent and not (preset.wants and not machine.gpus()):
+            forget()
+            start(preset)
         consider(preset, absent)
 
 
-def lasts(preset: Preset) -> tuple[float | None, str]:
-    """Seconds that the preset will take here, None where they are not known; what of its data is not here yet."""
+def lasts(preset: Preset) -> tuple[str, str]:
+    """The time that the preset will take here, in words; what of its data is not here yet."""
     try:
-        return estimates.of(preset.recipe).seconds, ""
+        seconds = estimates.of(preset.recipe).seconds
     except NotFetched as error:
         needs = words.size(error.download_bytes) + " to download" if error.download_bytes else "to be prepared first"
-        return None, f"{error.title}, {needs}"
+        return "", f"{error.title}, {needs}"
+    return f"About {words.duration(seconds)} here" if seconds else "Not timed on this machine yet", ""
 
 
 def result(row: RunRow | None) -> str:
@@ -144,7 +146,7 @@ with words_column:
 with machine_column:
     machine_card(rows)
 
-estimates.count(preset.recipe for preset in presets())
+timed = estimates.at_hand(preset.recipe for preset in presets())
 for group, heading in GROUPS.items():
     st.header(heading, anchor=False)
     with st.grid(3, min_column_width=270):
@@ -162,5 +164,14 @@ def latest() -> None:
         run_line(row)
 
 
+@st.fragment(run_every=1)
+def until_timed() -> None:
+    """Draws the cards anew once their times are known, so that the page need not wait for them."""
+    if estimates.at_hand(preset.recipe for preset in presets()):
+        st.rerun()
+
+
 st.header("Latest runs", anchor=False)
 latest()
+if not timed:
+    until_timed()

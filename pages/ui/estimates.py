@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -12,30 +13,41 @@ from kdcore.data.dataset import NotFetched
 from kdcore.models.cost import CostError, costs
 from kdcore.pipeline.estimate import Estimate, architectures, estimate
 from kdcore.pipeline.plan import Plan, plan
+from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import Recipe, parse
 from pages.ui import store
 
 
-def count(recipes: Iterable[Recipe]) -> None:
-    """Has the networks of all these Recipes counted in one process, where the first estimates would take one each."""
-    if store.index().pace():
-        with suppress(CostError):  # told where the estimate is shown
-            _count([recipe.to_json() for recipe in recipes])
+def at_hand(recipes: Iterable[Recipe]) -> bool:
+    """Whether the estimates of all these Recipes take no time. At the first call they are begun to be looked into.
+
+    Data sets are read and networks counted for them, all in one process, which takes seconds the first time.
+    """
+    here = store.workspace()
+    paced = bool(store.index().pace())  # without one there is no estimate, and nothing to count
+    return not _preparation([recipe.to_json() for recipe in recipes], str(here.root), paced).is_alive()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _count(recipes: list[str]) -> None:
-    plans = [found for recipe in recipes if (found := _plan(parse(json.loads(recipe))))]
-    costs(
-        (options, len(found.dataset["classes"]), tuple(found.dataset["shape"]))
-        for found in plans
-        for options in architectures(found).values()
-    )
+def _preparation(recipes: list[str], root: str, paced: bool) -> threading.Thread:
+    thread = threading.Thread(target=_prepare, args=(recipes, Workspace(root), paced), daemon=True)
+    thread.start()
+    return thread
 
 
-def _plan(recipe: Recipe) -> Plan | None:
+def _prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
+    plans = [found for recipe in recipes if (found := _plan(parse(json.loads(recipe)), here))]
+    with suppress(CostError):  # told where the estimate is shown
+        costs(
+            (options, len(found.dataset["classes"]), tuple(found.dataset["shape"]))
+            for found in (plans if paced else ())
+            for options in architectures(found).values()
+        )
+
+
+def _plan(recipe: Recipe, here: Workspace) -> Plan | None:
     try:
-        return plan(recipe, store.workspace())
+        return plan(recipe, here)
     except NotFetched:
         return None
 
