@@ -43,6 +43,7 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
         "role": "distilled",
         "taps": True,
         "maps": True,
+        "borrows": lambda options: options.reduction,
         "labels": "both",
     },
 )
@@ -65,7 +66,7 @@ class ReusedClassifier(Method[Simkd]):
                 raise Unsuitable(f"SimKD cannot use this {whose}: {error}") from None
         borrowed = parts["teacher"]
         features = borrowed.in_features
-        hidden = max(1, features // self.options.reduction)
+        hidden = projector.width(features, self.options.reduction)
         network = projector.insert(student, hidden, features, borrowed.out_features)
         models.head(network).load_state_dict(borrowed.state_dict())
         return network

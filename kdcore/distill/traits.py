@@ -16,7 +16,8 @@ def trait(options: Options, name: str, default: Any = None) -> Any:
     "maps" (whether it compares feature maps), "inside" (whether it looks into the teacher for more than answers; by
     default those with taps do, and those of weights), "answers" (whether it wants the teacher's answers in every step;
     by default those that need a teacher do), "labels" (whether it is made for "one" label an image, which is the
-    default, for "many", or for "both").
+    default, for "many", or for "both"), "borrows" (for a student that is deployed with its teacher's classifier: how
+    many times narrower inside the projector to it is).
     """
     found = registry.entry_of("method", options).traits.get(name, default)
     return found(options) if callable(found) else found

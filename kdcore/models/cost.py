@@ -39,12 +39,20 @@ class Cost(NamedTuple):
     size_bytes: int
 
 
+class Borrowed(NamedTuple):
+    """A teacher's classifier, reached by a projector that is `reduction` times narrower inside (SimKD)."""
+
+    teacher: Options
+    reduction: int
+
+
 class Question(NamedTuple):
-    """Which network: its options, the number of classes, and (C, H, W) of an image."""
+    """Which network: its options, the number of classes, (C, H, W) of an image, and what is borrowed of a teacher."""
 
     architecture: Options
     classes: int
     shape: tuple[int, int, int]
+    borrowed: Borrowed | None = None
 
 
 def cost(architecture: Options, classes: int, shape: tuple[int, int, int]) -> Cost:
@@ -52,7 +60,7 @@ def cost(architecture: Options, classes: int, shape: tuple[int, int, int]) -> Co
     return costs([Question(architecture, classes, shape)])[0]
 
 
-def costs(questions: Iterable[tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
+def costs(questions: Iterable[Question | tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
     """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError."""
     documents = [_document(Question(*question)) for question in questions]
     paths = [_path(document) for document in documents]
@@ -100,13 +108,16 @@ def macs(network: nn.Module, shape: Sequence[int]) -> int:
 
 
 def _document(question: Question) -> dict[str, Any]:
-    entry = registry.entry_of("architecture", question.architecture)
-    return {
-        "version": entry.version,
+    document: dict[str, Any] = {
+        "version": registry.entry_of("architecture", question.architecture).version,
         "architecture": question.architecture.model_dump(mode="json"),
         "classes": question.classes,
         "shape": list(question.shape),
     }
+    if question.borrowed:
+        teacher = _document(question._replace(architecture=question.borrowed.teacher, borrowed=None))
+        document["borrowed"] = {"teacher": teacher, "reduction": question.borrowed.reduction}
+    return document
 
 
 def _path(document: dict[str, Any]) -> Path:
@@ -151,17 +162,31 @@ def _ask(documents: list[dict[str, Any]]) -> list[Cost]:
 
 
 def _count(document: dict[str, Any]) -> Cost:
+    with torch.device("meta" if _large(document) else "cpu"):
+        network = _network(document)
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(params, macs(network, document["shape"]), 4 * params)
+
+
+def _large(document: dict[str, Any]) -> bool:
+    traits = registry.entry("architecture", document["architecture"]["architecture"]).traits
+    _, height, width = document["shape"]
+    return height * width > _CPU_PIXELS or bool(traits.get("large"))
+
+
+def _network(document: dict[str, Any]) -> nn.Module:
     from kdcore.models import zoo
+    from kdcore.models.nets import projector
 
     options = registry.validate("architecture", document["architecture"])
     channels, height, width = document["shape"]
-    large = height * width > _CPU_PIXELS or registry.entry_of("architecture", options).traits.get("large")
-    with torch.device("meta" if large else "cpu"):
-        network = zoo.create(
-            options, document["classes"], (channels, height, width), [0.0] * channels, [1.0] * channels, fetch=False
-        )
-    params = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(params, macs(network, document["shape"]), 4 * params)
+    shape = (channels, height, width)
+    network = zoo.create(options, document["classes"], shape, [0.0] * channels, [1.0] * channels, fetch=False)
+    if "borrowed" not in document:
+        return network
+    classifier = projector.check(_network(document["borrowed"]["teacher"]))
+    hidden = projector.width(classifier.in_features, document["borrowed"]["reduction"])
+    return projector.insert(network, hidden, classifier.in_features, classifier.out_features)
 
 
 if __name__ == "__main__":

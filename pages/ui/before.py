@@ -14,8 +14,9 @@ import streamlit as st
 from pydantic import ValidationError
 
 from kdcore.data.dataset import load, place
+from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
-from kdcore.models.cost import Cost, CostError, costs
+from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
 from kdcore.pipeline.advice import advice
 from kdcore.pipeline.plan import Plan, plan
 from kdcore.pipeline.workspace import Workspace
@@ -108,21 +109,27 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     about = plan.dataset
     shape, count = tuple(about["shape"]), len(about["classes"])
     given = plan.stages[0] if plan.stages[0].kind == "given" else None  # a teacher that is there already
-    asked = [recipe.student.model, *([] if given and "model" not in given.spec else [recipe.teacher.model])]
+    known = not given or "model" in given.spec
+    questions = [Question(recipe.student.model, count, shape)]
+    if known:
+        questions.append(Question(recipe.teacher.model, count, shape))
+    if known and (reduction := _borrows(recipe)):
+        questions.append(questions[0]._replace(borrowed=Borrowed(recipe.teacher.model, reduction)))
     try:
-        student, *others = costs([(model, count, shape) for model in asked])
+        student, teacher, deployed = (*costs(questions), None, None)[:3]
     except CostError as error:
         slot.warning(plain(str(error)))
         return []
-    teacher = others[0] if others else None
     warnings = advice(recipe, teacher, student)
     for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
-    slot.table(_sizes(teacher, student, given.macs if given else None), border="horizontal")
+    slot.table(_sizes(teacher, student, deployed, given.macs if given else None), border="horizontal")
     if teacher:
+        small = deployed or student
         slot.markdown(
-            f"The student is **{words.times(teacher.size_bytes / student.size_bytes)} smaller** than its teacher"
-            f" and needs **{words.times(teacher.macs / student.macs)} fewer MACs** (work, not time)."
+            f"The student is **{words.times(teacher.size_bytes / small.size_bytes)} smaller** than its teacher"
+            f" and needs **{words.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
+            f"{', with the classifier that it borrows and the projector to it' if deployed else ''}."
         )
     told = estimates.of(recipe)
     slot.markdown(f":material/timer: {_time(told.seconds)} · {plain(told.basis)}")
@@ -134,13 +141,21 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     return warnings
 
 
-def _sizes(teacher: Cost | None, student: Cost, macs: int | None) -> pd.DataFrame:
-    """What the two cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
+def _borrows(recipe: Recipe) -> int | None:
+    """How many times narrower the projector is, where the student is deployed with one."""
+    found = (trait(part, "borrows") for part in parts(recipe.distill))
+    return next((reduction for reduction in found if reduction), None)
+
+
+def _sizes(teacher: Cost | None, student: Cost, deployed: Cost | None, macs: int | None) -> pd.DataFrame:
+    """What they cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
     unknown = {"Parameters": words.MISSING, "MACs an image": words.count(macs) if macs else words.MISSING}
     columns = {
         f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": words.MISSING},
         f"{roles.mark('distilled')} Student": _cost(student),
     }
+    if deployed:
+        columns[f"{roles.mark('distilled')} As deployed"] = _cost(deployed)
     return pd.DataFrame(columns)
 
 

@@ -45,6 +45,17 @@ def test_macs_counted_by_hand(asked):
     assert cost(MLP, 10, (1, 8, 8)).macs == 64 * 128 + 128 * 64 + 64 * 10
 
 
+def test_a_borrowed_classifier_and_its_projector_are_counted(asked):
+    teacher = validate("architecture", {"architecture": "cnn", "width": 64})  # ends in 128 channels, the student in 64
+    (found,) = costs([costing.Question(CNN, 10, (1, 8, 8), costing.Borrowed(teacher, 2))])
+    convolutions = 64 * 64 + 9 * 64 * 64 + 64 * 128
+    norms, classifiers = 2 * (64 + 64 + 128), (128 * 10 + 10) - (64 * 10 + 10)
+    alone = cost(CNN, 10, (1, 8, 8))
+    assert found.params == alone.params + convolutions + norms + classifiers
+    places = (found.macs - alone.macs - 128 * 10 + 64 * 10) / convolutions
+    assert places == 16, "the last maps of 8x8 images are 4x4"
+
+
 def test_macs_are_those_of_torchs_own_counter(network):
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -25,6 +25,11 @@ def insert(network: nn.Module, hidden: int, features: int, classes: int) -> nn.S
     return nn.Sequential(children)
 
 
+def width(features: int, reduction: int) -> int:
+    """How wide the projector is inside, between the student and a teacher of `features` channels."""
+    return max(1, features // reduction)
+
+
 def check(network: nn.Module) -> nn.Linear:
     """The classifier of a network that ends in its last stage's maps, their average and one linear layer.
 
