@@ -1,4 +1,4 @@
-"""Taking in a .zip of pictures from a browser: streamed to disk, limited, kept under the hash of its content."""
+"""Taking in files from a browser: streamed to disk, limited, kept under the hash of their content."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import re
 import secrets
 import zipfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 MOST_BYTES = 2**33
 BLOCK = 2**20
-LONGEST_NAME = 80
+LONGEST_NAME, LONGEST_ENDING = 80, 12
 
 
 class UploadError(ValueError):
@@ -20,26 +21,40 @@ class UploadError(ValueError):
 
 
 def receive(file: BinaryIO, name: str, folder: Path, most: int = MOST_BYTES) -> Path:
-    """Writes what was sent to `folder/<hash>/<name>.zip` and returns that path; the same content is kept once.
+    """Keeps a .zip of pictures, as `keep` does.
 
     It is not looked into beyond being a .zip: that happens when it is fetched as the data set `folder`. Raises
     UploadError and leaves nothing then.
     """
     if not name.lower().endswith(".zip"):
         raise UploadError(f"{name!r} is no .zip: pack the class folders into one and send that")
+
+    def check(part: Path) -> None:
+        if not zipfile.is_zipfile(part):
+            raise UploadError(f"{name!r} is no zip file, or only a part of one: make it again and send that")
+
+    return keep(file, name, folder, most, check)
+
+
+def keep(
+    file: BinaryIO, name: str, folder: Path, most: int = MOST_BYTES, check: Callable[[Path], None] = lambda part: None
+) -> Path:
+    """Writes what was sent to `folder/<hash>/<name>` and returns that path; the same content is kept once.
+
+    `check` may look at what came and raise UploadError. Raises UploadError and leaves nothing then.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{secrets.token_hex(8)}.part"
     try:
         digest = _stream(file, part, most)
-        if not zipfile.is_zipfile(part):
-            raise UploadError(f"{name!r} is no zip file, or only a part of one: make it again and send that")
-        target = folder / digest[:32]
-        target.mkdir(exist_ok=True)
-        kept = next(target.glob("*.zip"), None)
+        check(part)
+        target = folder / digest[:32] / clean(name)
+        target.parent.mkdir(exist_ok=True)
+        kept = next(target.parent.glob(f"*{target.suffix}"), None)
         if kept:
             return kept
-        os.replace(part, target / clean(name))
-        return target / clean(name)
+        os.replace(part, target)
+        return target
     except OSError as error:
         raise UploadError(f"it cannot be kept in {folder} ({error.strerror}): make room there") from None
     finally:
@@ -48,8 +63,13 @@ def receive(file: BinaryIO, name: str, folder: Path, most: int = MOST_BYTES) -> 
 
 def clean(name: str) -> str:
     """A file name that every system takes, of what a browser says: letters, digits, dots, dashes, spaces."""
-    stem = PurePosixPath(name.replace("\\", "/")).name[: -len(".zip")]
-    return (re.sub(r"[^\w. -]+", "_", stem).strip(". ")[:LONGEST_NAME] or "pictures") + ".zip"
+    base = PurePosixPath(name.replace("\\", "/")).name
+    stem, _, ending = base.rpartition(".") if "." in base else (base, "", "")
+    return f"{_plain(stem, LONGEST_NAME) or 'file'}.{_plain(ending, LONGEST_ENDING).lower()}".rstrip(".")
+
+
+def _plain(text: str, most: int) -> str:
+    return re.sub(r"[^\w. -]+", "_", text).strip(". ")[:most]
 
 
 def _stream(file: BinaryIO, part: Path, most: int) -> str:

@@ -29,7 +29,7 @@ import torch
 from torch import nn
 
 from kdcore import models
-from kdcore.export import coded_tensors
+from kdcore.export import coded_tensors, weights
 from kdcore.export.coded_tensors import CodedError
 from kdcore.files import replacing
 
@@ -160,14 +160,5 @@ def load(path: Path) -> nn.Module:
 
 def state(network: nn.Module) -> dict[str, np.ndarray | str]:
     """The network's tensors, floats as fp32; of tied ones the later as the name of the first."""
-    places: dict[Any, str] = {}
-    found: dict[str, np.ndarray | str] = {}
-    for name, value in network.state_dict().items():
-        place = (value.data_ptr(), value.shape, value.stride())
-        if value.numel() and place in places:
-            found[name] = places[place]
-            continue
-        places[place] = name
-        plain = value.detach().float() if value.is_floating_point() else value
-        found[name] = plain.cpu().contiguous().numpy()
-    return found
+    twins = weights.tied(network)
+    return {name: twins.get(name) or weights.plain(value).numpy() for name, value in network.state_dict().items()}

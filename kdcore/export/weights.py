@@ -29,22 +29,29 @@ def save(folder: Path, network: nn.Module, document: Mapping[str, Any]) -> None:
     Tied weights are written once; the file's metadata names their other places. Equal weights give
     equal bytes.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    places: dict[Any, str] = {}
-    tied: dict[str, str] = {}
-    for name, value in network.state_dict().items():
-        place = (value.data_ptr(), value.shape, value.stride())
-        if value.numel() and place in places:
-            tied[name] = places[place]
-            continue
-        places[place] = name
-        plain = value.float() if value.is_floating_point() else value
-        tensors[name] = plain.cpu().contiguous().clone()
+    state, twins = network.state_dict(), tied(network)
+    tensors = {name: plain(value).clone() for name, value in state.items() if name not in twins}
     text = json.dumps(dict(document), indent=1)
     with replacing(folder / TENSORS) as temporary:
-        save_file(tensors, temporary, {"tied": json.dumps(tied, sort_keys=True)})
+        save_file(tensors, temporary, {"tied": json.dumps(twins, sort_keys=True)})
     with replacing(folder / ARCHITECTURE) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def tied(network: nn.Module) -> dict[str, str]:
+    """The places of the network's state that hold the tensor of an earlier place: that one's name, by theirs."""
+    places: dict[Any, str] = {}
+    found: dict[str, str] = {}
+    for name, value in network.state_dict().items():
+        first = places.setdefault((value.data_ptr(), value.shape, value.stride()), name)
+        if value.numel() and first != name:
+            found[name] = first
+    return found
+
+
+def plain(value: torch.Tensor) -> torch.Tensor:
+    """The tensor as files hold it: on the CPU, without gaps, floats as fp32."""
+    return (value.detach().float() if value.is_floating_point() else value).cpu().contiguous()
 
 
 def load(folder: Path) -> nn.Module:
@@ -59,8 +66,8 @@ def load(folder: Path) -> nn.Module:
         document = json.loads((folder / ARCHITECTURE).read_text("utf-8"))
         with safe_open(folder / TENSORS, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            tied = json.loads((file.metadata() or {}).get("tied", "{}"))
-        tensors |= {name: tensors[place] for name, place in tied.items()}
+            twins = json.loads((file.metadata() or {}).get("tied", "{}"))
+        tensors |= {name: tensors[place] for name, place in twins.items()}
     except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedWeights(f"the model in {folder} cannot be read: {error}") from None
     return models.rebuild(document, tensors)

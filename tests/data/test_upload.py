@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdcore.data.upload import UploadError, clean, receive
+from kdcore.data.upload import UploadError, clean, keep, receive
 
 
 def packed(text: str = "x") -> bytes:
@@ -24,6 +24,15 @@ def test_an_upload_is_kept_under_its_contents_hash_with_its_name(tmp_path):
     assert receive(io.BytesIO(packed()), "again.zip", tmp_path) == path
     assert receive(io.BytesIO(packed("y")), "other.zip", tmp_path).parent != path.parent
     assert sorted(found.name for found in tmp_path.rglob("*") if found.is_file()) == ["My flowers.zip", "other.zip"]
+
+
+def test_any_other_file_is_kept_as_it_is_and_limited_too(tmp_path):
+    path = keep(io.BytesIO(b"tensors"), "../My net.SafeTensors", tmp_path)
+    assert (path.read_bytes(), path.name, path.parent.parent) == (b"tensors", "My net.safetensors", tmp_path)
+    assert keep(io.BytesIO(b"tensors"), "again.onnx", tmp_path).name == "again.onnx"  # the ending says what it is
+    with pytest.raises(UploadError, match="more than 0 MB"):
+        keep(io.BytesIO(b"tensors"), "large.onnx", tmp_path, most=3)
+    assert clean("no ending") == "no ending"
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,15 @@ def test_the_weights_differ_from_plain_distillations(name, plain, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["weight_pull", "weight_selection"])
-def test_a_teacher_that_is_not_asked_makes_no_difference(name, tmp_path):
+def test_a_teacher_that_is_not_asked_makes_no_difference(name, tmp_path_factory):
     options = registry.validate("method", name)
     student, task = pairs.taught(options, steps=3)
     assert not asks(options)
     assert task.lesson.teacher is None
-    fit(student, task, tmp_path / "alone")
+    fit(student, task, tmp_path_factory.mktemp("alone"))
     other, asking = pairs.taught(options, steps=3)
     teacher = pairs.network(12, seed=1).eval().requires_grad_(False)
-    fit(other, replace(asking, lesson=Taught(asking.lesson.method, teacher)), tmp_path / "asking")
+    fit(other, replace(asking, lesson=Taught(asking.lesson.method, teacher)), tmp_path_factory.mktemp("asking"))
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in student.state_dict().items())
 
 

@@ -25,7 +25,7 @@ def test_a_teacher_whose_weights_alone_are_wanted_costs_no_time():
     def weighed(*method):
         made = plan(small(*method))
         sizes = dict.fromkeys(architectures(made), 1e6)
-        return next(weights(made, sizes)[one.key] for one in made.stages if one.title.startswith("student distilled"))
+        return next(weights(made, sizes)[one.key] for one in made.stages if one.role == "distilled")
 
     images = 60 * 64
     assert weighed() == pytest.approx(FIXED_SECONDS + images * 4e6 / NOMINAL_RATE)
