@@ -1,7 +1,6 @@
 """Calibration: whether a network is right as often as it says, and one temperature that mends it (Guo et al. 2017).
 
-Plain numpy. What has several labels an image is judged by its single decisions: `decisions` makes two-class answers
-of them.
+Where an image may have several labels it is judged by its single decisions, each an answer of two classes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from kdcore.measure.quality import log_softmax
 from kdcore.measure.shares import ECE_BINS, bin_of, calibration_error
 
-Answers = tuple[np.ndarray, np.ndarray]  # logits float (N, K) and labels int (N,)
+Answers = tuple[np.ndarray, np.ndarray]  # logits float (N, K); labels int (N,), or of several an image 0 and 1 (N, K)
 
 FEWEST = 50  # validation images that a temperature is fitted on
 COLDEST, HOTTEST = 0.05, 20.0
@@ -25,28 +24,30 @@ PRECISION = 1e-7  # of the logarithm of the temperature
 def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) -> dict[str, Any]:
     """The reliability diagram on the test images, and what a temperature makes of it, as a JSON document.
 
-    `bins`: see `reliability`. `temperature`: the one that is likeliest on validation; None, with the `reason` in
-    words, where it cannot be told: too few validation images, a likelihood that has no maximum within 0.05 to 20, or
-    classes that were `hidden` from the student, about which validation would tell it. `validation`: how many images it
-    is fitted on. `scaled`: with the test logits divided by it `ece` (0..1), `nll` (nats) and `bins`, or None. No answer
-    changes: the highest logit stays the highest.
+    `bins`: see `reliability`; of single decisions where images have several labels. `temperature`: the one that is
+    likeliest on validation; None, with the `reason` in words, where it cannot be told: too few validation images, a
+    likelihood without a maximum within 0.05 to 20, or classes that were `hidden` from the student, about which
+    validation would tell it. `validation`: how many images it is fitted on. `scaled`: with the test logits divided by
+    it `ece` (0..1), `nll` (nats an image) and `bins`, or None. No answer changes: the highest logit stays the highest.
     """
-    logits, labels = test
-    found, reason = (None, _hidden(hidden)) if hidden else fitted(*validation)
+    logits, labels = _single(*test)
+    found, reason = None, _unfit(len(validation[1]), hidden)
+    if not reason:
+        found, reason = fitted(*_single(*validation))
     return {
         "bins": reliability(logits, labels),
         "temperature": found,
         "reason": reason,
         "validation": len(validation[1]),
-        "scaled": None if found is None else _scaled(logits.astype(np.float64) / found, labels),
+        "scaled": None if found is None else _scaled(logits.astype(np.float64) / found, labels, len(test[1])),
     }
 
 
-def decisions(logits: np.ndarray, labels: np.ndarray) -> Answers:
-    """Yes or no for each image and class, as answers of two classes: (N * K, 2) and (N * K,).
-
-    `logits`, `labels` (N, K), labels 0 or 1. A softmax over 0 and z is the sigmoid of z.
-    """
+def _single(logits: np.ndarray, labels: np.ndarray) -> Answers:
+    """Answers with one right class each. Of several labels an image, yes or no for each image and class:
+    (N * K, 2) and (N * K,), since a softmax over 0 and z is the sigmoid of z."""
+    if labels.ndim == 1:
+        return logits, labels
     flat = logits.ravel()
     return np.stack([np.zeros_like(flat), flat], axis=1), labels.ravel().astype(np.int64)
 
@@ -69,14 +70,11 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) ->
 
 
 def fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[float | None, str]:
-    """The temperature T > 0 that minimises the mean negative log likelihood of softmax(logits / T), and why there is
-    none.
+    """The T that minimises the mean negative log likelihood of softmax(logits / T), or None and why there is none.
 
-    In 1/T the likelihood's logarithm is concave, its derivative monotone: the mean, over the images, of the label's
-    logit less the expected one. Where it changes its sign is the one best T, found by bisection on log T.
+    In 1/T the log likelihood is concave and its derivative monotone: the mean, over the images, of the label's logit
+    less the expected one. Where that changes its sign is the best T, found by bisection on log T.
     """
-    if len(labels) < FEWEST:
-        return None, f"{len(labels)} validation images are too few to fit a temperature on; {FEWEST} are needed"
     wide = logits.astype(np.float64)
     behind = wide[np.arange(len(labels)), labels][:, None] - wide  # how far each class is behind the label's
 
@@ -96,15 +94,20 @@ def fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[float | None, str]:
     return math.exp((low + high) / 2), ""
 
 
-def _hidden(names: Sequence[str]) -> str:
-    return f"the student was kept from {', '.join(names)}, and validation would tell it about them"
+def _unfit(images: int, hidden: Sequence[str]) -> str:
+    """Why validation does not serve; empty where it does."""
+    if hidden:
+        return f"the student was kept from {', '.join(hidden)}, and validation would tell about that"
+    if images < FEWEST:
+        return f"{images} validation images are too few to fit a temperature on; {FEWEST} are needed"
+    return ""
 
 
-def _scaled(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def _scaled(logits: np.ndarray, labels: np.ndarray, images: int) -> dict[str, Any]:
     likelihood = log_softmax(logits)[np.arange(len(labels)), labels]
     return {
         "ece": calibration_error(*_confidence(logits, labels)),
-        "nll": float(-likelihood.mean()),
+        "nll": float(-likelihood.sum() / images),
         "bins": reliability(logits, labels),
     }
 
