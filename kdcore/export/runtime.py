@@ -12,16 +12,21 @@ class UnreadableModel(ValueError):
     """The file is missing, damaged, or no model that ONNX Runtime can run."""
 
 
-def session(path: Path | str, threads: int = 1) -> onnxruntime.InferenceSession:
-    """An inference session on the CPU with `threads` threads, the caller's own among them. Raises UnreadableModel."""
+def session(path: Path | str | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+    """An inference session on the CPU with `threads` threads, the caller's own among them. Raises UnreadableModel.
+
+    `path`: of a file, or the content of one.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model = path if isinstance(path, bytes) else str(path)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base below Exception
-        raise UnreadableModel(f"{path} is no model that ONNX Runtime can run: {_first_line(error)}") from None
+        told = "it" if isinstance(path, bytes) else path
+        raise UnreadableModel(f"{told} is no model that ONNX Runtime can run: {_first_line(error)}") from None
 
 
 def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray, batch: int = 256) -> np.ndarray:

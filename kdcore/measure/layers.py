@@ -13,6 +13,7 @@ import onnx
 from kdcore.export.graph import Weighted, weighted
 
 BINS = 32
+LARGEST_RANK = 512  # of the shorter side of a weight whose rank is told: 0.2 s at 512 x 4608
 
 
 def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
@@ -21,9 +22,9 @@ def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
     Each has `name` (the module's path), `type`, `shape` of the weight with filters first, `params` (with the bias),
     `weights`, `macs` for one image, `zeros` and `sparsity` (a share) of the weights, `filters` and `zero_filters`
     (whose weights are all zero), `channels` and `zero_channels` (likewise of the inputs), `mean_abs` and
-    `std` of the weights, `bits` a weight, and `histogram`: 33 `edges`, 32 `counts`. Weights of int8
-    files are told as the numbers that they stand for. Raises ValueError for a file that is no ONNX model, or whose
-    layers' output shapes cannot be inferred.
+    `std` of the weights, `bits` a weight, `rank` (see `rank`) and `distinct` (how many different numbers) of them, and
+    `histogram`: 33 `edges`, 32 `counts`. Weights of int8 files are told as the numbers that they stand for. Raises
+    ValueError for a file that is no ONNX model, or whose layers' output shapes cannot be inferred.
     """
     model = _load(path)
     sizes = _output_sizes(model, shape)
@@ -85,5 +86,21 @@ def _describe(layer: Weighted, output: tuple[int, ...]) -> dict[str, Any]:
         "mean_abs": float(np.abs(values).mean()),
         "std": float(values.std()),
         "bits": layer.bits,
+        "rank": rank(per_filter),
+        "distinct": len(np.unique(values)),
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
     }
+
+
+def rank(matrix: np.ndarray) -> int | None:
+    """Numerical rank of a matrix (filters, rest); None where both sides are longer than 512, which would take long.
+
+    Counts the singular values above σ_max · max(rows, columns) · 2⁻²³: the tolerance of `numpy.linalg.matrix_rank` for
+    float32, that is what rounding to float32 can make of a zero. They are the roots of the eigenvalues of the smaller
+    of the two products with the transpose, in float64, whose own error (1.5e-8 σ_max) is below that.
+    """
+    short = (matrix if len(matrix) <= matrix.shape[1] else matrix.T).astype(np.float64)
+    if len(short) > LARGEST_RANK:
+        return None
+    values = np.sqrt(np.linalg.eigvalsh(short @ short.T).clip(min=0))
+    return int((values > values.max() * max(matrix.shape) * np.finfo(np.float32).eps).sum())

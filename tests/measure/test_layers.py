@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from kdcore import models, registry
-from kdcore.measure.layers import layers
+from kdcore.measure.layers import layers, rank
 from kdcore.models.cost import macs
 
 
@@ -58,6 +58,8 @@ def test_a_convolution_worked_out_by_hand(tmp_path):
         "mean_abs": pytest.approx((108 - zeros - 1 + 5) / 108),
         "std": pytest.approx(weight.astype(float).std()),
         "bits": 32,
+        "rank": 2,  # rows: zeros, all ones but one, and all ones twice
+        "distinct": 3,
     }
     assert histogram["edges"][0] == -5
     assert histogram["edges"][-1] == 1
@@ -102,6 +104,31 @@ def test_statistics_agree_with_their_definitions(tmp_path_factory, outputs, inpu
     )
     assert sum(found["histogram"]["counts"]) == len(values)
     assert found["macs"] == len(values)
+    assert found["rank"] == np.linalg.matrix_rank(weight)
+    assert found["distinct"] == len(set(values))
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (40, 25), (64, 576), (300, 128)])
+def test_the_rank_is_numpys_at_float32(shape):
+    generator = np.random.default_rng(0)
+    for wanted in {1, max(1, min(shape) // 2)}:
+        made = generator.standard_normal((shape[0], wanted)) @ generator.standard_normal((wanted, shape[1]))
+        made = made.astype(np.float32)  # whose rounding gives every direction a little
+        assert rank(made) == np.linalg.matrix_rank(made.astype(float), rtol=max(shape) * 2.0**-23) == wanted
+    assert rank(generator.standard_normal(shape)) == min(shape)
+    assert rank(np.zeros(shape, np.float32)) == 0
+
+
+def test_the_rank_of_very_large_matrices_is_not_told():
+    assert rank(np.eye(513, dtype=np.float32)) is None
+    assert rank(np.eye(513, 512, dtype=np.float32)) == 512
+
+
+def test_shared_values_are_counted_once(tmp_path):
+    codebook = np.array([-1, -0.25, 0, 0.5], np.float32)
+    weight = codebook[np.random.default_rng(0).integers(0, 4, (6, 3, 3, 3))]
+    (found,) = layers(convolution(tmp_path / "m.onnx", weight), (3, 8, 8))
+    assert found["distinct"] == 4
 
 
 @pytest.mark.parametrize(
