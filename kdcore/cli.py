@@ -89,8 +89,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("worker", _worker, "carry one run out (what launchers call)").add_argument("run")
     json_option(add("runs", _runs, "list all runs"))
-    show = add("show", _show, "one run's table, verdicts and recipe")
+    show = add("show", _show, "one run's table and verdicts, or the layers of one of its variants")
     show.add_argument("run")
+    show.add_argument("--layers", metavar="VARIANT", help="what each layer of this row of the table holds")
+    show.add_argument("--format", choices=["csv", "json", "markdown"], help="of the layers; markdown without it")
+    show.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write the layers")
     json_option(show)
     for name, text in (
         ("cancel", "end a run at once; finished models stay"),
@@ -290,6 +293,12 @@ def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    if chosen.layers is not None:
+        _write(model_commands.layers(chosen, workspace), chosen.output)
+        return
+    if chosen.format or chosen.output:
+        option = "--format" if chosen.format else "--output"
+        raise BadInput(f"{option}: is for the layers of a variant: add --layers VARIANT; the table is for compare")
     from kdcore.report import comparison
 
     if chosen.json:
@@ -299,6 +308,17 @@ def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     workspace.run(chosen.run)
     console.result(workspace, chosen.run)
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    """To the file, or as text to standard output. Raises BadInput where it cannot be written."""
+    if not output:
+        sys.stdout.write(content.decode())
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}") from None
 
 
 def _steer(chosen: argparse.Namespace, workspace: Workspace) -> None:
@@ -334,11 +354,7 @@ def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
         workspace.run(run_id)
     if chosen.format == "xlsx" and not chosen.output:
         raise BadInput("--output: xlsx is no text; give a file with -o FILE")
-    content = comparison_file(workspace, chosen.runs, chosen.format)
-    if chosen.output:
-        chosen.output.write_bytes(content)
-    else:
-        sys.stdout.write(content.decode())
+    _write(comparison_file(workspace, chosen.runs, chosen.format), chosen.output)
 
 
 def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:

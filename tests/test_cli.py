@@ -10,6 +10,7 @@ from kdcore import cli
 from kdcore.jobs import api
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.workspace import Workspace
+from kdcore.report.layers import COLUMNS
 from tests.small import CUTS, small
 
 
@@ -74,6 +75,31 @@ def test_show_and_runs_tell_the_run(carried_out, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["variants"] == document["variants"]
 
 
+def test_show_tells_the_layers_of_a_variant(carried_out, monkeypatch, capsys, tmp_path):
+    workspace, document = carried_out
+    monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
+    shown = ["show", document["run"], "--layers"]
+    assert cli.main([*shown, "int8", "--format", "json"]) == 0
+    (variant,) = json.loads(capsys.readouterr().out)["variants"]
+    assert [layer["name"] for layer in variant["layers"]] == ["stem.conv", "stage1.conv", "stage2.conv", "head"]
+    assert [layer["bits"] for layer in variant["layers"]] == [32, 8, 8, 8]  # a layer of one channel stays float
+    assert all(10 < layer["sqnr_db"] < 60 for layer in variant["layers"][1:])
+    assert variant["sqnr"]["images"] == 64
+    assert 10 < variant["sqnr"]["logits_db"] < 60
+    assert cli.main([*shown, "pruned 50 %", "--format", "csv", "-o", str(tmp_path / "layers.csv")]) == 0
+    lines = (tmp_path / "layers.csv").read_text().splitlines()
+    assert lines[0] == ",".join(COLUMNS)
+    assert "its output is 4×8×8, that of the file that it was made from 8×8×8" in lines[1]
+    assert cli.main([*shown, "teacher"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith("|")
+    assert cli.main([*shown, "int9"]) == 2
+    assert '--layers: "int9" is not in' in (told := capsys.readouterr().err)
+    assert "there are: teacher, student alone" in told
+    assert cli.main([*shown, "int8", "--json", "--format", "csv"]) == 2
+    assert cli.main([*shown, "int8", "-o", str(tmp_path)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_listing_commands_import_no_torch(carried_out):
     workspace, document = carried_out
     for command in (["runs"], ["presets"], ["show", document["run"]], ["methods"]):
@@ -95,6 +121,8 @@ def test_listing_commands_import_no_torch(carried_out):
         (["submit", "quickstart", "--set", "data.labels=99999"], "data.labels"),
         (["submit", "quickstart", "--set", 'data.hide_classes=["zebra"]'], "data.hide_classes"),
         (["show", "no-such-run"], "there is no run 'no-such-run'"),
+        (["show", "no-such-run", "--format", "csv"], "--format: is for the layers of a variant: add --layers VARIANT"),
+        (["show", "no-such-run", "--layers", "int8"], "there is no run"),
         (["compare", "no-such-run"], "there is no run"),
         (["bench", "no-such-run"], "there is no run"),
         (["stop"], "give one run's id, or --all"),

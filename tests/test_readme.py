@@ -14,6 +14,7 @@ import pytest
 from kdcore import cli
 from kdcore.presets import presets
 from kdcore.recipe import parse
+from kdcore.report.layers import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -46,6 +47,11 @@ def test_every_command_of_the_program_is_told():
 
 def test_every_experiment_is_presented_by_its_title():
     assert [preset.title for preset in presets() if f"**{preset.title}**" not in README] == []
+
+
+def test_the_columns_of_the_layers_are_told_in_their_order():
+    (told,) = re.findall(r"write the columns (.*?), in this order", README, flags=re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", told)) == COLUMNS
 
 
 def test_make_has_what_is_told():

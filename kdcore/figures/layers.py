@@ -1,7 +1,8 @@
-"""Layer by layer: zeros by weight, filter or channel, parameters and MACs of one variant beside another's."""
+"""Layer by layer: zeros, parameters, MACs, rank, values, bits and noise of one variant beside another's."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -13,7 +14,7 @@ from kdcore.report import words
 
 Layer = Mapping[str, Any]
 By = Literal["weight", "filter", "channel"]
-What = Literal["params", "macs", "filters"]
+What = Literal["params", "macs", "filters", "rank", "distinct", "bits"]
 PARTS: dict[By, tuple[str, str, str]] = {
     "weight": ("zeros", "params", "Weights that are zero (%)"),
     "filter": ("zero_filters", "filters", "Filters that are all zero (%)"),
@@ -23,6 +24,9 @@ COUNTS: dict[What, tuple[str, str]] = {
     "params": ("Parameters", "parameters"),
     "macs": ("MACs an image", "MACs"),
     "filters": ("Filters", "filters"),
+    "rank": ("Rank of the weight", "rank"),
+    "distinct": ("Distinct weights", "distinct weights"),
+    "bits": ("Bits a weight in the file", "bits a weight"),
 }
 
 
@@ -51,7 +55,7 @@ def sparsity(models: Sequence[Model], by: By = "weight") -> go.Figure:
 
 
 def shares(models: Sequence[Model], what: What = "params") -> go.Figure:
-    """Parameters, MACs or filters of every layer, one colour a variant."""
+    """Parameters, MACs, filters, rank, distinct values or bits of every layer, one colour a variant."""
     return _figure(shares_view(models, what))
 
 
@@ -82,16 +86,90 @@ def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
     value_title, unit = COUNTS[what]
 
     def hover(layer: Layer) -> str:
-        return f"{words.count(layer[what])} {unit}; shape {_shape(layer)}"
+        told = f"{words.count(layer.get(what))} {unit}"
+        if what == "rank":
+            told = f"rank {words.count(layer.get(what))} of at most {_full_rank(layer)}"
+        return f"{told}; shape {_shape(layer)}"
 
-    bars = _bars(models, value_title, lambda layer: layer[what], hover)
+    bars = _bars(models, value_title, lambda layer: layer.get(what), hover)
     if not models or not models[0].layers:
         return bars
     first = models[0]
-    total = sum(layer[what] for layer in first.layers)
-    top = max(first.layers, key=lambda layer: layer[what])
+    known = [layer for layer in first.layers if layer.get(what) is not None]
+    if not known:
+        return bars._replace(title=f"The {unit} of {first.name} was not measured")
+    tell = {"rank": _least_rank, "distinct": _fewest_values, "bits": _bits}.get(what)
+    return bars._replace(title=tell(first, known) if tell else _largest(first, what, unit))
+
+
+def _largest(model: Model, what: What, unit: str) -> str:
+    total = sum(layer[what] for layer in model.layers)
+    top = max(model.layers, key=lambda layer: layer[what])
     share = words.percent(top[what] / total) if total else "none"
-    return bars._replace(title=f"{top['name']} holds {share} of the {unit} of {first.name}")
+    return f"{top['name']} holds {share} of the {unit} of {model.name}"
+
+
+def _least_rank(model: Model, known: Sequence[Layer]) -> str:
+    least = min(known, key=lambda layer: layer["rank"] / _full_rank(layer))
+    if least["rank"] == _full_rank(least):
+        return f"Every layer of {model.name} has full rank" + (
+            "" if len(known) == len(model.layers) else ", of those small enough to tell"
+        )
+    return f"{least['name']} of {model.name} has rank {least['rank']} of at most {_full_rank(least)}"
+
+
+def _fewest_values(model: Model, known: Sequence[Layer]) -> str:
+    least = min(known, key=lambda layer: layer["distinct"])
+    return f"{least['name']} of {model.name} has {least['distinct']:,} distinct values in {_weights(least):,} weights"
+
+
+def _bits(model: Model, known: Sequence[Layer]) -> str:
+    counts = Counter(layer["bits"] for layer in known)
+    told = [f"{bits} bits in {words.plural(count, 'layer')}" for bits, count in sorted(counts.items())]
+    return f"A weight of {model.name} takes {', '.join(told)}"
+
+
+def noise(models: Sequence[Model]) -> go.Figure | None:
+    """SQNR of every layer's output against the file that the variant was made from; None where no variant has any."""
+    bars = noise_view(models)
+    return _figure(bars) if any(value is not None for row in bars.values for value in row) else None
+
+
+def noise_view(models: Sequence[Model]) -> Bars:
+    """Those variants alone that have a number or a reason for having none in some layer."""
+    measured = [model for model in models if any(_has_noise(layer) for layer in model.layers)]
+
+    def hover(layer: Layer) -> str:
+        db = layer["sqnr_db"]
+        return layer["sqnr_note"] if db is None else f"{words.decibels(db)}, its output is {off(db)} off"
+
+    bars = _bars(measured, "Signal to noise of the output (SQNR, dB)", lambda layer: layer.get("sqnr_db"), hover)
+    found = [
+        (value, layer, name)
+        for (name, _), row in zip(bars.models, bars.values, strict=True)
+        for layer, value in zip(bars.layers, row, strict=True)
+        if value is not None
+    ]
+    if not found:
+        return bars
+    worst, layer, name = min(found)
+    return bars._replace(
+        title=f"{layer} of {name} is changed most: its output is {off(worst)} off (SQNR {words.decibels(worst)})"
+    )
+
+
+def off(db: float) -> str:
+    """The size of an error beside what it is an error of (root mean squares), for an SQNR in decibels."""
+    return words.percent(10 ** (-db / 20))
+
+
+def _has_noise(layer: Layer) -> bool:
+    return layer.get("sqnr_db") is not None or bool(layer.get("sqnr_note"))
+
+
+def _full_rank(layer: Layer) -> int:
+    filters = layer["shape"][0]
+    return min(filters, _weights(layer) // filters)
 
 
 def _weights(layer: Layer) -> int:

@@ -61,6 +61,12 @@ def times(ratio: float) -> str:
 
 
 @_or_dash
+def decibels(value: float) -> str:
+    """A ratio of powers: 23.1 dB, −3.0 dB."""
+    return f"{_one_decimal(value)} dB"
+
+
+@_or_dash
 def percent(fraction: float) -> str:
     """A fraction as a percentage: 0.987 gives 98.7 %."""
     return f"{_one_decimal(fraction * 100)} %"

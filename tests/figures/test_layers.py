@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.figures.layers import Model, shares, shares_view, sparsity, sparsity_view
+from kdcore.figures.layers import Model, noise, noise_view, shares, shares_view, sparsity, sparsity_view
 from kdcore.figures.weights import histogram, histogram_view
 
 
@@ -38,6 +38,45 @@ def test_titles_tell_where_most_is():
     assert sparsity_view([A, B]).title == "Most zeros: 50.0 % of the weights of stem in pruned 50 %"
     assert sparsity_view([B]).title.startswith("No weights are zero")
     assert shares_view([A], "macs").title == "stem holds 64.3 % of the MACs of pruned 50 %"
+
+
+def measured(name: str, db: float | None, note: str = "", **more) -> dict:
+    return layer(name) | {"rank": 4, "distinct": 72, "sqnr_db": db, "sqnr_note": note} | more
+
+
+C = Model(
+    "int8", "quantized", [measured("stem", None, "the outputs are equal"), measured("middle", 20), measured("head", 31)]
+)
+TRAINED = Model("student", "distilled", [measured("stem", None), measured("middle", None), measured("head", None)])
+
+
+def test_noise_names_the_layer_whose_output_is_changed_most():
+    view = noise_view([C, TRAINED])
+    assert view.models == (("int8", "quantized"),)  # a trained network was made from no other file
+    assert view.values == ((None, 20, 31),)
+    assert view.title == "middle of int8 is changed most: its output is 10.0 % off (SQNR 20.0 dB)"
+    assert view.hovers[0][0] == "int8, stem: the outputs are equal"
+    assert view.hovers[0][2] == "int8, head: 31.0 dB, its output is 2.8 % off"
+    assert [trace.name for trace in noise([C, TRAINED]).data] == ["int8"]
+
+
+def test_without_noise_there_is_no_chart():
+    assert noise([TRAINED, A]) is None  # A: a model of an earlier version, of which it is not known
+    assert noise([Model("coded", "shared", [measured("stem", None, "the outputs are equal")])]) is None
+    assert noise([]) is None
+
+
+def test_ranks_values_and_bits_have_titles_of_their_own():
+    low = Model("low rank", "low_rank", [measured("a", 9.0, rank=2, distinct=30, bits=8), measured("b", 9.0)])
+    assert shares_view([low], "rank").title == "a of low rank has rank 2 of at most 4"
+    assert shares_view([low], "rank").hovers[0][0] == "low rank, a: rank 2 of at most 4; shape 4×2×3×3"
+    assert shares_view([C], "rank").title == "Every layer of int8 has full rank"
+    assert shares_view([low], "distinct").title == "a of low rank has 30 distinct values in 72 weights"
+    assert shares_view([low], "bits").title == "A weight of low rank takes 8 bits in 1 layer, 32 bits in 1 layer"
+    assert shares_view([A], "rank").title == "The rank of pruned 50 % was not measured"
+    large = Model("vgg", "teacher", [measured("a", None, rank=None), measured("b", None)])
+    assert shares_view([large], "rank").title == "Every layer of vgg has full rank, of those small enough to tell"
+    assert shares_view([large], "rank").values == ((None, 4),)
 
 
 def test_bars_have_the_roles_colours_and_a_sentence_each():
