@@ -204,11 +204,12 @@ class Builder:
         if not stage.teacher or not stage.asked:
             return Taught(method, None)
         folder = self.workspace.model(stage.teacher)
+        sees = spec.get("sees", "seen")  # fine-tuning shows what the student has seen
         if gives(folder) == "table":
-            rows = recorded(folder, getattr(self.shares, spec.get("sees", "seen"))).to(self.device)
+            rows = recorded(folder, getattr(self.shares, sees)).to(self.device)
             return Taught(method, OnRecord(), table=lambda: rows)
         teacher = self._teacher(stage, plain=taps_teacher(method.options))
-        asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], spec.get("sees"), spec["precision"]]
+        asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], sees, spec["precision"]]
         table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(asked), images, spec)
         stream = keys.canonical([*asked, train.views.model_dump(), train.batch_size, stage.seed])
         return Taught(method, teacher, self.answers, stream, table)
