@@ -12,20 +12,28 @@ from torch import nn
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
 from kdcore.export import runtime
+from kdcore.measure.calibration import calibration
 from kdcore.measure.cost import cost
 from kdcore.measure.layers import layers
 from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
+from kdcore.measure.privacy import Members, losses, missing, privacy, strangers
 from kdcore.measure.quality import hidden_recall, quality
 from kdcore.measure.size import size
+from kdcore.measure.sqnr import IMAGES, sqnr
 
 BATCH = 256
+UNKNOWN_IMAGES = "it was not trained here, so nobody knows on which images"
 
 
 class Evaluation(NamedTuple):
-    """`report`: a JSON document with quality, size, cost and layers. `logits`: float32 (N, K) by split."""
+    """`report`: a JSON document with quality, privacy, size, cost and layers. `logits`: float32 (N, K) by split.
+
+    `members`: what the model loses on images that it was trained on; None where these are not known.
+    """
 
     report: dict[str, Any]
     logits: dict[str, np.ndarray]
+    members: Members | None = None
 
 
 def evaluate(
@@ -36,14 +44,19 @@ def evaluate(
     *,
     hidden: Sequence[str] = (),
     parent: np.ndarray | None = None,
+    members: np.ndarray | None = None,
+    came_from: Path | None = None,
 ) -> Evaluation:
     """Measures the ONNX file at `path`, which was made from `network`, on the test and validation images.
 
     A file that somebody else made has no network here: its cost is left out, and its layers where they cannot be told.
     `hidden`: names of classes that the student was not shown. `parent`: logits float (N, K), on the test split, of the
     file that this one came from; of images with several labels, quality then tells the difference too
-    (`against_parent`, see `map_difference`). Quality is that on the test split; nothing is chosen on it. Raises
-    ValueError when the file cannot be run or gives no finite numbers.
+    (`against_parent`, see `map_difference`). `members`: places, among the training images, of those that stand for what
+    it was trained on (`privacy.members_of`); None where that is not known. `came_from`: the file that this one came
+    from; layers then tell their `sqnr_db`, or in `sqnr_note` why they have none, and the report that of the logits
+    (`kdcore.measure.sqnr`). Quality is that on the test split; nothing is chosen on it. Raises ValueError when the file
+    cannot be run or gives no finite numbers.
     """
     running = runtime.session(path)
     labels = {"test": dataset.test_labels, "validation": dataset.train_labels[split.validation]}
@@ -56,14 +69,17 @@ def evaluate(
     measured = _quality(test, validation, dataset, hidden)
     if dataset.multilabel and parent is not None:
         measured["against_parent"] = map_difference(test[0], parent, test[1])
+    known = None if members is None else _members(running, dataset, members, test)
     report = {
         "quality": measured,
+        "privacy": _privacy(known, dataset.test_labels),
         "size": size(path),
         "layers": found,
+        "sqnr": _noise(path, came_from, found, dataset, split),
     }
     if network is not None:
         report["cost"] = cost(network, dataset.shape, found)
-    return Evaluation(report, logits)
+    return Evaluation(report, logits, known)
 
 
 def evaluate_answers(answers: Mapping[str, np.ndarray], dataset: Dataset, split: Split) -> Evaluation:
@@ -77,7 +93,10 @@ def evaluate_answers(answers: Mapping[str, np.ndarray], dataset: Dataset, split:
         logits["test"] = answers["test"]
         validation = logits["validation"], dataset.train_labels[split.validation]
         found = _quality((logits["test"], dataset.test_labels), validation, dataset, ())
-    return Evaluation({"quality": found, "size": None, "cost": None, "layers": []}, logits)
+    privacy = missing(UNKNOWN_IMAGES)
+    return Evaluation(
+        {"quality": found, "privacy": privacy, "size": None, "cost": None, "layers": [], "sqnr": None}, logits
+    )
 
 
 def _quality(
@@ -87,10 +106,37 @@ def _quality(
     hidden: Sequence[str],
 ) -> dict[str, Any]:
     if dataset.multilabel:
-        return multilabel_quality(*test, dataset.classes) | {"map_interval": map_interval(*test), "hidden": []}
-    return quality(*test, dataset.classes) | {
-        "hidden": [{"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden]
-    }
+        found = multilabel_quality(*test, dataset.classes) | {"map_interval": map_interval(*test), "hidden": []}
+    else:
+        recalled = [{"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden]
+        found = quality(*test, dataset.classes) | {"hidden": recalled}
+    return found | {"calibration": calibration(test, validation, hidden)}
+
+
+def _members(running: Any, dataset: Dataset, images: np.ndarray, test: tuple[np.ndarray, np.ndarray]) -> Members:
+    labels = np.asarray(dataset.train_labels)[images]
+    return Members(images, labels, losses(_logits(running, dataset.train_images, images), labels), losses(*test))
+
+
+def _privacy(known: Members | None, test_labels: np.ndarray) -> dict[str, Any]:
+    if known is None:
+        return missing(UNKNOWN_IMAGES)
+    return privacy(known.losses, known.test[strangers(known.labels, np.asarray(test_labels))])
+
+
+def _noise(
+    path: Path, came_from: Path | None, layers: list[dict[str, Any]], dataset: Dataset, split: Split
+) -> dict[str, Any] | None:
+    """Puts its SQNR into each layer's row, and returns that of the logits; None where there is nothing to compare."""
+    for row in layers:
+        row |= {"sqnr_db": None, "sqnr_note": ""}
+    if came_from is None:
+        return None
+    validation = split.validation[:: max(1, len(split.validation) // IMAGES)][:IMAGES]
+    noise = sqnr(path, came_from, runtime.pixels(dataset.train_images[validation]))
+    for row, level in zip(layers, noise.layers, strict=True):
+        row |= {"sqnr_db": level.db, "sqnr_note": level.note}
+    return {"images": len(validation), "logits_db": noise.logits.db, "logits_note": noise.logits.note}
 
 
 def _layers_of_another(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from kdcore.registry import Options
 # Raised when a stage would compute something else from the same spec, beside the registries' own versions.
 LOOP = 1
 EXPORT = 1
-EVALUATE = 1
+EVALUATE = 2
 
 
 def canonical(document: Any) -> str:

@@ -26,6 +26,7 @@ from kdcore.distill.traits import taps_teacher
 from kdcore.export import onnx_file, weights
 from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
+from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
@@ -293,6 +294,8 @@ class Builder:
         if made.brought and made.brought.answers:
             _keep(folder / ANSWERS, train=made.brought.answers["train"])
         _keep(folder / "logits.npz", **measured.logits)
+        if measured.members:
+            _keep(folder / "members.npz", **measured.members._asdict())
         dataset = self.dataset
         report = {
             **measured.report,
@@ -313,9 +316,19 @@ class Builder:
         if made.brought and made.brought.answers:
             return evaluate_answers(made.brought.answers, self.dataset, self.shares)
         parent = self._parent_logits(stage) if self.dataset.multilabel else None
+        came_from = self.workspace.model(stage.parent) / "model.onnx" if stage.parent else None
         return evaluate(
-            folder / "model.onnx", made.network, self.dataset, self.shares, hidden=self.hidden, parent=parent
-        )
+            folder / "model.onnx", made.network, self.dataset, self.shares,
+            hidden=stage.spec["data"].get("hide_classes", ()), parent=parent, members=self._members(stage),
+            came_from=came_from,
+        )  # fmt: skip
+
+    def _members(self, stage: Stage) -> np.ndarray | None:
+        """The training images that the model is asked about, as its own spec says: others may share it."""
+        if stage.kind == "given":
+            return None
+        trained_on = self.shares.teacher if stage.spec.get("sees") == "teacher" else self.shares.labelled
+        return members_of(self.dataset, self.shares.teacher, trained_on)
 
     def _parent_logits(self, stage: Stage) -> np.ndarray | None:
         """What the file that this one comes from says of the test images, (N, K)."""

@@ -8,9 +8,15 @@ import pytest
 import torch
 
 from kdcore.export import runtime
+from kdcore.measure.calibration import calibration
 from kdcore.measure.evaluate import evaluate
+from kdcore.measure.privacy import losses, privacy
 from kdcore.measure.quality import hidden_recall, quality
 from kdcore.models.cost import macs
+
+
+def labels_of(digits, shares):
+    return digits.train_labels[shares.validation]
 
 
 def test_the_report_is_that_of_the_file_on_both_splits(trained, write, digits, shares):
@@ -24,10 +30,28 @@ def test_the_report_is_that_of_the_file_on_both_splits(trained, write, digits, s
     assert found.logits["test"].dtype == np.float32
     measured = dict(found.report["quality"])
     assert measured.pop("hidden") == []
+    answers = (found.logits["test"], digits.test_labels), (found.logits["validation"], labels_of(digits, shares))
+    assert measured.pop("calibration") == calibration(*answers)
     assert measured == quality(found.logits["test"], digits.test_labels, digits.classes)
     assert 0.2 < measured["accuracy"] < 0.99
     assert found.report["size"]["size_bytes"] == path.stat().st_size
     json.dumps(found.report, allow_nan=False)
+
+
+def test_layers_and_logits_tell_the_noise_against_the_file_that_they_came_from(trained, write, digits, shares):
+    other, parent = copy.deepcopy(trained), write(trained)
+    other.stage1.norm.weight.data *= 0.99  # folded into the convolution: its output but for the shift is 1 % off
+    other.stage1.norm.bias.data *= 0.99
+    found = evaluate(write(other), other, digits, shares, came_from=parent).report
+    rows = {row["name"]: row for row in found["layers"]}
+    assert rows["stem.conv"]["sqnr_db"] is None
+    assert rows["stem.conv"]["sqnr_note"] == "the outputs are equal"
+    assert rows["stage2.conv"]["sqnr_note"] == ""
+    assert 20 < rows["stage1.conv"]["sqnr_db"] < 60
+    assert found["sqnr"] == {"images": 64, "logits_db": rows["head"]["sqnr_db"], "logits_note": ""}
+    alone = evaluate(parent, trained, digits, shares).report
+    assert alone["sqnr"] is None
+    assert {row["sqnr_db"] for row in alone["layers"]} == {None}
 
 
 def test_what_is_measured_is_the_file_and_not_the_network(trained, write, digits, shares):
@@ -65,6 +89,28 @@ def test_hidden_classes_are_told_with_and_without_their_prior(trained, write, di
     test, validation = zip((found.logits["test"], found.logits["validation"]), labels, strict=True)
     assert rows[1] == {"class": "8"} | hidden_recall(test, validation, 8)
     assert rows[0]["recall"] == pytest.approx(found.report["quality"]["per_class"][3]["recall"])
+
+
+def test_members_are_told_from_the_strangers_of_their_classes(trained, write, digits, shares):
+    """A class that no member has is none of the strangers': what was kept from a model is not what is asked."""
+    members = shares.labelled[digits.train_labels[shares.labelled] != 3][:60]
+    found = evaluate(write(trained), trained, digits, shares, members=members)
+    with torch.no_grad():
+        logits = trained(torch.from_numpy(runtime.pixels(digits.train_images[members])))
+    labels = torch.from_numpy(digits.train_labels[members])
+    expected = torch.nn.functional.cross_entropy(logits, labels, reduction="none").numpy()
+    np.testing.assert_allclose(found.members.losses, expected, atol=1e-4)
+    kept = digits.test_labels != 3
+    told = found.report["privacy"]
+    assert told == privacy(found.members.losses, losses(found.logits["test"][kept], digits.test_labels[kept]))
+    assert (told["members"], told["others"]) == (60, int(kept.sum()))
+
+
+def test_without_known_members_there_is_no_attack_and_it_says_why(trained, write, digits, shares):
+    found = evaluate(write(trained), trained, digits, shares)
+    assert found.members is None
+    assert found.report["privacy"]["auc"] is None
+    assert "not trained here" in found.report["privacy"]["reason"]
 
 
 def test_a_damaged_file_is_refused(trained, digits, shares, tmp_path):
