@@ -38,6 +38,15 @@ def keep_zeros(network: nn.Module) -> Callable[[], None]:
     return constrain
 
 
+def zeros(network: nn.Module) -> list[dict[str, Any]]:
+    """A row a layer for the report: its weights, how many of them are zero, and their share."""
+    rows = []
+    for name, layer in layers_of(network).items():
+        none, weights = int((layer.weight == 0).sum()), layer.weight.numel()
+        rows.append({"name": name, "weights": weights, "zeros": none, "sparsity": none / weights})
+    return rows
+
+
 def picked(scores: Scores, shares: float | Mapping[str, float], scope: Scope) -> Masks:
     """The lowest `shares` of the scores leave, ranked together in each `scope`; a share a layer is ranked by layer.
 

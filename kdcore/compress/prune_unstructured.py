@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from kdcore.compress.finetune import Finetune
 from kdcore.compress.gradual import Gradual, Plan
-from kdcore.compress.masks import check_policy, keep_zeros, layers_of, patterned, picked
+from kdcore.compress.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.recalibrate import recalibrate
 from kdcore.compress.scores import chance, input_norms, scores
@@ -119,7 +119,7 @@ def prune(material: Material, options: PruneUnstructured) -> Outcome:
         for name, layer in layers.items():
             layer.weight.masked_fill_(~masks[name], 0)
     recalibrate(material.network, material.images, material.seed)
-    return Outcome(material.network, _report(material.network), constrain=keep_zeros(material.network))
+    return Outcome(material.network, zeros(material.network), constrain=keep_zeros(material.network))
 
 
 def _gradual(material: Material, options: PruneUnstructured) -> Outcome:
@@ -145,14 +145,6 @@ def _gradual(material: Material, options: PruneUnstructured) -> Outcome:
         pruning.finish()
         if any(not torch.equal(layer.weight, before[name]) for name, layer in layers.items()):
             recalibrate(network, material.images, material.seed)
-        return Outcome(network, _report(network))
+        return Outcome(network, zeros(network))
 
     return Outcome(material.network, [], constrain=pruning.constrain, finish=finish)
-
-
-def _report(network: nn.Module) -> list[dict[str, Any]]:
-    rows = []
-    for name, layer in layers_of(network).items():
-        zeros, weights = int((layer.weight == 0).sum()), layer.weight.numel()
-        rows.append({"name": name, "weights": weights, "zeros": zeros, "sparsity": zeros / weights})
-    return rows

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from kdcore.compress import grid, int8, integer
+from kdcore.compress.divergence import Divergence
 from kdcore.compress.finetune import Finetune
+from kdcore.compress.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.norms import followers
 from kdcore.compress.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
@@ -20,8 +20,8 @@ IMAGES = 256  # that the first steps of the activations are found on
 SAMPLE = 2**16  # values of an activation that are looked at for it
 
 
-class Qat(Options):
-    """Options of quantization-aware training."""
+class Trained(Options):
+    """Options of every step that trains a network on its grid."""
 
     weight_bits: int = Field(8, ge=2, le=8, description="Bits a weight.")
     activation_bits: int = Field(8, ge=4, le=8, description="Bits of what goes into each layer.")
@@ -30,7 +30,7 @@ class Qat(Options):
         ge=2,
         le=8,
         description="Bits of the network's first and last layer, weights and inputs, where these are more (the "
-        "paper's: 8). A first convolution of fewer than four channels stays float.",
+        "paper's: 8). A first convolution of one channel stays float.",
     )
     finetune: Finetune = Field(
         Finetune(steps=200, learning_rate=0.002),
@@ -38,42 +38,72 @@ class Qat(Options):
     )
 
 
+class Qat(Trained):
+    """Options of quantization-aware training."""
+
+    policy: dict[str, Annotated[int, Field(ge=2, le=8)]] = Field(
+        {},
+        description="Bits a weight by layer, as sensitivity proposes it, instead of weight_bits; layers that are not "
+        "named have 8. Empty: none.",
+    )
+
+
+WHY = (
+    "It computes in int8, whatever bits it was trained for: the processor has no smaller numbers. Fewer bits a weight "
+    "save storage only (zipped or coded), and fewer bits an activation cost a little time."
+)
+
+
+def _label(options: Qat) -> str:
+    weights = "by layer, " if options.policy else f"W{options.weight_bits}"
+    return f"QAT {weights}A{options.activation_bits}"
+
+
 @register(
     "step",
     "qat",
     "Training on the grid, whose steps are learnt: int8 that knows what it loses, down to 2-bit weights",
-    source="LSQ: Esser et al. 2020, arXiv:1902.08153, eq. 1 to 5; first steps of least error as in LSQ+: "
-    "Bhalgat et al. 2020, arXiv:2004.09576; batch norm folded first: Jacob et al. 2018, arXiv:1712.05877",
+    source="LSQ: Esser et al. 2020, arXiv:1902.08153, eq. 1 to 5; their logarithms: Jain et al. 2020, "
+    "arXiv:1903.08066; first steps of least error as in LSQ+: Bhalgat et al. 2020, arXiv:2004.09576",
+    version=2,
     options=Qat,
     traits={
         "variant": "quantized",
         "stage": "quantize",
-        "label": lambda options: f"QAT W{options.weight_bits}A{options.activation_bits}",
+        "label": _label,
         "faster": True,
         "final": True,
-        "why": "It computes in int8, whatever bits it was trained for: the processor has no smaller numbers. Fewer "
-        "bits a weight save storage only (zipped or coded), and fewer bits an activation cost a little time.",
+        "why": WHY,
     },
 )
 def quantize(material: Material, options: Qat) -> Outcome:
     """A network to be trained on its grid, and what makes the int8 file of it afterwards.
 
-    The layers are those that the int8 step quantizes. Batch norms, their statistics taken again with rounded weights,
-    are folded into the weights before them. Layers that read the same activation share its step. Weights that are
-    zero stay zero. Raises CompressError.
+    The layers are those that the int8 step quantizes. Layers that read the same activation share its step. Weights
+    that are zero stay zero. Batch norms stay as they are, and train on: with a step a filter, what they multiply a
+    filter by changes its step in the file and none of its codes. Raises CompressError.
+    """
+    check_policy(options.policy, layers_of(material.network))
+    return on_grid(material, options, options.policy)
+
+
+def on_grid(material: Material, options: Trained, policy: Mapping[str, int] = {}, other: str = "") -> Outcome:
+    """The network with its layers on their first grids, to be trained and finished.
+
+    `policy`: bits a weight by layer. `other`: what else than a lower learning rate would keep it from diverging, for
+    the message. Raises CompressError, and so does `finish` where the training diverged.
     """
     from kdcore.compress.nets import lsq
 
     network = material.network.requires_grad_(True)
-    pairs, bits = followers(network), _bits_of(network, options)
+    bits = _bits_of(network, options, policy)
     tensors = _tensors(network, material, list(bits))
     if not tensors:
-        raise CompressError("there is no layer to train in int8: convolutions of fewer than four channels stay float")
+        raise CompressError("there is no layer to train in int8: convolutions of one channel stay float")
+    divergence = Divergence(material)
     ends = {name: lsq.weight_ends(bits[name][0], 64 if int8.saturates() else 127) for name in tensors}
-    zeros = {name: zero for name in tensors if (zero := _weight(network, name).detach() == 0).any()}
+    zeros = any(bool((layer.weight == 0).any()) for layer in layers_of(network).values())
     samples = _settle(material, network, ends)
-    norms = {place: copy.deepcopy(network.get_submodule(place)) for place in pairs.values()}
-    lsq.fold(network, pairs)
     whole = {name: _weight(network, name).detach().clone() for name in tensors}
     shared: dict[int, Any] = {}
     for name, tensor in tensors.items():
@@ -82,17 +112,25 @@ def quantize(material: Material, options: Qat) -> Outcome:
             span = lsq.input_ends(bits[name][1], signed)
             shared[tensor] = lsq.Quantizer(_first_step(samples[name], *span), *span)
         lsq.attach(network.get_submodule(name), ends[name], shared[tensor])
-    return Outcome(network, [], constrain=_constrain(network, zeros), finish=_finish(material, norms, whole))
+    before = divergence.knows(network)
+
+    def finish(trained: nn.Module) -> Outcome:
+        if rate := options.finetune.steps and options.finetune.learning_rate:
+            divergence.check(trained, before, f"lower finetune.learning_rate (now {rate:g}){other}")
+        return _finish(material, trained, whole)
+
+    return Outcome(network, [], constrain=keep_zeros(network) if zeros else None, finish=finish)
 
 
-def _bits_of(network: nn.Module, options: Qat) -> dict[str, tuple[int, int]]:
+def _bits_of(network: nn.Module, options: Trained, policy: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Bits of weights and input by layer."""
     from kdcore.compress.nets import lsq
 
     names = [name for name in integer.layers(network) if type(network.get_submodule(name)) in lsq.CLASSES]
     few, more = (options.weight_bits, options.activation_bits), options.first_and_last
     ends = grid.ends(network)
-    return {name: (max(few[0], more), max(few[1], more)) if name in ends else few for name in names}
+    found = {name: (max(few[0], more), max(few[1], more)) if name in ends else few for name in names}
+    return {name: (policy.get(name, 8) if policy else weight, given) for name, (weight, given) in found.items()}
 
 
 def _tensors(network: nn.Module, material: Material, names: list[str]) -> dict[str, int]:
@@ -161,51 +199,26 @@ def _first_step(sample: torch.Tensor, lowest: int, largest: int) -> torch.Tensor
     return found if found > 0 else torch.ones(())
 
 
-def _constrain(network: nn.Module, zeros: Mapping[str, torch.Tensor]) -> Callable[[], None]:
-    """After every optimizer step: no step may vanish or turn negative, and pruned weights stay zero."""
+def _finish(material: Material, network: nn.Module, whole: Mapping[str, torch.Tensor]) -> Outcome:
+    """Turns the trained network into an ordinary one with weights on their grid, and writes its int8 file."""
     from kdcore.compress.nets import lsq
 
-    quantizers = [module for module in network.modules() if isinstance(module, lsq.Quantizer)]
-    masks = {name: ~zero for name, zero in zeros.items()}
-
-    def constrain() -> None:
-        with torch.no_grad():
-            for quantizer in quantizers:
-                quantizer.ratio.clamp_(min=lsq.SMALLEST)
-            for name, mask in masks.items():
-                weight = _weight(network, name)
-                masks[name] = mask.to(weight.device)
-                weight.mul_(masks[name])
-
-    return constrain
-
-
-def _finish(
-    material: Material, norms: Mapping[str, nn.Module], whole: Mapping[str, torch.Tensor]
-) -> Callable[[nn.Module], Outcome]:
-    """What turns the trained network into an ordinary one with weights on their grid, and writes its int8 file."""
-    from kdcore.compress.nets import lsq
-
-    def finish(network: nn.Module) -> Outcome:
-        codes, inputs, report = {}, {}, []
-        for name, layer in list(lsq.quantized(network)):
-            scale, step = layer.weights.step().detach(), layer.inputs
-            bits = (step.largest - step.lowest).bit_length()
-            inputs[name] = integer.Step(float(step.step().detach()), -step.lowest, bits)
-            trained = layer.weight.detach().clone()
-            weight_bits = _bits(layer.weights)
-            ends = layer.weights.lowest, layer.weights.largest
-            codes[name] = lsq.detach(layer)
-            row = grid.row(name, weight_bits, trained, _weight(network, name).detach(), lsq.along(scale, trained), ends)
-            moved = float((trained - whole[name]).norm() / whole[name].norm().clamp(min=1e-12))
-            learnt = {"input_bits": bits, "input_step": inputs[name].scale, "moved": moved}
-            report.append(row | learnt | {"stored_bits": 8})
-        lsq.unfold(network, norms)
-        target = material.folder / "qat.onnx"
-        integer.write(material, network, codes, target, inputs=inputs)
-        return Outcome(network, report, onnx=target)
-
-    return finish
+    codes, inputs, report = {}, {}, []
+    for name, layer in list(lsq.quantized(network)):
+        scale, step = layer.weights.step().detach(), layer.inputs
+        bits = (step.largest - step.lowest).bit_length()
+        inputs[name] = integer.Step(float(step.step().detach()), -step.lowest, bits)
+        trained = layer.weight.detach().clone()
+        weight_bits = _bits(layer.weights)
+        ends = layer.weights.lowest, layer.weights.largest
+        codes[name] = lsq.detach(layer)
+        row = grid.row(name, weight_bits, trained, _weight(network, name).detach(), lsq.along(scale, trained), ends)
+        moved = float((trained - whole[name]).norm() / whole[name].norm().clamp(min=1e-12))
+        learnt = {"input_bits": bits, "input_step": inputs[name].scale, "moved": moved}
+        report.append(row | learnt | {"stored_bits": 8})
+    target = material.folder / "qat.onnx"
+    integer.write(material, network, codes, target, inputs=inputs)
+    return Outcome(network, report, onnx=target)
 
 
 def _bits(quantizer: Any) -> int:

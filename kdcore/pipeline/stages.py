@@ -194,6 +194,7 @@ class Builder:
             seed=stage.seed,
             lesson=lesson,
             constrain=outcome.constrain if outcome else None,
+            rate="finetune.learning_rate" if outcome else "train.learning_rate",
         )
 
     def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Lesson:

@@ -36,6 +36,7 @@ class Task:
     `images`: what the network is shown. `targets` float (N, K), on the device: one-hot, or zero where an image has no
     label; of many labels, 0 and 1, or NaN where an image has none. `validation`: images (M, C, H, W) uint8 and labels,
     (M,), or 0 and 1 (M, K). `constrain` is called after every optimizer step (it keeps pruned weights at zero).
+    `rate`: the Recipe's field of the learning rate, for messages.
     """
 
     images: Images
@@ -47,6 +48,7 @@ class Task:
     seed: int
     lesson: Lesson = field(default_factory=Lesson)
     constrain: Callable[[], None] | None = None
+    rate: str = "train.learning_rate"
 
 
 def fit(
@@ -160,7 +162,7 @@ class Trainer:
         if broken is None and not _finite(self.deployed):
             broken = end
         if broken is not None:
-            raise Diverged(_diverged(broken, progress.epoch, task.train))
+            raise Diverged(_diverged(broken, progress.epoch, task))
         return {
             "epoch": progress.epoch + 1,
             "step": end,
@@ -240,11 +242,11 @@ def _finite(network: nn.Module) -> bool:
     return bool(torch.stack([weights.isfinite().all() for weights in network.parameters()]).all())
 
 
-def _diverged(step: int, epoch: int, train: Train) -> str:
+def _diverged(step: int, epoch: int, task: Task) -> str:
     kept = f"The checkpoint of epoch {epoch} is kept" if epoch else "There is no checkpoint yet"
     return (
         f"the loss was no number any more at step {step} (epoch {epoch + 1}): "
-        f"lower train.learning_rate (now {train.learning_rate:g}) or set train.clip_norm. {kept}"
+        f"lower {task.rate} (now {task.train.learning_rate:g}) or set train.clip_norm. {kept}"
     )
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from kdcore.compress import grid
-
-SMALLEST = 0.01  # of a step's first size
 
 
 def quantize(values: torch.Tensor, step: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
@@ -27,9 +25,11 @@ def quantize(values: torch.Tensor, step: torch.Tensor, lowest: int, largest: int
 class Quantizer(nn.Module):
     """Fake quantization with learned steps: one, or one for each filter of a weight (F, …).
 
-    Learnt is the ratio to the first step, so that an optimizer whose updates do not depend on the gradient's size
-    (Adam) moves steps of 0.001 and of 1 alike. The gradient is scaled (section 2.2: g = 1 / √(N · largest), and by the
-    first step squared) such that plain SGD moves the step as the paper says.
+    Learnt is the logarithm of the ratio to the first step, as in TQT (Jain et al. 2020, arXiv:1903.08066, section 4):
+    a step stays positive, an optimizer whose updates do not depend on the gradient's size (Adam) moves steps of 0.001
+    and of 1 alike, and weight decay would pull a step to its first size and not to zero. The gradient is scaled (LSQ,
+    section 2.2: g = 1 / √(N · largest), and by the first step squared) such that plain SGD begins as the paper says. N
+    counts the weights of the layer, also where each filter has its step, or the features of an image.
     """
 
     start: torch.Tensor
@@ -38,10 +38,10 @@ class Quantizer(nn.Module):
         super().__init__()
         self.lowest, self.largest = lowest, largest
         self.register_buffer("start", start.detach().clone())
-        self.ratio = nn.Parameter(torch.ones_like(start))
+        self.growth = nn.Parameter(torch.zeros_like(start))
 
     def step(self) -> torch.Tensor:
-        return self.ratio * self.start
+        return self.growth.exp() * self.start
 
     def codes(self, values: torch.Tensor) -> torch.Tensor:
         """Whole numbers, as float32 of the values' shape."""
@@ -49,10 +49,11 @@ class Quantizer(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         values = values.float()
-        count = values.numel() / (self.ratio.numel() if self.ratio.ndim else max(1, len(values)))
+        count = values.numel() / (1 if self.growth.ndim else max(1, len(values)))
         share = 1 / (math.sqrt(count * self.largest) * self.start.square())
-        ratio = self.ratio * share + (self.ratio * (1 - share)).detach()
-        return quantize(values, along(ratio * self.start, values), self.lowest, self.largest)
+        held = self.growth.detach()
+        growth = held + share * (self.growth - held)  # exactly what it was, however large the share
+        return quantize(values, along(growth.exp() * self.start, values), self.lowest, self.largest)
 
 
 def along(step: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -77,17 +78,6 @@ class QuantizedLinear(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(self.inputs(input), self.weights(self.weight), self.bias)
-
-
-class Shift(nn.Module):
-    """What is left of a batch norm whose scale is in the weights before it: a number added to each channel."""
-
-    def __init__(self, bias: torch.Tensor):
-        super().__init__()
-        self.bias = nn.Parameter(bias.detach().clone())
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return values + self.bias.view(-1, *[1] * (values.ndim - 2))
 
 
 CLASSES: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: QuantizedConv, nn.Linear: QuantizedLinear}
@@ -135,46 +125,3 @@ def detach(layer: nn.Module) -> torch.Tensor:
 def quantized(network: nn.Module) -> Iterator[tuple[str, Any]]:
     """The layers that `attach` changed, by name."""
     yield from ((name, module) for name, module in network.named_modules() if type(module) in CLASSES.values())
-
-
-def fold(network: nn.Module, pairs: Mapping[str, str]) -> None:
-    """Puts the scales of batch norms into the weights before them, in place; of each norm a Shift is left.
-
-    `pairs`: names of batch norms by the layer before, as `norms.followers` finds them.
-    """
-    for name, place in pairs.items():
-        layer, norm = network.get_submodule(name), network.get_submodule(place)
-        assert isinstance(layer, nn.Conv2d | nn.Linear)
-        assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        with torch.no_grad():
-            scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight)
-            layer.weight.mul_(along(scale, layer.weight))
-            if layer.bias is not None:
-                layer.bias.mul_(scale)
-            shift = -norm.running_mean * scale + (0 if norm.bias is None else norm.bias)
-        _replace(network, place, Shift(shift))
-
-
-def unfold(network: nn.Module, norms: Mapping[str, nn.Module]) -> None:
-    """Puts batch norms back, in place, that do what the Shifts do; `norms`: the ones that `fold` took, by name."""
-    for place, norm in norms.items():
-        assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        shift: torch.Tensor = network.get_submodule(place).bias  # type: ignore[assignment]
-        with torch.no_grad():
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1).sub_(norm.eps)
-            if norm.weight is not None:
-                norm.weight.fill_(1)
-                norm.bias.copy_(shift)
-            else:
-                norm.running_mean.copy_(-shift)
-        _replace(network, place, norm.to(shift.device))
-
-
-def _replace(network: nn.Module, place: str, module: nn.Module) -> None:
-    parent, _, name = place.rpartition(".")
-    setattr(network.get_submodule(parent), name, module.train(network.training))

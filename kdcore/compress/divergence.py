@@ -1,0 +1,45 @@
+"""Whether a training that was to win back accuracy lost it instead, with numbers that are finite all the same."""
+
+from __future__ import annotations
+
+from kdcore.compress.material import CompressError, Material
+from kdcore.lazy import nn, torch
+
+IMAGES = 256
+CHANCE = 0.1  # what may be luck in a kappa of so few images
+
+
+class Divergence:
+    """Compares what a network knows of labelled training images before and after a training.
+
+    `parent`: what the material's network knows as it is now. Nothing is compared where no image has a label.
+    """
+
+    def __init__(self, material: Material):
+        targets, self.labelling = material.targets, material.labelling
+        rows = torch.arange(0) if targets is None else self.labelling.labelled(targets).nonzero().flatten()
+        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(material.seed))[:IMAGES]]
+        self.images = material.images[rows]
+        self.right = targets[rows] > 0.5 if targets is not None else None
+        self.parent = self.knows(material.network)
+
+    def knows(self, network: nn.Module) -> float:
+        """Cohen's kappa of decisions and labels, class by class (Cohen 1960): 1 where all are right, 0 for chance."""
+        if self.right is None or not len(self.images):
+            return 0.0
+        with torch.no_grad():
+            logits = torch.cat([network.eval()(part) for part in self.images.split(64)])
+        said = self.labelling.decided(logits.float().nan_to_num()) > 0.5
+        shares, theirs = said.double().mean(0), self.right.double().mean(0)
+        expected = float((shares * theirs + (1 - shares) * (1 - theirs)).mean())
+        agreed = float((said == self.right).double().mean())
+        return (agreed - expected) / (1 - expected) if expected < 1 else 0.0
+
+    def check(self, network: nn.Module, before: float, remedy: str) -> None:
+        """Raises CompressError where a training made worse what knew `before`, to less than half of its parent."""
+        after = self.knows(network)
+        if after < before and after < self.parent / 2 - CHANCE:
+            raise CompressError(
+                f"the training on the grid diverged: of its training images the network knew {100 * before:.0f} % when "
+                f"it began and {100 * after:.0f} % at the end (0 % is chance): {remedy}"
+            )
