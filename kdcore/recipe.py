@@ -158,6 +158,12 @@ class Measure(Part):
 
     margin: float = Field(1.0, gt=0, le=20, description="Differences within this many points count as the same.")
     timing_seconds: float = Field(8.0, ge=0, le=600, description="Time budget of the timing session. 0: no timing.")
+    robustness: bool = Field(
+        False,
+        title="Accuracy under noise, blur, contrast, pixelation and JPEG",
+        description="Measure every variant on corrupted test images too, at five severities each. It can also be done "
+        "later, on the page Trust.",
+    )
 
 
 class Recipe(Part):

@@ -1,4 +1,4 @@
-"""What a page or a command may do with runs: submit, steer, rename, delete, time together."""
+"""What a page or a command may do with runs: submit, steer, rename, delete, measure together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from filelock import Timeout
 
 from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.jobs.process import code, start
+from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.pipeline.library import Library, deployed
 from kdcore.pipeline.plan import plan
 from kdcore.pipeline.state import SETTLED, state
@@ -20,7 +21,11 @@ from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 
 Request = Literal["run", "stop", "cancel", "delete"]
-KINDS = {"bench": "a timing session", "sensitivity": "a measurement of layers"}  # of runs that have no Recipe
+KINDS = {  # of runs that have no Recipe
+    "bench": "a timing session",
+    "sensitivity": "a measurement of layers",
+    "robustness": "a measurement of robustness",
+}
 
 
 class Queue(NamedTuple):
@@ -42,21 +47,51 @@ def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> s
 
 def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -> str:
     """Queues a timing session over the variants of these runs; returns its run's id. Raises RecipeError, UnknownRun."""
-    chosen = list(dict.fromkeys(run_ids))
-    plans = [read_json(workspace.run(run_id) / "plan.json") for run_id in chosen]
-    if not chosen or any(not document["variants"] for document in plans):
-        raise RecipeError([Problem("runs", "choose runs that have models; timing sessions have none")])
-    if len({tuple(document["dataset"]["shape"]) for document in plans}) > 1:
+    plans = _with_models(workspace, run_ids)
+    if len({tuple(document["dataset"]["shape"]) for document in plans.values()}) > 1:
         raise RecipeError([Problem("runs", "take images of different shapes, so they cannot be timed together")])
-    unfinished = [run_id for run_id, document in zip(chosen, plans, strict=True) if not _any_model(workspace, document)]
-    if unfinished:
-        raise RecipeError([Problem("runs", f"{', '.join(unfinished)}: no finished model yet")])
     files = {
-        "recipe.json": {"bench": chosen, "seconds": seconds},
-        "plan.json": {"stages": [], "variants": [], "dataset": plans[0]["dataset"]},
-        "meta.json": _meta(f"Timing {len(chosen)} run{'s' * (len(chosen) > 1)} together", "bench"),
+        "recipe.json": {"bench": list(plans), "seconds": seconds},
+        "plan.json": {"stages": [], "variants": [], "dataset": next(iter(plans.values()))["dataset"]},
+        "meta.json": _meta(f"Timing {len(plans)} run{'s' * (len(plans) > 1)} together", "bench"),
     }
     return workspace.new_run(files)
+
+
+def robustness(workspace: Workspace, run_ids: Iterable[str], images: int = MOST_IMAGES) -> str:
+    """Queues measuring the accuracy of all variants of these runs on at most `images` corrupted test images.
+
+    Variants of which it is known are not measured again. Returns the id of the run that measures. Raises RecipeError,
+    UnknownRun.
+    """
+    plans = _with_models(workspace, run_ids)
+    if images < 1:
+        raise RecipeError([Problem("images", "at least one image is needed")])
+    for run_id, document in plans.items():
+        if not (workspace.dataset(document["dataset"]["fingerprint"]) / "info.json").is_file():
+            message = (
+                f"{run_id}: its test images are no longer in the workspace; duplicate and start it to have them back"
+            )
+            raise RecipeError([Problem("runs", message)])
+    named = [read_json(workspace.run(run_id) / "meta.json")["name"] for run_id in plans]
+    of = named[0] if len(named) == 1 else f"{len(named)} runs"
+    files = {
+        "recipe.json": {"robustness": list(plans), "images": images},
+        "plan.json": {"stages": [], "variants": [], "dataset": next(iter(plans.values()))["dataset"]},
+        "meta.json": _meta(f"Robustness of {of}"[:120], "robustness"),
+    }
+    return workspace.new_run(files)
+
+
+def _with_models(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The plans of these runs by id, each of which has a finished model. Raises RecipeError, UnknownRun."""
+    plans = {run_id: read_json(workspace.run(run_id) / "plan.json") for run_id in run_ids}
+    if not plans or any(not document["variants"] for document in plans.values()):
+        raise RecipeError([Problem("runs", "choose runs that have models; timing sessions have none")])
+    unfinished = [run_id for run_id, document in plans.items() if not _any_model(workspace, document)]
+    if unfinished:
+        raise RecipeError([Problem("runs", f"{', '.join(unfinished)}: no finished model yet")])
+    return plans
 
 
 def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> str:

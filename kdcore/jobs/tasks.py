@@ -12,6 +12,7 @@ from kdcore.pipeline.events import EventLog
 from kdcore.pipeline.execute import Execution, measure
 from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import Plan
+from kdcore.pipeline.robustness import robustness
 from kdcore.pipeline.sensitivity import sensitivity
 from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import parse
@@ -77,8 +78,32 @@ class Sensitivity:
         emit("session", state="done", progress=1.0)
 
 
+class Robustness:
+    """Accuracy on corrupted images of every variant of several runs; the documents stay beside the models."""
+
+    def __init__(self, workspace: Workspace, folder: Path, document: dict[str, Any], check: Check):
+        self.workspace, self.folder, self.check = workspace, folder, check
+        self.runs: list[str] = document["robustness"]
+        self.images: int = document["images"]
+        self.stages: list[dict[str, Any]] = []
+        self.session: str | None = None
+
+    def carry_out(self) -> None:
+        emit = EventLog(self.folder / "events.jsonl")
+        emit("weights", weights={}, session=1.0)
+        plans = [read_json(self.workspace.run(run_id) / "plan.json") for run_id in self.runs]
+
+        def tell(progress: float) -> None:
+            self.check()
+            emit("session", state="running", progress=progress)
+
+        robustness(self.workspace, plans, images=self.images, on_progress=tell)
+        emit("session", state="done", progress=1.0)
+
+
 # By the field of the run's recipe.json that tells the kind; `kdcore.jobs.api.KINDS` names them without torch.
 KINDS: dict[str, Callable[[Workspace, Path, dict[str, Any], Check], Any]] = {
     "bench": Bench,
     "sensitivity": Sensitivity,
+    "robustness": Robustness,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from kdcore.models.cost import costs
 from kdcore.pipeline import keys
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.plan import Plan, Stage
+from kdcore.pipeline.robustness import FILE, taken
 from kdcore.pipeline.workspace import Workspace
 from kdcore.registry import Options
 
@@ -26,8 +28,11 @@ class Estimate(NamedTuple):
     basis: str
 
 
-def estimate(plan: Plan, workspace: Workspace, timing_seconds: float) -> Estimate:
-    """The time of a plan on this machine; stages whose models are there cost nothing. Raises CostError."""
+def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness: bool = False) -> Estimate:
+    """The time of a plan on this machine; stages whose models are there cost nothing. Raises CostError.
+
+    `robustness`: whether the variants are measured on corrupted images too.
+    """
     pace = Index(workspace).pace()
     if not pace:
         return Estimate(None, "Nothing has run on this machine yet.")
@@ -37,9 +42,20 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float) -> Estimat
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
     due = {key: value for key, value in weights(plan, sizes).items() if not workspace.complete(key)}
     seconds = START_SECONDS + timing_seconds + sum(due.values()) * statistics.median(pace)
+    if robustness:
+        seconds += robustness_seconds(plan, sizes, workspace)
     reused = len(plan.stages) - len(due)
     basis = f"From {len(pace)} stages that this machine has carried out"
     return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} are there already." if reused else "."))
+
+
+def robustness_seconds(plan: Plan, sizes: Mapping[str, int], workspace: Workspace) -> float:
+    """Seconds that the variants take on corrupted images; those of which it is known take none. `sizes`: `weights`."""
+    stages = {stage.key: stage for stage in plan.stages}
+    first = {variant.keys[0] for variant in plan.variants}
+    due = [stages[key] for key in first if not (workspace.model(key) / FILE).is_file()]
+    macs = [_macs(_origin(stage, stages), sizes) for stage in due]
+    return taken(macs, plan.dataset["test"], math.prod(plan.dataset["shape"]))
 
 
 def architectures(plan: Plan) -> dict[str, Options]:

@@ -1,4 +1,4 @@
-"""Plan -> models on disk, then one timing session over all variants."""
+"""Plan -> models on disk, then their robustness where that is wanted, and one timing session over all variants."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from kdcore.data.splits import split
 from kdcore.files import lock, read_json, replacing, write_json
 from kdcore.measure import timing
 from kdcore.models.cost import macs
-from kdcore.pipeline.estimate import architectures, weights
+from kdcore.pipeline.estimate import architectures, robustness_seconds, weights
 from kdcore.pipeline.events import EventLog, history, read
 from kdcore.pipeline.library import deployed
 from kdcore.pipeline.plan import Plan, Stage
+from kdcore.pipeline.robustness import robustness
 from kdcore.pipeline.stages import Builder
 from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import Recipe
@@ -47,14 +48,17 @@ class Execution:
         self.told = _told(run / "events.jsonl")
         self.stages: list[dict[str, Any]] = []
         self.session: str | None = None
+        self.timed_from = 0.0  # share of the measuring that comes before the timing session
 
     def carry_out(self) -> None:
-        """All stages in order, then the timing session. Raises Stopped when asked to end; what is kept is measured."""
+        """All stages in order, then what is measured. Raises Stopped when asked to end; what is kept is timed."""
         try:
             self._prepare()
             for stage in self.plan.stages:
                 self.check()
                 self._stage(stage)
+            if self.recipe.measure.robustness:
+                self._robustness()
         except Stopped as stopped:
             if stopped.keep:
                 self._measure()
@@ -66,16 +70,21 @@ class Execution:
         self.shares = split(dataset, self.recipe.data)
         _show(self.workspace.dataset(dataset.fingerprint), dataset)
         self.builder = Builder(self.workspace, dataset, self.shares, self.recipe.data.hide_classes, self.plan.files)
-        self.emit("weights", weights=self._weights(dataset), session=self.recipe.measure.timing_seconds)
+        sizes = self._sizes(dataset)
+        timing, corrupted = self.recipe.measure.timing_seconds, 0.0
+        if self.recipe.measure.robustness:
+            corrupted = robustness_seconds(self.plan, sizes, self.workspace)
+        self.timed_from = corrupted / (timing + corrupted) if corrupted else 0.0
+        self.emit("weights", weights=weights(self.plan, sizes), session=timing + corrupted)
 
-    def _weights(self, dataset: Dataset) -> dict[str, float]:
+    def _sizes(self, dataset: Dataset) -> dict[str, int]:
         sizes = {}
         for name, options in architectures(self.plan).items():
             network = models.create(
                 options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std, fetch=False
             )
             sizes[name] = macs(network, dataset.shape)
-        return weights(self.plan, sizes)
+        return sizes
 
     def _stage(self, stage: Stage) -> None:
         started = time.perf_counter()
@@ -130,6 +139,13 @@ class Execution:
         self.emit("stage", stage=stage.key, state=state, seconds=seconds)
         log.info("%s: %s%s", stage.title, state, f" in {seconds:.1f} s" if seconds else "")
 
+    def _robustness(self) -> None:
+        def told(progress: float) -> None:
+            self.check()
+            self.emit("session", state="running", progress=self.timed_from * progress)
+
+        robustness(self.workspace, [self.plan.document()], on_progress=told)
+
     def _measure(self) -> None:
         seconds = self.recipe.measure.timing_seconds
         first = [variant.keys[0] for variant in self.plan.variants]
@@ -138,8 +154,9 @@ class Execution:
             return
         shape = tuple(self.plan.dataset["shape"])
         self.session = measure(
-            self.workspace, [self.run_id], files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check
-        )
+            self.workspace, [self.run_id], files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check,
+            begin=self.timed_from,
+        )  # fmt: skip
 
 
 def measure(
@@ -152,14 +169,18 @@ def measure(
     *,
     emit: EventLog,
     check: Callable[[], None],
+    begin: float = 0.0,
 ) -> str:
-    """One timing session over these models; writes it to the workspace and returns its id. Raises Stopped."""
-    emit("session", state="running", progress=0.0)
+    """One timing session over these models; writes it to the workspace and returns its id. Raises Stopped.
+
+    `begin`: the share of all measuring, 0..1, that is done already.
+    """
+    emit("session", state="running", progress=begin)
     log.info("timing %d models together", len(files))
 
     def told(progress: float) -> None:
         check()
-        emit("session", state="running", progress=progress)
+        emit("session", state="running", progress=begin + (1 - begin) * progress)
 
     document = timing.session(files, reference, shape, seconds=seconds, on_progress=told)
     session = f"{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(3)}"

@@ -63,6 +63,9 @@ def _of(recipe: str, root: str, identity: store.Identity | None) -> Estimate:
     store.index().sync()  # its pace is what the estimate rests on
     parsed = parse(json.loads(recipe))
     try:
-        return estimate(plan(parsed, store.workspace()), store.workspace(), parsed.measure.timing_seconds)
+        asked = parsed.measure
+        return estimate(
+            plan(parsed, store.workspace()), store.workspace(), asked.timing_seconds, robustness=asked.robustness
+        )
     except CostError as error:
         return Estimate(None, str(error))

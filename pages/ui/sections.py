@@ -47,7 +47,9 @@ def measure_told(document: Document) -> str:
     swept = "; ".join(f"{label(path)} {', '.join(map(str, values))}" for path, values in document["sweep"].items())
     timed = document["measure"]["timing_seconds"]
     clock = f"timed for {words.duration(timed)}" if timed else "not timed"
-    return f"{words.plural(len(document['seeds']), 'seed')}, {clock}" + (f", sweep: {swept}" if swept else "")
+    corrupted = ", on corrupted images too" if document["measure"]["robustness"] else ""
+    seeds = words.plural(len(document["seeds"]), "seed")
+    return f"{seeds}, {clock}{corrupted}" + (f", sweep: {swept}" if swept else "")
 
 
 def _short(kind: str, options: Document) -> str:
