@@ -34,6 +34,7 @@ class AdaRound(Rounding):
     "adaround",
     "Weights rounded up or down by what it does to the layer's output: few bits with a short optimisation",
     source="Nagel et al. 2020, arXiv:2004.10568, eq. 21 to 25",
+    version=2,
     options=AdaRound,
     traits=rounding.traits("AdaRound"),
 )

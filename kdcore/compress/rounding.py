@@ -60,7 +60,7 @@ class Rounding(Options):
     activations: Literal["float", "int8"] = Field(
         "float",
         description="Leave the activations as they are, or quantize them to 8 bits too: then all is computed in int8, "
-        "and a first convolution of fewer than four channels stays float.",
+        "and a first convolution of one channel stays float.",
     )
 
 

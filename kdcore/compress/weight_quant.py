@@ -41,6 +41,7 @@ class WeightQuant(Rounding):
     "Weights rounded to few bits, without training: a smaller file, no faster unless activations are int8 too",
     source="Krishnamoorthi 2018, arXiv:1806.08342; bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2; "
     "ternary: Li et al. 2016, arXiv:1605.04711; binary: Rastegari et al. 2016, arXiv:1603.05279, eq. 6",
+    version=2,
     options=WeightQuant,
     traits=rounding.traits("weights"),
 )

@@ -1,0 +1,218 @@
+"""How much faster and smaller each kind of compression makes a network, with random weights: nothing is trained.
+
+What a file costs to run does not depend on what its weights say, so random ones are honest here; what they lose in
+accuracy is another part's question.
+"""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from benchmarks.results import table
+from kdcore import models, registry
+from kdcore.compress.material import Material
+from kdcore.compress.recalibrate import recalibrate
+from kdcore.export.onnx_file import export
+from kdcore.measure import timing
+from kdcore.measure.size import size
+from kdcore.models.cost import macs
+from kdcore.report import sessions, words
+
+BUSY = 2  # processes beside, that never rest
+BAND = 0.03  # the widest A/A band that the protocol should show
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+PRUNED = {"step": "prune_structured", "ratio": 0.5, "round_to": 16, "finetune": {"steps": 0}}
+SPATIAL = {"step": "low_rank", "convolutions": "spatial", "by": "ratio", "finetune": {"steps": 0}}
+ZEROS = {"step": "prune_unstructured", "ratio": 0.9, "finetune": {"steps": 0}}
+WHOLE = "fp32"
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    WHOLE: [],
+    "static int8": [{"step": "int8"}],
+    "structured 50 %": [PRUNED],
+    "structured 50 %, int8": [PRUNED, {"step": "int8"}],
+    "spatial SVD, 1/4 of full rank": [SPATIAL | {"share": 1 / 4}],  # full: three times the filters, of a 3x3 kernel
+    "spatial SVD, 1/4 of filters": [SPATIAL | {"share": 1 / 12}],
+    "90 % zeros": [ZEROS],
+    "fp16": [{"step": "half"}],
+}
+
+
+class File(NamedTuple):
+    """A deployed file, and the multiply-accumulates of one image."""
+
+    path: Path
+    macs: int
+
+
+class Subject(NamedTuple):
+    """A network to be compressed. `faster`, `smaller`: the aims by variant, times. `seconds`: of a timing session."""
+
+    model: dict[str, Any]
+    classes: int
+    side: int
+    images: int
+    batches: tuple[int, ...]
+    seconds: float
+    faster: dict[str, float] = {}
+    smaller: dict[str, float] = {}
+
+
+SUBJECTS = {
+    "resnet18": Subject(
+        {"architecture": "torchvision", "name": "resnet18"}, 1000, 224, 32, (1,), 60,
+        {
+            "static int8": 3.0, "structured 50 %": 3.3, "structured 50 %, int8": 8.0,
+            "spatial SVD, 1/4 of full rank": 2.5, "spatial SVD, 1/4 of filters": 2.5,
+        },
+        {"static int8": 3.9, "structured 50 %, int8": 14.0},
+    ),
+    "resnet20": Subject({"architecture": "resnet", "depth": 20}, 100, 32, 256, (1, 64), 30),
+    "mobilenetv2": Subject({"architecture": "mobilenetv2", "width": 1.0}, 100, 32, 256, (1, 64), 40),
+}  # fmt: skip
+
+
+def measure(name: str, quick: bool) -> dict[str, Any]:
+    """The variants of one network, timed together on a machine as it is and beside busy processes, as JSON."""
+    subject = SUBJECTS[name]
+    seconds = subject.seconds / 3 if quick else subject.seconds
+    shape = (3, subject.side, subject.side)
+    with tempfile.TemporaryDirectory() as folder:
+        built = build(subject, shape, Path(folder))
+        files = {variant: file.path for variant, file in built.items()}
+        found = {"alone": _session(files, shape, subject.batches, seconds)}
+        with busy():
+            found["beside"] = _session(files, shape, (1,), seconds)
+        sizes = {variant: size(file.path) | {"macs": file.macs} for variant, file in built.items()}
+    return {"sizes": sizes, "sessions": found}
+
+
+def build(subject: Subject, shape: tuple[int, int, int], folder: Path) -> dict[str, File]:
+    """The deployed file of each variant, by its name."""
+    torch.manual_seed(0)
+    images = torch.rand(subject.images, *shape)
+    options = registry.validate("architecture", subject.model)
+    network = models.create(options, subject.classes, shape, MEAN, STD).eval()
+    recalibrate(network, images, 0)  # activations of an ordinary size
+    return {
+        variant: compressed(network, steps, images, folder / str(number))
+        for number, (variant, steps) in enumerate(VARIANTS.items())
+    }
+
+
+def compressed(network: nn.Module, steps: list[dict[str, Any]], images: torch.Tensor, folder: Path) -> File:
+    """The file of a copy of the network after these steps, without training between them."""
+    network, shape = copy.deepcopy(network), tuple(images.shape[1:])
+    file = _exported(network, shape, images, folder / "0")
+    for number, step in enumerate(steps, 1):
+        scratch = folder / str(number)
+        scratch.mkdir()
+        options = registry.validate("step", step)
+        material = Material(network, file, images, shape, scratch, seed=0)
+        outcome = registry.entry_of("step", options).implementation(material, options)
+        network = outcome.network.eval()
+        file = outcome.onnx or _exported(network, shape, images, scratch / "export")
+    return File(file, macs(network, shape))
+
+
+def _exported(network: nn.Module, shape: tuple[int, ...], images: torch.Tensor, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    export(network, shape, folder / "model.onnx", images=images[:2].numpy())
+    return folder / "model.onnx"
+
+
+def _session(
+    files: dict[str, Path], shape: tuple[int, ...], batches: tuple[int, ...], seconds: float
+) -> dict[str, Any]:
+    return timing.session(files, WHOLE, shape, seconds=seconds, batches=batches)
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Processes beside this one that take all the time that they are given."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def told(name: str, found: dict[str, Any]) -> str:
+    """The part of the section about one network."""
+    subject, alone, beside = SUBJECTS[name], found["sessions"]["alone"], found["sessions"]["beside"]
+    sizes = found["sizes"]
+    columns = ["variant", "ms", "times as fast, batch 1"]
+    columns += [f"batch {batch}" for batch in subject.batches[1:]]
+    columns += [f"beside {BUSY} busy processes", "bytes", "times smaller", "zipped", "MACs", "aims"]
+    rows = []
+    for variant in VARIANTS:
+        speeds = [sessions.speed(alone, batch, variant, WHOLE) for batch in subject.batches]
+        speeds.append(sessions.speed(beside, 1, variant, WHOLE))
+        smaller = sizes[WHOLE]["size_bytes"] / sizes[variant]["size_bytes"]
+        rows.append(
+            [
+                variant,
+                f"{alone['models'][variant]['batches']['1']['wall_ms']:.3g}",
+                *[_speed(speed) for speed in speeds],
+                f"{sizes[variant]['size_bytes']:,}",
+                f"{smaller:.2f}",
+                f"{sizes[variant]['zip_bytes']:,}",
+                words.count(sizes[variant]["macs"]),
+                _aims(subject, variant, speeds[0], smaller),
+            ]
+        )
+    head = (
+        f"{subject.side}x{subject.side} pixels, {subject.classes} classes, random weights; thread-CPU medians of "
+        f"interleaved rounds on one thread, with 95 % bootstrap intervals; batch norm folded in all files."
+    )
+    return "\n\n".join([head, table(columns, rows), "\n".join([*_bands(alone, beside), *_reasons()])])
+
+
+def _speed(speed: sessions.Speed | None) -> str:
+    assert speed
+    told = f"{speed.value:.2f} ({speed.low:.2f} to {speed.high:.2f})"
+    return told if speed.differs else f"{told}: no difference"
+
+
+def _aims(subject: Subject, variant: str, speed: sessions.Speed | None, smaller: float) -> str:
+    assert speed
+    parts = []
+    for aims, value, what in ((subject.faster, speed.value, "faster"), (subject.smaller, smaller, "smaller")):
+        if variant in aims:
+            parts.append(f"{aims[variant]:g}x {what}: {'met' if value >= aims[variant] else '**missed**'}")
+    return ", ".join(parts)
+
+
+def _bands(alone: dict[str, Any], beside: dict[str, Any]) -> list[str]:
+    """How far two copies of one file seemed to differ, at batch 1, in each session."""
+    lines = []
+    for what, session in (("as the machine was", alone), (f"beside {BUSY} busy processes", beside)):
+        low, high = timing.aa_band(session, 1)
+        within = "within" if max(1 - low, high - 1) <= BAND else "**beyond**"
+        lines.append(
+            f"- A/A band {what}: {low:.3f} to {high:.3f}, {within} ±{100 * BAND:g} %; the thread had a core for "
+            f"{words.percent(session['contention']['1'])} of the time; {session['protocol']['rounds']['1']} rounds."
+        )
+    return lines
+
+
+def _reasons() -> list[str]:
+    """Why some are no faster, in the steps' own words."""
+    found = []
+    for variant, steps in VARIANTS.items():
+        for step in steps:
+            entry = registry.entry_of("step", registry.validate("step", step))
+            if not entry.traits.get("faster"):
+                found.append(f"- {variant}: {entry.traits['why']}")
+    return found

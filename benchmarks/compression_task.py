@@ -1,0 +1,344 @@
+"""What compression costs on a real task: CIFAR-100, trained through kdcore's own runs.
+
+Every network is a Recipe's, so what is finished is found again in the workspace, and a killed benchmark goes on where
+it was. The network that the steps begin from is a student that begins as a copy of its teacher (weight selection) and
+learns on from its soft targets for a little while: all of a part's branches follow this one model.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.results import table
+from kdcore import machine, registry
+from kdcore.data.dataset import load
+from kdcore.data.fetch import fetch
+from kdcore.jobs import api
+from kdcore.jobs.follow import follow
+from kdcore.pipeline.plan import plan
+from kdcore.pipeline.workspace import Workspace
+from kdcore.recipe import Recipe, parse, points
+from kdcore.report import words
+from kdcore.report.reading import Model, model
+from kdcore.report.statistics import Paired, paired_interval, paired_proportions, wilson
+from kdcore.report.verdicts import judge
+from kdcore.train.order import steps_of
+
+BATCH, PER_CLASS, VALIDATION, MARGIN = 64, 500, 0.02, 0.01
+VIEWS = {"crop": 4, "flip": True}
+RESNET20, VGG = {"architecture": "resnet", "depth": 20}, {"architecture": "vgg", "depth": 8, "width": 0.5}
+KD = {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9}
+COPY = {"method": "combine", "parts": [{"of": KD}, {"of": {"method": "weight_selection"}}]}
+PTQ = {"activations": "int8", "clip": "mse", "recalibrate": True}  # the strongest settings that rounding has
+
+
+class Size(NamedTuple):
+    """How much is trained: classes of the data set, and epochs of each training."""
+
+    name: str
+    classes: int
+    teacher: int
+    copy: int
+    extra: int
+    finetune: int
+    seeds: int
+    vgg: int
+    prune: int
+    share: int
+    iterations: int
+
+
+FULL = Size("full", 20, 30, 1, 4, 6, 5, 15, 6, 2, 400)
+QUICK = Size("quick", 10, 4, 1, 1, 1, 2, 4, 2, 1, 50)
+CUDA = Size("cuda", 100, 120, 4, 10, 20, 5, 100, 30, 10, 2000)
+
+Branch = list[dict[str, Any]]
+Answers = NDArray[Any]
+
+
+def chosen(quick: bool) -> Size:
+    """All classes where there is a GPU, else twenty."""
+    if quick:
+        return QUICK
+    return CUDA if machine.device() == "cuda" else FULL
+
+
+def finetune(size: Size, epochs: float, rate: float, targets: str = "teacher") -> dict[str, Any]:
+    return {"steps": steps_of(epochs, images(size), BATCH), "learning_rate": rate, "targets": targets}
+
+
+def images(size: Size) -> int:
+    """Training images that the student sees."""
+    return size.classes * (PER_CLASS - round(PER_CLASS * VALIDATION))
+
+
+def recipe(size: Size, name: str, branches: list[Branch], *, seeds: int = 1, vgg: bool = False) -> Recipe:
+    """One Recipe whose sweep is over chains of steps, all behind the same student."""
+    training = {"batch_size": BATCH, "optimizer": "adamw", "views": VIEWS}
+    student = (
+        {"epochs": size.vgg, "learning_rate": 0.004, "weight_decay": 0.02}
+        if vgg
+        else {"epochs": size.copy, "learning_rate": 0.0005, "weight_decay": 0.01}
+    )
+    return parse(
+        {
+            "name": f"Compression: {name}",
+            "data": {"source": {"dataset": "cifar100", "classes": size.classes}, "validation": VALIDATION},
+            "teacher": {
+                "model": RESNET20,
+                "train": {
+                    "epochs": size.teacher, "batch_size": BATCH, "optimizer": "sgd", "learning_rate": 0.2,
+                    "weight_decay": 0.0005, "decay_all": True, "views": VIEWS,
+                },
+            },
+            "student": {"model": VGG if vgg else RESNET20},
+            "distill": KD if vgg else COPY,
+            "compress": branches[0],
+            "compress_seeds": "all",
+            "train": training | student,
+            "measure": {"timing_seconds": 0},
+            "seeds": list(range(seeds)),
+            "sweep": {"compress": branches} if len(branches) > 1 else {},
+        }
+    )  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A row of a run: its models, one a seed."""
+
+    models: list[Model]
+
+    @property
+    def first(self) -> Model:
+        return self.models[0]
+
+
+def carry_out(asked: Recipe) -> list[list[Row]]:
+    """Runs the Recipe through the queue; the rows of each branch: teacher, student alone, student, then its steps."""
+    fetch(asked.data.source)
+    workspace = Workspace().ensure()
+    run_id = api.submit(workspace, asked)
+    for row in follow(workspace, run_id):
+        print(f"\r{row.state} {100 * row.progress:5.1f} %  {row.stage:60.60}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    if row.state != "done":
+        raise SystemExit(f"{run_id}: {row.state}: {row.error}")
+    found = []
+    for point in points(asked):
+        planned = plan(point.recipe, workspace).variants
+        found.append([Row([known for key in one.keys if (known := model(workspace, key))]) for one in planned])
+    return found
+
+
+def labels(size: Size) -> Answers:
+    return load(registry.validate("dataset", {"dataset": "cifar100", "classes": size.classes})).test_labels
+
+
+def paired(mine: Answers, other: Answers, true: Answers) -> Paired:
+    """Share of images whose class `mine` (N,) gets right less that of `other` (N,), on the same images."""
+    right, other_right = mine == true, other == true
+    return paired_proportions(int((right & ~other_right).sum()), int((other_right & ~right).sum()), len(true))
+
+
+def accuracy(made: Model) -> list[float]:
+    """Share right and its 95 % interval."""
+    return [float(part or 0) for part in wilson(made.quality["correct"], made.quality["n"])]
+
+
+def int8(size: Size) -> dict[str, Any]:
+    (_, _, student, quantized), *_ = carry_out(recipe(size, "int8", [[{"step": "int8"}]]))
+    return {
+        "fp32": accuracy(student.first),
+        "int8": accuracy(quantized.first),
+        "difference": list(paired(quantized.first.answers, student.first.answers, labels(size))),
+        "agreement": float((quantized.first.answers == student.first.answers).mean()),
+        "bytes": [student.first.size["size_bytes"], quantized.first.size["size_bytes"]],
+        "n": student.first.quality["n"],
+    }
+
+
+def further(size: Size, epochs: float, rate: float) -> dict[str, Any]:
+    """Plain further training: a pruning that removes less than half a weight."""
+    return {"step": "prune_unstructured", "ratio": 1e-9, "finetune": finetune(size, epochs, rate)}
+
+
+def bits(size: Size) -> dict[str, Any]:
+    extra = further(size, size.extra, 0.002)
+    rounded = {
+        "nearest, even grid": {"step": "weight_quant", "symmetric": True},
+        "nearest, one more level below zero": {"step": "weight_quant", "symmetric": False},
+        "AdaRound, even grid": {"step": "adaround", "symmetric": True, "iterations": size.iterations},
+        "AdaRound, one more level below zero": {"step": "adaround", "symmetric": False, "iterations": size.iterations},
+    }
+    trained = {"step": "qat", "activation_bits": 8, "finetune": extra["finetune"]}
+    branches: dict[tuple[int, str], Branch] = {}
+    for count in (2, 4):
+        branches[count, "QAT"] = [trained | {"weight_bits": count}]
+        branches |= {(count, name): [extra, step | PTQ | {"bits": count}] for name, step in rounded.items()}
+    found = dict(zip(branches, carry_out(recipe(size, "few bits", list(branches.values()))), strict=True))
+    true, student = labels(size), found[2, "QAT"][2].first
+    result: dict[str, Any] = {
+        "epochs": size.extra,
+        "student": accuracy(student),
+        "further": accuracy(found[2, "nearest, even grid"][3].first),
+    }
+    for count in (2, 4):
+        last = {name: found[count, name][-1].first for bits, name in branches if bits == count}
+        best = max(rounded, key=lambda name: last[name].accuracy)
+        result[str(count)] = {
+            "rows": {name: accuracy(made) for name, made in last.items()},
+            "strongest": best,
+            "difference": list(paired(last["QAT"].answers, last[best].answers, true)),
+        }
+    return result
+
+
+def structured(size: Size) -> dict[str, Any]:
+    step = {"step": "prune_structured", "ratio": 0.5}
+    branches = [[step | {"finetune": finetune(size, size.finetune, 0.005, to)}] for to in ("teacher", "labels")]
+    teacher, alone = carry_out(recipe(size, "structured pruning", branches, seeds=size.seeds))
+    cut = [[made.accuracy for made in rows[3].models] for rows in (teacher, alone)]
+    difference = paired_interval(*cut, resolution=1 / teacher[3].first.quality["n"])
+    return {
+        "epochs": size.finetune,
+        "student": float(np.mean([made.accuracy for made in teacher[2].models])),
+        "teacher": float(np.mean(cut[0])),
+        "labels": float(np.mean(cut[1])),
+        "difference": list(difference),
+        "verdict": judge(difference, difference.p, MARGIN),
+        "seeds": len(cut[0]),
+        "bytes": [row.first.size["size_bytes"] for row in (teacher[2], teacher[3])],
+    }
+
+
+def deep(size: Size) -> dict[str, Any]:
+    pruning = {
+        "step": "prune_unstructured", "ratio": 0.9, "schedule": "gradual",
+        "finetune": finetune(size, size.prune, 0.003),
+    }  # fmt: skip
+    sharing = {"step": "share", "bits": 5, "finetune": finetune(size, size.share, 0.0005)}
+    branches = [[pruning, sharing, {"step": "code"}], [further(size, size.prune + size.share, 0.003)]]
+    (*_, student, pruned, shared, coded), control = carry_out(recipe(size, "Deep Compression", branches, vgg=True))
+    true, last = labels(size), coded.first
+    return {
+        "epochs": [size.vgg, size.prune, size.share],
+        "rows": {
+            "fp32": [*accuracy(student.first), student.first.size["size_bytes"]],
+            "90 % zeros": [*accuracy(pruned.first), pruned.first.size["zip_bytes"]],
+            "5 bits shared": [*accuracy(shared.first), shared.first.size["zip_bytes"]],
+            "coded": [*accuracy(last), last.size["coded_bytes"]],
+            "fp32, trained as long": [*accuracy(control[3].first), control[3].first.size["size_bytes"]],
+        },
+        "difference": list(paired(last.answers, student.first.answers, true)),
+        "control": list(paired(last.answers, control[3].first.answers, true)),
+    }
+
+
+PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {
+    "int8": int8,
+    "bits": bits,
+    "structured": structured,
+    "deep": deep,
+}
+
+
+def points_of(difference: list[float]) -> str:
+    """A paired difference in points: "-0.25 (-0.80 to +0.30)"."""
+    value, low, high, *_ = (100 * part for part in difference)
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def percent(share: list[float]) -> str:
+    value, low, high, *_ = (100 * part for part in share)
+    return f"{value:.2f} ({low:.1f} to {high:.1f})"
+
+
+def aim(met: bool, what: str) -> str:
+    return f"Aim: {what}: {'met' if met else '**missed**'}."
+
+
+def told_int8(found: dict[str, Any]) -> str:
+    _, low, *_ = found["difference"]
+    whole, small = found["bytes"]
+    return (
+        f"resnet20, {found['n']:,} test images: {percent(found['fp32'])} % as fp32, {percent(found['int8'])} % as "
+        f"static int8, paired difference {points_of(found['difference'])} points, the same class for "
+        f"{100 * found['agreement']:.2f} % of the images; {whole:,} to {small:,} bytes, {whole / small:.2f} times "
+        f"smaller. {aim(low > -0.01, 'lower bound above -1.0 point')} "
+        f"{aim(found['agreement'] >= 0.97, 'agreement of 97 % or more')}"
+    )
+
+
+def told_bits(found: dict[str, Any]) -> str:
+    rows = []
+    for count in ("2", "4"):
+        part = found[count]
+        for name, share in sorted(part["rows"].items(), key=lambda row: row[0] == "QAT"):
+            mark = " (strongest)" if name == part["strongest"] else ""
+            rows.append([f"W{count}A8, {name}{mark}", percent(share)])
+    two, four = (found[count]["difference"] for count in ("2", "4"))
+    epochs = words.plural(found["epochs"], "epoch")
+    return "\n\n".join(
+        [
+            f"resnet20: {percent(found['student'])} %, and {percent(found['further'])} % after {epochs} more. What is "
+            f"rounded after training was given these {epochs}; QAT took as many, with the same learning rate and the "
+            "same teacher, from the model before them. First and last layer 8 bits; grids that end where the squared "
+            "error is least, batch norm recalibrated, activations 8 bits. Accuracy of the int8 files, in %:",
+            table(["weights and activations", "accuracy (95 %)"], rows),
+            f"QAT less the strongest kind after training, paired over images: at 2 bits {points_of(two)} points, at "
+            f"4 bits {points_of(four)}. The strongest is the one that does best on the test images, which favours it. "
+            + aim(two[0] >= 0.05, "at least 5 points at 2 bits"),
+        ]
+    )
+
+
+def told_structured(found: dict[str, Any]) -> str:
+    whole, small = found["bytes"]
+    return (
+        f"resnet20, half of the filters removed at once, then {words.plural(found['epochs'], 'epoch')}: "
+        f"{100 * found['student']:.2f} % before, {100 * found['teacher']:.2f} % after training with the teacher, "
+        f"{100 * found['labels']:.2f} % on labels alone; paired by seed {points_of(found['difference'])} points over "
+        f"{words.plural(found['seeds'], 'seed')} of one teacher: **{found['verdict']}**. "
+        f"{whole:,} to {small:,} bytes."
+    )
+
+
+def told_deep(found: dict[str, Any]) -> str:
+    rows = [
+        [name, percent(row), f"{row[3]:,}", f"{found['rows']['fp32'][3] / row[3]:.1f}"]
+        for name, row in found["rows"].items()
+    ]
+    ratio = found["rows"]["fp32"][3] / found["rows"]["coded"][3]
+    value = found["difference"][0]
+    trained, prune, share = found["epochs"]
+    return "\n\n".join(
+        [
+            f"VGG-8 of half the filters, distilled from resnet20 for {trained} epochs; 90 % of its weights pruned over "
+            f"{words.plural(prune, 'epoch')}, 32 values a layer trained for {words.plural(share, 'epoch')}, a Huffman "
+            "code. Bytes of the ONNX file as fp32, of its zip, and of the coded file:",
+            table(["stage", "accuracy (95 %)", "bytes", "times smaller"], rows),
+            f"Paired over images, coded less fp32: {points_of(found['difference'])} points; less fp32 trained as long: "
+            f"{points_of(found['control'])}. {aim(ratio >= 20 and value >= -0.01, '20 times in bytes within 1 point')}",
+        ]
+    )
+
+
+TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
+    "int8": told_int8,
+    "bits": told_bits,
+    "structured": told_structured,
+    "deep": told_deep,
+}
+
+
+def about(size: dict[str, Any]) -> str:
+    """What was trained, in a sentence."""
+    return (
+        f"The first {size['classes']} classes of CIFAR-100; resnet20, {size['teacher']} epochs, then "
+        f"{words.plural(size['copy'], 'epoch')} from its own soft targets."
+    )
