@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from kdcore.compress import grid, integer
+from kdcore.compress.masks import check_policy, layers_of
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.packed import packed
 from kdcore.compress.recalibrate import recalibrate
-from kdcore.lazy import nn, torch
+from kdcore.lazy import torch
 from kdcore.registry import Options
 
 WHY = (
@@ -62,6 +63,11 @@ class Rounding(Options):
         description="Leave the activations as they are, or quantize them to 8 bits too: then all is computed in int8, "
         "and a first convolution of one channel stays float.",
     )
+    policy: dict[str, Annotated[int, Field(ge=2, le=8)]] = Field(
+        {},
+        description="Bits a weight by layer, as sensitivity proposes it, instead of bits; layers that are not named "
+        "stay as they are, or have 8 bits with int8 activations. Empty: none.",
+    )
 
 
 class Layer(NamedTuple):
@@ -80,18 +86,22 @@ class Layer(NamedTuple):
 def label(kind: str, options: Any) -> str:
     """What the row is called: weights W, activations A."""
     bits = {1: "1 bit", 2: "ternary" if options.symmetric else "2 bits"}.get(options.bits, f"{options.bits} bits")
+    bits = "by layer" if options.policy else bits
     return f"{kind} {bits}{', int8' if options.activations == 'int8' else ''}"
 
 
 def layers(material: Material, options: Any) -> dict[str, Layer]:
-    """The layers by name, in order, with their bits and scales. Raises CompressError where there are none."""
+    """The layers by name, in order, with their bits and scales. Raises CompressError where there are none, and for a
+    policy that names what is no layer."""
     network = material.network
-    known = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    known = layers_of(network)
+    check_policy(options.policy, known)
     ends = grid.ends(network)
-    chosen = set(integer.layers(network)) if options.activations == "int8" else set(known)
+    chosen = set(integer.layers(network)) if options.activations == "int8" else options.policy.keys() or known.keys()
     found = {}
     for name in filter(chosen.__contains__, known):
         bits = max(options.bits, options.first_and_last) if name in ends else options.bits
+        bits = options.policy.get(name, 8) if options.policy else bits
         weight = known[name].weight
         how = {"per_channel": options.per_channel, "clip": options.clip, "symmetric": options.symmetric}
         found[name] = Layer(known[name], bits, grid.scales(weight, bits, **how), options.symmetric)

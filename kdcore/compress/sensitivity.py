@@ -21,7 +21,7 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "filters": (0.25, 0.5, 0.75),
     "quantize": (8, 4, 3, 2),
 }
-STEPS = {"prune": "prune_unstructured", "filters": "prune_structured"}
+STEPS = {"prune": "prune_unstructured", "filters": "prune_structured", "quantize": "qat"}
 BATCH = 256
 UNITS = 20_000  # that a budget is counted in
 
@@ -152,9 +152,13 @@ def policy(measured: Mapping[str, Any], budget: float) -> dict[str, Any]:
 
 
 def step(measured: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The compression step that carries a `policy` out, for a Recipe; None where it is one of bits."""
-    name = STEPS.get(measured["kind"])
-    return {"step": name, "policy": mixed["policy"]} if name else None
+    """The compression step that carries a `policy` out, for a Recipe; None where it changes no layer.
+
+    Bits are trained; a layer of a single bit cannot be, and all are then rounded without training.
+    """
+    chosen = mixed["policy"]
+    name = "weight_quant" if measured["kind"] == "quantize" and 1 in chosen.values() else STEPS[measured["kind"]]
+    return {"step": name, "policy": chosen} if chosen else None
 
 
 class _Choice(NamedTuple):

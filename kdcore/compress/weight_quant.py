@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ class WeightQuant(Rounding):
         le=8,
         description="Bits a weight. 2: ternary, -1, 0 and 1 times a scale, where the grid is symmetric. 1: binary, -1 "
         "and 1 times a scale.",
+    )
+    policy: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(
+        {}, description=Rounding.model_fields["policy"].description
     )
     bias_correction: bool = Field(
         True,

@@ -10,7 +10,7 @@ from torch import nn
 from kdcore.compress import grid
 from kdcore.compress.material import CompressError
 from kdcore.compress.recalibrate import recalibrate
-from kdcore.compress.sensitivity import Exam, check, measure, policy
+from kdcore.compress.sensitivity import Exam, check, measure, policy, step
 from kdcore.distill.labelling import ONE_LABEL
 
 
@@ -145,3 +145,18 @@ def test_a_change_that_happens_to_help_counts_as_free_and_a_stronger_one_never_a
 def test_a_budget_out_of_reach_is_refused_with_what_is_reached():
     with pytest.raises(CompressError, match=r"reach 50.0 % of the bytes, not 20 %"):
         policy(document("prune", {"a": {0.5: 0.1}}, {"a": 100}), 0.2)
+
+
+@pytest.mark.parametrize(("strengths", "budget", "name"), [([8, 2], 0.17, "qat"), ([4, 1], 0.1, "weight_quant")])
+def test_a_policy_of_bits_is_carried_out_by_a_step(trained, exam, material, carry_out, strengths, budget, name):
+    measured = measure(trained(width=8), exam, "quantize", strengths)
+    mixed = policy(measured, budget)
+    made = step(measured, mixed)
+    assert made == {"step": name, "policy": mixed["policy"]}
+    assert len(set(mixed["policy"].values())) > 1
+    outcome = carry_out(material(trained(width=8), exported=True), name, policy=mixed["policy"])
+    done = outcome.finish(outcome.network.eval()) if outcome.finish else outcome
+    rounded = {row["name"]: row["bits"] for row in done.report}
+    assert rounded.items() <= mixed["policy"].items()
+    assert set(mixed["policy"]) - set(rounded) <= {"stem.conv"}  # one channel: it stays float where all is int8
+    assert step(measured, {"policy": {}}) is None

@@ -206,3 +206,15 @@ for name in json.loads(sys.argv[1]):
     names = json.dumps([step for step, _ in steps])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, names], cwd=tmp_path, check=True, timeout=120, env=environment)
+
+
+def test_bits_by_layer(trained, material, carry_out):
+    policy = {"stage1.conv": 1, "head": 5}
+    given = material(trained(width=16), exported=True)
+    floats = {row["name"]: row["bits"] for row in carry_out(given, "weight_quant", policy=policy).report}
+    assert floats == policy
+    given = material(trained(width=16), exported=True)
+    whole = carry_out(given, "weight_quant", policy=policy, activations="int8").report
+    assert {row["name"]: row["bits"] for row in whole} == policy | {"stage2.conv": 8}
+    with pytest.raises(CompressError, match="policy names tail, which is no layer; there are: stem"):
+        carry_out(given, "weight_quant", policy={"tail": 4})

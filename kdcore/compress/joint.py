@@ -1,0 +1,81 @@
+"""Pruning, quantization and distillation in one training, instead of one after another."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from kdcore.compress import qat
+from kdcore.compress.finetune import Finetune
+from kdcore.compress.gradual import Gradual, Plan
+from kdcore.compress.masks import zeros
+from kdcore.compress.material import Material, Outcome
+from kdcore.compress.recalibrate import recalibrate
+from kdcore.lazy import nn, torch
+from kdcore.registry import register
+
+
+class Joint(qat.Trained):
+    """Options of pruning and quantization in one training."""
+
+    ratio: float = Field(0.7, gt=0, le=0.99, description="Share of the weights to set to zero, the smallest of all.")
+    begin: float = Field(0.0, ge=0, le=0.9, description="Share of the training before the first weights are pruned.")
+    end: float = Field(0.75, gt=0, le=1, description="Share of the training when the last weights are pruned.")
+    finetune: Finetune = Field(
+        Finetune(steps=300, learning_rate=0.002),
+        description="The one training: on the grid, while weights are pruned, with the teacher or on labels alone.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not self.finetune.steps:
+            raise ValueError("pruning happens in the training: give finetune.steps")
+        if self.end <= self.begin:
+            raise ValueError("the last cut must come after the first: set end above begin")
+        return self
+
+
+def _label(options: Joint) -> str:
+    return f"{100 * options.ratio:g} % zeros and W{options.weight_bits}A{options.activation_bits}, jointly"
+
+
+@register(
+    "step",
+    "joint",
+    "Zeros and few bits learnt together in one training, with the teacher: instead of pruning and then QAT",
+    source="pruning and quantization side by side in one training: CLIP-Q, Tung & Mori 2018 (CVPR); here by a cubic "
+    "course (Zhu & Gupta 2017, arXiv:1710.01878, eq. 1) and learnt steps (LSQ: Esser et al. 2020, arXiv:1902.08153); "
+    "with a teacher's soft targets on the grid: QKD, Kim et al. 2019, arXiv:1911.12491",
+    options=Joint,
+    traits={
+        "variant": "quantized",
+        "stage": "prune and quantize",
+        "label": _label,
+        "faster": True,
+        "final": True,
+        "why": "It computes in int8, and multiplies by the zeros all the same. Zeros and few bits save storage only: "
+        "a zip of the file is smaller.",
+    },
+)
+def joint(material: Material, options: Joint) -> Outcome:
+    """A network to be trained on its grid while its smallest weights become zero, and stay so in the int8 file.
+
+    Weights are ranked over the whole network as they are before they are rounded. Differs from CLIP-Q: what has become
+    zero does not come back, and the grid is uniform. Raises CompressError.
+    """
+    grid = qat.on_grid(material, options, other=f" or ratio (now {options.ratio:g})")
+    course = Plan("magnitude", options.ratio, "global", options.finetune.steps, options.begin, options.end, {})
+    pruning = Gradual(grid.network, course)
+
+    def finish(network: nn.Module) -> Outcome:
+        before = {name: layer.weight.detach().clone() for name, layer in pruning.layers.items()}
+        pruning.finish()
+        if any(not torch.equal(layer.weight, before[name]) for name, layer in pruning.layers.items()):
+            recalibrate(network, material.images, material.seed)
+        assert grid.finish
+        done = grid.finish(network)
+        told = {row["name"]: row for row in done.report}
+        return done._replace(report=[row | told.get(row["name"], {}) for row in zeros(done.network)])
+
+    return Outcome(grid.network, [], constrain=pruning.constrain, finish=finish)
