@@ -48,7 +48,7 @@ def _title(found: Sequence[Change], name: str, against: str) -> str:
     change = words.points(-worst.points).removeprefix("+")
     if telling:
         return f"{name} recognises {worst.name} less often than {against}: by {change}"
-    return f"{name} recognises {worst.name} {change} less often than {against}, within what chance makes in {worst.n}"
+    return f"{name} recognises {worst.name} less often than {against}: by {change}, no more than chance makes"
 
 
 def _figure(view: Changes) -> go.Figure:

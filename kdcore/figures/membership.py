@@ -53,7 +53,7 @@ def _figure(view: Leaks) -> go.Figure:
     return style.figure(
         [_marks(role, [one for one in view.found if one.role == role]) for role in named],
         view.title,
-        x={"title": "Members told from strangers (AUC, 95 % interval; 0.5: not at all)", "range": list(view.reach)},
+        x={"title": "AUC, 95 % interval (0.5: a coin's toss)", "range": list(view.reach)},
         y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
            "categoryarray": [one.variant for one in reversed(view.found)]},
         height=110 + ROW * len(view.found),

@@ -71,12 +71,12 @@ def _said(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def _mended(ece: float, told: Mapping[str, Any]) -> str:
     if not told["scaled"]:
         return f"its calibration error (ECE) is {words.percent(ece)}"
-    after = told["scaled"]["ece"]
-    how = "lowers" if after < ece else "raises"
-    return (
-        f"T = {told['temperature']:.2f} {how} its calibration error (ECE) from {words.percent(ece)} "
-        f"to {words.percent(after)}"
-    )
+    before, after = words.percent(ece), words.percent(told["scaled"]["ece"])
+    at = f"T = {told['temperature']:.2f}"
+    if before == after:
+        return f"{at} leaves its calibration error (ECE) at {before}"
+    how = "lowers" if told["scaled"]["ece"] < ece else "raises"
+    return f"{at} {how} its calibration error (ECE) from {before} to {after}"
 
 
 def _bins(rows: Sequence[Mapping[str, Any]]) -> tuple[Bin, ...]:

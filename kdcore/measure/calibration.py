@@ -6,8 +6,9 @@ Where an image may have several labels it is judged by its single decisions, eac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,29 +19,44 @@ Answers = tuple[np.ndarray, np.ndarray]  # logits float (N, K); labels int (N,),
 
 FEWEST = 50  # validation images that a temperature is fitted on
 COLDEST, HOTTEST = 0.05, 20.0
-PRECISION = 1e-7  # of the logarithm of the temperature
+PRECISION = 1e-6  # of the logarithm of the temperature
+DROP = NormalDist().inv_cdf(0.975) ** 2 / 2  # of the log likelihood, at the ends of a 95 % interval
+
+
+class Fit(NamedTuple):
+    """A fitted temperature with its 95 % interval, or the reason why there is none."""
+
+    reason: str
+    temperature: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) -> dict[str, Any]:
     """The reliability diagram on the test images, and what a temperature makes of it, as a JSON document.
 
     `bins`: see `reliability`; of single decisions where images have several labels. `temperature`: the one that is
-    likeliest on validation; None, with the `reason` in words, where it cannot be told: too few validation images, a
-    likelihood without a maximum within 0.05 to 20, or classes that were `hidden` from the student, about which
-    validation would tell it. `validation`: how many images it is fitted on. `scaled`: with the test logits divided by
-    it `ece` (0..1), `nll` (nats an image) and `bins`, or None. No answer changes: the highest logit stays the highest.
+    likeliest on validation, and `temperature_low` to `temperature_high` its 95 % interval; None, with the `reason` in
+    words, where it cannot be told: too few validation images, a likelihood without a maximum within 0.05 to 20, or
+    classes that were `hidden` from the student, about which validation would tell it. `validation`: how many images it
+    is fitted on. `scaled`: with the test logits divided by it `ece` (0..1), `nll` (nats an image) and `bins`, or None.
+    No answer changes: the highest logit stays the highest.
     """
     logits, labels = _single(*test)
-    found, reason = None, _unfit(len(validation[1]), hidden)
-    if not reason:
-        found, reason = fitted(*_single(*validation))
-    return {
+    reason = _unfit(len(validation[1]), hidden)
+    found = Fit(reason) if reason else fitted(*_single(*validation))
+    told = {
         "bins": reliability(logits, labels),
-        "temperature": found,
-        "reason": reason,
+        "temperature": found.temperature,
+        "temperature_low": found.low,
+        "temperature_high": found.high,
+        "reason": found.reason,
         "validation": len(validation[1]),
-        "scaled": None if found is None else _scaled(logits.astype(np.float64) / found, labels, len(test[1])),
+        "scaled": None,
     }
+    if found.temperature is not None:
+        told["scaled"] = _scaled(logits.astype(np.float64) / found.temperature, labels, len(test[1]))
+    return told
 
 
 def _single(logits: np.ndarray, labels: np.ndarray) -> Answers:
@@ -69,29 +85,43 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) ->
     ]
 
 
-def fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[float | None, str]:
-    """The T that minimises the mean negative log likelihood of softmax(logits / T), or None and why there is none.
+def fitted(logits: np.ndarray, labels: np.ndarray) -> Fit:
+    """The T that minimises the mean negative log likelihood of softmax(logits / T); logits (N, K), labels int (N,).
 
     In 1/T the log likelihood is concave and its derivative monotone: the mean, over the images, of the label's logit
-    less the expected one. Where that changes its sign is the best T, found by bisection on log T.
+    less the expected one. Where that changes its sign is the best T, found by bisection on log T; its interval ends
+    where the log likelihood is lower by half of chi-squared's 95 % quantile (profile likelihood), or with the search.
     """
     wide = logits.astype(np.float64)
-    behind = wide[np.arange(len(labels)), labels][:, None] - wide  # how far each class is behind the label's
+    rows = np.arange(len(labels))
+    behind = wide[rows, labels][:, None] - wide  # how far each class is behind the label's
 
-    def too_hot(log_temperature: float) -> bool:
+    def colder(log_temperature: float) -> bool:
         """Whether a lower temperature is likelier."""
         probabilities = np.exp(log_softmax(wide * math.exp(-log_temperature)))
         return bool((probabilities * behind).sum() >= 0)
 
+    def likelihood(log_temperature: float) -> float:
+        return float(log_softmax(wide * math.exp(-log_temperature))[rows, labels].sum())
+
     low, high = math.log(COLDEST), math.log(HOTTEST)
-    if too_hot(low):
-        return None, f"no temperature from {COLDEST:g} up is likeliest, as where (nearly) all answers are right"
-    if not too_hot(high):
-        return None, f"no temperature up to {HOTTEST:g} is likeliest, as where answers are no better than guesses"
+    if colder(low):
+        return Fit(f"no temperature from {COLDEST:g} up is likeliest, as where (nearly) all answers are right")
+    if not colder(high):
+        return Fit(f"no temperature up to {HOTTEST:g} is likeliest, as where answers are no better than guesses")
+    best = _change(colder, low, high)
+    least = likelihood(best) - DROP
+    start = _change(lambda place: likelihood(place) >= least, low, best)
+    end = _change(lambda place: likelihood(place) < least, best, high)
+    return Fit("", math.exp(best), math.exp(start), math.exp(end))
+
+
+def _change(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """Where a condition that does not hold at `low` and does at `high` begins to hold: one of the ends if nowhere."""
     while high - low > PRECISION:
         middle = (low + high) / 2
-        low, high = (low, middle) if too_hot(middle) else (middle, high)
-    return math.exp((low + high) / 2), ""
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return (low + high) / 2
 
 
 def _unfit(images: int, hidden: Sequence[str]) -> str:

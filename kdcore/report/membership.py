@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kdcore.measure.privacy import Area, Members, area_difference, missing, privacy, strangers
-from kdcore.report import words
 from kdcore.report.reading import RunFiles, Variant, agrees
 
 UNMEASURED = "measured before membership was"
@@ -65,11 +64,23 @@ def verdict(found: Membership) -> str:
         return f"Not known: {found.reason}"
     told = f"AUC {found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
     if found.low > 0.5:
-        times = words.percent(found.auc)
-        return f"Gives members away: of a member and a stranger its losses pick the member {times} of the time; {told}"
+        return f"Its losses give members away: {told}"
     if found.high < 0.5:
-        return f"Knows strangers better than members, so a low loss gives nobody away; {told}"
-    return f"Cannot tell members from strangers; {told}"
+        return f"Loses more on members than on strangers, so a low loss gives nobody away: {told}"
+    return f"Its losses cannot tell members from strangers: {told}"
+
+
+def beside(found: Membership) -> str:
+    """How much more it gives away than what it is compared with, in a sentence without a full stop; or nothing."""
+    if found.more is None:
+        return ""
+    value, low, high = found.more
+    if low > 0:
+        return f"More than {found.against}, by {value:.2f} ({low:.2f} to {high:.2f})"
+    if high < 0:
+        return f"Less than {found.against}, by {-value:.2f} ({-high:.2f} to {-low:.2f})"
+    reach = max(abs(low), abs(high))
+    return f"No more and no less than {found.against} that could be told (within {reach:.2f})"
 
 
 def _membership(run: RunFiles, row: Variant, asked: dict[str, _Losses | None], first: Members | None) -> Membership:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -49,6 +51,7 @@ def _numbers(told: list[Shown]) -> None:
             "mark": [roles.symbol(one.role) for one in told],
             "variant": [one.name for one in told],
             "temperature": [one.quality[WHAT]["temperature"] for one in told],
+            "interval": [_interval(one.quality[WHAT]) for one in told],
             "ece": [100 * one.quality["ece"] for one in told],
             "ece_scaled": [100 * _scaled(one, "ece") for one in told],
             "nll": [one.quality["nll"] for one in told],
@@ -65,7 +68,9 @@ def _numbers(told: list[Shown]) -> None:
         column_config={
             "mark": st.column_config.TextColumn("", width=24),
             "variant": st.column_config.TextColumn("Variant", width="medium"),
-            "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation."),
+            "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation. Above 1 "
+                                  "the model is too sure of itself, below 1 not sure enough."),
+            "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
             "ece": number("ECE (%)", format="%.1f", help="Expected calibration error, as trained: the mean gap between "
                           "what it says and how often it is right, in 15 bins."),
             "ece_scaled": number("at T", format="%.1f", help="ECE (%) with the logits divided by T."),
@@ -73,6 +78,11 @@ def _numbers(told: list[Shown]) -> None:
             "nll_scaled": number("at T ", format="%.3f", help="NLL with the logits divided by T."),
         },
     )  # fmt: skip
+
+
+def _interval(told: dict[str, Any]) -> str:
+    low, high = told["temperature_low"], told["temperature_high"]
+    return words.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _scaled(one: Shown, name: str) -> float:

@@ -43,6 +43,7 @@ def _numbers(rows: list[dict]) -> None:
     st.dataframe(
         roles.dotted(table, [row["role"] for row in rows]),
         hide_index=True,
+        width="content",
         height="content",
         placeholder=words.MISSING,
         alt="Fidelity to the teacher, one row a variant",

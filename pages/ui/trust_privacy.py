@@ -7,7 +7,7 @@ import streamlit as st
 
 from kdcore.figures.membership import leaks
 from kdcore.report import words
-from kdcore.report.membership import UNMEASURED, Membership, verdict
+from kdcore.report.membership import UNMEASURED, Membership, beside, verdict
 from pages.ui import charts, roles
 from pages.ui.text import plain
 from pages.ui.trust_models import again, marked, memberships
@@ -17,7 +17,8 @@ def section(run_id: str, names: list[str]) -> None:
     """The attack's success by variant, and what it means in words."""
     st.caption(
         "An attacker takes images on which a model loses little for ones that it was trained on (membership inference "
-        "by a loss threshold). Members: the student's labelled images; strangers: test images."
+        "by a loss threshold). AUC: how often it picks the member out of one member, a labelled image of the student, "
+        "and one stranger, a test image; 0.5 is a coin's toss."
     )
     found = memberships(run_id, names)
     again(run_id, "membership", [one.variant for one in found if one.reason == UNMEASURED])
@@ -30,7 +31,8 @@ def section(run_id: str, names: list[str]) -> None:
         charts.show(leaks(known), key="leaks")
     with right:
         for one in found:
-            st.markdown(f"{_icon(one)} {marked(one.variant, one.role)}: {plain(verdict(one))}.{_against(one)}")
+            told = ". ".join(filter(None, (verdict(one), beside(one))))
+            st.markdown(f"{_icon(one)} {marked(one.variant, one.role)}: {plain(told)}.")
     apart = [one.variant for one in known if not one.shared]
     if apart and len(apart) < len(known):
         st.caption(
@@ -45,16 +47,6 @@ def _icon(one: Membership) -> str:
     if one.auc is None:
         return ":gray[:material/question_mark:]"
     return ":orange[:material/key:]" if (one.low or 0) > 0.5 else ":green[:material/lock:]"
-
-
-def _against(one: Membership) -> str:
-    """Whether it gives away more than what it is compared with, on the same images."""
-    if one.more is None:
-        return ""
-    value, low, high = one.more
-    how = "More than" if low > 0 else "Less than" if high < 0 else "No telling difference from"
-    interval = f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", words.MINUS)
-    return f" {how} {plain(one.against or '')}: {interval}."
 
 
 def _numbers(known: list[Membership]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
+from scipy.stats import chi2
 
 from kdcore.measure.calibration import FEWEST, calibration, fitted, reliability
 from kdcore.measure.multilabel import multilabel_quality
@@ -28,11 +29,26 @@ def nll(logits, labels, temperature):
 def test_the_temperature_is_the_one_that_scipy_finds(sharpness):
     logits, labels = answers(400, sharpness=sharpness)
     best = minimize_scalar(lambda t: nll(logits, labels, np.exp(t)), bounds=(-3, 3), method="bounded")
-    found, reason = fitted(logits, labels)
-    assert found == pytest.approx(np.exp(best.x), rel=1e-3)
-    assert found == pytest.approx(sharpness, rel=0.15)
-    assert nll(logits, labels, found) <= best.fun + 1e-12
-    assert reason == ""
+    found = fitted(logits, labels)
+    assert found.temperature == pytest.approx(np.exp(best.x), rel=1e-3)
+    assert found.low < sharpness < found.high
+    assert nll(logits, labels, found.temperature) <= best.fun + 1e-12
+    assert found.reason == ""
+
+
+def test_the_interval_ends_where_the_likelihood_has_fallen_by_half_of_chi_squared():
+    logits, labels = answers(60)
+    found = fitted(logits, labels)
+    drops = [
+        60 * (nll(logits, labels, end) - nll(logits, labels, found.temperature)) for end in (found.low, found.high)
+    ]
+    assert drops == pytest.approx([chi2.ppf(0.95, 1) / 2] * 2, rel=1e-3)
+
+
+def test_the_interval_holds_the_true_temperature_as_often_as_it_says():
+    fits = [fitted(*answers(60, classes=3, sharpness=1.7, seed=seed)) for seed in range(200)]
+    held = np.mean([fit.low <= 1.7 <= fit.high for fit in fits if fit.temperature])
+    assert held == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 200))
 
 
 def test_scaling_brings_a_network_that_is_too_sure_back():
@@ -72,9 +88,9 @@ def test_no_temperature_where_all_validation_images_are_right():
 
 def test_no_temperature_where_answers_are_worse_than_guesses():
     logits, _ = answers(200)
-    found, reason = fitted(logits, logits.argmin(axis=1))
-    assert found is None
-    assert "no better than guesses" in reason
+    found = fitted(logits, logits.argmin(axis=1))
+    assert found.temperature is found.low is None
+    assert "no better than guesses" in found.reason
 
 
 def test_no_temperature_from_a_handful_of_images():
