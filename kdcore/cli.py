@@ -249,15 +249,9 @@ def _compared(workspace: Workspace, runs: Sequence[str], as_json: bool) -> None:
 
 def _follow(workspace: Workspace, run_id: str, as_json: bool, table: bool = True) -> int:
     from kdcore import console
-    from kdcore.jobs import api
-    from kdcore.jobs.follow import follow
     from kdcore.report import comparison
 
-    try:
-        row = console.progress(workspace, run_id)
-    except KeyboardInterrupt:
-        api.request(workspace, run_id, "cancel")
-        *_, row = follow(workspace, run_id)
+    row = console.settled(workspace, run_id)
     if as_json:
         _print_json(comparison.document(workspace, run_id))
     elif row.state == "done" and table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kdcore.data.dataset import Progress as Fetching
     from kdcore.registry import Options
     from kdcore.report.hidden import Recalled
+    from kdcore.report.robustness import Robust
 
 WIDTH = 120  # where output goes to a file or a pipe
 
@@ -89,6 +91,19 @@ def progress(workspace: Workspace, run_id: str) -> RunRow:
     return row
 
 
+def settled(workspace: Workspace, run_id: str) -> RunRow:
+    """`progress`; an interruption from the keyboard cancels the run."""
+    from kdcore.jobs import api
+    from kdcore.jobs.follow import follow
+
+    try:
+        return progress(workspace, run_id)
+    except KeyboardInterrupt:
+        api.request(workspace, run_id, "cancel")
+        *_, row = follow(workspace, run_id)
+        return row
+
+
 def fetching(source: Options) -> Dataset:
     """Fetches a data set and shows how far it is."""
     from kdcore.data.fetch import fetch
@@ -144,6 +159,29 @@ def result(workspace: Workspace, run_id: str) -> None:
         _out.print(SCOPE)
     _out.print(shares(plan["dataset"]), soft_wrap=True)
     say(f"run {run_id} in {workspace.root}")
+
+
+def robustness(found: Sequence[Robust]) -> None:
+    """Scores on corrupted images, the mean over the severities, and what each step changed beside its parent."""
+    from kdcore.measure.corruptions import CORRUPTIONS
+    from kdcore.report.robustness import against, compared
+
+    listing(
+        ["variant", "clean", "corrupted", *(name.lower() for name in CORRUPTIONS), "images"],
+        [
+            [
+                one.variant,
+                *(words.percent(share) for share in (one.clean, one.corrupted)),
+                *(words.percent(fmean(scores)) for scores in one.scores.values()),
+                f"{one.n:,}",
+            ]
+            for one in found
+        ],
+    )
+    _out.print()
+    for told in (against(one, other) for one, other in compared(found)):
+        if told:
+            _out.print(escape(told.words), soft_wrap=True)
 
 
 def _hidden(recalls: Sequence[Recalled]) -> None:

@@ -1,5 +1,5 @@
 """The commands about finished models: `show --layers` tells what each layer holds; `sensitivity` which of them mind
-compression, and proposes a policy."""
+compression, and proposes a policy; `robustness` how accurate the models of runs stay on corrupted images."""
 
 from __future__ import annotations
 
@@ -30,6 +30,31 @@ def add(
     made.add_argument("--budget", type=float, help="propose a strength by layer: share of the weights' bytes")
     made.add_argument("--images", type=int, default=1000, help="validation images, at most")
     json_option(made)
+    made = command("robustness", robustness, "measure accuracy under noise, blur, contrast, pixelation and JPEG")
+    made.add_argument("runs", nargs="+", metavar="RUN")
+    made.add_argument("--images", type=int, default=2000, help="test images, at most")
+    json_option(made)
+
+
+def robustness(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    """0 when every variant of these runs is measured, else what the run that measures ended with. Raises RecipeError,
+    UnknownRun."""
+    from kdcore import console
+    from kdcore.jobs import api
+    from kdcore.jobs.worker import EXIT_CODES
+    from kdcore.report import robustness as report
+
+    runs = list(dict.fromkeys(chosen.runs))
+    run_id = api.robustness(workspace, runs, chosen.images)
+    row = console.settled(workspace, run_id)
+    if row.state != "done":
+        console.say(f"{run_id}: {row.state}" + (f": {row.error}" if row.error else ""))
+    elif chosen.json:
+        print(json.dumps({"runs": [report.document(workspace, one) for one in runs]}, indent=2, ensure_ascii=False))
+    else:
+        for one in runs:
+            console.robustness(report.measured(workspace, one))
+    return EXIT_CODES[row.state]
 
 
 def layers(chosen: argparse.Namespace, workspace: Workspace) -> bytes:

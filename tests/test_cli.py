@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -50,6 +51,33 @@ def test_run_prints_one_json_document_with_the_six_variants(carried_out):
     assert document["recipe"]["distill"]["method"] == "kd"
 
 
+@pytest.fixture
+def copied(carried_out, monkeypatch, tmp_path):
+    """The workspace with one run, to change, and the run's document."""
+    made, document = carried_out
+    home = shutil.copytree(made.root, tmp_path / "copy", ignore=shutil.ignore_patterns("index.sqlite*", "*.lock"))
+    monkeypatch.setenv("KDCORE_HOME", str(home))
+    yield Workspace(home), document
+    api.stop_all(Workspace(home))
+
+
+def test_robustness_is_measured_through_the_queue(copied, capsys):
+    workspace, document = copied
+    assert cli.main(["robustness", document["run"], "--images", "60", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["runs"][0]
+    assert told["protocol"]["images"] == 60
+    assert [row["variant"] for row in told["variants"]] == [row["variant"] for row in document["variants"]]
+    assert all(len(row["scores"]["noise"]) == 5 and row["corrupted"] < row["clean"] for row in told["variants"])
+    index = Index(workspace)
+    index.sync()
+    measuring = index.runs()[0]
+    assert (measuring.preset, measuring.state, measuring.progress) == ("robustness", "done", 1.0)
+    assert cli.main(["robustness", document["run"], "--images", "60"]) == 0
+    assert "int8 against pruned 50 %: " in capsys.readouterr().out
+    assert cli.main(["robustness", document["run"], "--images", "0"]) == 2
+    assert "images: at least one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex", "html", "json", "xlsx"])
 def test_compare_writes_every_format(carried_out, monkeypatch, tmp_path, form):
     workspace, document = carried_out
@@ -89,7 +117,7 @@ def test_show_tells_the_layers_of_a_variant(carried_out, monkeypatch, capsys, tm
     assert cli.main([*shown, "pruned 50 %", "--format", "csv", "-o", str(tmp_path / "layers.csv")]) == 0
     lines = (tmp_path / "layers.csv").read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
-    assert "its output is 4×8×8, that of the file that it was made from 8×8×8" in lines[1]
+    assert "its output is 4×8×8, and was 8×8×8" in lines[1]
     assert cli.main([*shown, "teacher"]) == 0
     assert capsys.readouterr().out.splitlines()[2].startswith("|")
     assert cli.main([*shown, "int9"]) == 2
@@ -125,6 +153,7 @@ def test_listing_commands_import_no_torch(carried_out):
         (["show", "no-such-run", "--layers", "int8"], "there is no run"),
         (["compare", "no-such-run"], "there is no run"),
         (["bench", "no-such-run"], "there is no run"),
+        (["robustness", "no-such-run"], "there is no run"),
         (["stop"], "give one run's id, or --all"),
         (["fly"], "invalid choice"),
     ],

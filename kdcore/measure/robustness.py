@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the protocol: raised when the same model would get other numbers
 MOST_IMAGES = 2000
+FILE = "robustness.json"  # beside the model
 CONDITIONS = 1 + len(CORRUPTIONS) * len(SEVERITIES)
 AT_ONCE = 2**20  # pixel values in a batch, so that some images of any size fit
 BATCH = 256

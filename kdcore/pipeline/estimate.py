@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kdcore import registry
+from kdcore.measure.robustness import FILE
 from kdcore.models.cost import costs
 from kdcore.pipeline import keys
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.plan import Plan, Stage
-from kdcore.pipeline.robustness import FILE, taken
+from kdcore.pipeline.robustness import taken
 from kdcore.pipeline.workspace import Workspace
 from kdcore.registry import Options
 

@@ -11,13 +11,12 @@ import numpy as np
 from kdcore import machine
 from kdcore.files import lock, read_json, write_json
 from kdcore.measure import robustness as measuring
-from kdcore.measure.robustness import CONDITIONS, MOST_IMAGES
+from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.pipeline.library import deployed
 from kdcore.pipeline.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-FILE = "robustness.json"
 INFERENCE_RATE = 2e10  # MACs a second of ONNX Runtime on one thread; 3 to 7e10 were measured with AVX-512
 INFERENCE_SECONDS = 1e-5  # of an image through a network, however small
 CORRUPTION_SECONDS = 5e-5, 3e-8  # of an image and of each of its values, the mean over the corruptions

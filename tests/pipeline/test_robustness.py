@@ -10,6 +10,7 @@ from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.jobs.tasks import task
 from kdcore.measure.corruptions import CORRUPTIONS
+from kdcore.measure.robustness import FILE
 from kdcore.pipeline import estimate as estimating
 from kdcore.pipeline.estimate import estimate
 from kdcore.pipeline.events import read
@@ -17,7 +18,7 @@ from kdcore.pipeline.execute import Stopped
 from kdcore.pipeline.gc import collect
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.plan import plan
-from kdcore.pipeline.robustness import FILE, taken
+from kdcore.pipeline.robustness import taken
 from kdcore.problems import RecipeError
 from kdcore.report import comparison
 from kdcore.report.robustness import measured

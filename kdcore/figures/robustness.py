@@ -1,0 +1,169 @@
+"""Robustness: accuracy against the severity of a corruption, and what compression did to it class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from kdcore.figures import style
+from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
+from kdcore.report import words
+from kdcore.report.robustness import ClassChange, Robust, by_class
+
+NAMED = 20  # more classes than this do not fit: those that lost most are shown
+LOSS, GAIN = style.ROLES["quantized"].colour, style.ROLES["teacher"].colour
+DIVERGING = [[0.0, LOSS], [0.5, style.tint(LOSS, 0)], [0.5, style.tint(GAIN, 0)], [1.0, GAIN]]
+
+
+class Line(NamedTuple):
+    """A variant's scores in per cent, on clean images and at severities 1 to 5."""
+
+    name: str
+    role: str
+    scores: tuple[float, ...]
+
+
+class Falls(NamedTuple):
+    title: str
+    value_title: str
+    severity_title: str
+    lines: tuple[Line, ...]
+
+
+class Changes(NamedTuple):
+    """`points[c][k]` is what class c changed by in condition k (clean, then the corruptions), None without images."""
+
+    title: str
+    unit: str
+    classes: tuple[str, ...]
+    conditions: tuple[str, ...]
+    points: tuple[tuple[float | None, ...], ...]
+    images: tuple[int, ...]
+    of: int
+
+
+def falls(found: Sequence[Robust], corruption: str | None = None) -> go.Figure:
+    """Score against severity, a line for each variant: under one corruption, or the mean over all of them."""
+    return _lines(falls_view(found, corruption))
+
+
+def falls_view(found: Sequence[Robust], corruption: str | None = None) -> Falls:
+    lines = tuple(
+        Line(one.variant, one.role, (100 * one.clean, *(100 * score for score in _scores(one, corruption))))
+        for one in found
+    )
+    name = CORRUPTIONS[corruption] if corruption else "Corruption"
+    severity = f"Severity of the {_inside(name)} (0: clean)"
+    return Falls(_told(name, lines), words.axis(one.measure for one in found), severity, lines)
+
+
+def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:
+    if corruption:
+        return one.scores[corruption]
+    return tuple(fmean(level) for level in zip(*one.scores.values(), strict=True))
+
+
+def _told(name: str, lines: Sequence[Line]) -> str:
+    if not lines:
+        return "No variant whose robustness was measured yet"
+    first, last = lines[0], lines[-1]
+    said = f"{name} at severity 5 leaves {last.name} {_of(last)}"
+    return said if first is last else f"{said}; {first.name} {_of(first)}"
+
+
+def _of(line: Line) -> str:
+    return f"{words.percent(line.scores[-1] / 100)} of {words.percent(line.scores[0] / 100)}"
+
+
+def _inside(name: str) -> str:
+    """A name as it stands within a sentence; JPEG keeps its capitals."""
+    return name if name.isupper() else name.lower()
+
+
+def _lines(view: Falls) -> go.Figure:
+    traces = [
+        {
+            "x": (0, *SEVERITIES),
+            "y": line.scores,
+            "mode": "lines+markers",
+            "name": line.name,
+            "line": {"color": style.look(line.role).colour, "dash": style.dash(line.role)},
+            "marker": {"symbol": style.look(line.role).symbol, "size": 9},
+            "hovertemplate": f"{line.name}: %{{y:.1f}} % at severity %{{x}}<extra></extra>",
+        }
+        for line in view.lines
+    ]
+    severities: dict[str, Any] = {"dtick": 1, "range": [-0.2, SEVERITIES[-1] + 0.2]}
+    return style.figure(
+        traces, view.title, x={"title": view.severity_title, **severities}, y={"title": view.value_title}
+    )
+
+
+def class_changes(one: Robust, other: Robust) -> go.Figure:
+    """Heat map of what each class gained or lost from `other` to `one`, on clean and on corrupted images."""
+    return _heat(class_changes_view(one, other))
+
+
+def class_changes_view(one: Robust, other: Robust) -> Changes:
+    changes = by_class(one, other)
+    shown = changes[:NAMED]
+    return Changes(
+        _worst(one, other, changes),
+        "Points of recall" if one.measure == "accuracy" else "Points of average precision",
+        tuple(change.name for change in shown),
+        ("Clean", *CORRUPTIONS.values()),
+        tuple(tuple(map(_points, (change.clean, *change.by_corruption.values()))) for change in shown),
+        tuple(change.n for change in shown),
+        len(changes),
+    )
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
+    told = [change for change in changes if change.beyond is not None]
+    if not told:
+        return "No class whose images were measured"
+    worst = told[0]
+    assert worst.beyond is not None
+    assert worst.clean is not None
+    if worst.beyond >= 0:
+        return f"From {other.variant} to {one.variant}, no class lost more on corrupted images than on clean ones"
+    corrupted, clean = words.points(100 * (worst.clean + worst.beyond)), words.signed(100 * worst.clean)
+    return (
+        f"From {other.variant} to {one.variant}, {worst.name} suffered most: {corrupted} on corrupted images, "
+        f"{clean} on clean ones"
+    )
+
+
+def _heat(view: Changes) -> go.Figure:
+    most = max((abs(value) for row in view.points for value in row if value is not None), default=0.0) or 1.0
+    some = f"Class (the {len(view.classes)} that lost most of {view.of})" if len(view.classes) < view.of else "Class"
+    heat = {
+        "type": "heatmap",
+        "x": view.conditions,
+        "y": view.classes,
+        "z": view.points,
+        "zmin": -most,
+        "zmax": most,
+        "colorscale": DIVERGING,
+        "colorbar": {"title": {"text": "points"}, "thickness": 10, "outlinewidth": 0},
+        "texttemplate": "%{z:+.1f}",
+        "customdata": [[count] * len(view.conditions) for count in view.images],
+        "hovertemplate": f"%{{y}}, %{{x}}: %{{z:+.1f}} {view.unit.lower()}, of %{{customdata}} images<extra></extra>",
+        "hoverongaps": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
+    return style.figure(
+        [heat],
+        view.title,
+        x={"title": f"{view.unit}, the mean over the severities", "type": "category", "showgrid": False},
+        y={"title": some, "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},
+        height=max(300, 110 + 26 * len(view.classes)),
+    )
