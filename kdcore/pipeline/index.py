@@ -155,6 +155,8 @@ class Index:
 
     def _ingest(self, database: sqlite3.Connection, run_id: str, stamp: str) -> None:
         folder = self.workspace.runs / run_id
+        if not database.in_transaction:
+            database.execute("BEGIN IMMEDIATE")  # what is read below must not be entered by another process meanwhile
         try:
             known = files(folder)
             row = database.execute("SELECT offset FROM run WHERE id = ?", (run_id,)).fetchone()

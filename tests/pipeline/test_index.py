@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from kdcore.files import write_json
@@ -14,9 +16,13 @@ def workspace(tmp_path):
     return Workspace(tmp_path / "workspace").ensure()
 
 
-def test_a_result_is_told_whole_or_not_at_all(workspace):
+def new_run(workspace):
     meta = {"name": "one", "tags": [], "preset": None, "created": 1.0, "turn": 1, "requested": "run"}
-    run_id = workspace.new_run({"recipe.json": {}, "plan.json": {"stages": []}, "meta.json": meta})
+    return workspace.new_run({"recipe.json": {}, "plan.json": {"stages": []}, "meta.json": meta})
+
+
+def test_a_result_is_told_whole_or_not_at_all(workspace):
+    run_id = new_run(workspace)
     index = Index(workspace)
     index.sync()
     result = {"state": "failed", "turn": 1, "error": "out of paper", "started": 1.0, "finished": 2.0, "summary": {}}
@@ -24,3 +30,12 @@ def test_a_result_is_told_whole_or_not_at_all(workspace):
     assert index.run(run_id).state not in ("failed", "done")
     index.sync()
     assert (index.run(run_id).state, index.run(run_id).error) == ("failed", "out of paper")
+
+
+def test_several_may_bring_the_index_up_to_date_at_once(workspace):
+    made = {new_run(workspace) for _ in range(20)}
+    Index(workspace).runs()  # the tables are there
+    with ThreadPoolExecutor(4) as pool:
+        for syncing in [pool.submit(Index(workspace).sync) for _ in range(4)]:
+            syncing.result()
+    assert {row.id for row in Index(workspace).runs()} == made
