@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -60,8 +61,8 @@ class PruneStructured(Options):
     finetune: Finetune = Field(Finetune(), description="Training after the cut, to win back what it cost.")
 
 
-def _refuses(architecture: Options) -> str | None:
-    """Why a student of this architecture cannot be pruned; None where it can."""
+def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
+    """Why a student of this architecture cannot be pruned, whatever the steps before; None where it can."""
     name = getattr(architecture, "architecture", "")
     name = getattr(architecture, "name", name) if name == "torchvision" else name
     return next((reason for start, reason in UNFOLLOWED.items() if name.startswith(start)), None)
@@ -125,7 +126,10 @@ def _round(material: Material, options: PruneStructured, done: float, first: dic
             network.eval()(material.images[:2])
     except Exception as error:  # torch-pruning raises whatever its tracing runs into
         name = type(network).__name__
-        raise CompressError(f"torch-pruning cannot prune this {name}: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise CompressError(
+            f"torch-pruning cannot prune this {name}: {reason}. Take prune_unstructured or low_rank, or another student"
+        ) from error
     recalibrate(network, material.images, material.seed)
 
 

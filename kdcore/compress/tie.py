@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from kdcore import models
 from kdcore.compress import norms
+from kdcore.compress.files import merge
 from kdcore.compress.finetune import Finetune
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.recalibrate import recalibrate
@@ -17,6 +19,17 @@ from kdcore.registry import Options, register
 
 VERIFIED_IMAGES = 64
 TOLERANCE = 1e-4
+NORMED = ("cnn", "resnet", "vgg", "mobilenetv2", "shufflenetv1", "shufflenetv2")  # a batch norm after every layer
+FOLDED = "a batch norm after a layer is folded into its weights, one by one, and parts them again"
+REMEDY = "take share or low_rank, or a student without batch norms such as mlp or vit"
+APART = "it learns a rounding of its own for each of the tied layers: take int8 or weight_quant"
+UNDONE = {
+    "tie": "the layers are tied already; to tie more of them, set group to all",
+    "low_rank": "each of the tied layers would be split by itself: split first, then tie the halves",
+    "adaround": APART,
+    "qat": APART,
+    "joint": APART,
+}
 
 
 class Tie(Options):
@@ -28,6 +41,14 @@ class Tie(Options):
     finetune: Finetune = Field(
         Finetune(), description="Training of the tied layers. Without it little is left of what each had learnt."
     )
+
+
+def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
+    """Why layers of a student of this architecture cannot be tied; None where they may, as the halves of split ones."""
+    name = getattr(architecture, "architecture", "")
+    if name not in NORMED or "low_rank" in before:
+        return None
+    return f"a file would hold none of the layers of {name} once, because {FOLDED}: {REMEDY}"
 
 
 @register(
@@ -42,6 +63,8 @@ class Tie(Options):
         "stage": "tie",
         "label": lambda options: "tied in pairs" if options.group == "pairs" else "tied",
         "faster": False,
+        "refuses": _refuses,
+        "undone_by": UNDONE.get,
         "why": "The file holds the shared weights once and is smaller by them; every layer computes as before. Layers "
         "that have learnt different things lose much by it.",
     },
@@ -102,8 +125,9 @@ def _groups(network: nn.Module, group: str) -> list[list[str]]:
     ]
     found = [names for names in found if len(names) > 1]
     if not found:
-        reason = " that no batch norm follows: it is folded into the weights, which then differ" if followed else ""
-        raise CompressError(f"there are no two layers of one shape{reason}, so a file would hold none of them once")
+        reason = f" that no batch norm follows ({FOLDED})" if followed else ""
+        once = "so a file would hold none of them once"
+        raise CompressError(f"there are no two layers of one shape{reason}, {once}: {REMEDY}")
     return found
 
 
@@ -122,21 +146,8 @@ def _export(material: Material, network: nn.Module) -> Path:
         raise CompressError(str(error)) from error
     model = onnx.load(path)
     before = runtime.logits(path, images)
-    _merge(model)
+    merge(model)
     path.write_bytes(model.SerializeToString())
     if np.abs(runtime.logits(path, images) - before).max() > TOLERANCE * max(1.0, np.abs(before).max()):
         raise CompressError("the file with the tied weights held once differs from the network")
     return path
-
-
-def _merge(model: Any) -> None:
-    """Holds constants of equal content once."""
-    known: dict[Any, str] = {}
-    instead: dict[str, str] = {}
-    for tensor in list(model.graph.initializer):
-        content = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
-        if tensor.raw_data and known.setdefault(content, tensor.name) != tensor.name:
-            instead[tensor.name] = known[content]
-            model.graph.initializer.remove(tensor)
-    for node in model.graph.node:
-        node.input[:] = [instead.get(name, name) for name in node.input]

@@ -8,11 +8,17 @@ from kdcore.recipe import Recipe
 
 
 def check(recipe: Recipe) -> None:
-    """Raises RecipeError, which says why, for each step that refuses the student's architecture."""
+    """Raises RecipeError, which says why, for each step that refuses the student's architecture.
+
+    A step's trait `refuses` is asked with the architecture's options and the names of the steps before.
+    """
     problems = []
+    before: list[str] = []
     for index, step in enumerate(recipe.compress):
-        refuses = registry.entry_of("step", step).traits.get("refuses")
-        if refuses and (reason := refuses(recipe.student.model)):
+        entry = registry.entry_of("step", step)
+        refuses = entry.traits.get("refuses")
+        if refuses and (reason := refuses(recipe.student.model, before)):
             problems.append(Problem(f"compress.{index}.step", reason))
+        before.append(entry.name)
     if problems:
         raise RecipeError(problems)

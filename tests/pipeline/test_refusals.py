@@ -25,6 +25,17 @@ def test_structured_pruning_of_a_shufflenet_is_refused_before_any_work(model):
     plan(parse({"student": {"model": model}, "compress": steps[:1]}))
 
 
+@pytest.mark.parametrize("name", ["cnn", "resnet", "vgg", "mobilenetv2", "shufflenetv2"])
+def test_tying_layers_with_batch_norms_is_refused_unless_they_are_split_before(name):
+    student, steps = {"model": {"architecture": name}}, [{"step": "low_rank"}, {"step": "tie"}]
+    with pytest.raises(RecipeError) as raised:
+        plan(parse({"student": student, "compress": steps[1:]}))
+    (problem,) = raised.value.problems
+    assert problem.field == "compress.0.step"
+    assert "take share or low_rank, or a student without batch norms" in problem.message
+    plan(parse({"student": student, "compress": steps}))  # no batch norm follows the first half of a layer
+
+
 def test_maxvit_is_refused_and_others_are_not():
     def check(name):
         model = {"architecture": "torchvision", "name": name}
