@@ -13,6 +13,7 @@ from kdcore.recipe import Recipe
 
 KEY = "draft"
 TURN = "draft_turn"
+TURNS = "draft_turns"  # of single paths
 
 
 def get() -> dict[str, Any]:
@@ -31,11 +32,19 @@ def load(recipe: Recipe, name: str) -> None:
 def renew() -> None:
     """Makes every control anew from the draft, which has changed by other means than its controls."""
     st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+    st.session_state[TURNS] = {}
+
+
+def renew_at(path: str) -> None:
+    """Makes the controls at this path and below it anew, and leaves all others where they are."""
+    turns = st.session_state[TURNS]
+    turns[path] = turns.get(path, 0) + 1
 
 
 def key(path: str) -> str:
     """The key of the control at this path."""
-    return f"new.{st.session_state[TURN]}.{path}"
+    turns = [turn for at, turn in st.session_state[TURNS].items() if f"{path}.".startswith(f"{at}.")]
+    return ".".join(["new", str(st.session_state[TURN]), path, *map(str, turns)])
 
 
 def take_out(path: str, item: int | str) -> None:

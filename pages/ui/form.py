@@ -97,10 +97,11 @@ class Form:
 
     def say(self, path: str, *, below: bool = False) -> None:
         """The problems of this field; of its items too (`seeds.1`) where they have no controls of their own."""
-        self._places[path] = place = st.container()
-        for problem in self.problems:
-            if problem.field == path or (below and problem.field.startswith(f"{path}.")):
-                place.error(plain(problem.message), icon=":material/error:")
+        found = [one for one in self.problems if one.field == path or (below and one.field.startswith(f"{path}."))]
+        with st.container() if found else vanished():
+            for problem in found:
+                st.error(plain(problem.message), icon=":material/error:")
+        self._places[path] = st.container()
 
     def advise(self, warnings: Sequence[Problem]) -> None:
         """What is worth knowing, at its fields: it is only known when the form has long been drawn."""
@@ -168,6 +169,14 @@ class Form:
             control(field, kind_of(field)._replace(optional=False), f"{path}.{unit}", ())
         for name in ("", ".steps", ".epochs"):
             self.say(f"{path}{name}")
+
+
+def vanished() -> Any:
+    """Takes the place of what may have stood here and is gone.
+
+    Without it that would stay until the whole page is drawn, and then what is being pressed below it would move away.
+    """
+    return st.empty()
 
 
 def _take_out_button(path: str, index: int) -> None:

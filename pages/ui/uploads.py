@@ -6,6 +6,7 @@ import streamlit as st
 
 from kdcore.data import upload
 from pages.ui import draft, store
+from pages.ui.form import vanished
 from pages.ui.text import plain
 
 PROBLEM = "upload_problem"
@@ -17,6 +18,8 @@ def offer(words: str, types: list[str], path: str) -> None:
     st.file_uploader(words, types, key=key, on_change=_take, args=(path, key))
     if problem := st.session_state.get(PROBLEM, {}).get(path):
         st.error(plain(problem), icon=":material/error:")
+    else:
+        vanished()
 
 
 def _take(path: str, key: str) -> None:
@@ -32,4 +35,4 @@ def _take(path: str, key: str) -> None:
         st.session_state[PROBLEM] = {path: f"{sent.name} was not taken: {error}"}
         return
     draft.put(draft.get(), path, str(kept))
-    draft.renew()
+    draft.renew_at(path)

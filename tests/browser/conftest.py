@@ -16,7 +16,7 @@ import pytest
 from kdcore.home import CHECKOUT
 from kdcore.jobs import api
 from kdcore.pipeline.workspace import Workspace
-from tests.pages.conftest import full_workspace
+from tests.pages.conftest import counted, full_workspace  # noqa: F401 (a fixture)
 
 START_SECONDS = 60
 
@@ -67,10 +67,11 @@ def _until_it_answers(address):
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory):
+def full(tmp_path_factory, counted):  # noqa: F811
     """A dashboard over a copy of the full workspace."""
     home = tmp_path_factory.mktemp("browser") / "workspace"
     shutil.copytree(full_workspace(), home, ignore=shutil.ignore_patterns("index.sqlite*"))
+    shutil.copytree(counted, home / "cache", dirs_exist_ok=True)
     with dashboard(home) as address:
         yield address
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from kdcore.report.comparison import COLUMNS
+from tests.pages.test_data import pictures
 
 pytestmark = pytest.mark.browser
 PATIENCE = 120_000  # ms; a process has to start and read the pictures
@@ -106,6 +107,21 @@ def test_a_closed_section_keeps_its_values_and_says_them(tab, full):
     temperature.wait_for()
     assert float(temperature.input_value()) == 9
     visitor.check()
+
+
+def test_own_pictures_are_sent_and_made_ready(tab, full):
+    """The button is pressed as soon as it is there: nothing above it may vanish then, or the click lands elsewhere."""
+    visitor = tab(full).open("new")
+    page = visitor.page
+    page.get_by_label("Dataset").click()
+    page.get_by_role("option", name="Your own pictures: a folder").click()
+    page.get_by_text("Send a .zip with one folder").wait_for()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "pets.zip", "mimeType": "application/zip", "buffer": pictures()}
+    )
+    page.get_by_role("button", name="Prepare").click()
+    page.get_by_text("pets.zip is on this machine").wait_for(timeout=PATIENCE)
+    visitor.settled().check()
 
 
 def test_a_preset_that_wants_a_gpu_asks_first(tab, full):

@@ -81,11 +81,11 @@ def test_own_pictures_are_sent_prepared_and_planned(empty):
     path = recipe_of(app)["data"]["source"]["path"]
     assert path.startswith(str(empty.root / "uploads"))
     assert path.endswith("Our pets.zip")
-    app.number_input(key="new.2.data.labels").set_value(4).run()
+    app.number_input(key="new.1.data.labels").set_value(4).run()
     button(app, "Prepare").click().run()
     until(app, "is on this machine")
     app.run()
-    assert app.multiselect(key="new.2.data.hide_classes").options == ["cat", "dog"]
+    assert app.multiselect(key="new.1.data.hide_classes").options == ["cat", "dog"]
 
 
 def test_what_is_no_zip_is_refused_where_it_was_sent(empty):
