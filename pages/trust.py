@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import links, store, text, trust_calibration, trust_fidelity, trust_privacy
+from pages.ui import links, store, text, trust_calibration, trust_fidelity, trust_privacy, trust_robustness
 from pages.ui.frame import frame
 
 frame()
@@ -37,6 +37,9 @@ st.caption("Told of each variant's deployed file: that of its first seed.")
 st.header("Calibration", anchor=False)
 with store.legible():
     trust_calibration.section(run_id, chosen)
+st.header("Robustness", anchor=False)
+with store.legible():
+    trust_robustness.section(run_id, chosen)
 st.header("Privacy", anchor=False)
 with store.legible():
     trust_privacy.section(run_id, chosen)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
+from kdcore.measure.robustness import FILE
 from kdcore.pipeline.index import Index, RunRow
 from kdcore.pipeline.workspace import Workspace
 from kdcore.report import comparison
@@ -152,7 +153,9 @@ def rows(run_ids: list[str], session: str | None = None) -> list[dict[str, Any]]
     """The comparison's rows of these runs, as they are now. The page ends where there are none."""
     here = workspace()
     state = tuple(identity(here.runs / run_id / name) for run_id in run_ids for name in ("events.jsonl", "result.json"))
-    known = (state, identity(here.sessions), identity(here.models))
+    first = [row["keys"][0] for run_id in run_ids for row in (plan(run_id) or {"variants": ()})["variants"]]
+    corrupted = tuple(identity(here.model(key) / FILE) for key in first)
+    known = (state, identity(here.sessions), identity(here.models), corrupted)
     return _rows(str(here.root), tuple(run_ids), session, known) or _gone()
 
 
