@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import inside, links, store, text
+from pages.ui import inside, links, minds, store, text
 from pages.ui.frame import frame
 
 frame()
@@ -46,3 +46,4 @@ with right, st.container(border=True):
 inside.overview([first, second])
 inside.layer([first, second])
 inside.table([first, second])
+minds.show(first)

@@ -24,7 +24,7 @@ COUNTS: dict[What, tuple[str, str]] = {
     "params": ("Parameters", "parameters"),
     "macs": ("MACs an image", "MACs"),
     "filters": ("Filters", "filters"),
-    "rank": ("Rank of the weight", "rank"),
+    "rank": ("Rank", "rank"),
     "distinct": ("Distinct weights", "distinct weights"),
     "bits": ("Bits a weight in the file", "bits a weight"),
 }
@@ -87,6 +87,8 @@ def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
 
     def hover(layer: Layer) -> str:
         told = f"{words.count(layer.get(what))} {unit}"
+        if what == "distinct":
+            told += f", at most {words.count(layer.get('distinct_in_filter'))} in a filter"
         if what == "rank":
             told = f"rank {words.count(layer.get(what))} of at most {_full_rank(layer)}"
         return f"{told}; shape {_shape(layer)}"
@@ -95,9 +97,10 @@ def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
     if not models or not models[0].layers:
         return bars
     first = models[0]
-    known = [layer for layer in first.layers if layer.get(what) is not None]
+    telling = "distinct_in_filter" if what == "distinct" else what
+    known = [layer for layer in first.layers if layer.get(telling) is not None]
     if not known:
-        return bars._replace(title=f"The {unit} of {first.name} was not measured")
+        return bars._replace(title=f"{value_title} of {first.name}: not measured")
     tell = {"rank": _least_rank, "distinct": _fewest_values, "bits": _bits}.get(what)
     return bars._replace(title=tell(first, known) if tell else _largest(first, what, unit))
 
@@ -119,8 +122,11 @@ def _least_rank(model: Model, known: Sequence[Layer]) -> str:
 
 
 def _fewest_values(model: Model, known: Sequence[Layer]) -> str:
-    least = min(known, key=lambda layer: layer["distinct"])
-    return f"{least['name']} of {model.name} has {least['distinct']:,} distinct values in {_weights(least):,} weights"
+    least = min(known, key=lambda layer: layer["distinct_in_filter"])
+    return (
+        f"{least['name']} of {model.name} has {least['distinct']:,} distinct values in {_weights(least):,} weights, "
+        f"at most {least['distinct_in_filter']:,} in a filter"
+    )
 
 
 def _bits(model: Model, known: Sequence[Layer]) -> str:
@@ -130,9 +136,20 @@ def _bits(model: Model, known: Sequence[Layer]) -> str:
 
 
 def noise(models: Sequence[Model]) -> go.Figure | None:
-    """SQNR of every layer's output against the file that the variant was made from; None where no variant has any."""
+    """SQNR of every layer's output against the file that the variant was made from; None where no variant has any.
+
+    Where a layer has none, the reason stands in its place.
+    """
     bars = noise_view(models)
-    return _figure(bars) if any(value is not None for row in bars.values for value in row) else None
+    if not any(value is not None for row in bars.values for value in row):
+        return None
+    drawn = _figure(bars)
+    for trace, values, hovers in zip(drawn.data, bars.values, bars.hovers, strict=True):
+        reasons = [
+            hover.partition(": ")[2] if value is None else "" for value, hover in zip(values, hovers, strict=True)
+        ]
+        trace.update(x=[value or 0 for value in values], text=reasons, textposition="outside", cliponaxis=False)
+    return drawn
 
 
 def noise_view(models: Sequence[Model]) -> Bars:

@@ -94,8 +94,14 @@ def _figure(view: Waterfall) -> go.Figure:
     return style.figure(
         traces,
         view.title,
-        x={"title": "Size (kB)", "range": [0, 1.15 * most]},
-        y={"title": "", "type": "category", "autorange": "reversed", "categoryarray": [bar.label for bar in view.bars]},
+        x={"title": "Size (kB)", "range": [0, 1.3 * most]},
+        y={
+            "title": "",
+            "type": "category",
+            "showgrid": False,
+            "autorange": "reversed",
+            "categoryarray": [bar.label for bar in view.bars],
+        },
         height=140 + 34 * len(view.bars),
         barmode="overlay",
         bargap=0.35,

@@ -22,8 +22,9 @@ def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
     Each has `name` (the module's path), `type`, `shape` of the weight with filters first, `params` (with the bias),
     `weights`, `macs` for one image, `zeros` and `sparsity` (a share) of the weights, `filters` and `zero_filters`
     (whose weights are all zero), `channels` and `zero_channels` (likewise of the inputs), `mean_abs` and
-    `std` of the weights, `bits` a weight, `rank` (see `rank`) and `distinct` (how many different numbers) of them, and
-    `histogram`: 33 `edges`, 32 `counts`. Weights of int8 files are told as the numbers that they stand for. Raises
+    `std` of the weights, `bits` a weight, `rank` (see `rank`), `distinct` (how many different numbers there are, and
+    `distinct_in_filter` in one filter at most: batch norm is folded into each by itself), and `histogram`: 33 `edges`,
+    32 `counts`. Weights of int8 files are told as the numbers that they stand for. Raises
     ValueError for a file that is no ONNX model, or whose layers' output shapes cannot be inferred.
     """
     model = _load(path)
@@ -88,6 +89,7 @@ def _describe(layer: Weighted, output: tuple[int, ...]) -> dict[str, Any]:
         "bits": layer.bits,
         "rank": rank(per_filter),
         "distinct": len(np.unique(values)),
+        "distinct_in_filter": 1 + int((np.diff(np.sort(per_filter, axis=1), axis=1) != 0).sum(axis=1).max()),
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
     }
 

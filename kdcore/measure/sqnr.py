@@ -115,7 +115,7 @@ def _levels(
         for index, (here, there) in enumerate(pairs):
             now, was = given[here], wanted[there]
             if now.shape != was.shape:
-                notes[index] = f"its output is {_size(now)}, that of the file that it was made from {_size(was)}"
+                notes[index] = f"its output is {_size(now)}, and was {_size(was)}"
                 continue
             was = was.astype(np.float64)
             signal[index] += np.square(was).sum()

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "run", "variant", "name", "type", "shape", "params", "macs", "zeros_percent", "zero_filters_percent",
-    "zero_channels_percent", "mean_abs", "std", "bits", "rank", "distinct", "sqnr_db", "sqnr_note",
+    "zero_channels_percent", "mean_abs", "std", "bits", "rank", "distinct",
+    "distinct_in_filter", "sqnr_db", "sqnr_note",
 )  # fmt: skip
+WHOLE = ("params", "macs", "bits", "rank", "distinct", "distinct_in_filter")
 FORMATS = ("csv", "json", "markdown")
 
 Row = dict[str, Any]
@@ -75,7 +77,7 @@ def table(found: Sequence[Inside]) -> pd.DataFrame:
     import pandas as pd
 
     made = pd.DataFrame([row for one in found for row in rows(one)], columns=list(COLUMNS))
-    return made.astype(dict.fromkeys(("params", "macs", "bits", "rank", "distinct"), "Int64") | {"sqnr_db": "Float64"})
+    return made.astype(dict.fromkeys(WHOLE, "Int64") | {"sqnr_db": "Float64"})
 
 
 def layers_file(found: Sequence[Inside], format: str) -> bytes:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui.text import plain
 
-UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|bits|points)"), "\N{NO-BREAK SPACE}"
+UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|dB|bits|points)"), "\N{NO-BREAK SPACE}"
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 

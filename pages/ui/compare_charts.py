@@ -10,6 +10,7 @@ from kdcore.figures.frontier import against_latency, against_size
 from kdcore.figures.methods import methods
 from kdcore.figures.recall import Seen, recall
 from kdcore.figures.sweep import sweep
+from kdcore.figures.waterfall import chain, waterfall
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError
 from pages.ui import charts, compare_table, store, verdicts
@@ -82,7 +83,7 @@ def bench(run_ids: list[str]) -> None:
 
 
 def lessons(rows: list[Row], run_ids: list[str]) -> None:
-    """What one run is about: several methods side by side; or a sweep, with the recall of a class never seen."""
+    """What one run is about: several methods, a sweep with the recall of a class never seen, bytes step by step."""
     if len(run_ids) != 1:
         return
     _methods(run_ids[0])
@@ -93,12 +94,21 @@ def lessons(rows: list[Row], run_ids: list[str]) -> None:
         drawn += [
             lambda name=name: charts.show(recall(seen(run_ids[0], name), name), key=f"recall_{name}") for name in hidden
         ]
+    steps = waterfall(chain(rows), _stored(rows[-1]))
+    if steps:
+        drawn.append(lambda: charts.show(steps, key="waterfall"))
     for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
         for column, draw in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, st.container(border=True, height="stretch"):
                 draw()
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         st.caption(f":material/info: {plain(note)}")
+
+
+def _stored(row: Row) -> list[Row]:
+    """What the row's coded file holds; empty where it has none."""
+    report = store.report(row["model_key"]) if row["coded_bytes"] else None
+    return report["step"] if report else []
 
 
 def _methods(run_id: str) -> None:

@@ -41,7 +41,7 @@ def test_titles_tell_where_most_is():
 
 
 def measured(name: str, db: float | None, note: str = "", **more) -> dict:
-    return layer(name) | {"rank": 4, "distinct": 72, "sqnr_db": db, "sqnr_note": note} | more
+    return layer(name) | {"rank": 4, "distinct": 72, "distinct_in_filter": 18, "sqnr_db": db, "sqnr_note": note} | more
 
 
 C = Model(
@@ -57,7 +57,8 @@ def test_noise_names_the_layer_whose_output_is_changed_most():
     assert view.title == "middle of int8 is changed most: its output is 10.0 % off (SQNR 20.0 dB)"
     assert view.hovers[0][0] == "int8, stem: the outputs are equal"
     assert view.hovers[0][2] == "int8, head: 31.0 dB, its output is 2.8 % off"
-    assert [trace.name for trace in noise([C, TRAINED]).data] == ["int8"]
+    (drawn,) = noise([C, TRAINED]).data
+    assert (drawn.name, drawn.x, drawn.text) == ("int8", (0, 20, 31), ("the outputs are equal", "", ""))
 
 
 def test_without_noise_there_is_no_chart():
@@ -67,13 +68,19 @@ def test_without_noise_there_is_no_chart():
 
 
 def test_ranks_values_and_bits_have_titles_of_their_own():
-    low = Model("low rank", "low_rank", [measured("a", 9.0, rank=2, distinct=30, bits=8), measured("b", 9.0)])
+    low = Model(
+        "low rank",
+        "low_rank",
+        [measured("a", 9.0, rank=2, distinct=30, distinct_in_filter=9, bits=8), measured("b", 9.0)],
+    )
     assert shares_view([low], "rank").title == "a of low rank has rank 2 of at most 4"
     assert shares_view([low], "rank").hovers[0][0] == "low rank, a: rank 2 of at most 4; shape 4×2×3×3"
     assert shares_view([C], "rank").title == "Every layer of int8 has full rank"
-    assert shares_view([low], "distinct").title == "a of low rank has 30 distinct values in 72 weights"
+    assert shares_view([low], "distinct").title == (
+        "a of low rank has 30 distinct values in 72 weights, at most 9 in a filter"
+    )
     assert shares_view([low], "bits").title == "A weight of low rank takes 8 bits in 1 layer, 32 bits in 1 layer"
-    assert shares_view([A], "rank").title == "The rank of pruned 50 % was not measured"
+    assert shares_view([A], "rank").title == "Rank of pruned 50 %: not measured"
     large = Model("vgg", "teacher", [measured("a", None, rank=None), measured("b", None)])
     assert shares_view([large], "rank").title == "Every layer of vgg has full rank, of those small enough to tell"
     assert shares_view([large], "rank").values == ((None, 4),)

@@ -60,6 +60,7 @@ def test_a_convolution_worked_out_by_hand(tmp_path):
         "bits": 32,
         "rank": 2,  # rows: zeros, all ones but one, and all ones twice
         "distinct": 3,
+        "distinct_in_filter": 3,
     }
     assert histogram["edges"][0] == -5
     assert histogram["edges"][-1] == 1
@@ -106,6 +107,7 @@ def test_statistics_agree_with_their_definitions(tmp_path_factory, outputs, inpu
     assert found["macs"] == len(values)
     assert found["rank"] == np.linalg.matrix_rank(weight)
     assert found["distinct"] == len(set(values))
+    assert found["distinct_in_filter"] == max(len(set(row)) for row in weight.tolist())
 
 
 @pytest.mark.parametrize("shape", [(1, 7), (40, 25), (64, 576), (300, 128)])
@@ -128,7 +130,10 @@ def test_shared_values_are_counted_once(tmp_path):
     codebook = np.array([-1, -0.25, 0, 0.5], np.float32)
     weight = codebook[np.random.default_rng(0).integers(0, 4, (6, 3, 3, 3))]
     (found,) = layers(convolution(tmp_path / "m.onnx", weight), (3, 8, 8))
-    assert found["distinct"] == 4
+    assert (found["distinct"], found["distinct_in_filter"]) == (4, 4)
+    scaled = weight * np.arange(1, 7, dtype=np.float32).reshape(6, 1, 1, 1) ** 0.5  # as a folded batch norm does
+    (found,) = layers(convolution(tmp_path / "m.onnx", scaled), (3, 8, 8))
+    assert (found["distinct"], found["distinct_in_filter"]) == (1 + 3 * 6, 4)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_no_number_without_noise_without_signal_or_of_other_shapes(tmp_path):
     assert [level.note for level in (same.logits, *same.layers)] == ["the outputs are equal"] * 3
     narrow = sqnr(two_layers(tmp_path / "narrow.onnx", FIRST[:3], HEAD[:, :3]), parent, IMAGES)
     assert narrow.layers[0].db is None
-    assert narrow.layers[0].note == "its output is 3, that of the file that it was made from 5"
+    assert narrow.layers[0].note == "its output is 3, and was 5"
     assert narrow.layers[1].db is not None
     silent = two_layers(tmp_path / "silent.onnx", 0 * FIRST, HEAD)
     assert "zero throughout" in sqnr(parent, silent, IMAGES).layers[0].note

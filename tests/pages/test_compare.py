@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kdcore.files import read_json
-from kdcore.report import comparison
+from kdcore.report import comparison, words
 from tests.pages.conftest import asked, opened, runs, said
 
 
@@ -42,15 +42,18 @@ def test_the_choice_is_in_the_url_and_an_unknown_one_falls_back(full, quickstart
 
 
 def test_verdicts_are_the_reports_words(full, quickstart):
-    words = said(opened("compare", runs=quickstart))
+    told = said(opened("compare", runs=quickstart))
     for verdict in comparison.verdicts(full, quickstart):
-        assert verdict.words.split(" (")[0] in words
+        assert verdict.words.split(" (")[0] in told
 
 
-def test_both_charts_of_one_session(full, quickstart):
+def test_both_charts_of_one_session_and_the_bytes_step_by_step(full, quickstart):
     app = opened("compare", runs=quickstart)
     assert "One timing session on" in said(app)
-    assert len(app.get("plotly_chart")) == 2
+    assert len(app.get("plotly_chart")) == 3
+    rows = {row["variant"]: row["size_bytes"] for row in comparison.rows(full, [quickstart])}
+    smaller = words.times(rows["student distilled"] / rows["int8"])
+    assert f"The file that runs is {smaller} smaller than student distilled" in said(app)
 
 
 def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart):
@@ -65,8 +68,8 @@ def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart)
 
 def test_a_hidden_class_has_its_chart_of_recall(full):
     unseen = runs(full)[0].id
-    words = said(opened("compare", runs=unseen))
-    assert "Never shown a 3, the student recognises" in words
+    told = said(opened("compare", runs=unseen))
+    assert "Never shown a 3, the student recognises" in told
 
 
 def test_all_columns(full, quickstart):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
+from kdcore.compress.sensitivity import policy
 from kdcore.files import read_json
+from kdcore.pipeline.sensitivity import sensitivity
+from kdcore.report.layers import COLUMNS
 from tests.pages.conftest import asked, opened, runs, said
 
 
@@ -45,3 +52,82 @@ def test_a_layer_is_chosen(full):
     app = opened("layers", run=run_id, layer="head")
     assert app.selectbox(key="layer").value == "head"
     assert "head: " in said(app)
+
+
+def test_the_table_has_the_columns_of_the_files_and_a_button_for_each(full):
+    app = opened("layers", run=runs(full)[-1].id, variant="int8")
+    assert app.dataframe[0].value.columns.tolist() == list(COLUMNS)
+    labels = [button.label for button in app.get("download_button")]
+    assert labels == ["CSV", "JSON", "Markdown"]
+
+
+def test_noise_is_shown_for_what_was_made_from_another_file(full):
+    run_id = runs(full)[-1].id
+    noise = report(full, run_id, "int8")["layers"]
+    worst = min((layer for layer in noise if layer["sqnr_db"] is not None), key=lambda layer: layer["sqnr_db"])
+    words = said(opened("layers", run=run_id, variant="int8", variant_b="teacher"))
+    assert f"{worst['name']} of int8 is changed most" in words
+    assert "The logits of int8 are" in words
+    assert "is changed most" not in said(opened("layers", run=run_id, variant="teacher", variant_b="student alone"))
+
+
+def test_rank_is_one_of_the_amounts(full):
+    words = said(opened("layers", run=runs(full)[-1].id, variant="student distilled", what="rank"))
+    assert "of student distilled has rank" in words or "Every layer of student distilled has full rank" in words
+
+
+def test_sensitivity_is_queued_at_a_click(full):
+    run_id = runs(full)[-1].id
+    app = opened("layers", run=run_id, variant="student distilled", step="filters")
+    app.button(key="measure_sensitivity").click().run()
+    newest = runs(full)[0]
+    assert (newest.preset, newest.state) == ("sensitivity", "queued")
+    wanted = {"run": run_id, "variant": "student distilled", "kind": "filters"}
+    assert read_json(full.run(newest.id) / "recipe.json")["sensitivity"] == wanted
+    assert "measure_sensitivity" not in [button.key for button in app.button]  # it is in the queue
+
+
+def test_an_int8_file_is_told_to_have_no_network(full):
+    app = opened("layers", run=runs(full)[-1].id, variant="int8")
+    assert "has no network that could be changed" in said(app)
+    assert "measure_sensitivity" not in [button.key for button in app.button]
+    app.button(key="take_parent").click().run()
+    assert app.selectbox(key="variant").value == "pruned 50 %"
+    assert app.button(key="measure_sensitivity")
+
+
+@pytest.fixture
+def measured(full):
+    """The run, and the sensitivity of its student that is kept beside the model."""
+    run_id = runs(full)[-1].id
+    return run_id, sensitivity(full, run_id, "student distilled", "prune")
+
+
+def test_what_was_measured_is_shown_with_the_policy_of_the_budget(measured):
+    run_id, found = measured
+    app = opened("layers", run=run_id, variant="student distilled", step="prune")
+    assert "measure_sensitivity" not in [button.key for button in app.button]
+    assert f"Share of {found['images']} validation images" in said(app)
+    app.slider(key="budget").set_value(60).run()
+    mixed = policy(found, 0.6)
+    shown = json.loads(app.get("code")[-1].value)
+    assert shown == {"step": "prune_unstructured", "policy": mixed["policy"]}
+
+
+def test_a_budget_out_of_reach_is_told_and_other_strengths_can_be_measured(full):
+    run_id = runs(full)[-1].id
+    sensitivity(full, run_id, "student distilled", "filters", [0.5], images=50)
+    app = opened("layers", run=run_id, variant="student distilled", step="filters")
+    assert "Raise the budget" in said(app)  # 40 %, and the layers were halved at most
+    assert app.button(key="measure_sensitivity").label == "Measure sensitivity"
+
+
+def test_the_policy_opens_a_new_experiment(full, measured):
+    run_id, found = measured
+    app = opened("layers", run=run_id, variant="student distilled", step="prune")
+    app.button(key="with_policy").click().run()
+    recipe = app.session_state["draft"]
+    wanted = policy(found, 0.4)["policy"]
+    assert [step["step"] for step in recipe["compress"]] == ["prune_unstructured"]
+    assert recipe["compress"][0]["policy"] == wanted
+    assert recipe["student"] == read_json(full.run(run_id) / "recipe.json")["student"]

@@ -16,7 +16,7 @@ from kdcore.report import layers as report
 LAYER = {
     "name": "stem.conv", "type": "Conv", "shape": [4, 2, 3, 3], "params": 76, "weights": 72, "macs": 7200, "zeros": 36,
     "sparsity": 0.5, "filters": 4, "zero_filters": 1, "channels": 2, "zero_channels": 0, "mean_abs": 0.1, "std": 0.25,
-    "bits": 8, "rank": 3, "distinct": 16, "sqnr_db": 23.5, "sqnr_note": "",
+    "bits": 8, "rank": 3, "distinct": 16, "distinct_in_filter": 8, "sqnr_db": 23.5, "sqnr_note": "",
     "histogram": {"edges": [-1.0, 0.0, 1.0], "counts": [1, 3]},
 }  # fmt: skip
 FIRST = LAYER | {"name": "=odd|name", "rank": None, "sqnr_db": None, "sqnr_note": "the outputs are equal"}
@@ -47,7 +47,8 @@ def test_every_format_tells_the_same(laboratory, run):
     assert rows[1] == {
         "run": run, "variant": "int8", "name": "stem.conv", "type": "Conv", "shape": "4×2×3×3", "params": 76,
         "macs": 7200, "zeros_percent": 50.0, "zero_filters_percent": 25.0, "zero_channels_percent": 0.0,
-        "mean_abs": 0.1, "std": 0.25, "bits": 8, "rank": 3, "distinct": 16, "sqnr_db": 23.5, "sqnr_note": "",
+        "mean_abs": 0.1, "std": 0.25, "bits": 8, "rank": 3, "distinct": 16, "distinct_in_filter": 8,
+        "sqnr_db": 23.5, "sqnr_note": "",
     }  # fmt: skip
     files = {name: report.layers_file([found], name).decode() for name in report.FORMATS}
     (variant,) = json.loads(files["json"])["variants"]
@@ -58,7 +59,7 @@ def test_every_format_tells_the_same(laboratory, run):
     assert tuple(read.columns) == report.COLUMNS
     assert read["rank"].tolist()[1] == 3
     assert files["csv"].splitlines()[1].startswith(f"{run},int8,'=odd|name,")  # no formula in a spreadsheet
-    assert ",0.25,8,3,16,23.5," in files["csv"]  # whole numbers stay whole beside a missing one
+    assert ",0.25,8,3,16,8,23.5," in files["csv"]  # whole numbers stay whole beside a missing one
     heading = files["markdown"].splitlines()[0]
     assert tuple(cell.strip().replace("\\", "") for cell in heading.split("|")[1:-1]) == report.COLUMNS
 
