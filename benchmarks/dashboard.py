@@ -37,6 +37,7 @@ PAGES = {
     "Runs": "Runs",
     "Compare": "Compare",
     "Soft targets": "Soft targets",
+    "Trust": "Trust",
     "Layers": "Layers",
     "System": "System",
 }

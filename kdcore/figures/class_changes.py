@@ -42,22 +42,31 @@ def _title(found: Sequence[Change], name: str, against: str) -> str:
     if not any(one.gained or one.lost for one in found):
         return f"{name} recognises the very same images as {against}"
     telling = [one for one in found if one.p <= LEVEL]
-    worst = min(telling or found, key=lambda one: one.points)
+    if telling:
+        most = max(telling, key=lambda one: abs(one.points))
+        return f"{name} recognises {most.name} {_how(most)} often than {against}: by {_points(most)}"
+    worst = min(found, key=lambda one: one.points)
     if worst.points >= 0:
         return f"{name} recognises no class less often than {against}"
-    change = words.points(-worst.points).removeprefix("+")
-    if telling:
-        return f"{name} recognises {worst.name} less often than {against}: by {change}"
-    return f"{name} recognises {worst.name} less often than {against}: by {change}, no more than chance makes"
+    by = f"by {_points(worst)}, no more than chance makes"
+    return f"{name} recognises {worst.name} {_how(worst)} often than {against}: {by}"
+
+
+def _how(one: Change) -> str:
+    return "less" if one.points < 0 else "more"
+
+
+def _points(one: Change) -> str:
+    return words.points(abs(one.points)).removeprefix("+")
 
 
 def _figure(view: Changes) -> go.Figure:
     colour = style.look(view.role).colour
-    some = f" (the {len(view.rows)} of {view.of} classes that changed most)" if len(view.rows) < view.of else ""
+    some = f" ({len(view.rows)} of {view.of} classes)" if len(view.rows) < view.of else ""
     return style.figure(
         [_bars(view.rows, colour)],
         view.title,
-        x={"title": f"Recall against {view.against} (points, 95 % interval){some}", "zeroline": True,
+        x={"title": f"Recall gained or lost (points){some}", "zeroline": True,
            "zerolinecolor": style.INK},
         y={"title": "", "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},
         height=90 + ROW * max(len(view.rows), 6),

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from kdcore.figures import style
 from kdcore.report import words
 
+NUMBERED = 12  # more classes than this, and counts do not fit into the cells
+DARK = "#14171C"
 NAMED = 20  # more classes than this, and their names do not fit along the axes: the most confused are shown
 
 
@@ -63,8 +65,9 @@ def _title(wrong: NDArray[np.int64], found: NDArray[np.int64], classes: Sequence
 def _figure(view: Confusion) -> go.Figure:
     some = f" (the {len(view.classes)} most confused of {view.of})" if len(view.classes) < view.of else ""
     axis = {"type": "category", "showgrid": False, "dtick": 1}
+    numbers = [_numbers(view)] if len(view.classes) <= NUMBERED else []
     return style.figure(
-        [_heat(view)],
+        [_heat(view), *numbers],
         view.title,
         x={"title": "Taken for" + some, **axis},
         y={"title": "Images of", "autorange": "reversed", **axis},
@@ -73,7 +76,6 @@ def _figure(view: Confusion) -> go.Figure:
 
 
 def _heat(view: Confusion) -> dict[str, Any]:
-    few = len(view.classes) <= NAMED // 2
     return {
         "type": "heatmap",
         "x": view.classes,
@@ -81,13 +83,26 @@ def _heat(view: Confusion) -> dict[str, Any]:
         "z": 100 * view.shares,
         "zmin": 0,
         "zmax": 100,
-        "text": np.where(view.counts > 0, view.counts.astype(str), ""),
         "customdata": view.counts,
-        "texttemplate": "%{text}" if few else "",
         "colorscale": style.sequential(style.look(view.role).colour),
         "colorbar": {"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0},
         "hovertemplate": "Images of %{y}: %{customdata} taken for %{x} (%{z:.3g} %)<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,
+    }
+
+
+def _numbers(view: Confusion) -> dict[str, Any]:
+    """The counts in their cells, in a colour that reads on the page and in one that reads on a full cell."""
+    cells = np.argwhere(view.counts > 0)
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": [view.classes[said] for _, said in cells],
+        "y": [view.classes[true] for true, _ in cells],
+        "text": [str(view.counts[true, said]) for true, said in cells],
+        "textfont": {"color": [DARK if view.shares[true, said] > 0.5 else style.INK for true, said in cells]},
+        "hoverinfo": "skip",
+        "showlegend": False,
     }

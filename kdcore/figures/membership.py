@@ -40,8 +40,8 @@ def _title(found: Sequence[Membership]) -> str:
     if not found:
         return "No model that could be asked"
     if not telling:
-        one = len(found) == 1
-        return f"{'It gives' if one else 'None gives'} nothing away that a loss threshold could tell"
+        whose = "Its" if len(found) == 1 else "No model's"
+        return f"{whose} losses {'do not tell' if len(found) == 1 else 'tell'} members from strangers"
     worst = max(telling, key=lambda one: one.auc or 0)
     all_of = "all" if len(telling) == len(found) > 1 else f"{len(telling)} of {len(found)}"
     several = f"; {all_of} give some away" if len(found) > 1 else ""
@@ -53,7 +53,7 @@ def _figure(view: Leaks) -> go.Figure:
     return style.figure(
         [_marks(role, [one for one in view.found if one.role == role]) for role in named],
         view.title,
-        x={"title": "AUC, 95 % interval (0.5: a coin's toss)", "range": list(view.reach)},
+        x={"title": "AUC (0.5: a coin's toss)", "range": list(view.reach)},
         y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
            "categoryarray": [one.variant for one in reversed(view.found)]},
         height=110 + ROW * len(view.found),

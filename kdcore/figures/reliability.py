@@ -64,13 +64,17 @@ def _said(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     name = name[:1].upper() + name[1:]
     if abs(said - right) < NOTABLE:
         return f"{name} is as sure as it may be, {words.percent(said)} on average"
-    how = "too sure of itself" if said > right else "less sure than it may be"
+    how = "too sure of itself" if said > right else "not sure enough"
     return f"{name} is {how}: it says {words.percent(said)} and is right {words.percent(right)} of the time"
 
 
 def _mended(ece: float, told: Mapping[str, Any]) -> str:
     if not told["scaled"]:
         return f"its calibration error (ECE) is {words.percent(ece)}"
+    low, high = told["temperature_low"], told["temperature_high"]
+    if low <= 1 <= high:
+        may = f"T = {told['temperature']:.2f} ({low:.2f} to {high:.2f}) may as well be 1"
+        return f"its calibration error (ECE) is {words.percent(ece)}, and {may}"
     before, after = words.percent(ece), words.percent(told["scaled"]["ece"])
     at = f"T = {told['temperature']:.2f}"
     if before == after:

@@ -127,7 +127,7 @@ def _change(holds: Callable[[float], bool], low: float, high: float) -> float:
 def _unfit(images: int, hidden: Sequence[str]) -> str:
     """Why validation does not serve; empty where it does."""
     if hidden:
-        return f"the student was kept from {', '.join(hidden)}, and validation would tell about that"
+        return f"it was kept from {', '.join(hidden)}, of which validation holds images"
     if images < FEWEST:
         return f"{images} validation images are too few to fit a temperature on; {FEWEST} are needed"
     return ""

@@ -80,7 +80,7 @@ def beside(found: Membership) -> str:
     if high < 0:
         return f"Less than {found.against}, by {-value:.2f} ({-high:.2f} to {-low:.2f})"
     reach = max(abs(low), abs(high))
-    return f"No more and no less than {found.against} that could be told (within {reach:.2f})"
+    return f"No more and no less than {found.against} that could be told (within {reach:.2g})"
 
 
 def _membership(run: RunFiles, row: Variant, asked: dict[str, _Losses | None], first: Members | None) -> Membership:

@@ -15,6 +15,9 @@ from pages.ui.text import plain
 
 Row = dict[str, Any]
 KEY = "compare_table"
+TRUST = (  # shown on request
+    "ece", "temperature", "ece_scaled", "kl", "logit_error", "corrupted", "membership", "membership_interval",
+)  # fmt: skip
 VERDICTS = {"BEATS": "better", "WORSE": "worse", "SAME": "same", "INCONCLUSIVE": "cannot tell", None: ""}
 
 
@@ -29,7 +32,7 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
         roles.dotted(table, [row["role"] for row in rows]),
         key=KEY,
         column_config=_columns(baseline["variant"]),
-        column_order=[name for name in table if _worth(name, table, names)],
+        column_order=[name for name in table if (trust or name not in TRUST) and _worth(name, table, names)],
         hide_index=True,
         height="content",
         on_select="rerun",
@@ -63,6 +66,8 @@ def _inside(row: Row) -> None:
         st.markdown(f"{roles.mark(row['role'])} **{plain(row['variant'])}**", width="content")
         if st.button("See its layers", key="to_layers", icon=":material/layers:"):
             st.switch_page("pages/layers.py", query_params=where)
+        if st.button("See how far to trust it", key="to_trust", icon=":material/verified_user:"):
+            st.switch_page("pages/trust.py", query_params=where)
         if st.button("See its soft targets", key="to_soft", icon=":material/thermostat:"):
             st.switch_page("pages/soft_targets.py", query_params=where)
 
@@ -87,6 +92,14 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "params": [row["params"] for row in rows],
             "zeros": [_percent(row["sparsity"]) for row in rows],
             "agreement": [_percent(row["agreement"]) for row in rows],
+            "ece": [_percent(row["ece"]) for row in rows],
+            "temperature": [row["temperature"] for row in rows],
+            "ece_scaled": [_percent(row["ece_scaled"]) for row in rows],
+            "kl": [row["kl"] for row in rows],
+            "logit_error": [_percent(row["logit_error"]) for row in rows],
+            "corrupted": [_percent(row["corrupted_accuracy"]) for row in rows],
+            "membership": [row["membership_auc"] for row in rows],
+            "membership_interval": [_auc_interval(row) for row in rows],
             "seeds": [row["seeds"] for row in rows],
         }
     )
@@ -99,6 +112,11 @@ def _percent(share: float | None) -> float | None:
 def _interval(row: Row) -> str:
     low, high = _percent(row["accuracy_low"]), _percent(row["accuracy_high"])
     return words.MISSING if low is None or high is None else f"{low:.1f} to {high:.1f}"
+
+
+def _auc_interval(row: Row) -> str:
+    low, high = row["membership_low"], row["membership_high"]
+    return words.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _speed(found: Any) -> str:
@@ -130,5 +148,17 @@ def _columns(baseline: str) -> dict[str, Any]:
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
         "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
+        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error: how far its confidence is from how "
+                      "often it is right; the mean over the seeds."),
+        "temperature": number("T", format="%.2f", help="The temperature that mends its confidence best, fitted on "
+                              "validation; the mean over the seeds."),
+        "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE with the logits divided by that temperature."),
+        "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's answers from its own."),
+        "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of its logits' differences from "
+                              "the teacher's, of that of the teacher's own."),
+        "corrupted": number("Corrupted (%)", format="%.1f", help="Corrupted test images right, where it was measured."),
+        "membership": number("Membership AUC", format="%.2f", help="How well a loss threshold tells training images "
+                             "from test images; 0.5: not at all."),
+        "membership_interval": text("AUC, 95 %", help="Over the images (DeLong)."),
         "seeds": number("Seeds", format="%d"),
-    }
+    }  # fmt: skip

@@ -30,7 +30,7 @@ def section(run_id: str, names: list[str]) -> None:
             st.caption(f":material/info: {plain(one.name)}: a file of soft labels that tells nothing of test images.")
     if not told:
         return
-    left, right = st.columns([1.2, 1], gap="medium")
+    left, right = st.columns([1, 1.15], gap="medium")
     with left, st.container(border=True):
         by_name = {one.name: one for one in told}
         usual = next((one.name for one in told if one.role == "distilled"), told[-1].name)
@@ -38,11 +38,17 @@ def section(run_id: str, names: list[str]) -> None:
         charts.show(reliability(chosen.name, chosen.role, chosen.quality), key="reliability")
     with right:
         _numbers(told)
-        for one in told:
-            if reason := one.quality[WHAT]["reason"]:
-                st.caption(f":material/info: {plain(one.name)} has no temperature: {plain(reason)}.")
-    images = chosen.quality[WHAT]["validation"]
-    st.caption(f"Fitted on {words.plural(images, 'validation image')}; all numbers are of the test images.")
+        images = chosen.quality[WHAT]["validation"]
+        st.caption(f"T is fitted on {words.plural(images, 'validation image')}; all else is of the test images.")
+        _reasons(told)
+
+
+def _reasons(told: list[Shown]) -> None:
+    """Why some have no temperature."""
+    reasons = {one.name: one.quality[WHAT]["reason"] for one in told if one.quality[WHAT]["reason"]}
+    for reason in dict.fromkeys(reasons.values()):
+        whose = ", ".join(name for name, own in reasons.items() if own == reason)
+        st.caption(f":material/info: No temperature for {plain(whose)}: {plain(reason)}.")
 
 
 def _numbers(told: list[Shown]) -> None:

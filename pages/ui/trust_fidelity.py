@@ -23,7 +23,10 @@ def section(run_id: str, names: list[str]) -> None:
         "probabilities (KL), and the logits themselves."
     )
     rows = [row for row in store.rows([run_id]) if row["variant"] in names]
-    _numbers(rows)
+    if any(row["agreement"] is not None for row in rows):
+        _numbers(rows)
+    elif rows:
+        st.caption(":material/info: Not known: the teacher is a file of soft labels that tells nothing of test images.")
     models = [one for one in shown(run_id, names) if one.quality]
     if models:
         _by_class(run_id, models)
@@ -66,14 +69,14 @@ def _by_class(run_id: str, models: list[Shown]) -> None:
     usual = next((one.name for one in reversed(models) if one.role != "teacher"), models[-1].name)
     chosen = by_name[links.one("Variant", list(by_name), "variant", default=usual)]
     about = store.plan(run_id)["dataset"]
+    if "confusion" not in chosen.quality:
+        st.caption("Images with several labels have no confusion matrix: each label is a decision of its own.")
+        with st.container(border=True):
+            _changes(run_id, chosen, about)
+        return
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
-        if "confusion" in chosen.quality:
-            charts.show(
-                confusion(chosen.quality["confusion"], about["classes"], chosen.name, chosen.role), key="confusion"
-            )
-        else:
-            st.caption("Images with several labels have no confusion matrix: each label is a decision of its own.")
+        charts.show(confusion(chosen.quality["confusion"], about["classes"], chosen.name, chosen.role), key="confusion")
     with right, st.container(border=True, height="stretch"):
         _changes(run_id, chosen, about)
 

@@ -15,6 +15,7 @@ TITLES = {
     "Runs": "Runs",
     "Compare": "Compare",
     "Soft targets": "Soft targets",
+    "Trust": "Trust",
     "Layers": "Layers",
     "System": "System",
     "Home": "Make an image classifier small",
@@ -37,7 +38,7 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_page_scrolls_sideways(tab, full, width):
     visitor = tab(full, viewport={"width": width, "height": 1600})
-    for path in ("", "new", "runs", "compare", "soft_targets", "layers", "system"):
+    for path in ("", "new", "runs", "compare", "soft_targets", "trust", "layers", "system"):
         visitor.open(path)
         visitor.drawn()
         wider = visitor.page.evaluate(

@@ -11,7 +11,7 @@ import pytest
 from kdcore.home import CHECKOUT
 from tests.pages.conftest import opened, said
 
-PAGES = ("home", "new", "runs", "compare", "soft_targets", "layers", "system")
+PAGES = ("home", "new", "runs", "compare", "soft_targets", "trust", "layers", "system")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -21,7 +21,7 @@ def test_an_empty_workspace(empty, page):
     assert not app.error
 
 
-@pytest.mark.parametrize("page", ["runs", "compare", "soft_targets", "layers"])
+@pytest.mark.parametrize("page", ["runs", "compare", "soft_targets", "trust", "layers"])
 def test_an_empty_page_has_the_button_that_gets_on(empty, page):
     app = opened(page)
     assert "Here you will" in said(app)

@@ -1,0 +1,159 @@
+"""Reliability, membership, confusion and changes by class: what their titles say and what is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from kdcore.figures.class_changes import SHOWN, class_changes, class_changes_view
+from kdcore.figures.confusion import NAMED, confusion, confusion_view
+from kdcore.figures.membership import leaks, leaks_view
+from kdcore.figures.reliability import reliability, reliability_view
+from kdcore.report.class_changes import Change
+from kdcore.report.membership import Membership
+
+SURE = [{"count": 0, "right": 0, "confidence": None}, {"count": 40, "right": 20, "confidence": 0.7}]
+SURE += [{"count": 60, "right": 54, "confidence": 0.95}]
+MENDED = [{"count": 20, "right": 9, "confidence": 0.5}, {"count": 80, "right": 65, "confidence": 0.8}]
+
+
+def quality(rows=SURE, temperature=1.8, low=1.4, high=2.4, after=0.02, **more):
+    scaled = None if temperature is None else {"ece": after, "nll": 0.3, "bins": MENDED}
+    told = {"bins": rows, "temperature": temperature, "temperature_low": low, "temperature_high": high}
+    return {"ece": 0.11, "calibration": {**told, "scaled": scaled}} | more
+
+
+class TestReliability:
+    def test_the_title_says_which_way_it_is_off_and_what_a_temperature_mends(self):
+        assert reliability_view("int8", "quantized", quality()).title == (
+            "Int8 is too sure of itself: it says 85.0 % and is right 74.0 % of the time; "
+            "T = 1.80 lowers its calibration error (ECE) from 11.0 % to 2.0 %"
+        )
+
+    def test_a_temperature_that_may_be_one_is_no_remedy(self):
+        title = reliability_view("int8", "quantized", quality(low=0.8)).title
+        assert title.endswith("its calibration error (ECE) is 11.0 %, and T = 1.80 (0.80 to 2.40) may as well be 1")
+
+    @pytest.mark.parametrize(("after", "words"), [(0.2, "raises"), (0.1101, "leaves")])
+    def test_a_temperature_may_do_harm_or_nothing(self, after, words):
+        assert f"T = 1.80 {words} its calibration error" in reliability_view("s", "alone", quality(after=after)).title
+
+    def test_it_may_be_not_sure_enough_or_as_sure_as_it_may_be(self):
+        low, even = ([{"count": 50, "right": right, "confidence": 0.6}] for right in (45, 30))
+        assert (
+            "S is not sure enough: it says 60.0 % and is right 90.0 %"
+            in reliability_view("s", "alone", quality(low)).title
+        )
+        assert "as sure as it may be, 60.0 % on average" in reliability_view("s", "alone", quality(even)).title
+
+    def test_points_carry_wilsons_interval_and_empty_bins_are_left_out(self):
+        view = reliability_view("s", "alone", quality())
+        expected = binomtest(20, 40).proportion_ci(method="wilson")
+        assert (view.before[0].low, view.before[0].high) == pytest.approx((100 * expected.low, 100 * expected.high))
+        assert (len(view.before), len(view.after), view.counts) == (2, 2, (0, 40, 60))
+
+    def test_without_a_temperature_there_is_one_curve(self):
+        figure = reliability("s", "alone", quality(temperature=None))
+        assert [trace.name for trace in figure.data] == ["As sure as right", "As trained", "How many"]
+        assert figure.layout.title.text.endswith("its calibration error (ECE) is 11.0 %")
+
+    def test_several_labels_are_decisions(self):
+        assert "decisions" in reliability("s", "alone", quality(map=0.5)).layout.xaxis.title.text
+
+
+def member(name, auc, low, high, role="alone"):
+    return Membership(name, role, auc, low, high, 50, 600, 0.2, 0.1, "", True, None, None)
+
+
+UNKNOWN = Membership("soft", "teacher", None, None, None, None, None, None, None, "no file", False, None, None)
+
+
+class TestMembership:
+    def test_the_title_names_who_gives_most_away(self):
+        found = [member("teacher", 0.52, 0.4, 0.6, "teacher"), member("student alone", 0.89, 0.86, 0.92), UNKNOWN]
+        view = leaks_view(found)
+        assert view.title == "Student alone gives most away: AUC 0.89; 1 of 2 give some away"
+        assert [one.variant for one in view.found] == ["teacher", "student alone"]
+
+    def test_intervals_that_hold_one_half_tell_nothing(self):
+        found = [member("a", 0.52, 0.4, 0.6), member("b", 0.55, 0.45, 0.65)]
+        assert leaks_view(found).title == "No model's losses tell members from strangers"
+        assert leaks_view(found[:1]).title == "Its losses do not tell members from strangers"
+        assert leaks_view([UNKNOWN]).title == "No model that could be asked"
+
+    def test_marks_carry_their_intervals_and_the_line_is_at_one_half(self):
+        figure = leaks([member("student alone", 0.8, 0.7, 0.95)])
+        (marks,) = figure.data
+        assert (marks.error_x.array, marks.error_x.arrayminus) == (pytest.approx((0.15,)), pytest.approx((0.1,)))
+        assert figure.layout.shapes[0].x0 == figure.layout.shapes[0].x1 == 0.5
+        assert figure.layout.xaxis.range[0] < 0.5
+        assert figure.layout.xaxis.range[1] > 0.95
+
+
+COUNTS = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 10]])
+
+
+class TestConfusion:
+    def test_the_title_names_the_commonest_mistake(self):
+        view = confusion_view(COUNTS, ["cat", "dog", "cow"], "int8", "quantized")
+        assert view.title == "Int8 most often takes dog for cow: 5 images of 10"
+        assert view.shares[1].tolist() == [0, 0.5, 0.5]
+
+    def test_it_may_make_no_mistake(self):
+        title = confusion_view(np.diag([3, 4]), ["a", "b"], "teacher", "teacher").title
+        assert title == "Teacher takes no test image for another class"
+
+    def test_of_many_classes_the_most_confused_are_shown(self):
+        counts = np.diag(np.full(30, 10))
+        counts[28, 2] = 7
+        view = confusion_view(counts, [f"c{k}" for k in range(30)], "s", "alone")
+        assert (len(view.classes), view.of) == (NAMED, 30)
+        assert {"c28", "c2"} <= set(view.classes)
+        assert view.shares[view.classes.index("c28"), view.classes.index("c2")] == pytest.approx(7 / 17)
+        assert (
+            "20 most confused of 30"
+            in confusion(counts, [f"c{k}" for k in range(30)], "s", "alone").layout.xaxis.title.text
+        )
+
+    def test_counts_stand_in_their_cells(self):
+        cells = confusion(COUNTS, ["cat", "dog", "cow"], "s", "alone").data[1]
+        assert list(zip(cells.y, cells.x, cells.text, strict=True)) == [
+            ("cat", "cat", "8"), ("cat", "dog", "2"), ("dog", "dog", "5"), ("dog", "cow", "5"), ("cow", "cow", "10"),
+        ]  # fmt: skip
+
+
+def change(name, points, p=1.0):
+    gained, lost = max(0, round(points)), max(0, round(-points))
+    return Change(name, 100, gained, lost, points, points - 3, points + 3, p)
+
+
+class TestClassChanges:
+    def test_the_title_tells_the_greatest_change_that_is_one(self):
+        found = [change("cat", -9.0), change("dog", -4.0, p=0.01), change("cow", 6.0, p=0.001)]
+        view = class_changes_view(found, "int8", "quantized", "pruned")
+        assert view.title == "Int8 recognises cow more often than pruned: by 6.0 points"
+        assert class_changes_view(found[:2], "int8", "quantized", "pruned").title == (
+            "Int8 recognises dog less often than pruned: by 4.0 points"
+        )
+
+    def test_what_chance_makes_is_told_as_such(self):
+        title = class_changes_view([change("cat", -2.0), change("dog", 1.0)], "int8", "quantized", "pruned").title
+        assert title == "Int8 recognises cat less often than pruned: by 2.0 points, no more than chance makes"
+
+    def test_nothing_may_have_changed(self):
+        same, better = [change("cat", 0.0)], [change("cat", 2.0)]
+        assert class_changes_view(same, "a", "alone", "b").title == "A recognises the very same images as b"
+        assert class_changes_view(better, "a", "alone", "b").title == "A recognises no class less often than b"
+
+    def test_of_many_classes_those_that_changed_most_are_shown_in_their_order(self):
+        found = [change(f"c{k}", float(k % 7)) for k in range(40)]
+        view = class_changes_view(found, "a", "alone", "b")
+        assert (len(view.rows), view.of) == (SHOWN, 40)
+        assert [one.name for one in view.rows] == [one.name for one in found if one in view.rows]
+        assert min(one.points for one in view.rows) == 3
+        assert "20 of 40 classes" in class_changes(found, "a", "alone", "b").layout.xaxis.title.text
+
+    def test_bars_carry_their_intervals(self):
+        (bars,) = class_changes([change("cat", -2.0)], "a", "alone", "b").data
+        assert (bars.x, bars.error_x.array, bars.error_x.arrayminus) == ((-2,), (3,), (3,))

@@ -1,0 +1,174 @@
+"""Trust: what is shown of a run, of old models, of a teacher that is a file, and of images with several labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from kdcore.files import read_json, write_json
+from kdcore.measure.calibration import calibration
+from kdcore.measure.multilabel import map_interval, multilabel_quality
+from kdcore.report import comparison
+from kdcore.report.membership import beside, memberships, verdict
+from kdcore.report.reading import RunFiles
+from tests.pages.conftest import asked, opened, runs, said
+
+
+@pytest.fixture
+def quickstart(full):
+    return runs(full)[-1].id
+
+
+def models(workspace, run_id):
+    """The folder of each variant's first seed."""
+    plan = read_json(workspace.run(run_id) / "plan.json")
+    return {variant["name"]: workspace.model(variant["keys"][0]) for variant in plan["variants"]}
+
+
+def changed(folder, **parts):
+    report = read_json(folder / "report.json")
+    write_json(folder / "report.json", report | parts)
+
+
+def table(app, column):
+    return next(one.value for one in app.dataframe if column in one.value).set_index("variant")
+
+
+def test_calibration_is_the_reports(full, quickstart):
+    shown = table(opened("trust", run=quickstart), "ece")
+    for name, folder in models(full, quickstart).items():
+        told = read_json(folder / "report.json")["quality"]
+        assert shown["ece"][name] == pytest.approx(100 * told["ece"])
+        scaled = told["calibration"]["scaled"]
+        assert shown["temperature"][name] == pytest.approx(told["calibration"]["temperature"], nan_ok=True)
+        assert scaled is None or shown["ece_scaled"][name] == pytest.approx(100 * scaled["ece"])
+
+
+def test_membership_is_told_on_the_students_labelled_images(full, quickstart):
+    """The teacher trained on 1,078 images; here it is asked about the 50 that its students have labels of."""
+    app = opened("trust", run=quickstart)
+    shown = table(app, "auc")
+    assert set(shown["members"]) == {50}
+    for name, folder in models(full, quickstart).items():
+        with np.load(folder / "members.npz") as told, np.load(models(full, quickstart)["int8"] / "members.npz") as own:
+            losses = told["losses"][np.isin(told["images"], own["images"])]
+            truth = np.r_[np.ones(len(losses)), np.zeros(len(told["test"]))]
+            assert shown["auc"][name] == pytest.approx(roc_auc_score(truth, -np.r_[losses, told["test"]]))
+    for one in memberships(RunFiles(full, quickstart)):
+        assert verdict(one) in said(app)
+        assert beside(one) in said(app)
+
+
+def test_fidelity_is_the_comparisons(full, quickstart):
+    shown = table(opened("trust", run=quickstart), "kl")
+    for row in comparison.rows(full, [quickstart]):
+        found = shown.loc[row["variant"]]
+        assert (found["kl"], found["logit_error"]) == pytest.approx((row["kl"], 100 * row["logit_error"]))
+
+
+def test_variants_are_chosen_in_the_url(full, quickstart):
+    app = opened("trust", run=quickstart, variants=["teacher", "int8"], calibration="teacher", variant="int8")
+    assert list(table(app, "ece").index) == list(table(app, "kl").index) == ["teacher", "int8"]
+    assert "Teacher " in said(app)
+    assert "Int8 most often takes " in said(app)
+    app.multiselect(key="variants").set_value(["student alone"]).run()
+    assert asked(app, "variants") == ["student alone"]
+    assert list(table(app, "auc").index) == ["student alone"]
+    assert "came from no other file" in said(app)
+
+
+def test_a_step_is_shown_beside_its_parent_class_by_class(full, quickstart):
+    app = opened("trust", run=quickstart, variant="student distilled")
+    assert "than student alone" in said(app) or "as student alone" in said(app)
+    app.selectbox(key="variant").set_value("int8").run()
+    assert "than pruned 50 %" in said(app) or "as pruned 50 %" in said(app)
+
+
+def test_a_hidden_class_leaves_no_temperature_and_says_why(full):
+    app = opened("trust", run=runs(full)[0].id)
+    assert "No temperature for student alone, student distilled" in said(app)
+    assert "it was kept from 3, of which validation holds images" in said(app)
+    assert np.isfinite(table(app, "ece")["temperature"]["teacher"])
+
+
+def test_models_of_before_say_what_to_press(full, quickstart):
+    for folder in models(full, quickstart).values():
+        quality = read_json(folder / "report.json")["quality"]
+        quality.pop("calibration")
+        changed(folder, quality=quality, privacy={})
+        (folder / "members.npz").unlink()
+    app = opened("trust", run=quickstart)
+    assert "Measured before calibration was: teacher, student alone" in said(app)
+    assert "Measured before membership was: teacher, student alone" in said(app)
+    assert "Duplicate the run and start it" in said(app)
+    assert len(table(app, "kl")) == len(models(full, quickstart))
+    app.button(key="again_calibration").click().run()
+    assert asked(app, "run") == [quickstart]
+    assert app.title[0].value == "Runs"
+
+
+def test_a_teacher_that_is_a_file_without_test_images(full, quickstart):
+    folder = models(full, quickstart)["teacher"]
+    with np.load(folder / "logits.npz") as logits:
+        np.savez(folder / "logits.npz", validation=logits["validation"])
+    (folder / "members.npz").unlink()
+    changed(folder, quality=None, size=None, cost=None, privacy={"auc": None, "reason": "it was not trained here"})
+    app = opened("trust", run=quickstart)
+    assert "teacher: a file of soft labels that tells nothing of test images" in said(app)
+    assert "Not known: it was not trained here" in said(app)
+    assert "Not known: the teacher is a file of soft labels" in said(app)
+    assert "teacher" not in table(app, "ece").index
+
+
+def test_images_with_several_labels(full, quickstart):
+    """Each digit also holds the next one: what is told is told of single decisions."""
+    plan = read_json(full.run(quickstart) / "plan.json")
+    place = full.dataset(plan["dataset"]["fingerprint"]) / "test_labels.npy"
+    labels = several(np.load(place))
+    np.save(place, labels)
+    classes = plan["dataset"]["classes"]
+    for variant in plan["variants"]:
+        for folder in map(full.model, variant["keys"]):
+            with np.load(folder / "logits.npz") as logits:
+                test = logits["test"], labels
+            quality = multilabel_quality(*test, classes) | {"map_interval": map_interval(*test, 50), "hidden": []}
+            told = {"value": 0.0, "low": -0.1, "high": 0.1, "p": 1.0}
+            changed(folder, quality=quality | {"calibration": calibration(test, test), "against_parent": told})
+            with np.load(folder / "members.npz") as members:
+                np.savez(folder / "members.npz", **{**members, "labels": several(members["labels"])})
+    app = opened("trust", run=quickstart)
+    assert "Images with several labels have no confusion matrix" in said(app)
+    assert "Int8 recognises " in said(app)
+    assert set(table(app, "auc")["members"]) == {50}
+    assert table(app, "kl")["logit_error"]["teacher"] == 0
+
+
+def several(labels):
+    hot = np.eye(10, dtype=np.uint8)[labels]
+    return hot | np.roll(hot, 1, axis=1)
+
+
+def test_nothing_chosen_shows_nothing_that_is_wrong(full, quickstart):
+    app = opened("trust", run=quickstart, variants="no-such-variant")
+    assert len(table(app, "ece")) == len(models(full, quickstart))
+    assert not app.error
+
+
+def test_lost_test_images_cost_what_needs_them(full, quickstart):
+    plan = read_json(full.run(quickstart) / "plan.json")
+    for path in full.dataset(plan["dataset"]["fingerprint"]).iterdir():
+        path.unlink()
+    app = opened("trust", run=quickstart)
+    assert "test images are no longer in the workspace" in said(app)
+    assert len(table(app, "ece")) == len(models(full, quickstart))
+
+
+def test_the_comparison_leads_here_and_shows_columns_on_trust_on_request(full, quickstart):
+    app = opened("compare", runs=quickstart)
+    app.toggle(key="trust_columns").set_value(True).run()
+    assert not app.exception
+    shown = table(app, "membership")
+    for row in comparison.rows(full, [quickstart]):
+        assert shown["kl"][row["variant"]] == pytest.approx(row["kl"])
+        assert shown["membership"][row["variant"]] == pytest.approx(row["membership_auc"])
