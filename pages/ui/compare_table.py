@@ -23,7 +23,13 @@ VERDICTS = {"BEATS": "better", "WORSE": "worse", "SAME": "same", "INCONCLUSIVE":
 
 def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: Mapping[str, str]) -> None:
     """The table; a selected row offers to look inside that variant."""
-    if st.toggle("All columns, as in the downloads", key="all_columns", persist_state="session"):
+    with st.container(horizontal=True):
+        trust = st.toggle(
+            "Columns on trust", key="trust_columns", persist_state="session",
+            help="Calibration, fidelity, robustness and membership; the page Trust tells them in full.",
+        )  # fmt: skip
+        every = st.toggle("All columns, as in the downloads", key="all_columns", persist_state="session")
+    if every:
         st.dataframe(pd.DataFrame(rows, columns=list(COLUMNS)), hide_index=True, alt="Every column of the comparison")
         return
     table = _frame(rows, against, names)
