@@ -41,6 +41,7 @@ PAGES = (
     ("runs", "runs?run={run}", "Of the validation images right"),
     ("compare", "compare?runs={run}", "smaller than its teacher"),
     ("soft-targets", "soft_targets?run={run}&image=5&T=5.6", "look most like another class"),
+    ("trust", "trust?run={run}", "most often takes"),
     ("layers", "layers?run={run}&variant=int8&variant_b=student+distilled&layer=stage2.conv", "All layers"),
     ("system", "system", "Versions"),
 )
