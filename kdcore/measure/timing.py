@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,8 +30,11 @@ CALL_SECONDS = 0.01  # a model gets as many of them as fit in this
 FEWEST_ROUNDS, AIMED_ROUNDS, MOST_ROUNDS = 5, 20, 60
 QUIET = 0.95  # share of the wall time that the thread must have had a core
 COPY = "A/A copy"
+BATCHES = (1, 64)
 RESAMPLES = 1000
 TELL_SECONDS = 0.2
+
+Key = TypeVar("Key")
 
 # Windows counts a thread's time in ticks of 16 ms, too coarse for one call.
 _cpu_clock = time.perf_counter_ns if sys.platform == "win32" else time.thread_time_ns
@@ -55,7 +58,7 @@ def session(
     shape: Sequence[int],
     *,
     seconds: float,
-    batches: Sequence[int] = (1, 64),
+    batches: Sequence[int] = BATCHES,
     seed: int = 0,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -113,7 +116,7 @@ def _protocol(timed: Mapping[str, _Rounds], seconds: float, seed: int) -> dict[s
         "warm_ups": WARM_UPS,
         "throw_away": THROW_AWAY,
         "calls": {batch: rounds.calls for batch, rounds in timed.items()},
-        "rounds": {batch: len(rounds.cpu[COPY]) for batch, rounds in timed.items()},
+        "rounds": {batch: len(rounds.times[COPY]) for batch, rounds in timed.items()},
         "aimed_rounds": AIMED_ROUNDS,
         "budget_s": seconds,
         "seed": seed,
@@ -123,14 +126,13 @@ def _protocol(timed: Mapping[str, _Rounds], seconds: float, seed: int) -> dict[s
 
 @dataclass
 class _Rounds:
-    """Nanoseconds of every timed call, wall and CPU, by model and round; `calls` in a round by model."""
+    """`times` by model: nanoseconds (rounds, calls, 2) of every timed call, wall and CPU; `calls` in a round."""
 
     calls: dict[str, int]
-    wall: dict[str, list[list[int]]]
-    cpu: dict[str, list[list[int]]]
+    times: dict[str, np.ndarray]
 
     def summary(self, key: str) -> dict[str, Any]:
-        wall, cpu = (np.array(times[key]) / 1e6 for times in (self.wall, self.cpu))
+        wall, cpu = np.moveaxis(self.times[key] / 1e6, 2, 0)
         return {
             "wall_ms": float(np.median(wall)),
             "wall_p90_ms": float(np.percentile(wall, 90)),
@@ -140,7 +142,7 @@ class _Rounds:
 
     def contention(self) -> float:
         """Share of the wall time in which the thread had a core, at most 1."""
-        wall, cpu = (sum(np.sum(rounds) for rounds in times.values()) for times in (self.wall, self.cpu))
+        wall, cpu = sum(times.sum(axis=(0, 1)) for times in self.times.values())
         return min(1.0, float(cpu / wall))
 
 
@@ -151,15 +153,29 @@ def _rounds(
     deadline: float,
     heard: _Heard,
 ) -> _Rounds:
-    """Interleaved rounds over all models, in a new random order each, until the deadline or enough of them."""
-    keys = list(running)
-    feed = {key: {model.get_inputs()[0].name: images} for key, model in running.items()}
+    timed = {key: partial(_timed, model, {model.get_inputs()[0].name: images}) for key, model in running.items()}
+    calls, times = interleaved(timed, generator, deadline, heard)
+    return _Rounds(calls, {key: np.array(found) for key, found in times.items()})
+
+
+def interleaved(
+    timed: Mapping[Key, Callable[[], tuple[int, ...]]],
+    generator: np.random.Generator,
+    deadline: float,
+    heard: Callable[[], None],
+) -> tuple[dict[Key, int], dict[Key, list[list[tuple[int, ...]]]]]:
+    """Interleaved rounds over all, in a new random order each, until the deadline (perf_counter) or enough of them.
+
+    `timed`: makes one call and returns its nanoseconds, the first of which decide how many calls fit in a round.
+    Returns that number and, by round, what the calls returned. `heard` is called between any two, and may raise.
+    """
+    keys = list(timed)
     calls = {}
-    for key, model in running.items():
+    for key in keys:
         heard()
-        warm = [_timed(model, feed[key])[0] for _ in range(WARM_UPS)]
+        warm = [timed[key]()[0] for _ in range(WARM_UPS)]
         calls[key] = int(np.clip(CALL_SECONDS * 1e9 / np.median(warm), *CALLS))
-    found = _Rounds(calls, {key: [] for key in keys}, {key: [] for key in keys})
+    found: dict[Key, list[list[tuple[int, ...]]]] = {key: [] for key in keys}
     longest = 0.0
     for done in range(MOST_ROUNDS):
         began = time.perf_counter()
@@ -168,13 +184,10 @@ def _rounds(
         for place in generator.permutation(len(keys)):
             heard()
             key = keys[place]
-            for _ in range(THROW_AWAY):
-                running[key].run(None, feed[key])
-            times = [_timed(running[key], feed[key]) for _ in range(calls[key])]
-            found.wall[key].append([wall for wall, _ in times])
-            found.cpu[key].append([cpu for _, cpu in times])
+            times = [timed[key]() for _ in range(THROW_AWAY + calls[key])]
+            found[key].append(times[THROW_AWAY:])
         longest = max(longest, time.perf_counter() - began)
-    return found
+    return calls, found
 
 
 def _timed(model: InferenceSession, feed: Mapping[str, np.ndarray]) -> tuple[int, int]:

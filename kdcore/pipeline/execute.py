@@ -16,11 +16,11 @@ from kdcore import machine, models
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import split
 from kdcore.files import lock, read_json, replacing, write_json
-from kdcore.measure import timing
+from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.pipeline.estimate import architectures, robustness_seconds, weights
 from kdcore.pipeline.events import EventLog, history, read
-from kdcore.pipeline.library import deployed
+from kdcore.pipeline.library import deployed, gives
 from kdcore.pipeline.plan import Plan, Stage
 from kdcore.pipeline.robustness import robustness
 from kdcore.pipeline.stages import Builder
@@ -173,16 +173,20 @@ def measure(
 ) -> str:
     """One timing session over these models; writes it to the workspace and returns its id. Raises Stopped.
 
-    `begin`: the share of all measuring, 0..1, that is done already.
+    Where there is a GPU, as many `seconds` again go to the latency of their networks on it. `begin`: the share of all
+    measuring, 0..1, that is done already.
     """
+    gpu = machine.device() == "cuda"
     emit("session", state="running", progress=begin)
     log.info("timing %d models together", len(files))
 
     def told(progress: float) -> None:
         check()
-        emit("session", state="running", progress=begin + (1 - begin) * progress)
+        emit("session", state="running", progress=begin + (1 - begin) * progress * (0.5 if gpu else 1))
 
     document = timing.session(files, reference, shape, seconds=seconds, on_progress=told)
+    if gpu:
+        document["cuda"] = _on_gpu(files, shape, seconds, check)
     session = f"{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     write_json(
         workspace.sessions / f"{session}.json",
@@ -191,6 +195,18 @@ def measure(
     emit("session", state="done", progress=1.0, session=session)
     log.info("timing session %s written", session)
     return session
+
+
+def _on_gpu(
+    files: dict[str, Path], shape: tuple[int, ...], seconds: float, check: Callable[[], None]
+) -> dict[str, Any]:
+    """The latency of the networks that these files were exported from, or the reason why there is none."""
+    folders = {key: file.parent if gives(file.parent) == "features" else None for key, file in files.items()}
+    try:
+        return cuda.session(folders, shape, cuda.Gpu(), seconds=seconds, heard=check)
+    except RuntimeError as error:  # what was measured of the files is not lost by it
+        log.warning("no latency on the GPU: %s", error)
+        return {"reason": str(error), "models": {}}
 
 
 def environment() -> dict[str, Any]:

@@ -27,7 +27,8 @@ COLUMNS = (
     "temperature", "ece_scaled", "agreement", "kl", "logit_error", "membership_auc", "membership_low",
     "membership_high", "corrupted_accuracy", "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes",
     "coded_bytes", "session", "latency_ms",
-    "latency_p90_ms", "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
+    "latency_p90_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms",
+    "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
 QUALITY = ("top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece")
@@ -297,6 +298,7 @@ def _timing(variant: Variant, session: Session | None) -> Row:
         "session": session["id"] if session and timed else None,
         "latency_ms": single.get("wall_ms"),
         "latency_p90_ms": single.get("wall_p90_ms"),
+        **{f"cuda_{mode}_ms": value for mode, value in sessions.on_gpu(session, key).items()},
         **_gain("speedup", speed(session, 1, key, teacher)),
         "images_per_s": 1000 * BATCH / batch["wall_ms"] if batch else None,
         **_gain("throughput_gain", speed(session, BATCH, key, teacher)),

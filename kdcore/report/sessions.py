@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from kdcore.report.reading import RunFiles
 
 Session = dict[str, Any]  # the document that kdcore.measure.timing made
 
+GPU_MODES = ("eager", "graph", "compiled")
 NO_DIFFERENCE = "No difference that this machine can measure"
 APART = "timed in different sessions: do not compare these latencies; measure the runs together (bench)"
 NOISY = "timed while the machine was busy"
@@ -68,6 +69,35 @@ def named_session(workspace: Workspace, session_id: str) -> Session:
     if found is None:
         raise LookupError(f"there is no timing session {session_id!r} in {workspace.root}")
     return found
+
+
+def on_gpu(session: Session | None, key: str) -> dict[str, float | None]:
+    """Milliseconds of one image on the GPU, in fp32, by mode (eager, graph, compiled); None for what was not measured.
+
+    The document is that of `kdcore.measure.cuda`.
+    """
+    models = (session or {}).get("cuda", {}).get("models", {})
+    found = models.get(key, {}).get("batches", {}).get("1", {}).get("fp32", {})
+    return {mode: found.get(mode, {}).get("ms") for mode in GPU_MODES}
+
+
+def gpu_note(session: Session, names: Mapping[str, str]) -> str:
+    """What must be said of the times on the GPU, in a few sentences; empty where there are none. `names`: by key."""
+    told = session.get("cuda")
+    if not told:
+        return ""
+    if "device" not in told:
+        return f"No times on the GPU: {told['reason']}."
+    rounded = ", whose convolutions may round to TF32" if told["tf32"] else ""
+    why: dict[str, list[str]] = {}
+    for key, name in names.items():
+        found = told["models"].get(key, {})
+        modes = found.get("batches", {}).get("1", {}).get("fp32", {})
+        for label, one in {"": found, **{f", {mode}": one for mode, one in modes.items()}}.items():
+            if "reason" in one:
+                why.setdefault(one["reason"], []).append(f"{name}{label}")
+    parts = [f"On {told['device']}: one image, fp32{rounded}, medians by CUDA events, all networks interleaved"]
+    return ". ".join([*parts, *(f"{', '.join(which)}: {reason}" for reason, which in why.items())]) + "."
 
 
 def note(session: Session | None, apart: bool) -> str:

@@ -13,6 +13,7 @@ from kdcore.figures.sweep import sweep
 from kdcore.figures.waterfall import chain, waterfall
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError
+from kdcore.report.sessions import gpu_note
 from pages.ui import charts, compare_table, store, verdicts
 from pages.ui.text import plain
 
@@ -60,6 +61,8 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
             f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
             f"all variants interleaved. Speed is a ratio within it, beside two copies of one file ({plain(named)})."
         )
+        if told := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
+            st.caption(f":material/timer: {plain(told)}")
     if notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
         st.button(
             "Measure together" if len(run_ids) > 1 else "Measure again",

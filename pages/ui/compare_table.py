@@ -15,6 +15,7 @@ from pages.ui.text import plain
 
 Row = dict[str, Any]
 KEY = "compare_table"
+GPU = {"cuda_eager_ms": "eager", "cuda_graph_ms": "CUDA graph", "cuda_compiled_ms": "compiled"}
 TRUST = (  # shown on request
     "ece", "temperature", "ece_scaled", "kl", "logit_error", "corrupted", "membership", "membership_interval",
 )  # fmt: skip
@@ -62,8 +63,9 @@ def select(rows: list[Row], chart: str) -> None:
 
 
 def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
-    """Columns that say nothing here are left out: the run where there is one, mAP where images have one label."""
-    return len(names) > 1 if name == "run" else name != "map" or bool(table["map"].notna().any())
+    """Columns that say nothing here are left out: the run where there is one, mAP where images have one label, a GPU's
+    times where there is none."""
+    return len(names) > 1 if name == "run" else name not in (*GPU, "map") or bool(table[name].notna().any())
 
 
 def _inside(row: Row) -> None:
@@ -92,6 +94,7 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
             "smaller": [one.smaller for one in against],
             "latency": [row["latency_ms"] for row in rows],
+            **{name: [row[name] for row in rows] for name in GPU},
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
@@ -148,6 +151,10 @@ def _columns(baseline: str) -> dict[str, Any]:
         "size": number("Size (kB)", format="%.1f", help="The deployed ONNX file."),
         "smaller": number("Smaller", format="%.1f×", help=than),
         "latency": number("Time (ms)", format="%.4g", help="Median of one answer, one image at a time, one thread."),
+        **{
+            name: number(f"GPU, {mode} (ms)", format="%.4g", help="Median of one image on the GPU, fp32, CUDA events.")
+            for name, mode in GPU.items()
+        },
         "faster": text("Faster", help=f"One image at a time. {than}"),
         "rate": number("Images/s", format="%d", help="64 images at a time, one thread."),
         "throughput": text("Throughput", help=f"64 images at a time. {than}"),

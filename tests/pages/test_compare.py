@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.files import read_json
+from kdcore.files import read_json, write_json
 from kdcore.report import comparison, words
 from tests.pages.conftest import asked, opened, runs, said
 
@@ -54,6 +54,24 @@ def test_both_charts_of_one_session_and_the_bytes_step_by_step(full, quickstart)
     rows = {row["variant"]: row["size_bytes"] for row in comparison.rows(full, [quickstart])}
     smaller = words.times(rows["student distilled"] / rows["int8"])
     assert f"The file that runs is {smaller} smaller than student distilled" in said(app)
+
+
+def test_times_on_a_gpu_are_shown_where_there_are_any(full, quickstart):
+    assert "cuda_eager_ms" not in opened("compare", runs=quickstart).dataframe[0].proto.column_order
+    teacher = comparison.rows(full, [quickstart])[0]
+    path = full.sessions / f"{teacher['session']}.json"
+    kept = path.read_bytes()
+    models = {teacher["model_key"]: {"batches": {"1": {"fp32": {"eager": {"ms": 0.25, "p90_ms": 0.3}}}}}}
+    write_json(path, read_json(path) | {"cuda": {"device": "a card", "tf32": False, "models": models}})
+    try:
+        app = opened("compare", runs=quickstart)
+        assert app.dataframe[0].value["cuda_eager_ms"][0] == 0.25
+        order = app.dataframe[0].proto.column_order
+        assert "cuda_eager_ms" in order
+        assert "cuda_graph_ms" not in order
+        assert "On a card: one image, fp32, medians by CUDA events" in said(app)
+    finally:
+        path.write_bytes(kept)
 
 
 def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart):
