@@ -22,7 +22,7 @@ class Bin(NamedTuple):
     right: float
     low: float
     high: float
-    count: int
+    number: int
 
 
 class Reliability(NamedTuple):
@@ -136,7 +136,7 @@ def _marks(view: Reliability, found: Sequence[Bin], name: str, colour: str, symb
         "marker": {"color": colour, "symbol": symbol, "size": 9},
         "name": name,
         "hovertext": [
-            f"{name}: of {one.count:,} {view.noun} it is {one.confidence:.1f} % sure, and {one.right:.1f} % are right "
+            f"{name}: of {one.number:,} {view.noun} it is {one.confidence:.1f} % sure, and {one.right:.1f} % are right "
             f"({one.low:.1f} to {one.high:.1f})"
             for one in found
         ],

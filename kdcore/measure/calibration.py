@@ -45,7 +45,7 @@ def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) 
     logits, labels = _single(*test)
     reason = _unfit(len(validation[1]), hidden)
     found = Fit(reason) if reason else fitted(*_single(*validation))
-    told = {
+    told: dict[str, Any] = {
         "bins": reliability(logits, labels),
         "temperature": found.temperature,
         "temperature_low": found.low,
