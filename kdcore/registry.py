@@ -37,6 +37,8 @@ PACKAGES = {
     "launcher": "kdcore.jobs.launchers",
 }
 
+OF_OPTIONS = ("label", "faster", "why")  # traits that may be functions of the options, and are told in catalogs
+
 
 class Options(BaseModel):
     """Base of every entry's options: frozen, no unknown fields, no NaN or infinity."""
@@ -131,6 +133,12 @@ def entry_of(kind: str, options: Options) -> Entry:
     return entry(kind, getattr(options, kind))
 
 
+def trait(kind: str, options: Options, name: str, default: Any = None) -> Any:
+    """A trait of the entry that these options belong to; a function among the traits is asked about the options."""
+    found = entry_of(kind, options).traits.get(name, default)
+    return found(options) if callable(found) else found
+
+
 def validate(kind: str, value: Any) -> Options:
     """Options of the entry that `value[kind]` names. Takes a mapping, a bare name, or options already made."""
     if isinstance(value, str):
@@ -146,6 +154,15 @@ def validate(kind: str, value: Any) -> Options:
     return chosen.options.model_validate(dict(value))
 
 
+def _told(known: Entry) -> dict[str, Any]:
+    """The traits that are words, or yes or no; a function of the options is asked about their defaults."""
+    fixed = {name: value for name, value in known.traits.items() if isinstance(value, str | bool)}
+    if any(field.is_required() for field in known.options.model_fields.values()):
+        return fixed
+    asked = {name: known.traits[name] for name in OF_OPTIONS if callable(known.traits.get(name))}
+    return fixed | {name: function(known.options()) for name, function in asked.items()}
+
+
 def catalog(kind: str) -> list[dict[str, Any]]:
     """What `kind` offers, as plain JSON: name, description, source and the JSON schema of each option."""
     return [
@@ -153,7 +170,7 @@ def catalog(kind: str) -> list[dict[str, Any]]:
             "name": known.name,
             "description": known.description,
             "source": known.source,
-            **{name: value for name, value in known.traits.items() if isinstance(value, str | bool)},
+            **_told(known),
             "options": {
                 name: option for name, option in known.options.model_json_schema()["properties"].items() if name != kind
             },

@@ -23,6 +23,7 @@ class Code(Options):
         "stage": "code",
         "label": lambda options: "coded",
         "faster": False,
+        "final": True,
         "why": "Storage only: model.coded is decoded to the same weights before they run, and the file that runs is "
         "as large and as fast as before. Only zeros and shared values make it small: prune and share first.",
     },

@@ -89,3 +89,30 @@ def fitted(weight: Any, codes: Any, name: str) -> Any:
     if np.abs(rows - whole * scale[:, None]).max() > TOLERANCE * max(np.abs(rows).max(), 1e-12):
         raise CompressError(f"the weights of {name} are not on their grid in the exported graph")
     return np.where(scale == 0, 1, scale).astype(np.float32)
+
+
+def merge(model: Any) -> None:
+    """Holds constants of equal content once, in place."""
+    known: dict[Any, str] = {}
+    instead: dict[str, str] = {}
+    for tensor in list(model.graph.initializer):
+        content = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+        if tensor.raw_data and known.setdefault(content, tensor.name) != tensor.name:
+            instead[tensor.name] = known[content]
+            model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        node.input[:] = [instead.get(name, name) for name in node.input]
+
+
+def part(model: Any) -> None:
+    """Gives each layer weights of its own, in place, where several read the same."""
+    from kdcore.export.graph import WEIGHTED, constants
+
+    known, seen = constants(model), set()
+    for place, node in enumerate(model.graph.node):
+        name = node.input[1] if node.op_type in WEIGHTED else ""
+        if name in seen and name in known:
+            own = model.graph.initializer.add()
+            own.CopyFrom(known[name])
+            own.name = node.input[1] = f"{name}_{place}"
+        seen.add(name)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from kdcore.compress.files import merge, part
 from kdcore.compress.int8 import report, saturates
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.registry import Options, register
@@ -24,11 +25,21 @@ class Int8Dynamic(Options):
     )
 
 
+def _why(options: Int8Dynamic) -> str:
+    if options.layers == "linear":
+        return "Only linear layers are quantized and gain: convolutions stay fp32. Static int8 is the one for those."
+    return (
+        "ONNX Runtime has no fast int8 convolution whose ranges are found on the way: convolutions run 4 to 20 times "
+        "slower than in fp32. Only linear layers gain. Static int8 is the one for convolutions."
+    )
+
+
 @register(
     "step",
     "int8_dynamic",
     "Weights in 8 bits, activations measured at every call: no calibration, but slow on convolutions",
     source="ONNX Runtime quantize_dynamic; Jacob et al. 2018, arXiv:1712.05877, for the arithmetic",
+    version=2,
     options=Int8Dynamic,
     traits={
         "variant": "quantized",
@@ -36,8 +47,7 @@ class Int8Dynamic(Options):
         "label": lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else ""),
         "faster": False,
         "final": True,
-        "why": "ONNX Runtime has no fast int8 convolution whose ranges are found on the way: convolutions run 4 to 20 "
-        "times slower than in fp32. Only linear layers gain. Static int8 is the one for convolutions.",
+        "why": _why,
     },
 )
 def quantize(material: Material, options: Int8Dynamic) -> Outcome:
@@ -57,8 +67,10 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
             from kdcore.export.graph import slim
 
             quant_pre_process(material.onnx, prepared, skip_symbolic_shape=True)
+            model = onnx.load(prepared)
+            part(model)  # the quantizer turns weights around where they are, once for each layer that reads them
             quantization.quantize_dynamic(
-                onnx.load(prepared),
+                model,
                 target,
                 op_types_to_quantize=KINDS[options.layers],
                 per_channel=options.per_channel,
@@ -66,6 +78,7 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
                 weight_type=quantization.QuantType.QInt8,
             )
             made = onnx.load(target)
+            merge(made)
             slim(made)
             onnx.save(made, target)
     except Exception as error:  # the quantizer raises many kinds

@@ -54,9 +54,12 @@ def _packed(plain: Any, network: nn.Module, codes: Mapping[str, torch.Tensor], b
     model = onnx.ModelProto()
     model.CopyFrom(plain)
     _raise_opset(model, min(bits.values(), default=INT8))
-    nodes = []
+    nodes, done = [], set()
     for name, layer in matched(model, network, codes).items():
         place, outputs = layer.node.input[1], axis(layer.node)
+        if place in done:  # tied layers
+            continue
+        done.add(place)
         whole = codes[name].numpy()
         scale = fitted(layer.weight, whole, name)
         stored = whole if outputs == 0 else whole.T

@@ -15,6 +15,11 @@ from kdcore.compress.scores import chance, input_norms, scores
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
+UNDONE = {
+    "low_rank": "the factors of a layer with zeros have none: split first, then prune",
+    "tie": "the mean of two layers has few of their zeros: tie first, then prune",
+}
+
 
 class PruneUnstructured(Options):
     """Options of unstructured pruning."""
@@ -77,6 +82,15 @@ def _label(options: PruneUnstructured) -> str:
     return "zeros by layer" if options.policy else f"{100 * options.ratio:g} % zeros"
 
 
+def _why(options: PruneUnstructured) -> str:
+    why = (
+        "Zeros here and there: the runtime multiplies by them all the same, and the file keeps them. Only a zip of it "
+        "is smaller."
+    )
+    gpus = " N:M patterns are used by NVIDIA GPUs from Ampere on, and not by this runtime."
+    return why + gpus * (options.pattern != "none")
+
+
 @register(
     "step",
     "prune_unstructured",
@@ -90,8 +104,8 @@ def _label(options: PruneUnstructured) -> str:
         "stage": "prune",
         "label": _label,
         "faster": False,
-        "why": "Zeros here and there: the runtime multiplies by them all the same, and the file keeps them. "
-        "Only a zip of it is smaller. N:M patterns are used by NVIDIA GPUs from Ampere on, and not by this runtime.",
+        "undone_by": UNDONE.get,
+        "why": _why,
     },
 )
 def prune(material: Material, options: PruneUnstructured) -> Outcome:

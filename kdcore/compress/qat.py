@@ -48,10 +48,13 @@ class Qat(Trained):
     )
 
 
-WHY = (
-    "It computes in int8, whatever bits it was trained for: the processor has no smaller numbers. Fewer bits a weight "
-    "save storage only (zipped or coded), and fewer bits an activation cost a little time."
-)
+def _why(options: Qat) -> str:
+    few = [
+        "fewer bits a weight save storage only (zipped)" if options.policy or options.weight_bits < 8 else "",
+        "fewer bits an activation cost a little time" if options.activation_bits < 8 else "",
+    ]
+    said = ", and ".join(filter(None, few))
+    return f"It computes in int8: the processor has no smaller numbers, so {said}." if said else ""
 
 
 def _label(options: Qat) -> str:
@@ -73,7 +76,7 @@ def _label(options: Qat) -> str:
         "label": _label,
         "faster": True,
         "final": True,
-        "why": WHY,
+        "why": _why,
     },
 )
 def quantize(material: Material, options: Qat) -> Outcome:

@@ -26,6 +26,10 @@ class Share(Options):
     finetune: Finetune = Field(Finetune(), description="Training of the codebooks, to win back what sharing cost.")
 
 
+def _undone(step: str) -> str | None:
+    return None if step == "code" else "it changes the shared values, which only code makes a small file of"
+
+
 @register(
     "step",
     "share",
@@ -37,6 +41,7 @@ class Share(Options):
         "stage": "share",
         "label": lambda options: f"shared {options.bits} bits",
         "faster": False,
+        "undone_by": _undone,
         "why": "Storage only: the file that runs holds every weight as before, at four bytes and with batch norm "
         "folded in, and the runtime computes with it as before. The step 'code' writes the small file.",
     },

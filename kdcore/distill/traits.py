@@ -19,8 +19,7 @@ def trait(options: Options, name: str, default: Any = None) -> Any:
     default, for "many", or for "both"), "borrows" (for a student that is deployed with its teacher's classifier: how
     many times narrower inside the projector to it is).
     """
-    found = registry.entry_of("method", options).traits.get(name, default)
-    return found(options) if callable(found) else found
+    return registry.trait("method", options, name, default)
 
 
 def short(options: Options) -> str:

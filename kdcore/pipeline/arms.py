@@ -190,8 +190,9 @@ class Arms:
             parents = parents[:1]
         parent_name = self.variants[-1].name
         for step in recipe.compress:
-            entry = registry.entry_of("step", step)
-            name, role = entry.traits["label"](step), entry.traits["variant"]
+            name, role, kind, why = (
+                registry.trait("step", step, trait) for trait in ("label", "variant", "stage", "why")
+            )
             spec = {"kind": "compress", "step": step.model_dump(mode="json"), "data": self._student_data()}
             used = [("dataset", recipe.data.source), ("step", step)]
             finetune = getattr(step, "finetune", None)
@@ -204,7 +205,7 @@ class Arms:
                 self._add(spec, name, role, seed, used, parent=parent, teacher=teacher)
                 for seed, parent in zip(recipe.seeds, parents, strict=False)
             ]
-            self._row(name, role, entry.traits["stage"], made, parent_name, entry.traits.get("why", ""))
+            self._row(name, role, kind, made, parent_name, why or "")
             parents, parent_name = made, name
 
     def _spec(self, kind: Kind, model: Options, train: Train, images: int) -> dict[str, Any]:

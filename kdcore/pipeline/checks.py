@@ -32,18 +32,23 @@ def check(recipe: Recipe, scheme: Scheme[Any], given: Given | None) -> None:
 
 
 def order(recipe: Recipe) -> None:
-    """Raises RecipeError where a step follows one that makes the file which is deployed."""
+    """Raises RecipeError where a step undoes what one before it did, or follows one that makes the file to keep."""
+    entries = [registry.entry_of("step", step) for step in recipe.compress]
     problems = []
-    for index, step in enumerate(recipe.compress[:-1]):
-        entry = registry.entry_of("step", step)
-        if entry.traits.get("final"):
-            following = registry.entry_of("step", recipe.compress[index + 1]).name
-            message = (
-                f"{following} cannot follow {entry.name}, which makes the file that is deployed: put {entry.name} last"
-            )
-            problems.append(Problem(f"compress.{index + 1}.step", message))
+    for index, entry in enumerate(entries):
+        reasons = (reason for earlier in entries[:index] if (reason := _undone(earlier, entry.name)))
+        if reason := next(reasons, None):
+            problems.append(Problem(f"compress.{index}.step", reason))
     if problems:
         raise RecipeError(problems)
+
+
+def _undone(earlier: registry.Entry, name: str) -> str | None:
+    """Why the step `name` cannot come after another; None where it can."""
+    if earlier.traits.get("final"):
+        return f"{name} cannot follow {earlier.name}, which makes the file that is kept: put {earlier.name} last"
+    reason = earlier.traits["undone_by"](name) if "undone_by" in earlier.traits else None
+    return reason and f"{name} cannot follow {earlier.name}: {reason}"
 
 
 def _methods(recipe: Recipe) -> Iterator[tuple[str, Options]]:

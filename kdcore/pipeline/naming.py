@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kdcore import registry
 from kdcore.pipeline import keys
 from kdcore.pipeline.arms import Stage, Variant
 
@@ -24,11 +25,19 @@ def named(rows: list[Variant]) -> list[Variant]:
         telling = [path for path in row.values if len({keys.canonical(twin.values[path]) for twin in twins}) > 1]
         name = row.name
         if len(twins) > 1 and telling:
-            name += f" ({', '.join(f'{_short(path)} {row.values[path]}' for path in telling)})"
+            name += f" ({', '.join(f'{_short(path)} {told(row.values[path])}' for path in telling)})"
         elif len(twins) > 1:
             name += f" {1 + [_identity(twin) for twin in reversed(twins)].index(made)}"
         renamed[made] = row.model_copy(update={"name": name, "values": _values(rows, made)})
     return [_with_parent(made, rows, renamed) for made in ordered]
+
+
+def told(value: Any) -> str:
+    """A swept value in words: a chain of steps by their labels, anything else as it is."""
+    if not isinstance(value, list | tuple) or not all(isinstance(step, dict) and "step" in step for step in value):
+        return str(value)
+    chosen = [registry.validate("step", step) for step in value]
+    return " > ".join(registry.trait("step", step, "label") for step in chosen) or "none"
 
 
 def titled(stages: list[Stage], variants: list[Variant]) -> list[Stage]:

@@ -46,7 +46,6 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
 
     Raises RecipeError, which names the fields that are wrong.
     """
-    checks.order(recipe)
     find = Library(workspace or Workspace()).find
     dataset = load(recipe.data.source)
     shares = split(dataset, recipe.data)
@@ -55,6 +54,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     rows: list[Variant] = []
     files: dict[str, str] = {}
     for point in points(recipe):
+        checks.order(point.recipe)
         tasks.check(point.recipe, dataset)
         refusals.check(point.recipe)
         arms = Arms(point.recipe, dataset, shares, point.values, find)

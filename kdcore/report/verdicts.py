@@ -76,11 +76,12 @@ def judge(difference: Paired, p: float | None, margin: float) -> Judgement:
 
 def verdicts(run: RunFiles) -> list[Verdict]:
     """All verdicts of a run: students against the student alone, soft targets against hard labels, steps
-    against their parents."""
+    against their parents, and chains of steps that a sweep sets beside each other."""
     trained = [row for row in run.variants if row.role in ("hard_labels", "smoothed", "distilled")]
     distilled = [row for row in trained if row.role == "distilled"]
     found = _by_seed(run, trained, "alone") + _by_seed(run, distilled, "hard_labels")
-    return found + [verdict for row in run.variants if row.parent for verdict in _step(run, row)]
+    found += [verdict for row in run.variants if row.parent for verdict in _step(run, row)]
+    return found + _chains(run)
 
 
 def own(found: Iterable[Verdict]) -> dict[str, Verdict]:
@@ -134,6 +135,24 @@ def _step(run: RunFiles, row: Variant) -> list[Verdict]:
     gained, lost = int(np.sum(right & ~parent_right)), int(np.sum(parent_right & ~right))
     difference = paired_proportions(gained, lost, len(right))
     return [_verdict(row.name, parent.name, difference, difference.p, _margin(run), len(right), "test images")]
+
+
+def _chains(run: RunFiles) -> list[Verdict]:
+    """The ends of the chains of steps that a sweep of `compress` names, by seed, against the end of the first."""
+    chains = run.recipe["sweep"].get("compress", [])
+    parents = {row.parent for row in run.variants}
+    ends = [row for row in run.variants if row.parent and row.name not in parents and "compress" in row.values]
+    pairs: dict[str, list[tuple[Variant, Variant]]] = {}
+    for row in ends:
+        others = [one for one in ends if _without_chain(one) == _without_chain(row)]
+        first = min(others, key=lambda one: chains.index(one.values["compress"]))
+        if first is not row:
+            pairs.setdefault(first.name, []).append((row, first))
+    return [verdict for family in pairs.values() for verdict in _family(family, _margin(run))]
+
+
+def _without_chain(row: Variant) -> dict[str, Any]:
+    return {path: value for path, value in row.values.items() if path != "compress"}
 
 
 def _margin(run: RunFiles) -> float:

@@ -9,9 +9,10 @@ from typing import Any
 import streamlit as st
 
 from kdcore import registry
+from kdcore.pipeline import naming
 from kdcore.report import words
 from pages.ui import draft
-from pages.ui.fields import label
+from pages.ui.fields import label, place_of
 from pages.ui.form import Form, told
 
 Document = dict[str, Any]
@@ -39,12 +40,16 @@ def distil_told(document: Document) -> str:
 
 
 def compress_told(document: Document) -> str:
+    if chains := document["sweep"].get("compress"):
+        return "; ".join(map(naming.told, chains))
     names = [_short("step", step) for step in document["compress"]]
     return ", then ".join(names) if names else "nothing after distillation"
 
 
 def measure_told(document: Document) -> str:
-    swept = "; ".join(f"{label(path)} {', '.join(map(str, values))}" for path, values in document["sweep"].items())
+    swept = "; ".join(
+        f"{label(path)} {', '.join(map(naming.told, values))}" for path, values in document["sweep"].items()
+    )
     timed = document["measure"]["timing_seconds"]
     clock = f"timed for {words.duration(timed)}" if timed else "not timed"
     corrupted = ", on corrupted images too" if document["measure"]["robustness"] else ""
@@ -71,25 +76,33 @@ def sweep(form: Form) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             key = draft.key(f"sweep.{path}")
             shown = ", ".join(json.dumps(value) for value in values)
-            st.text_input(path, shown, key=key, on_change=_take, args=(path, key))
+            st.text_input(f"{place_of(path)} (separated by commas)", shown, key=key, on_change=_take, args=(path, key))
             st.button("Take out", key=f"{key}.out", type="tertiary", on_click=draft.take_out, args=("sweep", path))
         form.say(f"sweep.{path}")
     form.say("sweep")
     free = [path for path in _leaves(document) if path not in document["sweep"]]
-    picked = st.menu_button("Vary a value", free, key=draft.key("sweep.add"), icon=":material/add:")
+    picked = st.menu_button(
+        "Vary a value", free, key=draft.key("sweep.add"), icon=":material/add:", format_func=place_of
+    )
     if picked:
         document["sweep"][picked] = [draft.at(document, picked)]
         st.rerun()
 
 
 def _take(path: str, key: str) -> None:
-    values = []
-    for part in st.session_state[key].split(","):
-        try:
-            values.append(json.loads(part))
-        except json.JSONDecodeError:
-            values.append(part.strip())
+    text = st.session_state[key]
+    try:
+        values = json.loads(f"[{text}]")
+    except json.JSONDecodeError:  # words without their quotation marks
+        values = [_value(part) for part in text.split(",")]
     draft.get()["sweep"][path] = values
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.strip()
 
 
 def _leaves(document: Document) -> Iterator[str]:
