@@ -139,7 +139,7 @@ def _step(run: RunFiles, row: Variant) -> list[Verdict]:
 
 def _chains(run: RunFiles) -> list[Verdict]:
     """The ends of the chains of steps that a sweep of `compress` names, by seed, against the end of the first."""
-    chains = run.recipe["sweep"].get("compress", [])
+    chains = run.recipe.get("sweep", {}).get("compress", [])
     parents = {row.parent for row in run.variants}
     ends = [row for row in run.variants if row.parent and row.name not in parents and "compress" in row.values]
     pairs: dict[str, list[tuple[Variant, Variant]]] = {}
