@@ -51,7 +51,8 @@ class Combine(Options):
         validate_default=True,
         min_length=2,
         max_length=5,
-        description="Two to five methods, a weight for each. The labels count once, as the first method weighs them.",
+        description="Two to five methods, a weight for each. The labels count once, as the first method weighs them. "
+        "The 0.1 of attention here was found on digits, by test accuracy.",
     )
 
     @model_validator(mode="after")

@@ -19,7 +19,8 @@ class WeightPull(Options):
         0.1,
         gt=0,
         le=1000,
-        description="Strength of the pull towards the teacher's weights. From about 10 on, the labels hardly count.",
+        description="Strength of the pull towards the teacher's weights. From about 10 on, the labels hardly count; "
+        "0.1 was found on digits, by test accuracy.",
     )
     layers: Order = Field(
         "first",
