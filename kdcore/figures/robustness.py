@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -96,9 +96,12 @@ def _lines(view: Falls) -> go.Figure:
         }
         for line in view.lines
     ]
-    severities: dict[str, Any] = {"dtick": 1, "range": [-0.2, SEVERITIES[-1] + 0.2]}
     return style.figure(
-        traces, view.title, x={"title": view.severity_title, **severities}, y={"title": view.value_title}
+        traces,
+        view.title,
+        x={"title": view.severity_title, "dtick": 1, "range": [-0.2, SEVERITIES[-1] + 0.2]},
+        y={"title": view.value_title},
+        height=440,
     )
 
 
@@ -136,7 +139,7 @@ def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
         return f"From {other.variant} to {one.variant}, no class lost more on corrupted images than on clean ones"
     corrupted, clean = words.points(100 * (worst.clean + worst.beyond)), words.signed(100 * worst.clean)
     return (
-        f"From {other.variant} to {one.variant}, {worst.name} suffered most: {corrupted} on corrupted images, "
+        f"From {other.variant} to {one.variant}, class {worst.name} suffered most: {corrupted} on corrupted images, "
         f"{clean} on clean ones"
     )
 
@@ -144,6 +147,7 @@ def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
 def _heat(view: Changes) -> go.Figure:
     most = max((abs(value) for row in view.points for value in row if value is not None), default=0.0) or 1.0
     some = f"Class (the {len(view.classes)} that lost most of {view.of})" if len(view.classes) < view.of else "Class"
+    told = f"%{{text}} {view.unit.lower()}, of %{{customdata}} images"
     heat = {
         "type": "heatmap",
         "x": view.conditions,
@@ -153,9 +157,10 @@ def _heat(view: Changes) -> go.Figure:
         "zmax": most,
         "colorscale": DIVERGING,
         "colorbar": {"title": {"text": "points"}, "thickness": 10, "outlinewidth": 0},
-        "texttemplate": "%{z:+.1f}",
+        "text": [["" if value is None else words.signed(value) for value in row] for row in view.points],
+        "texttemplate": "%{text}",
         "customdata": [[count] * len(view.conditions) for count in view.images],
-        "hovertemplate": f"%{{y}}, %{{x}}: %{{z:+.1f}} {view.unit.lower()}, of %{{customdata}} images<extra></extra>",
+        "hovertemplate": f"Class %{{y}}, %{{x}}: {told}<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

@@ -148,6 +148,12 @@ def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
         format_func=lambda name: f"{named[name][0].variant}, against {named[name][1].variant}",
     )  # fmt: skip
     charts.show(class_changes(*named[picked]), key="robust_classes")
+    fewest = min((row["n"] for row in named[picked][0].classes if row["n"]), default=0)
+    if fewest:
+        st.caption(
+            f"The smallest class has {words.plural(fewest, 'image')}: one of them is {100 / fewest:.1f} points in the "
+            f"column Clean, and {100 / fewest / len(SEVERITIES):.1f} in the others."
+        )
 
 
 def _scores(found: list[Robust]) -> None:
@@ -247,7 +253,7 @@ def _samples(pictures: Pictures) -> None:
                     st.image(
                         row_of(made), width="stretch", alt=f"Test image {number}: clean, then {title}, severity 1 to 5"
                     )
-                    st.caption(f"**{title}**: {strengths[0]}; at severity 5 {strengths[-1]}")
+                    st.caption(f"**{title}**: {strengths[0]} at severity 1, {strengths[-1]} at 5")
 
 
 def row_of(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

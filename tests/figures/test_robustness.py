@@ -11,7 +11,7 @@ def variant(name, role="distilled", clean=0.98, worst=0.5, measure="accuracy", c
     scores = {kind: tuple(clean - (clean - worst) * level / 5 for level in range(1, 6)) for kind in CORRUPTIONS}
     scores["blur"] = tuple(score / 2 for score in scores["blur"])
     rows = tuple(
-        {"class": f"class {k}", "n": 20, "clean": clean, **dict.fromkeys(CORRUPTIONS, worst + 0.01 * k)}
+        {"class": f"kind {k}", "n": 20, "clean": clean, **dict.fromkeys(CORRUPTIONS, worst + 0.01 * k)}
         for k in range(classes)
     )
     return Robust("run", name, role, "k", None, None, measure, 60, clean, worst, scores, rows, None, {})
@@ -45,13 +45,13 @@ def test_one_variant_and_none():
 
 def test_the_heat_map_is_around_zero_and_begins_with_who_lost_most():
     worse = FOUND[2]._replace(
-        classes=tuple(row | ({"noise": 0.1} if row["class"] == "class 1" else {}) for row in FOUND[2].classes)
+        classes=tuple(row | ({"noise": 0.1} if row["class"] == "kind 1" else {}) for row in FOUND[2].classes)
     )
     view = class_changes_view(worse, FOUND[0])
-    assert view.classes[0] == "class 1"
+    assert view.classes[0] == "kind 1"
     assert view.points[0][:2] == pytest.approx((-2.0, -61.0))
     assert view.title == (
-        "From teacher to int8, class 1 suffered most: −36.2 points on corrupted images, −2.0 on clean ones"
+        "From teacher to int8, class kind 1 suffered most: −36.2 points on corrupted images, −2.0 on clean ones"
     )
     heat = class_changes(worse, FOUND[0]).data[0]
     assert (heat.zmin, heat.zmax) == (pytest.approx(-61), pytest.approx(61))

@@ -109,7 +109,7 @@ def test_the_corruptions_can_be_looked_at(quickstart, full):
     app.session_state["samples"] = True
     app.run()
     assert not app.exception
-    assert "Pixelation: 7 of 8 pixels a side; at severity 5 3 of 8 pixels a side" in said(app).replace("**", "")
+    assert "Pixelation: 7 of 8 pixels a side at severity 1, 3 of 8 pixels a side at 5" in said(app).replace("**", "")
     app.number_input(key="sample_image").set_value(3).run()
     assert not app.exception
 
