@@ -23,8 +23,31 @@ def test_the_steps_are_registered_with_what_other_parts_ask_for():
         fields = entry.options.model_fields
         assert all(fields[option].description for option in fields.keys() - {"step", "finetune"})
     assert entries["int8"].traits["final"]
-    assert not entries["prune_unstructured"].traits["faster"]
-    assert "multiplies" in entries["prune_unstructured"].traits["why"]
+
+
+@pytest.mark.parametrize(
+    ("step", "faster", "why"),
+    [
+        ({"step": "prune_unstructured"}, False, "multiplies"),
+        ({"step": "prune_unstructured", "pattern": "2:4"}, False, "NVIDIA"),
+        ({"step": "weight_quant", "bits": 2}, False, "unpacks them to fp32"),
+        ({"step": "weight_quant", "bits": 2, "activations": "int8"}, True, "holds 8 bits a weight"),
+        ({"step": "weight_quant", "bits": 8, "activations": "int8"}, True, ""),
+        ({"step": "int8_dynamic"}, False, "convolutions run 4 to 20 times slower"),
+        ({"step": "int8_dynamic", "layers": "linear"}, False, "convolutions stay fp32"),
+        ({"step": "qat"}, True, ""),
+        ({"step": "qat", "weight_bits": 2}, True, "storage only"),
+        ({"step": "qat", "policy": {"head": 2}, "activation_bits": 4}, True, "and fewer bits an activation cost"),
+    ],
+)
+def test_what_is_said_of_speed_depends_on_the_options(step, faster, why):
+    chosen = registry.validate("step", step)
+    assert registry.trait("step", chosen, "faster") is faster
+    said = registry.trait("step", chosen, "why") or ""
+    assert why in said
+    assert bool(why) == bool(said)
+    told = {entry["name"]: entry for entry in registry.catalog("step")}[step["step"]]
+    assert isinstance(told["faster"], bool)  # of the defaults
 
 
 @pytest.mark.parametrize(

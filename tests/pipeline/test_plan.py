@@ -1,5 +1,8 @@
+import json
+
 import pytest
 
+from kdcore.pipeline.naming import told
 from kdcore.pipeline.plan import plan
 from kdcore.presets import preset
 from kdcore.recipe import RecipeError
@@ -81,6 +84,19 @@ def test_epochs_are_over_the_images_that_the_distilled_student_sees_and_every_ar
     steps = {stage.role: stage.spec["train"]["steps"] for stage in made.stages if stage.kind != "compress"}
     assert made.dataset["seen"] == made.dataset["train"] > made.dataset["labelled"] == 50
     assert steps["alone"] == steps["distilled"] == steps["hard_labels"] == -(-2 * made.dataset["seen"] // 64)
+
+
+def test_chains_of_a_sweep_are_told_by_their_steps():
+    chains = [[{"step": "prune_unstructured"}, {"step": "int8"}], [{"step": "low_rank"}, {"step": "int8"}], []]
+    made = plan(small("compress=[]", f"sweep={json.dumps({'compress': chains})}")).variants
+    names = [row.name for row in made if row.parent]
+    assert names == [
+        "80 % zeros", "low rank 50 %", "int8 (compress 80 % zeros > int8)", "int8 (compress low rank 50 % > int8)",
+    ]  # fmt: skip
+    parents = {row.name: row.parent for row in made}
+    assert [parents[name] for name in names[2:]] == names[:2]
+    assert told([]) == "none"
+    assert told([1, 2]) == "[1, 2]"
 
 
 def test_nothing_may_follow_the_file_that_is_deployed():

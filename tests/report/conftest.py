@@ -44,7 +44,7 @@ class Laboratory:
         write_json(folder / "done.json", {"finished": time.time()})
         return key
 
-    def run(self, variants, *, name="Test", margin=1.0, state="done", dataset="digits"):
+    def run(self, variants, *, name="Test", margin=1.0, state="done", dataset="digits", sweep=None):
         """A run whose plan has these rows: dicts of name, role, keys, and where they apply parent, values, note."""
         rows = [{"stage": row["role"], "parent": None, "values": {}, "note": ""} | row for row in variants]
         teacher = rows[0]["keys"][0]
@@ -64,7 +64,7 @@ class Laboratory:
         told = {"name": dataset, "fingerprint": "f00d", "classes": list("0123456789"), "shape": [1, 8, 8], "hidden": []}
         counts = {"train": 1000, "labelled": 50, "seen": 50, "validation": 100, "test": IMAGES}
         files = {
-            "recipe.json": {"name": name, "measure": {"margin": margin, "timing_seconds": 8}},
+            "recipe.json": {"name": name, "measure": {"margin": margin, "timing_seconds": 8}, "sweep": sweep or {}},
             "plan.json": {"dataset": told | counts, "precision": "fp32", "stages": stages, "variants": rows},
             "meta.json": {"name": name, "requested": "run", "turn": 1, "created": time.time()},
         }

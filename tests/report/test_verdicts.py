@@ -116,6 +116,42 @@ def test_hard_labels_are_a_baseline_of_their_own(laboratory, quickstart):
     assert (column["teacher"], column["student alone"]) == (None, None)
 
 
+def test_chains_beside_each_other_are_judged_by_seed_against_the_first(laboratory):
+    """The table has the shorter chain's end before the longer one's: the sweep's order counts, not the table's."""
+    chains = [[{"step": "prune_structured"}, {"step": "int8"}], [{"step": "qat"}], [{"step": "half"}]]
+    values = [{"compress": chain} for chain in chains]
+    rights = {
+        "student distilled": (190, 188, 189),
+        "pruned": (182, 181, 180),
+        "QAT": (186, 185, 183),
+        "fp16": (190, 188, 189),
+    }
+    rights["int8"] = (180, 178, 179)
+    parents = {"pruned": "student distilled", "QAT": "student distilled", "fp16": "student distilled", "int8": "pruned"}
+    about = {"pruned": values[0], "QAT": values[1], "fp16": values[2], "int8": values[0]}
+    rows = [{"name": "teacher", "role": "teacher", "keys": [laboratory.model(198)]}]
+    for name, counts in rights.items():
+        keys = [laboratory.model(right) for right in counts]
+        role = "quantized" if name in parents else "distilled"
+        rows.append(
+            {"name": name, "role": role, "keys": keys, "parent": parents.get(name), "values": about.get(name, {})}
+        )
+    run = laboratory.run(rows, sweep={"compress": chains})
+    found = comparison.verdicts(laboratory.workspace, run)
+    told = {verdict.variant: verdict for verdict in found if verdict.basis == "seeds"}
+    assert {(one.variant, one.against) for one in told.values()} == {("QAT", "int8"), ("fp16", "int8")}
+    differences = np.array([6, 7, 4]) / 2  # points
+    expected = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert (told["QAT"].points, told["QAT"].low, told["QAT"].high) == pytest.approx((differences.mean(), *expected))
+    assert told["fp16"].verdict == "BEATS"
+    raw = stats.ttest_1samp(differences, 0).pvalue
+    assert told["QAT"].p >= raw  # corrected: two chains meet one
+    own = {row["variant"]: row["verdict"] for row in comparison.rows(laboratory.workspace, [run])}
+    assert own["QAT"] == next(
+        one.verdict for one in found if (one.variant, one.against) == ("QAT", "student distilled")
+    )
+
+
 @pytest.mark.parametrize(("gained", "lost"), [(0, 1), (1, 4), (5, 1), (0, 12), (14, 2), (8, 8)])
 def test_a_step_is_judged_on_the_discordant_images(step, gained, lost):
     """The table of right and wrong is worked out here from how the models were built."""
