@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from onnx import numpy_helper
 from torch import fx, nn
 
 from kdcore.export import runtime, template
@@ -78,6 +79,7 @@ def _candidates(
                 template.keep(cache, names if kept is None else names[:1], made)
             yield template.filled(made, graph), False
     model = _convert(network, shape)
+    _name(model, network)
     slim(model)
     yield model, False
 
@@ -93,6 +95,22 @@ def _made(graph: fx.GraphModule, shape: tuple[int, ...]) -> onnx.ModelProto | No
     simplify(model)
     slim(model)
     return template.emptied(model, other)
+
+
+def _name(model: onnx.ModelProto, network: nn.Module) -> None:
+    """Names the weights that the exporter has stored transposed, and called by a number, after their layers."""
+    layers: dict[tuple[tuple[int, ...], bytes], list[str]] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear):
+            weight = module.weight.detach().numpy().T
+            layers.setdefault((weight.shape, weight.tobytes()), []).append(name)
+    names = {}
+    for tensor in model.graph.initializer:
+        alike = layers.get((tuple(tensor.dims), numpy_helper.to_array(tensor).tobytes()), [])
+        if alike and len(tensor.dims) == 2 and tensor.name not in network.state_dict():
+            names[tensor.name] = tensor.name = alike.pop(0)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def _convert(network: nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:

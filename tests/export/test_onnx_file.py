@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from kdcore.export import onnx_file, runtime, template, weights
+from kdcore.export.graph import weighted
 from kdcore.export.onnx_file import ExportError, export
 from kdcore.models.fold import folded
 
@@ -252,3 +253,15 @@ def test_other_whole_numbers_in_the_state_make_another_graph(make):
 def test_the_image_size_makes_another_graph(make):
     network = traced(make(width=8))
     assert not set(template.keys(network, DIGIT)) & set(template.keys(network, (1, 16, 16)))
+
+
+def test_weights_that_the_exporter_transposes_keep_their_layers_names(make, tmp_path):
+    """So that layers of a transformer can be told from each other, and found again in a compressed file."""
+    network = make("vit", DIGIT, patch=4, depth=2, dim=16, heads=2)
+    path = tmp_path / "vit.onnx"
+    export(network, DIGIT, path, images=np.random.default_rng(0).random((4, *DIGIT), dtype=np.float32))
+    modules = {n: m for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    found = {layer.name: layer.weight for layer in weighted(onnx.load(path))}
+    assert found.keys() == modules.keys()
+    for name, weight in found.items():
+        np.testing.assert_array_equal(weight, modules[name].weight.detach().numpy())
