@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -15,6 +15,7 @@ from kdcore.report.robustness import ClassChange, Robust, by_class
 
 NAMED = 20  # more classes than this do not fit: those that lost most are shown
 LOSS, GAIN = style.ROLES["quantized"].colour, style.ROLES["teacher"].colour
+STRONG = 0.6  # share of the scale from which numbers are written in white
 DIVERGING = [[0.0, LOSS], [0.5, style.tint(LOSS, 0)], [0.5, style.tint(GAIN, 0)], [1.0, GAIN]]
 
 
@@ -158,7 +159,6 @@ def _heat(view: Changes) -> go.Figure:
         "colorscale": DIVERGING,
         "colorbar": {"title": {"text": "points"}, "thickness": 10, "outlinewidth": 0},
         "text": [["" if value is None else words.signed(value) for value in row] for row in view.points],
-        "texttemplate": "%{text}",
         "customdata": [[count] * len(view.conditions) for count in view.images],
         "hovertemplate": f"Class %{{y}}, %{{x}}: {told}<extra></extra>",
         "hoverongaps": False,
@@ -166,9 +166,33 @@ def _heat(view: Changes) -> go.Figure:
         "ygap": 1,
     }
     return style.figure(
-        [heat],
+        [heat, *_numbers(view, STRONG * most)],
         view.title,
         x={"title": f"{view.unit}, the mean over the severities", "type": "category", "showgrid": False},
         y={"title": some, "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},
         height=max(300, 110 + 26 * len(view.classes)),
+        showlegend=False,
     )
+
+
+def _numbers(view: Changes, strong: float) -> list[dict[str, Any]]:
+    """The cells' numbers: white on strong colours, else as the page writes. A heat map's own text takes clear cells for
+    white ones, and is dark on a dark page."""
+    cells = [
+        (name, condition, value)
+        for name, row in zip(view.classes, view.points, strict=True)
+        for condition, value in zip(view.conditions, row, strict=True)
+        if value is not None
+    ]
+    parts = [[cell for cell in cells if (abs(cell[2]) > strong) == white] for white in (False, True)]
+    return [
+        {
+            "mode": "text",
+            "x": [condition for _, condition, _ in part],
+            "y": [name for name, _, _ in part],
+            "text": [words.signed(value) for _, _, value in part],
+            "textfont": font,
+            "hoverinfo": "skip",
+        }
+        for part, font in zip(parts, ({"size": 12}, {"size": 12, "color": "#FFFFFF"}), strict=True)
+    ]

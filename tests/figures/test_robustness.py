@@ -58,6 +58,10 @@ def test_the_heat_map_is_around_zero_and_begins_with_who_lost_most():
     middle = [colour for place, colour in heat.colorscale if place == 0.5]
     assert all(colour.endswith(", 0)") for colour in middle), "zero is the background"
     assert list(heat.x) == ["Clean", *CORRUPTIONS.values()]
+    weak, strong = class_changes(worse, FOUND[0]).data[1:]
+    assert strong.text == ("−61.0",)
+    assert (strong.textfont.color, weak.textfont.color) == ("#FFFFFF", None), "as the page writes, light or dark"
+    assert len(weak.text) + len(strong.text) == 3 * 6
 
 
 def test_of_many_classes_those_that_lost_most_are_shown():
