@@ -83,7 +83,7 @@ def test_an_activations_step_counts_the_features_of_one_image():
     assert many.growth.grad.item() == pytest.approx(8 * one.growth.grad.item(), rel=1e-4)
 
 
-def test_steps_of_any_size_are_what_they_are(trained):
+def test_steps_of_any_size_are_what_they_are():
     """The gradient's scale is a million for a small step, and must not round the step itself."""
     quantizer = lsq.Quantizer(torch.tensor([1e-4, 3e-3]), -127, 127)
     with torch.no_grad():
@@ -94,8 +94,8 @@ def test_steps_of_any_size_are_what_they_are(trained):
 
 
 def test_batch_norms_stay_and_train_on(trained, material, carry_out, digits, tmp_path):
-    network = trained("resnet", depth=8)
-    outcome = carry_out(material(network, exported=True), "qat", weight_bits=4)
+    network = trained(width=8)
+    outcome = carry_out(material(network), "qat", weight_bits=4)
     norms = [module for module in outcome.network.modules() if isinstance(module, nn.BatchNorm2d)]
     before = [norm.weight.detach().clone() for norm in norms]
     assert len(norms) == sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
