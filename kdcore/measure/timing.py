@@ -60,15 +60,17 @@ def session(
     seconds: float,
     batches: Sequence[int] = BATCHES,
     seed: int = 0,
+    most_rounds: int = MOST_ROUNDS,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Times the ONNX files `models` on random images (C, H, W) in [0, 1] and returns the session's JSON document.
 
     `reference`: the key of the model that the others are compared with. `seconds`: the time budget, peak
-    memory included; as many rounds as fit, at most 60, and 5 even where they do not fit. `on_progress` hears the
-    share of the budget that is spent, 0..1, a few times a second and may raise to end the session; `should_stop` is
-    asked as often.
+    memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit. Four times as many
+    halve the A/A band, which calls of less than a millisecond need on a busy machine. `on_progress` hears the share of
+    the budget that is spent, 0..1, a few times a second and may raise to end the session; `should_stop` is asked as
+    often.
 
     The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
     batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
@@ -89,7 +91,8 @@ def session(
     for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
         images = generator.random((batch, *shape), dtype=np.float32)
         now = time.perf_counter()
-        timed[str(batch)] = _rounds(running, images, generator, now + (started + seconds - now) / left, heard)
+        deadline = now + (started + seconds - now) / left
+        timed[str(batch)] = _rounds(running, images, generator, deadline, heard, most_rounds)
     contention = {batch: rounds.contention() for batch, rounds in timed.items()}
     return {
         "schema": 1,
@@ -152,9 +155,10 @@ def _rounds(
     generator: np.random.Generator,
     deadline: float,
     heard: _Heard,
+    most: int,
 ) -> _Rounds:
     timed = {key: partial(_timed, model, {model.get_inputs()[0].name: images}) for key, model in running.items()}
-    calls, times = interleaved(timed, generator, deadline, heard)
+    calls, times = interleaved(timed, generator, deadline, heard, most)
     return _Rounds(calls, {key: np.array(found) for key, found in times.items()})
 
 
@@ -163,8 +167,9 @@ def interleaved(
     generator: np.random.Generator,
     deadline: float,
     heard: Callable[[], None],
+    most: int = MOST_ROUNDS,
 ) -> tuple[dict[Key, int], dict[Key, list[list[tuple[int, ...]]]]]:
-    """Interleaved rounds over all, in a new random order each, until the deadline (perf_counter) or enough of them.
+    """Interleaved rounds over all, in a new random order each, until the deadline (perf_counter) or `most` of them.
 
     `timed`: makes one call and returns its nanoseconds, the first of which decide how many calls fit in a round.
     Returns that number and, by round, what the calls returned. `heard` is called between any two, and may raise.
@@ -177,7 +182,7 @@ def interleaved(
         calls[key] = int(np.clip(CALL_SECONDS * 1e9 / np.median(warm), *CALLS))
     found: dict[Key, list[list[tuple[int, ...]]]] = {key: [] for key in keys}
     longest = 0.0
-    for done in range(MOST_ROUNDS):
+    for done in range(most):
         began = time.perf_counter()
         if done >= FEWEST_ROUNDS and began + longest > deadline:
             break

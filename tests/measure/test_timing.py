@@ -143,6 +143,7 @@ def test_too_small_a_budget_gets_the_fewest_rounds(clock):
 def test_a_large_budget_is_not_used_up(clock):
     assert measure(1000.0)["protocol"]["rounds"] == {"1": timing.MOST_ROUNDS, "64": timing.MOST_ROUNDS}
     assert clock.now < 30
+    assert measure(1000.0, most_rounds=7)["protocol"]["rounds"] == {"1": 7, "64": 7}
 
 
 @pytest.mark.parametrize(("share", "noisy"), [(0.96, False), (0.94, True), (0.5, True)])
