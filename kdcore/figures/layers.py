@@ -122,7 +122,7 @@ def _least_rank(model: Model, known: Sequence[Layer]) -> str:
 
 
 def _fewest_values(model: Model, known: Sequence[Layer]) -> str:
-    least = min(known, key=lambda layer: layer["distinct_in_filter"])
+    least = min(known, key=lambda layer: layer["distinct_in_filter"] * layer["shape"][0] / _weights(layer))
     return (
         f"{least['name']} of {model.name} has {least['distinct']:,} distinct values in {_weights(least):,} weights, "
         f"at most {least['distinct_in_filter']:,} in a filter"

@@ -79,6 +79,8 @@ def test_ranks_values_and_bits_have_titles_of_their_own():
     assert shares_view([low], "distinct").title == (
         "a of low rank has 30 distinct values in 72 weights, at most 9 in a filter"
     )
+    tiny = measured("tiny", 9.0, distinct=4, distinct_in_filter=1, shape=[4, 1])  # fewer values cannot be: no news
+    assert shares_view([low._replace(layers=[tiny, *low.layers])], "distinct").title.startswith("a of low rank has 30")
     assert shares_view([low], "bits").title == "A weight of low rank takes 8 bits in 1 layer, 32 bits in 1 layer"
     assert shares_view([A], "rank").title == "Rank of pruned 50 %: not measured"
     large = Model("vgg", "teacher", [measured("a", None, rank=None), measured("b", None)])
