@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kdcore.jobs import api
 from pages.ui import run_actions, run_detail, run_table, store, text
 from pages.ui.frame import frame
 
@@ -56,5 +57,8 @@ stages_column, curves_column = st.columns([1, 2], gap="medium")
 with stages_column:
     progress()
 with curves_column:
-    run_detail.curves(chosen, active)
+    if chosen.preset in api.KINDS:
+        st.caption("It measures models of other runs and trains none, so there are no curves.")
+    else:
+        run_detail.curves(chosen, active)
 run_detail.tabs(chosen, active)

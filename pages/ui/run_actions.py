@@ -15,6 +15,8 @@ from pages.ui import draft, store
 from pages.ui.fields import label
 from pages.ui.text import plain
 
+TRUST = ":material/verified_user:"
+
 
 def bar(row: RunRow) -> None:
     """The buttons that make sense in the run's state."""
@@ -38,6 +40,9 @@ def bar(row: RunRow) -> None:
             )  # fmt: skip
         if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
             st.switch_page("pages/compare.py", query_params={"runs": row.id})
+        if row.preset == "robustness" and row.state == "done" and st.button("See it", key="see", icon=TRUST):
+            measured = store.document(here.runs / row.id / "recipe.json")["robustness"]
+            st.switch_page("pages/trust.py", query_params={"run": measured[0]})
         if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
         with st.popover("Rename", icon=":material/edit:"):

@@ -53,6 +53,16 @@ def test_a_failure_is_told_and_may_be_tried_again(full, quickstart):
     assert app.button(key="measure_robustness")
 
 
+def test_its_run_leads_to_what_it_measured_and_shows_no_curves(full, quickstart):
+    run_id = api.robustness(full, [quickstart])
+    app = opened("runs", run=run_id)
+    assert "trains none, so there are no curves" in said(app)
+    assert not {"see", "duplicate"} & {button.key for button in app.button}
+    meta = read_json(full.run(run_id) / "meta.json")
+    write_json(full.run(run_id) / "result.json", {"state": "done", "turn": meta["turn"], "error": None, "stages": []})
+    assert opened("runs", run=run_id).button(key="see").label == "See it"
+
+
 def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, measured):
     app = opened("trust", run=quickstart)
     scores, changes = (one.value for one in app.dataframe if {"lost", "beyond"} & set(one.value))
