@@ -14,7 +14,7 @@ Identity = tuple[str, ...]  # a row's name and its models' keys: a teacher may b
 def named(rows: list[Variant]) -> list[Variant]:
     """The rows of all points of a sweep, each once, in table order.
 
-    Rows of one name are told apart by the values of the sweep in which they differ.
+    Rows of one name are told apart by the values of the sweep in which they differ, else by numbers.
     """
     distinct = {_identity(row): row for row in reversed(rows)}
     ordered = sorted(dict.fromkeys(map(_identity, rows)), key=lambda made: _rank(rows, made))
@@ -24,12 +24,16 @@ def named(rows: list[Variant]) -> list[Variant]:
         twins = [other for other in distinct.values() if other.name == row.name]
         telling = [path for path in row.values if len({keys.canonical(twin.values[path]) for twin in twins}) > 1]
         name = row.name
-        if len(twins) > 1 and telling:
-            name += f" ({', '.join(f'{_short(path)} {told(row.values[path])}' for path in telling)})"
+        if len({_telling(twin, telling) for twin in twins}) == len(twins) > 1:
+            name += f" ({_telling(row, telling)})"
         elif len(twins) > 1:
             name += f" {1 + [_identity(twin) for twin in reversed(twins)].index(made)}"
         renamed[made] = row.model_copy(update={"name": name, "values": _values(rows, made)})
     return [_with_parent(made, rows, renamed) for made in ordered]
+
+
+def _telling(row: Variant, paths: list[str]) -> str:
+    return ", ".join(f"{_short(path)} {told(row.values[path])}" for path in paths)
 
 
 def told(value: Any) -> str:

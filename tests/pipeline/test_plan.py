@@ -95,6 +95,9 @@ def test_chains_of_a_sweep_are_told_by_their_steps():
     ]  # fmt: skip
     parents = {row.name: row.parent for row in made}
     assert [parents[name] for name in names[2:]] == names[:2]
+    alike = [[{"step": "qat", "finetune": {"steps": steps}}] for steps in (10, 20)]
+    made = plan(small("compress=[]", f"sweep={json.dumps({'compress': alike})}")).variants
+    assert [row.name for row in made if row.parent] == ["QAT W8A8 1", "QAT W8A8 2"]  # in words they are the same
     assert told([]) == "none"
     assert told([1, 2]) == "[1, 2]"
 
