@@ -70,13 +70,18 @@ def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:
 def _told(name: str, lines: Sequence[Line]) -> str:
     if not lines:
         return "No variant whose robustness was measured yet"
-    first, last = lines[0], lines[-1]
-    said = f"{name} at severity 5 leaves {last.name} {_of(last)}"
-    return said if first is last else f"{said}; {first.name} {_of(first)}"
+    last, best = lines[-1], max(lines, key=_kept)
+    said = f"{name} leaves {last.name} {words.percent(_kept(last) / 100)} of {words.percent(last.scores[0] / 100)}"
+    if len(lines) == 1:
+        return said
+    if best is last:
+        return f"{said}, more than any other"
+    return f"{said}; {best.name} keeps most, {words.percent(_kept(best) / 100)}"
 
 
-def _of(line: Line) -> str:
-    return f"{words.percent(line.scores[-1] / 100)} of {words.percent(line.scores[0] / 100)}"
+def _kept(line: Line) -> float:
+    """Its mean over the severities."""
+    return fmean(line.scores[1:])
 
 
 def _inside(name: str) -> str:

@@ -26,7 +26,7 @@ def test_lines_begin_at_the_clean_images_in_the_looks_of_their_roles():
     assert figure.data[2].y == pytest.approx([97, 85.6, 74.2, 62.8, 51.4, 40])
     assert [line.marker.symbol for line in figure.data] == ["star", "circle-open", "diamond"]
     assert figure.data[2].line.color == style.ROLES["quantized"].colour
-    assert figure.layout.title.text == "Noise at severity 5 leaves int8 40.0 % of 97.0 %; teacher 70.0 % of 99.0 %"
+    assert figure.layout.title.text == "Noise leaves int8 62.8 % of 97.0 %; teacher keeps most, 81.6 %"
     assert figure.layout.xaxis.title.text == "Severity of the noise (0: clean)"
     assert figure.layout.yaxis.title.text == "Test images right (%)"
 
@@ -34,12 +34,13 @@ def test_lines_begin_at_the_clean_images_in_the_looks_of_their_roles():
 def test_without_a_choice_it_is_the_mean_over_the_corruptions():
     view = falls_view(FOUND)
     assert view.lines[2].scores[-1] == pytest.approx((4 * 40 + 20) / 5)
-    assert view.title.startswith("Corruption at severity 5 leaves int8")
+    assert view.title.startswith("Corruption leaves int8")
     assert falls_view(FOUND, "jpeg").severity_title == "Severity of the JPEG (0: clean)"
 
 
 def test_one_variant_and_none():
-    assert falls_view(FOUND[:1], "blur").title == "Blur at severity 5 leaves teacher 35.0 % of 99.0 %"
+    assert falls_view(FOUND[:1], "blur").title == "Blur leaves teacher 40.8 % of 99.0 %"
+    assert falls_view(FOUND[::-1], "blur").title == "Blur leaves teacher 40.8 % of 99.0 %, more than any other"
     assert isinstance(falls([]), go.Figure)
 
 
