@@ -26,12 +26,12 @@ from kdcore.recipe import Recipe, parse, points
 from kdcore.report import words
 from kdcore.report.reading import Model, model
 from kdcore.report.statistics import Paired, paired_interval, paired_proportions, wilson
-from kdcore.report.verdicts import judge
+from kdcore.report.verdicts import ENOUGH_SEEDS, judge
 from kdcore.train.order import steps_of
 
 BATCH, PER_CLASS, VALIDATION, MARGIN = 64, 500, 0.02, 0.01
 VIEWS = {"crop": 4, "flip": True}
-RESNET20, VGG = {"architecture": "resnet", "depth": 20}, {"architecture": "vgg", "depth": 8, "width": 0.25}
+RESNET20, VGG = {"architecture": "resnet", "depth": 20}, {"architecture": "vgg", "depth": 8, "width": 0.5}
 KD = {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9}
 COPY = {"method": "combine", "parts": [{"of": KD}, {"of": {"method": "weight_selection"}}]}
 PTQ = {"activations": "int8", "clip": "mse", "recalibrate": True}  # the strongest settings that rounding has
@@ -291,11 +291,12 @@ def told_bits(found: dict[str, Any]) -> str:
 
 def told_structured(found: dict[str, Any]) -> str:
     whole, small = found["bytes"]
+    few = " (few seeds)" if found["seeds"] < ENOUGH_SEEDS else ""
     return (
         f"resnet20, half of the filters removed at once, then {words.plural(found['epochs'], 'epoch')}: "
         f"{100 * found['student']:.2f} % before, {100 * found['teacher']:.2f} % after training with the teacher, "
         f"{100 * found['labels']:.2f} % on labels alone; paired by seed {points_of(found['difference'])} points over "
-        f"{words.plural(found['seeds'], 'seed')} of one teacher: **{found['verdict']}**. "
+        f"{words.plural(found['seeds'], 'seed')} of one teacher: **{found['verdict']}**{few}. "
         f"{whole:,} to {small:,} bytes."
     )
 
@@ -310,7 +311,7 @@ def told_deep(found: dict[str, Any]) -> str:
     trained, prune, share = found["epochs"]
     return "\n\n".join(
         [
-            f"VGG-8 of a quarter of the filters, {trained} epochs and one more from its own soft targets; 85 % of its "
+            f"VGG-8 of half the filters, {trained} epochs and one more from its own soft targets; 85 % of its "
             f"weights pruned over {words.plural(prune, 'epoch')}, 32 values a layer trained for "
             f"{words.plural(share, 'epoch')}, a Huffman code. Bytes of the ONNX file as fp32, of its zip, and of the "
             "coded file:",
