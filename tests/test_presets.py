@@ -90,6 +90,18 @@ def test_two_students_learn_from_each_other(home):
     assert 1 < told["points"] < 8
 
 
+def test_pruning_and_quantization_in_turn_and_jointly_end_alike(home):
+    document, rows = run(home, "joint-or-in-turn")
+    joint, in_turn = rows["80 % zeros and W2A8, jointly"], rows["QAT W2A8"]
+    told = verdicts(document, "QAT W2A8")[joint["variant"]]
+    assert (told["n"], told["basis"]) == (5, "seeds")
+    assert abs(told["points"]) < 3
+    for row in (joint, in_turn):
+        assert row["sparsity"] >= 0.8
+        assert row["size_bytes"] < 0.45 * rows["student distilled"]["size_bytes"]
+        assert rows["student distilled"]["accuracy"] - row["accuracy"] < 0.04
+
+
 def test_methods_are_told_apart_with_holms_correction(home):
     document, _ = run(home, "which-method")
     told = verdicts(document, "student alone")
