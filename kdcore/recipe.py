@@ -160,9 +160,9 @@ class Measure(Part):
     timing_seconds: float = Field(8.0, ge=0, le=600, description="Time budget of the timing session. 0: no timing.")
     robustness: bool = Field(
         False,
-        title="Accuracy under noise, blur, contrast, pixelation and JPEG",
-        description="Measure every variant on corrupted test images too, at five severities each. It can also be done "
-        "later, on the page Trust.",
+        title="Accuracy on corrupted images",
+        description="Measure every variant on test images with noise, blur, low contrast, pixelation and JPEG too, at "
+        "five severities each. It can also be done later, on the page Trust.",
     )
 
 

@@ -22,7 +22,7 @@ CONSIDERED = "home_considered"  # in the session: the preset whose dialog is ope
 GROUPS: dict[Group, str] = {
     "start": "Start with one click",
     "lessons": "Go further",
-    "papers": "Beside the published tables",
+    "papers": "From the papers",
 }
 
 
@@ -113,7 +113,8 @@ def result(row: RunRow | None) -> str:
         return "not run yet"
     gains = ((row.smaller, "smaller"), (row.faster, "faster"))
     told = [f"{words.times(gain)} {name}" for gain, name in gains if gain is not None]
-    return f"last time {text.plain(row.variant or '')} " + ", ".join([words.percent(row.accuracy), *told])
+    found = ", ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in [words.percent(row.accuracy), *told])
+    return f"last time {text.plain(row.variant or '')}: {found}"
 
 
 def run_line(row: RunRow) -> None:
@@ -149,8 +150,9 @@ with machine_column:
 timed = estimates.at_hand(preset.recipe for preset in presets())
 for group, heading in GROUPS.items():
     st.header(heading, anchor=False)
-    with st.grid(3, min_column_width=270):
-        for place, preset in enumerate(found for found in presets() if found.group == group):
+    members = [preset for preset in presets() if preset.group == group]
+    with st.grid(4 if len(members) % 3 == 1 else 3, min_column_width=250):  # no card is left alone in a row
+        for place, preset in enumerate(members):
             finished = [row for row in rows if row.preset == preset.name and row.state == "done"]
             preset_card(preset, finished[0] if finished else None, first=group == "start" and place == 0)
 

@@ -23,7 +23,6 @@ GROUPS = {  # what is seldom changed of a training
     "Optimizer": ("optimizer", "weight_decay", "decay_all", "clip_norm", "ema"),
     "Course": ("schedule", "milestones", "warmup", "patience"),
     "Labels and arithmetic": ("label_smoothing", "precision"),
-    "Views": ("views",),
 }
 
 
@@ -62,11 +61,11 @@ def training(form: Form, path: str, whole: bool) -> None:
     form.part(Train, path, [*USUAL])
     wrong = [problem.field.removeprefix(f"{path}.").split(".")[0] for problem in form.problems]
     if whole or any(name in Train.model_fields and name not in USUAL for name in wrong):
+        for title, names in GROUPS.items():
+            st.caption(f"**{title}**")
+            form.part(Train, path, [*names])
         left = [name for name in Train.model_fields if name not in (*USUAL, *chain(*GROUPS.values()))]
-        for title, names in (GROUPS | {"Also": left}).items():
-            if names:
-                st.caption(f"**{title}**")
-                form.part(Train, path, [*names])
+        form.part(Train, path, left)
 
 
 def distil(form: Form) -> None:

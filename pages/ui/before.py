@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from kdcore.data.dataset import load, place
+from kdcore.data.dataset import NotFetched, load, place
 from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
@@ -25,6 +25,7 @@ from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import words
 from pages.ui import draft, estimates, roles, store
+from pages.ui.fields import place_of
 from pages.ui.text import plain
 
 
@@ -47,8 +48,14 @@ def _planned(text: str, root: str, state: Any) -> Planned:
     recipe = Recipe.model_validate_json(text)
     try:
         return Planned(plan(recipe, Workspace(root)), [])
+    except NotFetched as error:
+        missing = error.download_bytes
+        press = f"({words.size(missing)}): press Download" if missing else "in the form that is needed: press Prepare"
+        return Planned(None, [Problem("data.source", f"{error.title} is not on this machine yet {press} under Data")])
     except RecipeError as error:
-        return Planned(None, error.problems)
+        unpicked = not getattr(recipe.teacher.source, "model", True)  # the form has a list where a shell takes an id
+        picks = {"teacher.source.model": "pick a finished model"} if unpicked else {}
+        return Planned(None, [one._replace(message=picks.get(one.field, one.message)) for one in error.problems])
 
 
 def classes(document: dict[str, Any]) -> list[str]:
@@ -88,7 +95,7 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
     with st.container(border=True):
         st.subheader("Before you run", anchor=False)
         for problem in problems:
-            st.error(f"**{plain(problem.field)}**: {plain(problem.message)}")
+            st.error(f"**{plain(place_of(problem.field))}**: {plain(problem.message)}")
         slot = st.container()
         pressed = st.button(
             "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=plan is None

@@ -87,7 +87,8 @@ def _told(progress: Progress) -> str:
 
 def _absent(source: Options, now: fetch.Status) -> None:
     if now.state == "failed":
-        st.error(plain(now.message), title=f"{plain(now.title)} was not fetched")
+        failed = "was not fetched" if now.download_bytes else "cannot be used as it is"
+        st.error(plain(now.message), title=f"{plain(now.title)} {failed}")
     name = "Prepare" if not now.download_bytes else f"Download ({words.size(now.download_bytes)})"
     st.button(
         f"Try again: {name.lower()}" if now.state == "failed" else name,

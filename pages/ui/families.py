@@ -12,7 +12,8 @@ MEANINGS = {
     "combinations": ("Several at once", "Losses of several methods are added up, a weight for each (combinations)."),
     "controls": ("Controls", "What the others are measured against: no soft targets of a teacher are learned here."),
 }
-FIRST = ("kd", "attention", "hard_labels")  # what a family begins with, where it is not the alphabet's first
+# What a list or a family begins with, where it is not the alphabet's first.
+FIRST = ("kd", "attention", "hard_labels", "trained", "offline")
 
 
 def known(kind: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -16,6 +17,37 @@ from kdcore import registry
 from pages.ui import draft
 
 SEGMENTS = 4  # more choices than this go into a list that opens
+
+
+SECTIONS = {  # of the form, by the first part of a field's path
+    "data": "Data",
+    "teacher": "Teacher",
+    "student": "Student",
+    "train": "Student",
+    "scheme": "Distil",
+    "distill": "Distil",
+    "controls": "Distil",
+    "compress": "Compress",
+    "compress_seeds": "Compress",
+    "seeds": "Measure",
+    "measure": "Measure",
+    "sweep": "Measure",
+}
+
+
+PLAIN = {  # labels of fields whose names say too little
+    "temperature": "Softness (temperature T)",
+    "finetune": "Fine-tuning",
+    "ema": "Moving average of the weights (EMA)",
+    "clip_norm": "Longest gradient (clip norm)",
+    "decay_all": "Decay biases and norms too",
+    "warmup": "Warm-up",
+    "patience": "Early stop (patience)",
+    "margin": "Margin (points)",
+    "timing_seconds": "Timing (seconds)",
+    "compress_seeds": "Seeds to compress",
+    "transfer": "Unlabelled images too",
+}
 
 
 class Kind(NamedTuple):
@@ -108,9 +140,15 @@ def _number(field: FieldInfo, kind: Kind, name: str, value: Any, about: dict[str
         value=value,
         step=step,
         format="%d" if read is int else "%.6g",
-        placeholder="all" if kind.optional else None,
+        placeholder=_empty(field.description or "") if kind.optional else None,
         **about,
     )
+
+
+def _empty(description: str) -> str:
+    """What an empty number means, as the field's own description says it: "Empty: all."."""
+    said = description.partition("Empty: ")[2]
+    return re.split(r"[.,]| where", said)[0] or "none"
 
 
 def bounds(field: FieldInfo) -> tuple[float | None, float | None]:
@@ -137,7 +175,19 @@ def _step(value: float | None) -> float:
 def label(path: str) -> str:
     """A field's name as a label: `learning_rate` reads "Learning rate"."""
     last = [part for part in path.split(".") if not part.isdigit()][-1]
-    return last.replace("_", " ").capitalize()
+    return PLAIN.get(last) or last.replace("_", " ").capitalize()
+
+
+def place_of(field: str) -> str:
+    """Where in the form a field is, as somebody finds it: `compress.0.ratio` is "Compress 1, ratio"."""
+    first, *rest = field.split(".")
+    if first not in SECTIONS:
+        return label(field)
+    number = f" {int(rest[0]) + 1}" if first in ("compress", "controls") and rest else ""
+    inner = [part for part in rest if not part.isdigit()] or [first]
+    named, section = label(inner[-1]), SECTIONS[first]
+    named = named[0].lower() + named[1:]
+    return f"{section}{number}" if named == section.lower() else f"{section}{number}, {named}"
 
 
 def _taken(value: Any, kind: Kind) -> Any:

@@ -68,7 +68,7 @@ class Form:
         `line`: an entry's line in a list that opens. `without`: options that the caller draws by itself.
         """
         name = draft.at(draft.get(), path)[kind]
-        names = [entry.name for entry in registry.entries(kind)]
+        names = sorted((entry.name for entry in registry.entries(kind)), key=lambda one: one not in families.FIRST)
         if families.known(kind):
             names = self._family(kind, path, name)
         if len(names) > SEGMENTS:
@@ -76,7 +76,8 @@ class Form:
         pick(label(kind), names, name, draft.key(f"{path}.{kind}"), line,
              on_change=_choose, args=(kind, path))  # fmt: skip
         entry = registry.entry(kind, name)
-        st.caption(plain(_about(entry, described=line is not None)))
+        if about := _about(entry, described=line is not None):
+            st.caption(plain(about))
         self.say(path)
         self.say(f"{path}.{kind}")
         options = [option for option in entry.options.model_fields if option not in (kind, *without)]
@@ -233,12 +234,21 @@ def _line(kind: str, name: str) -> str:
 
 
 def _choose(kind: str, path: str) -> None:
-    draft.put(draft.get(), path, draft.fresh(kind, st.session_state[draft.key(f"{path}.{kind}")]))
+    _put_fresh(kind, path, st.session_state[draft.key(f"{path}.{kind}")])
+
+
+def _put_fresh(kind: str, path: str, name: str) -> None:
+    """Puts an entry as it is by default. Its options get controls of their own: an option of the same name that
+    another entry had would hand its value on."""
+    options = draft.fresh(kind, name)
+    draft.put(draft.get(), path, options)
+    for option in options.keys() - {kind}:
+        draft.renew_at(f"{path}.{option}")
 
 
 def _change_family(kind: str, path: str, key: str) -> None:
     first = families.grouped(kind)[st.session_state[key]][0]
-    draft.put(draft.get(), path, draft.fresh(kind, first))
+    _put_fresh(kind, path, first)
     st.session_state.pop(draft.key(f"{path}.{kind}"), None)  # its list of names is another one now
 
 

@@ -82,8 +82,9 @@ def sweep(form: Form) -> None:
     form.say("sweep")
     free = [path for path in _leaves(document) if path not in document["sweep"]]
     picked = st.menu_button(
-        "Vary a value", free, key=draft.key("sweep.add"), icon=":material/add:", format_func=place_of
-    )
+        "Vary a value", free, key=draft.key("sweep.add"), icon=":material/add:",
+        format_func=lambda path: f"{place_of(path)} · {path}",
+    )  # fmt: skip
     if picked:
         document["sweep"][picked] = [draft.at(document, picked)]
         st.rerun()

@@ -94,7 +94,7 @@ def test_a_closed_section_keeps_its_values_and_says_them(tab, full):
     visitor = tab(full).open("new")
     page = visitor.page
     page.get_by_text("4 Distil").click()
-    temperature = page.get_by_label("Temperature", exact=True)
+    temperature = page.get_by_label("Softness (temperature T)", exact=True)
     temperature.fill("9")
     temperature.press("Enter")
     visitor.settled()  # a click while the page is still being drawn may close what it opens

@@ -17,6 +17,7 @@ from kdcore.models.cost import costs
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import preset
+from pages.ui import draft
 from tests.small import small
 
 UNSEEN = (
@@ -103,6 +104,13 @@ def asked(app, name):
     """The values of `?name=` in the URL."""
     values = app.query_params[name]
     return [values] if isinstance(values, str) else values
+
+
+def key_of(app, path):
+    """The key that the form's control at this path has now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pages.ui.draft.st.session_state", app.session_state)
+        return draft.key(path)
 
 
 def said(app):

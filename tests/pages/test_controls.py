@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kdcore.recipe import parse
+from tests.pages.conftest import key_of
 
 
 def everything():
@@ -38,7 +39,7 @@ def recipe(app):
 def test_another_architecture_brings_its_own_options(form):
     form.get_by_key("new.1.student.model.architecture").set_value("mlp").run()
     assert recipe(form).student.model.architecture == "mlp"
-    form.text_input(key="new.1.student.model.widths").set_value("32, 16").run()
+    form.text_input(key=key_of(form, "student.model.widths")).set_value("32, 16").run()
     assert recipe(form).student.model.widths == (32, 16)
 
 

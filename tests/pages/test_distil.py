@@ -7,7 +7,7 @@ import pytest
 from kdcore import registry
 from kdcore.recipe import parse
 from pages.ui import families
-from tests.pages.conftest import opened, said
+from tests.pages.conftest import key_of, opened, said
 from tests.pages.test_new import close, recipe_of
 
 PRESSED = object()
@@ -31,7 +31,7 @@ def open_again(app):
 
 def then(app, key, value):
     """Gives a control a value, or presses it."""
-    control = app.get_by_key(f"new.1.{key}")
+    control = app.get_by_key(key_of(app, key))
     (control.click() if value is PRESSED else control.set_value(value)).run()
     open_again(app)
 
@@ -52,6 +52,15 @@ def test_a_family_brings_its_methods_and_their_own_options(distil):
     assert "Park et al. 2019" in said(distil)
     close(distil)
     assert any("rkd" in one.label for one in distil.expander)
+
+
+def test_an_option_of_the_same_name_does_not_keep_the_other_methods_value(distil):
+    """KD weighs the labels 0.1 in the quickstart, SimKD not at all."""
+    assert distil.number_input(key=key_of(distil, "distill.hard_weight")).value == 0.1
+    then(distil, "distill.family", "features")
+    then(distil, "distill.method", "simkd")
+    assert recipe_of(distil)["distill"]["hard_weight"] == 0
+    assert distil.number_input(key=key_of(distil, "distill.hard_weight")).value == 0
 
 
 def test_several_methods_are_put_together_and_taken_apart(distil):

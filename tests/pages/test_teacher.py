@@ -35,7 +35,7 @@ def start_button(app):
 
 def test_an_earlier_runs_model_teaches(teacher, full):
     chosen(teacher, "earlier")
-    assert "name an earlier run" in said(teacher)
+    assert "pick a finished model" in said(teacher)
     picker = teacher.selectbox(key="new.1.teacher.source.earlier")
     assert any(option.startswith("int8 · ") for option in picker.options)
     quickstart = runs(full)[-1]

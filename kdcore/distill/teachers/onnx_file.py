@@ -24,7 +24,11 @@ WHAT = "an ONNX classifier (.onnx)"
 class OnnxFile(Options):
     """Options of an ONNX file."""
 
-    path: str = Field("", max_length=1000, description=f"Where {WHAT} is on this machine.")
+    path: str = Field(
+        "",
+        max_length=1000,
+        description=f"Where {WHAT} is on this machine. It takes float32 (batch, C, H, W) and gives (batch, K).",
+    )
     pixels: Literal["0..1", "0..255", "normalised"] = Field(
         "0..1",
         description="What its input wants: pixels from 0 to 1, from 0 to 255, or normalised with this data set's mean "
@@ -38,7 +42,7 @@ class OnnxFile(Options):
 @register(
     "teacher",
     "onnx_file",
-    "An ONNX classifier, which teaches by its answers alone: float32 input (batch, C, H, W), output (batch, K)",
+    "An ONNX classifier, which teaches by its answers alone",
     options=OnnxFile,
     traits={"stage": "ONNX file", "uploaded": True},
 )

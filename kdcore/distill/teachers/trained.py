@@ -13,7 +13,7 @@ class Trained(Options):
 @register(
     "teacher",
     "trained",
-    "Trained here, as teacher.model and teacher.train say",
+    "Trained here, on all labels",
     options=Trained,
     traits={"stage": "train teacher"},
 )

@@ -21,13 +21,15 @@ WHAT = f"a weights file ({', '.join(SUFFIXES)}) of the architecture in teacher.m
 class WeightsFile(Options):
     """Options of a weights file."""
 
-    path: str = Field("", max_length=1000, description=f"Where {WHAT} is on this machine.")
+    path: str = Field(
+        "", max_length=1000, description=f"Where {WHAT} is on this machine. A .pt must hold tensors alone."
+    )
 
 
 @register(
     "teacher",
     "weights_file",
-    "A weights file for the architecture in teacher.model: safetensors, or .pt that holds tensors alone",
+    "A weights file of an architecture that is known here",
     options=WeightsFile,
     traits={"stage": "weights file", "architecture": True, "uploaded": True},
 )
