@@ -15,7 +15,7 @@ from pages.ui import draft, store
 from pages.ui.fields import label
 from pages.ui.text import plain
 
-TRUST = ":material/verified_user:"
+TRUST, LAYERS = ":material/verified_user:", ":material/layers:"
 
 
 def bar(row: RunRow) -> None:
@@ -43,6 +43,10 @@ def bar(row: RunRow) -> None:
         if row.preset == "robustness" and row.state == "done" and st.button("See it", key="see", icon=TRUST):
             measured = store.document(here.runs / row.id / "recipe.json")["robustness"]
             st.switch_page("pages/trust.py", query_params={"run": measured[0]})
+        if row.preset == "sensitivity" and row.state == "done" and st.button("See it", key="see", icon=LAYERS):
+            asked = store.document(here.runs / row.id / "recipe.json")["sensitivity"]
+            where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
+            st.switch_page("pages/layers.py", query_params=where)
         if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
         with st.popover("Rename", icon=":material/edit:"):

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from kdcore.compress.sensitivity import policy
-from kdcore.files import read_json
+from kdcore.files import read_json, write_json
+from kdcore.jobs import api
 from kdcore.pipeline.sensitivity import sensitivity
 from kdcore.report.layers import COLUMNS
 from tests.pages.conftest import asked, opened, runs, said
@@ -85,6 +86,16 @@ def test_sensitivity_is_queued_at_a_click(full):
     wanted = {"run": run_id, "variant": "student distilled", "kind": "filters"}
     assert read_json(full.run(newest.id) / "recipe.json")["sensitivity"] == wanted
     assert "measure_sensitivity" not in [button.key for button in app.button]  # it is in the queue
+
+
+def test_the_run_that_measured_leads_to_what_it_measured(full):
+    made = api.sensitivity(full, runs(full)[-1].id, "student distilled", "filters")
+    turn = read_json(full.run(made) / "meta.json")["turn"]
+    write_json(full.run(made) / "result.json", {"state": "done", "turn": turn, "error": None, "stages": []})
+    app = opened("runs", run=made)
+    app.button(key="see").click().run()
+    assert app.selectbox(key="variant").value == "student distilled"
+    assert asked(app, "step") == ["filters"]
 
 
 def test_an_int8_file_is_told_to_have_no_network(full):
