@@ -34,9 +34,10 @@ from kdcore.presets import presets  # noqa: E402
 
 FOLDER = CHECKOUT / "docs" / "screenshots"
 WIDTH, TALLEST = 1280, 1500
+PATIENCE = 180_000  # ms for a page, on a machine that may be busy
 # Each page: the picture's name, the path with the quickstart's id, and a text that is there when it is drawn.
 PAGES = (
-    ("home", "", "Latest runs"),
+    ("home", "", "About"),
     ("new", "new", "fewer MACs"),
     ("runs", "runs?run={run}", "Of the validation images right"),
     ("compare", "compare?runs={run}", "smaller than its teacher"),
@@ -113,9 +114,9 @@ def dashboard(workspace: Workspace) -> Iterator[str]:
 
 def take(page: Page, address: str, text: str, path: Path) -> None:
     """One picture, cut off below the page's content."""
-    page.goto(address)
-    page.get_by_text(text).first.wait_for(timeout=60_000)
-    page.wait_for_function(SETTLED, timeout=60_000)
+    page.goto(address, timeout=PATIENCE)
+    page.get_by_text(text).first.wait_for(timeout=PATIENCE)
+    page.wait_for_function(SETTLED, timeout=PATIENCE)
     page.wait_for_timeout(2500)  # charts are drawn after the script has ended
     height = min(TALLEST, int(page.evaluate(HEIGHT)) + 32)
     picture = Image.open(io.BytesIO(page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": height})))
