@@ -148,7 +148,7 @@ def noise(models: Sequence[Model]) -> go.Figure | None:
         reasons = [
             hover.partition(": ")[2] if value is None else "" for value, hover in zip(values, hovers, strict=True)
         ]
-        trace.update(x=[value or 0 for value in values], text=told, textposition="outside", cliponaxis=False)
+        trace.update(x=[value or 0 for value in values], text=reasons, textposition="outside", cliponaxis=False)
         trace.update(constraintext="none", textfont={"size": 11})  # or they shrink to the height of the bars
     return drawn
 
