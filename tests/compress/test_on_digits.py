@@ -67,6 +67,7 @@ def run(folder, *assignments):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_runs_on_digits_in_under_a_minute(home, step):
+    """On a machine that does nothing else."""
     started = time.perf_counter()
     document = run(home, *asked(step))
     seconds = time.perf_counter() - started
