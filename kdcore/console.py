@@ -49,14 +49,14 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def runs(rows: Iterable[RunRow]) -> None:
     """The list of all runs."""
     listing(
-        ["run", "name", "state", "progress", "accuracy", "smaller", "faster", "started"],
+        ["run", "name", "state", "progress", "accuracy or mAP", "smaller", "faster", "started"],
         [
             [
                 row.id,
                 row.name,
                 row.state,
                 words.percent(row.progress),
-                words.percent(row.accuracy),
+                words.percent(row.score),
                 words.times(row.smaller),
                 words.times(row.faster),
                 _moment(row.started),

@@ -113,7 +113,8 @@ def result(row: RunRow | None) -> str:
         return "not run yet"
     gains = ((row.smaller, "smaller"), (row.faster, "faster"))
     told = [f"{words.times(gain)} {name}" for gain, name in gains if gain is not None]
-    found = ", ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in [words.percent(row.accuracy), *told])
+    score = words.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {words.percent(row.score)}"
+    found = ", ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in [score, *told])
     return f"last time {text.plain(row.variant or '')}: {found}"
 
 
@@ -125,7 +126,7 @@ def run_line(row: RunRow) -> None:
         with st.container(width=380):
             if row.state in store.ACTIVE:
                 st.progress(row.progress, text=text.plain(row.stage) or "In the queue")
-            elif row.accuracy is not None:
+            elif row.score is not None:
                 st.caption(result(row).removeprefix("last time "))
             else:
                 st.caption(text.plain(row.error or "No result"))

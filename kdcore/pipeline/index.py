@@ -31,7 +31,10 @@ CURVES = ("epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class RunRow(NamedTuple):
-    """A run in the list. Times are Unix seconds; accuracy, smaller and faster are of its last variant."""
+    """A run in the list. Times are Unix seconds; accuracy, smaller and faster are of its last variant.
+
+    `score`: what it is judged by, told in `measure`: accuracy, or mAP where images have several labels.
+    """
 
     id: str
     name: str
@@ -45,6 +48,8 @@ class RunRow(NamedTuple):
     tags: tuple[str, ...]
     preset: str | None
     accuracy: float | None
+    score: float | None
+    measure: str | None
     smaller: float | None
     faster: float | None
     variant: str | None
@@ -260,6 +265,8 @@ class Index:
             tags=tuple(facts.get("tags", ())),
             preset=facts.get("preset"),
             accuracy=summary.get("accuracy"),
+            score=summary.get("score"),
+            measure=summary.get("measure"),
             smaller=summary.get("smaller"),
             faster=summary.get("faster"),
             variant=summary.get("variant"),

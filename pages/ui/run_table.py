@@ -60,7 +60,12 @@ COLUMNS = {
     "variant": st.column_config.TextColumn(
         "Last variant", help="The end of the chain, which the next columns are about."
     ),
-    "accuracy": st.column_config.NumberColumn("Accuracy", format="%.1f %%", width="small"),
+    "score": st.column_config.NumberColumn(
+        "Accuracy",
+        format="%.1f %%",
+        width="small",
+        help="Mean average precision (mAP) where images have several labels.",
+    ),
     "smaller": st.column_config.NumberColumn(
         "Smaller", format="%.1f×", width="small", help="Than its teacher, in bytes of the file."
     ),
@@ -80,11 +85,11 @@ def _frame(rows: list[RunRow]) -> pd.DataFrame:
             "progress": [100 * row.progress for row in rows],
             "stage": [row.stage for row in rows],
             "variant": [row.variant for row in rows],
-            "accuracy": [None if row.accuracy is None else 100 * row.accuracy for row in rows],
+            "score": [None if row.score is None else 100 * row.score for row in rows],
             "smaller": [row.smaller for row in rows],
             "faster": [row.faster for row in rows],
             "started": pd.to_datetime([row.started or row.created for row in rows], unit="s", utc=True),
             "tags": [list(row.tags) for row in rows],
         }
     )
-    return frame.astype({"accuracy": float, "smaller": float, "faster": float, "variant": object})
+    return frame.astype({"score": float, "smaller": float, "faster": float, "variant": object})

@@ -46,7 +46,7 @@ def test_tied_weights_are_stored_once_everywhere(
     saved = sum(row["saved_bytes"] for row in begun.report)
     outcome = begun.finish(begun.network)
     before, after = given.onnx.stat().st_size, outcome.onnx.stat().st_size
-    assert before - after == pytest.approx(saved, abs=0.02 * before)
+    assert before - after == pytest.approx(saved, abs=0.03 * before)  # names and nodes go too
     with torch.no_grad():
         wanted = outcome.network(images[:8])
     assert np.allclose(runtime.logits(outcome.onnx, images[:8].numpy()), wanted, atol=1e-4)
