@@ -45,6 +45,11 @@ def test_a_speed_aim_is_told_as_met_or_missed_and_what_gains_nothing_says_why(sp
     assert "A/A band as the machine was: 1.000 to 1.000, within ±3 %" in told
 
 
+def test_rounds_of_several_loads_are_taken_together():
+    parts = [{"wall_ms": value, "rounds_cpu_ms": [value, value + 1]} for value in (1.0, 5.0, 3.0)]
+    assert compression_speed.together(parts) == {"wall_ms": 3.0, "rounds_cpu_ms": [1.0, 2.0, 5.0, 6.0, 3.0, 4.0]}
+
+
 def test_only_what_was_measured_whole_is_told_where_there_is_both(speeds):
     def kept(name):
         return {"size": {"name": name}, "date": f"of {name}", "machine": "here", "found": speeds}
