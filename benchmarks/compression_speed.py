@@ -84,8 +84,8 @@ SUBJECTS = {
         },
         {"static int8": 3.9, "structured 50 %, int8": 14.0},
     ),
-    "resnet20": Subject({"architecture": "resnet", "depth": 20}, 100, 32, 256, (1, 64), 50, 5),
-    "mobilenetv2": Subject({"architecture": "mobilenetv2", "width": 1.0}, 100, 32, 256, (1, 64), 50, 5),
+    "resnet20": Subject({"architecture": "resnet", "depth": 20}, 100, 32, 256, (1, 64), 40, 5),
+    "mobilenetv2": Subject({"architecture": "mobilenetv2", "width": 1.0}, 100, 32, 256, (1, 64), 40, 5),
 }  # fmt: skip
 
 
@@ -144,12 +144,8 @@ def session(
     files: dict[str, Path], shape: tuple[int, ...], batches: tuple[int, ...], seconds: float, loads: int
 ) -> dict[str, Any]:
     """A timing session, or several right after each other whose rounds are taken together."""
-    parts = [
-        timing.session(
-            files, WHOLE, shape, seconds=seconds / loads, batches=batches, seed=seed, most_rounds=ROUNDS // loads
-        )
-        for seed in range(loads)
-    ]
+    how: dict[str, Any] = {"batches": batches, "most_rounds": ROUNDS // loads, "memory": False}
+    parts = [timing.session(files, WHOLE, shape, seconds=seconds / loads, seed=seed, **how) for seed in range(loads)]
     sizes = [str(batch) for batch in batches]
     models = {
         name: {"batches": {size: together([part["models"][name]["batches"][size] for part in parts]) for size in sizes}}

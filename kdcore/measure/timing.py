@@ -61,6 +61,7 @@ def session(
     batches: Sequence[int] = BATCHES,
     seed: int = 0,
     most_rounds: int = MOST_ROUNDS,
+    memory: bool = True,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
@@ -68,9 +69,9 @@ def session(
 
     `reference`: the key of the model that the others are compared with. `seconds`: the time budget, peak
     memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit. Four times as many
-    halve the A/A band, which calls of less than a millisecond need on a busy machine. `on_progress` hears the share of
-    the budget that is spent, 0..1, a few times a second and may raise to end the session; `should_stop` is asked as
-    often.
+    halve the A/A band, which calls of less than a millisecond need on a busy machine. `memory`: measure peak memory
+    too, which starts a process for each model. `on_progress` hears the share of the budget that is spent, 0..1, a few
+    times a second and may raise to end the session; `should_stop` is asked as often.
 
     The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
     batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
@@ -82,10 +83,10 @@ def session(
     started = time.perf_counter()
     running = {key: runtime.session(path) for key, path in {**models, COPY: models[reference]}.items()}
     heard = _Heard(started, seconds, on_progress, should_stop)
-    memory = {}
-    for key, path in models.items():
+    peaks: dict[str, float | None] = dict.fromkeys(models)
+    for key, path in models.items() if memory else ():
         heard()
-        memory[key] = peak_memory_mb(path, shape)
+        peaks[key] = peak_memory_mb(path, shape)
     generator = np.random.default_rng(seed)
     timed: dict[str, _Rounds] = {}
     for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
@@ -104,7 +105,7 @@ def session(
         "noisy": min(contention.values()) < QUIET,
         "models": {
             key: {
-                "peak_memory_mb": memory[key],
+                "peak_memory_mb": peaks[key],
                 "batches": {batch: rounds.summary(key) for batch, rounds in timed.items()},
             }
             for key in models
