@@ -81,7 +81,10 @@ def session(
     from kdcore.export import runtime
 
     started = time.perf_counter()
-    running = {key: runtime.session(path) for key, path in {**models, COPY: models[reference]}.items()}
+    files = list({**models, COPY: models[reference]}.items())
+    # Where a model's weights come to lie depends on its turn, and no model should always have the first.
+    turns = np.random.default_rng(seed).permutation(len(files))
+    running = {key: runtime.session(path) for key, path in (files[turn] for turn in turns)}
     heard = _Heard(started, seconds, on_progress, should_stop)
     peaks: dict[str, float | None] = dict.fromkeys(models)
     for key, path in models.items() if memory else ():
