@@ -46,7 +46,7 @@ def main() -> None:
         found = measure(part, chosen.quick)
         kept.setdefault(part, {})[found["size"]["name"]] = found
         if chosen.write:
-            KEPT.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+            KEPT.write_text(json.dumps(kept) + "\n", "utf-8")
     publish("Compression", "python -m benchmarks.compression", told(kept))
 
 
@@ -84,7 +84,7 @@ def _part(part: str, found: Found) -> str:
     when = f"Measured {found['date']} UTC on {found['machine']}."
     if part in compression_speed.SUBJECTS:
         return f"{cut}{when} {compression_speed.told(part, found['found'])}"
-    about = compression_task.about(found["size"])
+    about = compression_task.about(found["size"], part)
     return f"{cut}{when} {about} {compression_task.TOLD[part](found['found'])}"
 
 

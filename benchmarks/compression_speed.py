@@ -151,12 +151,13 @@ def session(
         name: {"batches": {size: together([part["models"][name]["batches"][size] for part in parts]) for size in sizes}}
         for name in files
     }
+    rounds = {size: sum(part["protocol"]["rounds"][size] for part in parts) for size in sizes}
     return {
         "reference": WHOLE,
         "models": models,
         "aa": {size: together([part["aa"][size] for part in parts]) for size in sizes},
         "contention": {size: fmean(part["contention"][size] for part in parts) for size in sizes},
-        "protocol": {"rounds": {size: sum(part["protocol"]["rounds"][size] for part in parts) for size in sizes}},
+        "protocol": {"rounds": rounds, "loads": loads},
     }
 
 
@@ -208,7 +209,7 @@ def told(name: str, found: dict[str, Any]) -> str:
         "rank of a 3x3 kernel is three times its filters: a quarter of it leaves half of the MACs, a quarter of the "
         "filters a sixth."
     )
-    return "\n\n".join([head, table(columns, rows), "\n".join([*_bands(alone, beside, subject.loads), *_reasons()])])
+    return "\n\n".join([head, table(columns, rows), "\n".join([*_bands(alone, beside), *_reasons()])])
 
 
 def _speed(speed: sessions.Speed | None) -> str:
@@ -226,17 +227,17 @@ def _aims(subject: Subject, variant: str, speed: sessions.Speed | None, smaller:
     return ", ".join(parts)
 
 
-def _bands(alone: dict[str, Any], beside: dict[str, Any], loads: int) -> list[str]:
+def _bands(alone: dict[str, Any], beside: dict[str, Any]) -> list[str]:
     """How far two copies of one file seemed to differ, at batch 1, in each session."""
     lines = []
-    anew = f", all files loaded {loads} times" if loads > 1 else ""
     for what, session in (("as the machine was", alone), (f"beside {BUSY} busy processes", beside)):
         low, high = timing.aa_band(session, 1)
+        rounds, loads = session["protocol"]["rounds"]["1"], session["protocol"]["loads"]
         within = "within" if max(1 - low, high - 1) <= BAND else "**beyond**"
         lines.append(
             f"- A/A band {what}: {low:.3f} to {high:.3f}, {within} ±{100 * BAND:g} %; the thread had a core for "
-            f"{words.percent(session['contention']['1'])} of the time; {session['protocol']['rounds']['1']} rounds"
-            f"{anew}."
+            f"{words.percent(session['contention']['1'])} of the time; {rounds} rounds over "
+            f"{words.plural(loads, 'load')} of all files."
         )
     return lines
 

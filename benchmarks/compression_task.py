@@ -258,7 +258,7 @@ def told_int8(found: dict[str, Any]) -> str:
     _, low, *_ = found["difference"]
     whole, small = found["bytes"]
     return (
-        f"resnet20, {found['n']:,} test images: {percent(found['fp32'])} % as fp32, {percent(found['int8'])} % as "
+        f"{found['n']:,} test images: {percent(found['fp32'])} % as fp32, {percent(found['int8'])} % as "
         f"static int8, paired difference {points_of(found['difference'])} points, the same class for "
         f"{100 * found['agreement']:.2f} % of the images; {whole:,} to {small:,} bytes, {whole / small:.2f} times "
         f"smaller. {aim(low > -0.01, 'lower bound above -1.0 point')} "
@@ -277,7 +277,7 @@ def told_bits(found: dict[str, Any]) -> str:
     epochs = words.plural(found["epochs"], "epoch")
     return "\n\n".join(
         [
-            f"resnet20: {percent(found['student'])} %, and {percent(found['further'])} % after {epochs} more. What is "
+            f"{percent(found['student'])} %, and {percent(found['further'])} % after {epochs} more. What is "
             f"rounded after training was given these {epochs}; QAT took as many, with the same learning rate and the "
             "same teacher, from the model before them. First and last layer 8 bits; grids that end where the squared "
             "error is least, batch norm recalibrated, activations 8 bits. Accuracy of the int8 files, in %:",
@@ -293,7 +293,7 @@ def told_structured(found: dict[str, Any]) -> str:
     whole, small = found["bytes"]
     few = " (few seeds)" if found["seeds"] < ENOUGH_SEEDS else ""
     return (
-        f"resnet20, half of the filters removed at once, then {words.plural(found['epochs'], 'epoch')}: "
+        f"Half of the filters removed at once, then {words.plural(found['epochs'], 'epoch')}: "
         f"{100 * found['student']:.2f} % before, {100 * found['teacher']:.2f} % after training with the teacher, "
         f"{100 * found['labels']:.2f} % on labels alone; paired by seed {points_of(found['difference'])} points over "
         f"{words.plural(found['seeds'], 'seed')} of one teacher: **{found['verdict']}**{few}. "
@@ -330,9 +330,10 @@ TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def about(size: dict[str, Any]) -> str:
-    """What was trained, in a sentence."""
-    return (
-        f"The first {size['classes']} classes of CIFAR-100; resnet20, {size['teacher']} epochs, then "
-        f"{words.plural(size['copy'], 'epoch')} from its own soft targets."
-    )
+def about(size: dict[str, Any], part: str) -> str:
+    """What was trained, in a sentence or two."""
+    classes = f"The first {size['classes']} classes of CIFAR-100."
+    if part == "deep":
+        return classes
+    copied = f"{words.plural(size['copy'], 'epoch')} from its own soft targets"
+    return f"{classes} The network is resnet20 after {size['teacher']} epochs and {copied}."

@@ -20,7 +20,7 @@ def session(seconds):
         "models": {name: {"batches": dict.fromkeys(batches, timed(value))} for name, value in seconds.items()},
         "aa": dict.fromkeys(batches, timed(seconds[compression_speed.WHOLE])),
         "contention": {"1": 1.0},
-        "protocol": {"rounds": {"1": 5}},
+        "protocol": {"rounds": {"1": 5}, "loads": 2},
     }
 
 
