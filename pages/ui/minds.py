@@ -15,7 +15,7 @@ from kdcore.pipeline.index import RunRow
 from kdcore.pipeline.library import Library
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import words
-from pages.ui import charts, draft, links, store
+from pages.ui import charts, draft, links, measuring, store
 from pages.ui.inside import Inside
 from pages.ui.text import plain
 
@@ -40,13 +40,13 @@ def show(one: Inside) -> None:
     found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
     waiting = _asked(one, kind)
     if waiting and waiting.state in store.ACTIVE:
-        _progress(waiting)
+        measuring.progress(waiting, _draw)
     elif not found or found["asked"]["strengths"] != list(STRENGTHS[kind]):
         if waiting and waiting.state == "failed":
             st.error(plain(waiting.error or ""), title="It could not be measured")
         st.button(
             "Measure sensitivity", key="measure_sensitivity", type="primary", icon=":material/query_stats:",
-            on_click=_measure, args=(one, kind),
+            on_click=measuring.queue, args=(api.sensitivity, one.run, one.name, kind),
             help="Queues a measurement: each layer alone, at several strengths, without any training. Some seconds for "
             "a small network, minutes for a large one.",
         )  # fmt: skip
@@ -69,29 +69,8 @@ def _asked(one: Inside, kind: str) -> RunRow | None:
     return None
 
 
-def _measure(one: Inside, kind: str) -> None:
-    here = store.workspace()
-    try:
-        api.sensitivity(here, one.run, one.name, kind)
-    except RecipeError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
-        return
-    api.ensure_dispatcher(here)
-
-
-def _progress(waiting: RunRow) -> None:
-    """How far it is; the page is drawn anew when it is done."""
-
-    @st.fragment(run_every=1)
-    def bar() -> None:
-        index = store.index()
-        index.sync()
-        now = index.run(waiting.id)
-        if now is None or now.state not in store.ACTIVE:
-            st.rerun()
-        st.progress(now.progress, text="In the queue" if now.state == "queued" else "Changing one layer after another")
-
-    bar()
+def _draw(now: RunRow) -> None:
+    st.progress(now.progress, text="In the queue" if now.state == "queued" else "Changing one layer after another")
 
 
 def _measured(one: Inside, found: dict[str, Any]) -> None:

@@ -17,12 +17,11 @@ from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.pipeline.estimate import START_SECONDS
 from kdcore.pipeline.index import RunRow
 from kdcore.pipeline.robustness import taken
-from kdcore.recipe import RecipeError
 from kdcore.report import robustness, words
 from kdcore.report.formats import write
 from kdcore.report.robustness import Against, Robust
 from kdcore.report.statistics import Paired
-from pages.ui import charts, links, roles, store
+from pages.ui import charts, links, measuring, roles, store
 from pages.ui.gallery import enlarged
 from pages.ui.store import Pictures
 from pages.ui.text import plain
@@ -42,7 +41,7 @@ def section(run_id: str, names: list[str]) -> None:
     missing = [row for row in rows if row["variant"] not in {one.variant for one in found}]
     waiting = _asked(run_id)
     if waiting and waiting.state in store.ACTIVE:
-        _progress(waiting)
+        measuring.progress(waiting, _draw)
     elif missing:
         _offer(run_id, missing, waiting, some=bool(found))
     if found:
@@ -79,40 +78,19 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
         )
         st.button(
             "Measure robustness", key="measure_robustness", type="primary", icon=":material/grain:",
-            on_click=_measure, args=(run_id,),
+            on_click=measuring.queue, args=(api.robustness, [run_id]),
             help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
         )  # fmt: skip
     st.caption(f":material/timer: About {words.duration(seconds)} here, once its turn has come.")
 
 
-def _measure(run_id: str) -> None:
-    here = store.workspace()
-    try:
-        api.robustness(here, [run_id])
-    except RecipeError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
-        return
-    api.ensure_dispatcher(here)
-
-
-def _progress(waiting: RunRow) -> None:
-    """How far it is; the page is drawn anew when it is done."""
-
-    @st.fragment(run_every=1)
-    def bar() -> None:
-        index = store.index()
-        index.sync()
-        now = index.run(waiting.id)
-        if now is None or now.state not in store.ACTIVE:
-            st.rerun()
-        left = f", about {words.duration(now.eta_seconds)} left" if now.eta_seconds is not None else ""
-        doing = "In the queue" if now.state == "queued" else f"Measuring on corrupted images{left}"
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(now.progress, text=doing)
-            if st.button("Open the run", key="open_robustness", icon=":material/list_alt:"):
-                st.switch_page("pages/runs.py", query_params={"run": waiting.id})
-
-    bar()
+def _draw(now: RunRow) -> None:
+    left = f", about {words.duration(now.eta_seconds)} left" if now.eta_seconds is not None else ""
+    doing = "In the queue" if now.state == "queued" else f"Measuring on corrupted images{left}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(now.progress, text=doing)
+        if st.button("Open the run", key="open_robustness", icon=":material/list_alt:"):
+            st.switch_page("pages/runs.py", query_params={"run": now.id})
 
 
 def _measured(found: list[Robust]) -> None:

@@ -1,0 +1,40 @@
+"""Measurements that a page queues about models that are there, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from kdcore.jobs import api
+from kdcore.pipeline.index import RunRow
+from kdcore.problems import RecipeError
+from pages.ui import store
+from pages.ui.text import plain
+
+
+def queue(submit: Callable[..., Any], *asked: Any) -> None:
+    """Submits what `submit(workspace, *asked)` queues and sees to it that it is carried out; says why where not."""
+    here = store.workspace()
+    try:
+        submit(here, *asked)
+    except RecipeError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
+    api.ensure_dispatcher(here)
+
+
+def progress(waiting: RunRow, draw: Callable[[RunRow], None]) -> None:
+    """Draws the run as it is now, once a second; the page is drawn anew when it is done."""
+
+    @st.fragment(run_every=1)
+    def bar() -> None:
+        index = store.index()
+        index.sync()
+        now = index.run(waiting.id)
+        if now is None or now.state not in store.ACTIVE:
+            st.rerun()
+        draw(now)
+
+    bar()
