@@ -77,7 +77,7 @@ class Subject(NamedTuple):
 
 SUBJECTS = {
     "resnet18": Subject(
-        {"architecture": "torchvision", "name": "resnet18"}, 1000, 224, 32, (1,), 45, 3,
+        {"architecture": "torchvision", "name": "resnet18"}, 1000, 224, 32, (1,), 45, 9,
         {
             "static int8": 3.0, "structured 50 %": 3.3, "structured 50 %, int8": 8.0,
             "spatial SVD, 1/4 of full rank": 2.5, "spatial SVD, 1/4 of filters": 2.5,
@@ -85,7 +85,7 @@ SUBJECTS = {
         {"static int8": 3.9, "structured 50 %, int8": 14.0},
     ),
     "resnet20": Subject({"architecture": "resnet", "depth": 20}, 100, 32, 256, (1, 64), 40, 10),
-    "mobilenetv2": Subject({"architecture": "mobilenetv2", "width": 1.0}, 100, 32, 256, (1, 64), 40, 10),
+    "mobilenetv2": Subject({"architecture": "mobilenetv2", "width": 1.0}, 100, 32, 256, (1, 64), 40, 30),
 }  # fmt: skip
 
 

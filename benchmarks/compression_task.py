@@ -7,19 +7,18 @@ learns on from its soft targets for a little while: all of a part's branches fol
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import table
+from benchmarks.runs import carry_out
 from kdcore import machine, registry
 from kdcore.data.dataset import load
-from kdcore.data.fetch import fetch
-from kdcore.jobs import api
-from kdcore.jobs.follow import follow
+from kdcore.data.splits import split
 from kdcore.pipeline.plan import plan
 from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import Recipe, parse, points
@@ -29,11 +28,14 @@ from kdcore.report.statistics import Paired, paired_interval, paired_proportions
 from kdcore.report.verdicts import ENOUGH_SEEDS, judge
 from kdcore.train.order import steps_of
 
-BATCH, PER_CLASS, VALIDATION, MARGIN = 64, 500, 0.02, 0.01
+BATCH, PER_CLASS, MARGIN = 64, 500, 0.01
+VALIDATION, TO_CHOOSE = 0.02, 0.1  # share of the training images: where nothing is chosen, and where something is
 VIEWS = {"crop": 4, "flip": True}
 RESNET20, VGG = {"architecture": "resnet", "depth": 20}, {"architecture": "vgg", "depth": 8, "width": 0.5}
 KD = {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9}
 COPY = {"method": "combine", "parts": [{"of": KD}, {"of": {"method": "weight_selection"}}]}
+ZEROS = (0.80, 0.85, 0.90)  # Deep Compression's, chosen on validation among those that are small enough
+SMALLER = 20  # times in bytes, its aim
 PTQ = {"activations": "int8", "clip": "mse", "recalibrate": True}  # the strongest settings that rounding has
 
 
@@ -57,14 +59,6 @@ FULL = Size("full", 20, 30, 1, 3, 5, 3, 30, 12, 3, 400)
 QUICK = Size("quick", 10, 4, 1, 1, 1, 2, 4, 2, 1, 50)
 CUDA = Size("cuda", 100, 120, 4, 10, 20, 5, 100, 30, 10, 2000)
 
-# Said beside the figure, because it was not chosen on validation.
-CHOSEN = (
-    "Network, share of zeros and epochs were chosen after three settings of a VGG-8 of a quarter of the "
-    "filters had been seen on these test images (12 epochs, 88 % zeros: 25.7 times, -0.30 points; 30 "
-    "epochs, 88 %: 26.0 times, -1.30; 30 epochs, 85 %: 22.1 times, -1.00), one seed: the figure is tuned "
-    "on the test split, and its interval reaches below -1 point."
-)
-
 Branch = list[dict[str, Any]]
 Answers = NDArray[Any]
 
@@ -76,16 +70,26 @@ def chosen(quick: bool) -> Size:
     return CUDA if machine.device() == "cuda" else FULL
 
 
-def finetune(size: Size, epochs: float, rate: float, targets: str = "teacher") -> dict[str, Any]:
-    return {"steps": steps_of(epochs, images(size), BATCH), "learning_rate": rate, "targets": targets}
+def finetune(
+    size: Size, epochs: float, rate: float, targets: str = "teacher", validation: float = VALIDATION
+) -> dict[str, Any]:
+    return {"steps": steps_of(epochs, images(size, validation), BATCH), "learning_rate": rate, "targets": targets}
 
 
-def images(size: Size) -> int:
+def images(size: Size, validation: float) -> int:
     """Training images that the student sees."""
-    return size.classes * (PER_CLASS - round(PER_CLASS * VALIDATION))
+    return size.classes * (PER_CLASS - round(PER_CLASS * validation))
 
 
-def recipe(size: Size, name: str, branches: list[Branch], *, seeds: int = 1, network: Any = RESNET20) -> Recipe:
+def recipe(
+    size: Size,
+    name: str,
+    branches: list[Branch],
+    *,
+    seeds: int = 1,
+    network: Any = RESNET20,
+    validation: float = VALIDATION,
+) -> Recipe:
     """One Recipe whose sweep is over chains of steps, all behind the same student."""
     shared = {"batch_size": BATCH, "views": VIEWS}
     epochs, rate = (size.vgg, 0.1) if network is VGG else (size.teacher, 0.2)
@@ -94,7 +98,7 @@ def recipe(size: Size, name: str, branches: list[Branch], *, seeds: int = 1, net
     return parse(
         {
             "name": f"Compression: {name}",
-            "data": {"source": {"dataset": "cifar100", "classes": size.classes}, "validation": VALIDATION},
+            "data": {"source": {"dataset": "cifar100", "classes": size.classes}, "validation": validation},
             "teacher": {"model": network, "train": shared | thorough},
             "student": {"model": network},
             "distill": COPY,
@@ -118,16 +122,9 @@ class Row(NamedTuple):
         return self.models[0]
 
 
-def carry_out(asked: Recipe) -> list[list[Row]]:
-    """Runs the Recipe through the queue; the rows of each branch: teacher, student alone, student, then its steps."""
-    fetch(asked.data.source)
-    workspace = Workspace().ensure()
-    run_id = api.submit(workspace, asked)
-    for row in follow(workspace, run_id):
-        print(f"\r{row.state} {100 * row.progress:5.1f} %  {row.stage:60.60}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    if row.state != "done":
-        raise SystemExit(f"{run_id}: {row.state}: {row.error}")
+def rows_of(asked: Recipe) -> list[list[Row]]:
+    """Carries the Recipe out; the rows of each branch: teacher, student alone, student, then its steps."""
+    workspace, _ = carry_out(asked)
     found = []
     for point in points(asked):
         planned = plan(point.recipe, workspace).variants
@@ -147,11 +144,15 @@ def paired(mine: Answers, other: Answers, true: Answers) -> Paired:
 
 def accuracy(made: Model) -> list[float]:
     """Share right and its 95 % interval."""
-    return [float(part or 0) for part in wilson(made.quality["correct"], made.quality["n"])]
+    return accuracy_of(made.quality["correct"], made.quality["n"])
+
+
+def accuracy_of(right: int, of: int) -> list[float]:
+    return [float(part or 0) for part in wilson(right, of)]
 
 
 def int8(size: Size) -> dict[str, Any]:
-    (_, _, student, quantized), *_ = carry_out(recipe(size, "int8", [[{"step": "int8"}]]))
+    (_, _, student, quantized), *_ = rows_of(recipe(size, "int8", [[{"step": "int8"}]]))
     return {
         "fp32": accuracy(student.first),
         "int8": accuracy(quantized.first),
@@ -162,9 +163,10 @@ def int8(size: Size) -> dict[str, Any]:
     }
 
 
-def further(size: Size, epochs: float, rate: float) -> dict[str, Any]:
+def further(size: Size, epochs: float, rate: float, validation: float = VALIDATION) -> dict[str, Any]:
     """Plain further training: a pruning that removes less than half a weight."""
-    return {"step": "prune_unstructured", "ratio": 1e-9, "finetune": finetune(size, epochs, rate)}
+    training = finetune(size, epochs, rate, validation=validation)
+    return {"step": "prune_unstructured", "ratio": 1e-9, "finetune": training}
 
 
 def bits(size: Size) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def bits(size: Size) -> dict[str, Any]:
     for count in (2, 4):
         branches[count, "QAT"] = [trained | {"weight_bits": count}]
         branches |= {(count, name): [extra, step | PTQ | {"bits": count}] for name, step in rounded.items()}
-    found = dict(zip(branches, carry_out(recipe(size, "few bits", list(branches.values()))), strict=True))
+    found = dict(zip(branches, rows_of(recipe(size, "few bits", list(branches.values()))), strict=True))
     true, student = labels(size), found[2, "QAT"][2].first
     result: dict[str, Any] = {
         "epochs": size.extra,
@@ -201,7 +203,7 @@ def bits(size: Size) -> dict[str, Any]:
 def structured(size: Size) -> dict[str, Any]:
     step = {"step": "prune_structured", "ratio": 0.5}
     branches = [[step | {"finetune": finetune(size, size.finetune, 0.005, to)}] for to in ("teacher", "labels")]
-    teacher, alone = carry_out(recipe(size, "structured pruning", branches, seeds=size.seeds))
+    teacher, alone = rows_of(recipe(size, "structured pruning", branches, seeds=size.seeds))
     cut = [[made.accuracy for made in rows[3].models] for rows in (teacher, alone)]
     difference = paired_interval(*cut, resolution=1 / teacher[3].first.quality["n"])
     return {
@@ -217,26 +219,79 @@ def structured(size: Size) -> dict[str, Any]:
 
 
 def deep(size: Size) -> dict[str, Any]:
-    pruning = {
-        "step": "prune_unstructured", "ratio": 0.85, "schedule": "gradual",
-        "finetune": finetune(size, size.prune, 0.003),
-    }  # fmt: skip
-    sharing = {"step": "share", "bits": 5, "finetune": finetune(size, size.share, 0.0005)}
-    branches = [[pruning, sharing, {"step": "code"}], [further(size, size.prune + size.share, 0.003)]]
-    (*_, student, pruned, shared, coded), control = carry_out(recipe(size, "Deep Compression", branches, network=VGG))
-    true, last = labels(size), coded.first
+    """The share of zeros is chosen on validation with the first seed; then all seeds with that share."""
+    tried = [deep_branch(size, zeros) for zeros in ZEROS]
+    asked = deep_recipe(size, tried, 1)
+    (control, *candidates) = rows_of(
+        deep_recipe(size, [[further(size, size.prune + size.share, 0.003, TO_CHOOSE)], *tried], 1)
+    )
+    choices = [
+        {
+            "zeros": zeros,
+            "smaller": candidate[2].first.size["size_bytes"] / candidate[-1].first.size["coded_bytes"],
+            "validation": validation_accuracy(asked, candidate[-1].first),
+        }
+        for zeros, candidate in zip(ZEROS, candidates, strict=True)
+    ]
+    best = chosen_zeros(choices)
+    ((_, _, student, pruned, shared, coded),) = rows_of(deep_recipe(size, [deep_branch(size, best)], size.seeds))
+    true = labels(size)
     return {
         "epochs": [size.vgg, size.prune, size.share],
+        "choices": choices,
+        "chosen": best,
+        "seeds": len(coded.models),
         "rows": {
-            "fp32": [*accuracy(student.first), student.first.size["size_bytes"]],
-            "85 % zeros": [*accuracy(pruned.first), pruned.first.size["zip_bytes"]],
-            "5 bits shared": [*accuracy(shared.first), shared.first.size["zip_bytes"]],
-            "coded": [*accuracy(last), last.size["coded_bytes"]],
-            "fp32, trained as long": [*accuracy(control[3].first), control[3].first.size["size_bytes"]],
+            "fp32": deep_row(student, "size_bytes"),
+            f"{best:.0%} zeros": deep_row(pruned, "zip_bytes"),
+            "5 bits shared": deep_row(shared, "zip_bytes"),
+            "coded": deep_row(coded, "coded_bytes"),
+            "fp32, trained as long (one seed)": deep_row(control[3], "size_bytes"),
         },
-        "difference": list(paired(last.answers, student.first.answers, true)),
-        "control": list(paired(last.answers, control[3].first.answers, true)),
+        "difference": list(paired_rows(coded, student, true)),
+        "by_seed": [made.accuracy - before.accuracy for made, before in zip(coded.models, student.models, strict=True)],
+        "control": list(paired(coded.first.answers, control[3].first.answers, true)),
     }
+
+
+def deep_recipe(size: Size, branches: list[Branch], seeds: int) -> Recipe:
+    return recipe(size, "Deep Compression", branches, seeds=seeds, network=VGG, validation=TO_CHOOSE)
+
+
+def deep_branch(size: Size, zeros: float) -> Branch:
+    pruning = {
+        "step": "prune_unstructured", "ratio": zeros, "schedule": "gradual",
+        "finetune": finetune(size, size.prune, 0.003, validation=TO_CHOOSE),
+    }  # fmt: skip
+    sharing = {"step": "share", "bits": 5, "finetune": finetune(size, size.share, 0.0005, validation=TO_CHOOSE)}
+    return [pruning, sharing, {"step": "code"}]
+
+
+def validation_accuracy(asked: Recipe, made: Model) -> float:
+    """Share of the validation images, which no training saw, that the model's file gets right."""
+    dataset = load(asked.data.source)
+    true = dataset.train_labels[split(dataset, asked.data).validation]
+    with np.load(Workspace().model(made.key) / "logits.npz", allow_pickle=False) as logits:
+        return float((logits["validation"].argmax(axis=1) == true).mean())
+
+
+def chosen_zeros(choices: list[dict[str, Any]]) -> float:
+    """The share of zeros that does best on validation among the small enough, or the smallest where none is."""
+    small = [one for one in choices if one["smaller"] >= SMALLER]
+    best = max(small, key=lambda one: one["validation"]) if small else max(choices, key=lambda one: one["smaller"])
+    return float(best["zeros"])
+
+
+def deep_row(row: Row, measure: str) -> list[float]:
+    """Mean accuracy over the seeds, with Wilson's interval of as many right among one test split, and mean bytes."""
+    right = round(fmean(made.quality["correct"] for made in row.models))
+    return [*accuracy_of(right, row.first.quality["n"]), round(fmean(made.size[measure] for made in row.models))]
+
+
+def paired_rows(mine: Row, other: Row, true: Answers) -> Paired:
+    """Share right less that of `other`, each image's mean over the seeds; the interval is over the images."""
+    shares = [np.mean([made.answers == true for made in row.models], axis=0).tolist() for row in (mine, other)]
+    return paired_interval(*shares)
 
 
 PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {
@@ -310,23 +365,26 @@ def told_structured(found: dict[str, Any]) -> str:
 
 
 def told_deep(found: dict[str, Any]) -> str:
-    rows = [
-        [name, percent(row), f"{row[3]:,}", f"{found['rows']['fp32'][3] / row[3]:.1f}"]
-        for name, row in found["rows"].items()
-    ]
-    ratio = found["rows"]["fp32"][3] / found["rows"]["coded"][3]
-    value = found["difference"][0]
+    whole = found["rows"]["fp32"][3]
+    rows = [[name, percent(row), f"{row[3]:,}", f"{whole / row[3]:.1f}"] for name, row in found["rows"].items()]
+    ratio, value = whole / found["rows"]["coded"][3], found["difference"][0]
     trained, prune, share = found["epochs"]
+    tried = ", ".join(
+        f"{one['zeros']:.0%} {100 * one['validation']:.1f} % at {one['smaller']:.1f} times" for one in found["choices"]
+    )
+    by_seed = ", ".join(f"{100 * difference:+.2f}" for difference in found["by_seed"])
     return "\n\n".join(
         [
-            f"VGG-8 of half the filters, {trained} epochs and one more from its own soft targets; 85 % of its "
-            f"weights pruned over {words.plural(prune, 'epoch')}, 32 values a layer trained for "
-            f"{words.plural(share, 'epoch')}, a Huffman code. Bytes of the ONNX file as fp32, of its zip, and of the "
-            "coded file:",
+            f"VGG-8 of half the filters, {trained} epochs and one more from its own soft targets; "
+            f"{found['chosen']:.0%} of its weights pruned over {words.plural(prune, 'epoch')}, 32 values a layer "
+            f"trained for {words.plural(share, 'epoch')}, a Huffman code. The share of zeros was chosen on "
+            f"{TO_CHOOSE:.0%} of the training images, which nobody trains on, with the first seed ({tried}): the best "
+            f"that is {SMALLER} times smaller. Means over {words.plural(found['seeds'], 'seed')} of one teacher; bytes "
+            "of the ONNX file as fp32, of its zip, and of the coded file:",
             table(["stage", "accuracy (95 %)", "bytes", "times smaller"], rows),
-            f"Paired over images, coded less fp32: {points_of(found['difference'])} points; less fp32 trained as long: "
-            f"{points_of(found['control'])}. {aim(ratio >= 20 and value >= -0.01, '20 times in bytes within 1 point')}",
-            CHOSEN,
+            f"Paired over images, coded less fp32: {points_of(found['difference'])} points (by seed {by_seed}); the "
+            f"first seed less fp32 trained as long: {points_of(found['control'])}. "
+            f"{aim(ratio >= SMALLER and value >= -MARGIN, f'{SMALLER} times in bytes within 1 point')}",
         ]
     )
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.results import publish, table
+from benchmarks.runs import carry_out
 from kdcore import machine
-from kdcore.data.fetch import fetch
-from kdcore.jobs import api
-from kdcore.jobs.follow import follow
-from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import preset
 from kdcore.recipe import Recipe, override, parse
 from kdcore.report import comparison, words
@@ -89,7 +85,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/results.md")
     chosen = parser.parse_args()
     cut = not (machine.gpus() or chosen.whole)
-    rows = carry_out(recipe(chosen.pair, chosen.method, cut, chosen.seeds), chosen.pair, chosen.method, cut)
+    rows = measured(recipe(chosen.pair, chosen.method, cut, chosen.seeds), chosen.pair, chosen.method, cut)
     publish("Reproduction", "python -m benchmarks.reproduce PAIR METHOD", told(_keep(rows, chosen.write)))
 
 
@@ -109,16 +105,9 @@ def recipe(pair: str, method: str, cut: bool, seeds: int) -> Recipe:
     return parse(override(document, [f"{path}={json.dumps(value)}" for path, value in changes.items()]))
 
 
-def carry_out(asked: Recipe, pair: str, method: str, cut: bool) -> list[dict[str, Any]]:
-    """Runs the Recipe through the queue and returns a row of the table for the teacher, the student and the method."""
-    fetch(asked.data.source)
-    workspace = Workspace().ensure()
-    run_id = api.submit(workspace, asked)
-    for row in follow(workspace, run_id):
-        print(f"\r{row.state} {100 * row.progress:5.1f} %  {row.stage:40.40}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    if row.state != "done":
-        raise SystemExit(f"{run_id}: {row.state}: {row.error}")
+def measured(asked: Recipe, pair: str, method: str, cut: bool) -> list[dict[str, Any]]:
+    """Carries the Recipe out and returns a row of the table for the teacher, the student and the method."""
+    workspace, run_id = carry_out(asked)
     made = comparison.rows(workspace, [run_id])
     names = {"teacher": "teacher", "alone": "student alone", "distilled": method}
     return [

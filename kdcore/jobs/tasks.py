@@ -34,71 +34,67 @@ def task(workspace: Workspace, folder: Path, check: Check) -> Any:
     return Execution(workspace, folder, parse(document), plan, check)
 
 
-class Bench:
-    """A timing session over the variants of several runs of one image shape."""
+class Measurement:
+    """Measures models of earlier runs, and trains nothing. A kind of it says what, in `measure`."""
 
     def __init__(self, workspace: Workspace, folder: Path, document: dict[str, Any], check: Check):
-        self.workspace, self.folder, self.check = workspace, folder, check
-        self.runs: list[str] = document["bench"]
-        self.seconds: float = document["seconds"]
+        self.workspace, self.document, self.check = workspace, document, check
+        self.emit = EventLog(folder / "events.jsonl")
         self.stages: list[dict[str, Any]] = []
         self.session: str | None = None
 
     def carry_out(self) -> None:
-        emit = EventLog(self.folder / "events.jsonl")
-        emit("weights", weights={}, session=self.seconds)
-        plans = [read_json(self.workspace.run(run_id) / "plan.json") for run_id in self.runs]
+        self.emit("weights", weights={}, session=1.0)
+        self.measure()
+        if self.session is None:  # a timing session has said so itself
+            self.emit("session", state="done", progress=1.0)
+
+    def measure(self) -> None:
+        raise NotImplementedError
+
+    def tell(self, progress: float) -> None:
+        """Share that is done, 0..1. Raises what `check` raises."""
+        self.check()
+        self.emit("session", state="running", progress=progress)
+
+    def plans(self, runs: list[str]) -> list[dict[str, Any]]:
+        return [read_json(self.workspace.run(run_id) / "plan.json") for run_id in runs]
+
+
+class Bench(Measurement):
+    """A timing session over the variants of several runs of one image shape."""
+
+    def measure(self) -> None:
+        runs: list[str] = self.document["bench"]
+        plans = self.plans(runs)
         keys = [variant["keys"][0] for plan in plans for variant in plan["variants"]]
         files = deployed(self.workspace, keys)
         shape = tuple(plans[0]["dataset"]["shape"])
         self.session = measure(
-            self.workspace, self.runs, files, next(iter(files)), shape, self.seconds, emit=emit, check=self.check
-        )
+            self.workspace, runs, files, next(iter(files)), shape, self.document["seconds"],
+            emit=self.emit, check=self.check,
+        )  # fmt: skip
 
 
-class Sensitivity:
+class Sensitivity(Measurement):
     """How much each layer of one variant minds a kind of change; the document stays beside the model."""
 
-    def __init__(self, workspace: Workspace, folder: Path, document: dict[str, Any], check: Check):
-        self.workspace, self.folder, self.check = workspace, folder, check
-        self.asked: dict[str, Any] = document["sensitivity"]
-        self.stages: list[dict[str, Any]] = []
-        self.session: str | None = None
+    def measure(self) -> None:
+        asked: dict[str, Any] = self.document["sensitivity"]
 
-    def carry_out(self) -> None:
-        emit = EventLog(self.folder / "events.jsonl")
-        emit("weights", weights={}, session=1.0)
-
-        def tell(name: str, done: int, of: int) -> None:
-            self.check()
-            emit("session", state="running", progress=(done - 1) / of)
+        def on_layer(name: str, done: int, of: int) -> None:
+            self.tell((done - 1) / of)
             log.info("layer %d of %d: %s", done, of, name)
 
-        sensitivity(self.workspace, self.asked["run"], self.asked["variant"], self.asked["kind"], on_layer=tell)
-        emit("session", state="done", progress=1.0)
+        sensitivity(self.workspace, asked["run"], asked["variant"], asked["kind"], on_layer=on_layer)
 
 
-class Robustness:
+class Robustness(Measurement):
     """Accuracy on corrupted images of every variant of several runs; the documents stay beside the models."""
 
-    def __init__(self, workspace: Workspace, folder: Path, document: dict[str, Any], check: Check):
-        self.workspace, self.folder, self.check = workspace, folder, check
-        self.runs: list[str] = document["robustness"]
-        self.images: int = document["images"]
-        self.stages: list[dict[str, Any]] = []
-        self.session: str | None = None
-
-    def carry_out(self) -> None:
-        emit = EventLog(self.folder / "events.jsonl")
-        emit("weights", weights={}, session=1.0)
-        plans = [read_json(self.workspace.run(run_id) / "plan.json") for run_id in self.runs]
-
-        def tell(progress: float) -> None:
-            self.check()
-            emit("session", state="running", progress=progress)
-
-        robustness(self.workspace, plans, images=self.images, on_progress=tell)
-        emit("session", state="done", progress=1.0)
+    def measure(self) -> None:
+        plans, images = self.plans(self.document["robustness"]), self.document["images"]
+        robustness(self.workspace, plans, images=images, on_progress=self.tell)
 
 
 # By the field of the run's recipe.json that tells the kind; `kdcore.jobs.api.KINDS` names them without torch.

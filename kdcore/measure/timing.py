@@ -78,13 +78,8 @@ def session(
     (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch.
     Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file, Stopped.
     """
-    from kdcore.export import runtime
-
     started = time.perf_counter()
-    files = list({**models, COPY: models[reference]}.items())
-    # Where a model's weights come to lie depends on its turn, and no model should always have the first.
-    turns = np.random.default_rng(seed).permutation(len(files))
-    running = {key: runtime.session(path) for key, path in (files[turn] for turn in turns)}
+    running = _loaded({**models, COPY: models[reference]}, seed)
     heard = _Heard(started, seconds, on_progress, should_stop)
     peaks: dict[str, float | None] = dict.fromkeys(models)
     for key, path in models.items() if memory else ():
@@ -114,6 +109,16 @@ def session(
             for key in models
         },
         "aa": {batch: rounds.summary(COPY) for batch, rounds in timed.items()},
+    }
+
+
+def _loaded(files: Mapping[str, Path], seed: int) -> dict[str, InferenceSession]:
+    """In a random order: where a model's weights come to lie depends on its turn, and none always has the first."""
+    from kdcore.export import runtime
+
+    keys = list(files)
+    return {
+        keys[turn]: runtime.session(files[keys[turn]]) for turn in np.random.default_rng(seed).permutation(len(keys))
     }
 
 

@@ -6,6 +6,7 @@ from benchmarks import compression, compression_speed, compression_task
 from kdcore import registry
 from kdcore.compress.masks import picked
 from kdcore.recipe import points
+from kdcore.report.reading import Model
 
 
 def session(seconds):
@@ -80,3 +81,24 @@ def test_every_branch_is_a_point_of_one_recipe_behind_the_same_student(size):
     assert [len(one.compress) for one in made] == [1, 2]
     assert made[0].train == made[1].train
     assert made[0].data.source.classes == size.classes
+
+
+def test_the_share_of_zeros_is_the_best_on_validation_of_those_small_enough():
+    choices = [
+        {"zeros": 0.80, "smaller": 18.0, "validation": 0.9},
+        {"zeros": 0.85, "smaller": 22.0, "validation": 0.8},
+        {"zeros": 0.90, "smaller": 30.0, "validation": 0.7},
+    ]
+    assert compression_task.chosen_zeros(choices) == 0.85
+    assert compression_task.chosen_zeros(choices[:1]) == 0.80
+
+
+def test_a_difference_over_seeds_is_each_images_mean():
+    def row(*answers):
+        return compression_task.Row([Model("", {}, {}, {}, 0.0, np.array(one), {}) for one in answers])
+
+    true = np.array([0, 1, 2, 3])
+    mine, other = row([0, 1, 2, 3], [0, 1, 2, 0]), row([0, 1, 0, 0], [0, 1, 2, 0])
+    difference = compression_task.paired_rows(mine, other, true)
+    assert difference.value == pytest.approx((0 + 0 + 0.5 + 0.5) / 4)  # by hand, image by image
+    assert difference.low < difference.value < difference.high

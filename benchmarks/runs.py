@@ -1,0 +1,27 @@
+"""Recipes carried out through the queue, as the command line does it."""
+
+from __future__ import annotations
+
+import sys
+
+from kdcore.data.fetch import fetch
+from kdcore.jobs import api
+from kdcore.jobs.follow import follow
+from kdcore.pipeline.workspace import Workspace
+from kdcore.recipe import Recipe
+
+
+def carry_out(asked: Recipe) -> tuple[Workspace, str]:
+    """The workspace, and the id of the finished run; its progress is told on standard error.
+
+    Raises SystemExit with the run's error when it did not finish.
+    """
+    fetch(asked.data.source)
+    workspace = Workspace().ensure()
+    run_id = api.submit(workspace, asked)
+    for row in follow(workspace, run_id):
+        print(f"\r{row.state} {100 * row.progress:5.1f} %  {row.stage:60.60}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    if row.state != "done":
+        raise SystemExit(f"{run_id}: {row.state}: {row.error}")
+    return workspace, run_id
