@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from kdcore import data_commands, model_commands
 from kdcore.files import Damaged
@@ -320,25 +320,37 @@ def _steer(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     if chosen.name == "delete":
         api.delete(workspace, chosen.run)
-    elif chosen.name == "cancel":
-        api.request(workspace, chosen.run, "cancel")
-    else:
-        api.request(workspace, chosen.run, "run")
+        print(f"{chosen.run}: in the trash")
+        return
+    print(f"{chosen.run}: {_asked(workspace, chosen.run, chosen.name)}")
+    if chosen.name == "resume":
         api.ensure_dispatcher(workspace)
-    print(f"{chosen.run}: {chosen.name} asked for" if chosen.name != "delete" else f"{chosen.run}: in the trash")
+
+
+def _asked(workspace: Workspace, run_id: str, wanted: Literal["stop", "cancel", "resume"]) -> str:
+    """Asks for it, and says what will come of that."""
+    from kdcore.jobs import api
+    from kdcore.pipeline.state import SETTLED
+
+    before = api.request(workspace, run_id, "run" if wanted == "resume" else wanted)
+    if before in (SETTLED if wanted != "resume" else ("queued", "running")):
+        return f"is {before}; nothing to {wanted}"
+    if wanted == "resume" and before == "done":
+        return "resume asked for; finished stages are kept, the timing is measured anew"
+    return f"{wanted} asked for"
 
 
 def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.jobs import api
+    from kdcore.report import words
 
     if chosen.all == bool(chosen.run):
         raise BadInput("stop: give one run's id, or --all")
     if chosen.run:
-        api.request(workspace, chosen.run, "stop")
-        print(f"{chosen.run}: stop asked for")
+        print(f"{chosen.run}: {_asked(workspace, chosen.run, 'stop')}")
         return
     stopped = api.stop_all(workspace)
-    print(f"{len(stopped)} runs cancelled; the dispatcher has ended")
+    print(f"{words.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
 
 
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:

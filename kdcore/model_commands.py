@@ -101,6 +101,7 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 def _print(document: dict[str, Any]) -> None:
     from kdcore import console
+    from kdcore.compress.sensitivity import BUDGETED
 
     strengths = list(dict.fromkeys(row["strength"] for row in document["rows"]))
     layers: dict[str, dict[float, float]] = {}
@@ -116,4 +117,5 @@ def _print(document: dict[str, Any]) -> None:
         f"({untouched:.1f} % with batch norm's own statistics)"
     )
     if mixed := document.get("mixed"):
-        print(f"with {100 * mixed['share']:.1f} % of the bytes: {json.dumps(document['step'] or mixed['policy'])}")
+        step = json.dumps(document["step"] or mixed["policy"])
+        print(f"with {100 * mixed['share']:.1f} % of the {BUDGETED[document['kind']]}: {step}")

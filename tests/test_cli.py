@@ -188,8 +188,15 @@ def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
 
     assert cli.main(["cancel", run_id]) == 0
     assert state() == "cancelled"
+    capsys.readouterr()
+    assert cli.main(["stop", run_id]) == 0
+    assert capsys.readouterr().out == f"{run_id}: is cancelled; nothing to stop\n"
+    assert state() == "cancelled"
     assert cli.main(["resume", run_id]) == 0
     assert state() == "queued"
+    capsys.readouterr()
+    assert cli.main(["resume", run_id]) == 0
+    assert capsys.readouterr().out == f"{run_id}: is queued; nothing to resume\n"
     assert cli.main(["delete", run_id]) == 0
     index.sync()
     assert index.runs() == []

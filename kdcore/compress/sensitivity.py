@@ -22,6 +22,7 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "quantize": (8, 4, 3, 2),
 }
 STEPS = {"prune": "prune_unstructured", "filters": "prune_structured", "quantize": "qat"}
+BUDGETED = {"prune": "weights", "filters": "weights", "quantize": "bytes"}  # zeros leave the file as long as it was
 BATCH = 256
 UNITS = 20_000  # that a budget is counted in
 
@@ -136,7 +137,8 @@ def policy(measured: Mapping[str, Any], budget: float) -> dict[str, Any]:
     if not np.isfinite(best[-1]):
         reached = sum(options[-1].bytes for options in choices.values()) / whole
         raise CompressError(
-            f"the strongest changes measured reach {100 * reached:.1f} % of the bytes, not {100 * budget:g} %"
+            f"the strongest changes measured reach {100 * reached:.1f} % of the {BUDGETED[measured['kind']]}, "
+            f"not {100 * budget:g} %"
         )
     chosen: dict[str, _Choice] = {}
     left = UNITS

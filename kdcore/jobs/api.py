@@ -15,7 +15,7 @@ from kdcore.jobs.process import code, start
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.pipeline.library import Library, deployed
 from kdcore.pipeline.plan import plan
-from kdcore.pipeline.state import SETTLED, state
+from kdcore.pipeline.state import SETTLED, ended, files, state
 from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
@@ -138,14 +138,15 @@ def _change(workspace: Workspace, run_id: str, change: Callable[[dict[str, Any]]
     return changed
 
 
-def request(workspace: Workspace, run_id: str, wanted: Request) -> None:
+def request(workspace: Workspace, run_id: str, wanted: Request) -> str:
     """Asks for a run to be stopped (what is finished is kept and measured), cancelled, or resumed with "run".
 
-    Asking for what is already so changes nothing. Raises UnknownRun.
+    Returns the state that it was in. Asking for what is already so changes nothing; a run that is done, asked to run,
+    is carried out again: finished stages are reused, and it is timed anew. Raises UnknownRun.
     """
     now = state(workspace.run(run_id))
     if wanted != "run" and now in SETTLED:
-        return
+        return now
 
     def change(meta: dict[str, Any]) -> dict[str, Any]:
         if wanted != "run":
@@ -155,6 +156,7 @@ def request(workspace: Workspace, run_id: str, wanted: Request) -> None:
 
     if wanted != "run" or now not in ("queued", "running"):
         _change(workspace, run_id, change)
+    return now
 
 
 def rename(workspace: Workspace, run_id: str, name: str) -> None:
@@ -211,7 +213,10 @@ def queue(workspace: Workspace) -> Queue:
     for run_id in workspace.run_ids():
         folder = workspace.runs / run_id
         try:
-            now, order = state(folder), read_json(folder / "meta.json")["order"]
+            if ended(folder):
+                continue
+            known = files(folder)
+            now, order = state(folder, known), known.meta["order"]
         except (Damaged, OSError, KeyError):
             continue  # the index tells of it as a failed run
         if now not in SETTLED:

@@ -11,6 +11,7 @@ from kdcore import machine
 from kdcore.jobs.api import queue
 from kdcore.pipeline.index import Index
 from kdcore.pipeline.workspace import Workspace
+from kdcore.report import words
 
 LEAST_FREE = 2 * 2**30
 PROBE = (
@@ -45,9 +46,8 @@ def _libraries() -> Check:
 
 
 def _device() -> Check:
-    return Check(
-        "device", True, f"{machine.device()}; {machine.describe()['summary']}; {machine.threads()} threads for training"
-    )
+    threads = words.plural(machine.threads(), "thread")
+    return Check("device", True, f"{machine.device()}; {machine.describe()['summary']}; {threads} for training")
 
 
 def _disk(workspace: Workspace) -> Check:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore.compress.material import CompressError
-from kdcore.compress.sensitivity import STRENGTHS, policy, step
+from kdcore.compress.sensitivity import BUDGETED, STRENGTHS, policy, step
 from kdcore.figures.sensitivity import minds, strength_of
 from kdcore.jobs import api
 from kdcore.pipeline.index import RunRow
@@ -88,8 +88,9 @@ def _measured(one: Inside, found: dict[str, Any]) -> None:
 
 def _policy(one: Inside, found: dict[str, Any]) -> None:
     """The mix that loses least within a budget, and what to do with it."""
+    what = BUDGETED[found["kind"]]
     share = st.slider(
-        "Budget (share of the bytes)", 5, 100, 40, 5, format="%d %%", key="budget", persist_state="session",
+        f"Budget (share of the {what})", 5, 100, 40, 5, format="%d %%", key="budget", persist_state="session",
         help="Of the weights of the layers above, in fp32. The mix of strengths is sought that loses least within it.",
     )  # fmt: skip
     try:
@@ -98,7 +99,7 @@ def _policy(one: Inside, found: dict[str, Any]) -> None:
         st.info(f"{plain(str(error)[:1].upper() + str(error)[1:])}. Raise the budget.", icon=":material/info:")
         return
     st.markdown(
-        f"**{words.percent(mixed['share'])} of the bytes**, for {mixed['loss']:.3g} nats of loss, as the sum of the "
+        f"**{words.percent(mixed['share'])} of the {what}**, for {mixed['loss']:.3g} nats of loss, as the sum of the "
         "layers' own."
     )
     tell = strength_of(found["kind"])
