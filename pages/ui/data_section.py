@@ -91,6 +91,6 @@ def _absent(source: Options, now: fetch.Status) -> None:
         st.error(plain(now.message), title=f"{plain(now.title)} {failed}")
     name = "Prepare" if not now.download_bytes else f"Download ({words.size(now.download_bytes)})"
     st.button(
-        f"Try again: {name.lower()}" if now.state == "failed" else name,
+        f"Try again: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
         key=draft.key("fetch"), type="primary", icon=":material/download:", on_click=partial(fetching.start, source),
     )  # fmt: skip

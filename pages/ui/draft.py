@@ -14,6 +14,7 @@ from kdcore.recipe import Recipe
 KEY = "draft"
 TURN = "draft_turn"
 TURNS = "draft_turns"  # of single paths
+LINES = "draft_lines"  # of the lists that open, by path
 
 
 def get() -> dict[str, Any]:
@@ -39,6 +40,17 @@ def renew_at(path: str) -> None:
     """Makes the controls at this path and below it anew, and leaves all others where they are."""
     turns = st.session_state[TURNS]
     turns[path] = turns.get(path, 0) + 1
+
+
+def follow(path: str, lines: list[str]) -> None:
+    """Makes the list at this path anew when its lines have changed.
+
+    A browser sends back the line that was picked, and an older one would stand for nothing in the new list.
+    """
+    known = st.session_state.setdefault(LINES, {})
+    if known.setdefault(path, lines) != lines:
+        known[path] = lines
+        renew_at(path)
 
 
 def key(path: str) -> str:

@@ -73,6 +73,7 @@ class Form:
             names = self._family(kind, path, name)
         if len(names) > SEGMENTS:
             line = line or partial(_line, kind)
+        draft.follow(f"{path}.{kind}", [line(one) if line else one for one in names])
         pick(label(kind), names, name, draft.key(f"{path}.{kind}"), line,
              on_change=_choose, args=(kind, path))  # fmt: skip
         entry = registry.entry(kind, name)
@@ -249,7 +250,6 @@ def _put_fresh(kind: str, path: str, name: str) -> None:
 def _change_family(kind: str, path: str, key: str) -> None:
     first = families.grouped(kind)[st.session_state[key]][0]
     _put_fresh(kind, path, first)
-    st.session_state.pop(draft.key(f"{path}.{kind}"), None)  # its list of names is another one now
 
 
 def _change_unit(path: str, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ from kdcore.recipe import Teacher
 from kdcore.report import words
 from pages.ui import before, draft, store, uploads
 from pages.ui.form import Form, told
-from pages.ui.text import ago
 
 SOURCE = "teacher.source"
 FILES = {  # what can be sent for a source that is a file: the words beside it, and its suffixes
@@ -68,6 +68,7 @@ def _earlier() -> None:
     if not offers:
         st.caption("No finished model fits this data set yet: it must know the same classes and take the same images.")
         return
+    draft.follow(f"{SOURCE}.earlier", [offer.told for offer in offers])
     key = draft.key(f"{SOURCE}.earlier")
     st.selectbox(
         "Model", offers, now, key=key, format_func=lambda offer: offer.told, on_change=_take, args=(key,),
@@ -90,7 +91,8 @@ def _offers() -> Iterator[Offer]:
             if here.complete(key) and (report := store.report(key)):
                 accuracy = report["quality"].get("accuracy")
                 right = f" · {words.percent(accuracy)} right" if accuracy is not None else ""
-                yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {row.name}, {ago(row.created)}")
+                begun = time.strftime("%d %b, %H:%M:%S", time.localtime(row.created))  # runs may share a name
+                yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {row.name}, {begun}")
                 count += 1
         if count >= MOST_OFFERED:
             return

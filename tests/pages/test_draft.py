@@ -82,3 +82,14 @@ def test_paths_reach_into_lists():
     document = json.loads(preset("quickstart").recipe.to_json())
     draft.put(document, "compress.0.ratio", 0.75)
     assert draft.at(document, "compress.0.ratio") == 0.75
+
+
+def test_a_list_is_another_one_when_its_lines_have_changed(monkeypatch):
+    """The browser sends back the line that was picked, and "cifar100 (to prepare)" is no set once it is "(here)"."""
+    monkeypatch.setattr(draft.st, "session_state", {draft.TURN: 1, draft.TURNS: {}})
+    keys = []
+    for line in ("cifar100 (to prepare)", "cifar100 (to prepare)", "cifar100 (here)"):
+        draft.follow("data.source.dataset", [line])
+        keys.append(draft.key("data.source.dataset"))
+    assert keys[0] == keys[1] != keys[2]
+    assert draft.key("data.source.classes") == "new.1.data.source.classes"
