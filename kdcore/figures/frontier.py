@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
+from kdcore.figures.labels import Label, Mark, labels
 from kdcore.report import words
 
 Row = Mapping[str, Any]
@@ -135,10 +136,12 @@ def _gap(difference: float, measure: str) -> str:
 
 def _figure(view: Frontier) -> go.Figure:
     runs = list(dict.fromkeys(point.run for point in view.points))
-    places = dict(zip(view.points, _places(view.points), strict=True)) if len(view.points) <= LABELLED else {}
+    named = len(view.points) <= LABELLED
+    marks = [Mark(one.name, math.log(one.x), one.score, one.low, one.high) for one in view.points]
+    beside = dict(zip(view.points, labels(marks), strict=True)) if named else {}
     traces = [_line(view.front)] if len(view.front) > 1 else []
     traces += [
-        _marks(role, [point for point in view.points if point.role == role], runs, places)
+        _marks(role, [point for point in view.points if point.role == role], runs, beside)
         for role in dict.fromkeys(point.role for point in view.points)
     ]
     costs = [point.x for point in view.points] or [1.0]
@@ -148,7 +151,7 @@ def _figure(view: Frontier) -> go.Figure:
         view.title,
         x={"title": view.x_title, "type": "log", "tickformat": ",~r", **ticks},
         y={"title": words.axis(point.measure for point in view.points)},
-        showlegend=not places,
+        showlegend=not named,
     )
 
 
@@ -163,27 +166,7 @@ def _line(front: Sequence[Point]) -> dict[str, Any]:
     }
 
 
-def _places(points: Sequence[Point]) -> list[str]:
-    """Where each name stands: on the side that has room, above the front's line, below where a point is near."""
-    if not points:
-        return []
-    across = [math.log(point.x) for point in points]
-    wide, high = (max(max(values) - min(values), 1e-9) for values in (across, [point.score for point in points]))
-    middle = (min(across) + max(across)) / 2
-    places = []
-    for point, x in zip(points, across, strict=True):
-        near = [
-            other.score - point.score
-            for other, at in zip(points, across, strict=True)
-            if other is not point and abs(at - x) < 0.3 * wide and abs(other.score - point.score) < 0.07 * high
-        ]
-        above, below = any(gap > 0 for gap in near), any(gap < 0 for gap in near)
-        level = "bottom" if above and not below else "top"
-        places.append(f"{level} {'left' if x > middle else 'right'}")
-    return places
-
-
-def _marks(role: str, points: list[Point], runs: list[str], places: Mapping[Point, str]) -> dict[str, Any]:
+def _marks(role: str, points: list[Point], runs: list[str], beside: Mapping[Point, Label]) -> dict[str, Any]:
     look = style.look(role)
     return {
         "x": [point.x for point in points],
@@ -196,9 +179,9 @@ def _marks(role: str, points: list[Point], runs: list[str], places: Mapping[Poin
             "thickness": 1.5,
             "width": 4,
         },
-        "mode": "markers+text" if places else "markers",
-        "text": [f"\u2002{point.name}\u2002" for point in points],  # a space between mark and name
-        "textposition": [places.get(point, "middle right") for point in points],
+        "mode": "markers+text" if beside else "markers",
+        "text": [beside[point].text for point in points if beside],
+        "textposition": [beside[point].position for point in points if beside] or None,
         "marker": {"color": look.colour, "symbol": look.symbol, "size": 13, "line": _outline(points, runs, look)},
         "name": look.label,
         "customdata": [[point.run, point.name] for point in points],
