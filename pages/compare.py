@@ -30,7 +30,8 @@ def run_name(run_id: str) -> str:
 
 runs_column, baseline_column = st.columns([2, 1])
 with runs_column:
-    chosen = links.many("Runs", list(runs), "runs", default=[next(iter(runs))], format_func=run_name)
+    shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place
+    chosen = links.many("Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_name)
 with store.legible():
     rows = store.rows(chosen)
 names = {f"{row['run']}/{row['variant']}": row for row in rows}

@@ -23,13 +23,11 @@ if not runs:
     st.stop()
 
 
-def choose(suffix: str, title: str, default_run: str, default_variant: str | None) -> inside.Inside:
+def choose(suffix: str, title: str, default_run: str | None, default_variant: str | None) -> inside.Inside:
     """A run and one of its variants."""
     run_column, variant_column = st.columns(2)
     with run_column:
-        run = links.one(
-            f"{title}: run", list(runs), f"run{suffix}", default=default_run, format_func=lambda one: runs[one].name
-        )
+        run = links.run(f"{title}: run", runs, f"run{suffix}", default=default_run)
     with store.legible():
         found = {variant["name"]: variant for variant in store.variants(run)}
     with variant_column:
@@ -40,7 +38,7 @@ def choose(suffix: str, title: str, default_run: str, default_variant: str | Non
 
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
-    first = choose("", "A", next(iter(runs)), None)
+    first = choose("", "A", None, None)
 with right, st.container(border=True):
     second = choose("_b", "B", first.run, first.parent or "teacher")
 inside.overview([first, second])

@@ -24,7 +24,7 @@ if not runs:
 
 run_column, students_column = st.columns([1, 2])
 with run_column:
-    run_id = links.one("Run", list(runs), "run", default=next(iter(runs)), format_func=lambda one: runs[one].name)
+    run_id = links.run("Run", runs)
 with store.legible():
     about = store.plan(run_id)["dataset"]
 pictures = store.pictures(about["fingerprint"])

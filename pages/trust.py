@@ -27,7 +27,7 @@ if not runs:
 
 run_column, variants_column = st.columns([1, 2])
 with run_column:
-    run_id = links.one("Run", list(runs), "run", default=next(iter(runs)), format_func=lambda one: runs[one].name)
+    run_id = links.run("Run", runs)
 with store.legible():
     known = [variant["name"] for variant in store.variants(run_id)]
 with variants_column:

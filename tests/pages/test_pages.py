@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from kdcore.home import CHECKOUT
-from tests.pages.conftest import opened, said
+from tests.pages.conftest import opened, runs, said
 
 PAGES = ("home", "new", "runs", "compare", "soft_targets", "trust", "layers", "system")
 
@@ -34,6 +34,20 @@ def test_a_full_workspace(full, page):
     app = opened(page)
     assert len(app.title) == 1
     assert not app.error
+
+
+@pytest.mark.parametrize("page", ["compare", "soft_targets", "trust", "layers"])
+def test_a_run_that_finishes_does_not_take_the_place_of_the_one_on_show(full, page):
+    key = "runs" if page == "compare" else "run"
+    newest, older = (row.id for row in runs(full))
+    (full.runs / newest).rename(full.root / newest)
+    app = opened(page)
+    (full.root / newest).rename(full.runs / newest)
+    app.run()
+    assert app.session_state[key] in (older, [older])
+    app.switch_page("pages/home.py").run()
+    app.switch_page(f"pages/{page}.py").run()
+    assert app.session_state[key] in (newest, [newest])
 
 
 def test_the_dashboard_imports_no_torch(full):
