@@ -146,7 +146,7 @@ def validate(kind: str, value: Any) -> Options:
     if isinstance(value, Options):
         value = value.model_dump()
     if not isinstance(value, Mapping) or kind not in value:
-        raise PydanticCustomError("choice", "needs {kind!r}: the name of a {kind}", {"kind": kind})
+        raise PydanticCustomError("choice", "needs '{kind}': the name of a {kind}", {"kind": kind})
     try:
         chosen = entry(kind, str(value[kind]))
     except UnknownEntry as error:

@@ -26,7 +26,8 @@ def test_a_wrong_value_is_told_at_its_field_with_what_is_accepted():
 
 
 def test_an_unknown_field_and_an_unknown_entry_are_told():
-    found = problems(lambda: parse({"colour": 1, "distill": {"method": "magic"}}))
+    found = problems(lambda: parse({"colour": 1, "distill": {"method": "magic"}, "teacher": {"source": {}}}))
+    assert found["teacher.source"] == "needs 'teacher': the name of a teacher"
     assert found["colour"] == "there is no such field"
     assert "kd" in found["distill"]
 

@@ -48,7 +48,7 @@ def _title(found: Sequence[Change], name: str, against: str) -> str:
     worst = min(found, key=lambda one: one.points)
     if worst.points >= 0:
         return f"{name} recognises no class less often than {against}"
-    by = f"by {_points(worst)}, no more than chance makes"
+    by = f"by {_points(worst)}, no more than chance makes in one of {len(found)} classes"
     return f"{name} recognises {worst.name} {_how(worst)} often than {against}: {by}"
 
 

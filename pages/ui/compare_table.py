@@ -119,7 +119,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def _interval(row: Row) -> str:
-    low, high = _percent(row["accuracy_low"]), _percent(row["accuracy_high"])
+    low, high = _percent(row["score_low"]), _percent(row["score_high"])
     return words.MISSING if low is None or high is None else f"{low:.1f} to {high:.1f}"
 
 
@@ -141,7 +141,8 @@ def _columns(baseline: str) -> dict[str, Any]:
         "variant": text("Variant", width="medium"),
         "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; the mean of the seeds."),
-        "interval": text("95 % interval", help="Student's t over the seeds; Wilson where there is one."),
+        "interval": text("95 % interval", help="Of accuracy, or of mAP where images have several labels: over the seeds, or "
+                         "over the test images where there is one seed."),
         "points": number(
             "Points", format="%+.1f", help=f"Points of accuracy; of mAP where images have several labels. {than}"
         ),

@@ -139,7 +139,8 @@ class TestClassChanges:
 
     def test_what_chance_makes_is_told_as_such(self):
         title = class_changes_view([change("cat", -2.0), change("dog", 1.0)], "int8", "quantized", "pruned").title
-        assert title == "Int8 recognises cat less often than pruned: by 2.0 points, no more than chance makes"
+        assert title.startswith("Int8 recognises cat less often than pruned: by 2.0 points, ")
+        assert title.endswith("no more than chance makes in one of 2 classes")
 
     def test_nothing_may_have_changed(self):
         same, better = [change("cat", 0.0)], [change("cat", 2.0)]
