@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,13 +60,19 @@ def collect(workspace: Workspace) -> Freed:
 def _unused(workspace: Workspace) -> list[Path]:
     named: set[str] = set()
     for run_id in workspace.run_ids():
+        path = workspace.runs / run_id / "plan.json"
         try:
-            plan = read_json(workspace.runs / run_id / "plan.json")
+            named |= _named(path, path.stat().st_mtime_ns)
         except FileNotFoundError as error:
             raise Damaged(f"run {run_id} has no plan: {error}") from None
-        named.update(stage["key"] for stage in plan["stages"])
-        named.update(plan.get("files", ()))  # what a teacher is made of may be a model of another data set
     return [folder for folder in _folders(workspace.models) if folder.name not in named and not held(folder / "lock")]
+
+
+@lru_cache(maxsize=4096)
+def _named(path: Path, _written: int) -> frozenset[str]:
+    plan = read_json(path)
+    keys = (stage["key"] for stage in plan["stages"])
+    return frozenset((*keys, *plan.get("files", ())))  # what a teacher is made of may be a model of another data set
 
 
 def _folders(parent: Path) -> list[Path]:

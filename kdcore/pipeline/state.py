@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -44,6 +45,19 @@ def state(folder: Path, known: Files | None = None) -> State:
     if ending:
         return "cancelled"
     return "interrupted" if status.get("attempt") else "queued"
+
+
+def ended(folder: Path) -> bool:
+    """Whether the run has a result of its present turn. Its files are read again only when they have changed."""
+    try:
+        return _ended(folder, *((folder / name).stat().st_mtime_ns for name in ("meta.json", "result.json")))
+    except FileNotFoundError:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _ended(folder: Path, _meta_written: int, _result_written: int) -> bool:
+    return files(folder).result is not None
 
 
 def _starting(status: dict[str, Any]) -> bool:
