@@ -12,9 +12,9 @@ from kdcore.figures.recall import Seen, recall
 from kdcore.figures.sweep import sweep
 from kdcore.figures.waterfall import chain, waterfall
 from kdcore.jobs import api
-from kdcore.recipe import RecipeError
+from kdcore.pipeline.index import RunRow
 from kdcore.report.sessions import gpu_note
-from pages.ui import charts, compare_table, store, verdicts
+from pages.ui import charts, compare_table, measuring, store, verdicts
 from pages.ui.text import plain
 
 Row = dict[str, Any]
@@ -52,8 +52,8 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
     """Where and how the times were taken, and the button that measures the runs together, or again."""
     sessions = list({row["session"] for row in rows if row["session"]})
     notes = list(dict.fromkeys(part for row in rows for part in row["latency_note"].split("; ") if part))
-    for note in notes:
-        st.warning(plain(note[:1].upper() + note[1:]) + ".", icon=":material/timer:")
+    if notes:
+        st.warning(plain(" ".join(f"{note[:1].upper()}{note[1:]}." for note in notes)), icon=":material/timer:")
     if len(sessions) == 1:
         session = store.document(store.workspace().sessions / f"{sessions[0]}.json")
         named = next((row["variant"] for row in rows if row["model_key"] == session["reference"]), "reference")
@@ -63,26 +63,34 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
         )
         if told := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
             st.caption(f":material/timer: {plain(told)}")
-    if notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
+    waiting = _timing(run_ids)
+    if waiting and waiting.state in store.ACTIVE:
+        measuring.progress(waiting, _draw)
+    elif notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
+        if waiting and waiting.state == "failed":
+            st.error(plain(waiting.error or ""), title="They could not be timed")
         st.button(
             "Measure together" if len(run_ids) > 1 else "Measure again",
             icon=":material/timer:",
             key="bench",
-            on_click=bench,
-            args=(run_ids,),
+            on_click=measuring.queue,
+            args=(api.bench, run_ids),
             help="Queues one timing session over all variants of these runs; it takes about half a minute.",
         )
 
 
-def bench(run_ids: list[str]) -> None:
-    here = store.workspace()
-    try:
-        api.bench(here, run_ids)
-    except RecipeError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
-        return
-    api.ensure_dispatcher(here)
-    st.toast("The timing session is in the queue; this page shows it when it is done.", icon=":material/timer:")
+def _timing(run_ids: list[str]) -> RunRow | None:
+    """The latest run that times these together."""
+    for row in store.runs():
+        if row.preset == "bench":
+            document = store.document(store.workspace().runs / row.id / "recipe.json") or {}
+            if set(document.get("bench", ())) == set(run_ids):
+                return row
+    return None
+
+
+def _draw(now: RunRow) -> None:
+    st.progress(now.progress, text="In the queue" if now.state == "queued" else "Timing all variants in one session")
 
 
 def lessons(rows: list[Row], run_ids: list[str]) -> None:

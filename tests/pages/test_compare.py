@@ -82,6 +82,7 @@ def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart)
     newest = runs(full)[0]
     assert (newest.preset, newest.state) == ("bench", "queued")
     assert read_json(full.run(newest.id) / "recipe.json")["bench"] == [quickstart, unseen]
+    assert "bench" not in [button.key for button in app.button], "it is in the queue already"
 
 
 def test_a_hidden_class_has_its_chart_of_recall(full):
