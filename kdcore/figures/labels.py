@@ -12,6 +12,7 @@ WIDE, HIGH = 420, 230  # of what the marks and their bars fill
 MARK = 16  # marks nearer than this are one place
 BAR = 6
 LETTER, LINE = 6.5, 16
+NEIGHBOURS = 64  # places nearer than this may share a label where there is no room for two
 
 
 class Mark(NamedTuple):
@@ -47,22 +48,44 @@ def labels(marks: Sequence[Mark]) -> list[Label]:
     """A label for each mark; of several at one place one has all the names, and the others have none."""
     drawn = _in_pixels(marks)
     places: list[list[int]] = []
-    for index in sorted(range(len(drawn)), key=lambda index: -drawn[index].y):
-        here = next((place for place in places if any(_near(drawn[index], drawn[one]) for one in place)), None)
-        if here:
-            here.append(index)
+    for index in range(len(drawn)):
+        near = next((place for place in places if _apart(drawn, [index], place) < MARK), None)
+        if near:
+            near.append(index)
         else:
             places.append([index])
-    taken = [box for mark in drawn for box in _covered(mark)]
+    while True:
+        places = [sorted(place, key=lambda index: -drawn[index].y) for place in places]
+        found, crowded = _arranged(drawn, places)
+        if crowded is None:
+            return found
+        others = [place for place in places if place is not crowded]
+        min(others, key=lambda place: _apart(drawn, crowded, place)).extend(crowded)
+        places = others
+
+
+def _apart(drawn: Sequence[Mark], some: Sequence[int], others: Sequence[int]) -> float:
+    """Between the nearest two marks."""
+    pairs = [(drawn[one], drawn[other]) for one in some for other in others]
+    return min(max(abs(one.x - other.x), abs(one.y - other.y)) for one, other in pairs)
+
+
+def _arranged(drawn: Sequence[Mark], places: Sequence[list[int]]) -> tuple[list[Label], list[int] | None]:
+    """The labels, each on the first side of its place that is free; a place that had better join a neighbour."""
     found = [Label("", "middle right")] * len(drawn)
+    written: list[Box] = []
     for place in places:
         bearer = place[len(place) // 2]
         sides = _sides([drawn[index] for index in place], drawn[bearer])
-        position = next((name for name, box in sides.items() if not any(map(box.meets, taken))), next(iter(sides)))
-        taken.append(sides[position])
+        around = [box for index, mark in enumerate(drawn) if index not in place for box in _covered(mark)]
+        free = [name for name, box in sides.items() if not any(map(box.meets, [*around, *written]))]
+        if not free and any(_apart(drawn, place, other) < NEIGHBOURS for other in places if other is not place):
+            return found, place
+        position = next(iter(free or sides))
+        written.append(sides[position])
         # A space between mark and name, on either side.
         found[bearer] = Label("<br>".join(f"\u2002{drawn[index].name}\u2002" for index in place), position)
-    return found
+    return found, None
 
 
 def _in_pixels(marks: Sequence[Mark]) -> list[Mark]:
@@ -76,10 +99,6 @@ def _in_pixels(marks: Sequence[Mark]) -> list[Mark]:
         Mark(mark.name, pixels(mark.x, across, WIDE), *(pixels(value, up, HIGH) for value in mark[2:]))
         for mark in marks
     ]
-
-
-def _near(one: Mark, other: Mark) -> bool:
-    return abs(one.x - other.x) < MARK and abs(one.y - other.y) < MARK
 
 
 def _covered(mark: Mark) -> tuple[Box, Box]:

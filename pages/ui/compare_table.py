@@ -138,11 +138,11 @@ def _columns(baseline: str) -> dict[str, Any]:
     return {
         "mark": text("", width=24),
         "run": text("Run", width="medium"),
-        "variant": text("Variant", width="medium"),
+        "variant": text("Variant"),
         "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; the mean of the seeds."),
-        "interval": text("95 % interval", help="Of accuracy, or of mAP where images have several labels: over the seeds, or "
-                         "over the test images where there is one seed."),
+        "interval": text("95 % interval", help="Of accuracy, or of mAP where images have several labels: over the "
+                         "seeds, or over the test images where there is one."),
         "points": number(
             "Points", format="%+.1f", help=f"Points of accuracy; of mAP where images have several labels. {than}"
         ),

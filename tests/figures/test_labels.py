@@ -23,3 +23,12 @@ def test_a_name_is_below_where_another_mark_or_its_bar_is_above():
     found = labels([mark("first", 1, 90), mark("second", 1.1, 90.4), mark("far", 2, 80)])
     assert found[0].position == "bottom right"
     assert labels([]) == []
+
+
+def test_names_for_which_there_is_no_room_join_the_nearest():
+    scores = (89, 89.1, 89.2, 90, 90.1, 90.2, 91, 91.1, 91.2)
+    names = [f"student distilled (temperature {2**k})" for k in range(len(scores))]
+    students = [mark(name, 1, score) for name, score in zip(names, scores, strict=True)]
+    found = labels([mark("teacher", 9, 99), *students])
+    told = [label.text.replace("\u2002", "") for label in found if label.text]
+    assert told == ["teacher", "<br>".join(reversed(names[:3])), "<br>".join(reversed(names[3:]))]
