@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from kdcore import registry
+from kdcore import machine, registry
 from kdcore.measure.robustness import FILE
 from kdcore.models.cost import costs
 from kdcore.pipeline import keys
@@ -42,12 +42,17 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     counted = costs([(options, classes, shape) for options in asked.values()])
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
     due = {key: value for key, value in weights(plan, sizes).items() if not workspace.complete(key)}
-    seconds = START_SECONDS + timing_seconds + sum(due.values()) * statistics.median(pace)
+    seconds = START_SECONDS + measuring_seconds(timing_seconds) + sum(due.values()) * statistics.median(pace)
     if robustness:
         seconds += robustness_seconds(plan, sizes, workspace)
     reused = len(plan.stages) - len(due)
     basis = f"From {len(pace)} stages that this machine has carried out"
     return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} are there already." if reused else "."))
+
+
+def measuring_seconds(timing_seconds: float) -> float:
+    """Seconds of a timing session on this machine: a GPU is given as many again, for the same networks on it."""
+    return timing_seconds * (2 if machine.device() == "cuda" else 1)
 
 
 def robustness_seconds(plan: Plan, sizes: Mapping[str, int], workspace: Workspace) -> float:

@@ -18,7 +18,7 @@ from kdcore.data.splits import split
 from kdcore.files import lock, read_json, replacing, write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
-from kdcore.pipeline.estimate import architectures, robustness_seconds, weights
+from kdcore.pipeline.estimate import architectures, measuring_seconds, robustness_seconds, weights
 from kdcore.pipeline.events import EventLog, history, read
 from kdcore.pipeline.library import deployed, gives
 from kdcore.pipeline.plan import Plan, Stage
@@ -71,7 +71,7 @@ class Execution:
         _show(self.workspace.dataset(dataset.fingerprint), dataset)
         self.builder = Builder(self.workspace, dataset, self.shares, self.recipe.data.hide_classes, self.plan.files)
         sizes = self._sizes(dataset)
-        timing, corrupted = self.recipe.measure.timing_seconds, 0.0
+        timing, corrupted = measuring_seconds(self.recipe.measure.timing_seconds), 0.0
         if self.recipe.measure.robustness:
             corrupted = robustness_seconds(self.plan, sizes, self.workspace)
         self.timed_from = corrupted / (timing + corrupted) if corrupted else 0.0

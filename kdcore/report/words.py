@@ -107,6 +107,17 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+@_or_dash
+def roughly(seconds: float) -> str:
+    """A time that is only estimated: 4 s, 50 s, 2.5 min, 15 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{max(round(seconds, None if seconds < 20 else -1), 1)} s"
+    minutes = seconds / 60
+    if minutes < 59.5:
+        return f"{round(2 * minutes) / 2 if minutes < 9.75 else round(minutes):g} min"
+    return duration(600 * round(seconds / 600))
+
+
 def scored(measure: str, share: str) -> str:
     """What a share says, given as text: "98.7 % of the test images right", "mAP 98.7 %"."""
     return f"{share} of the test images right" if measure == "accuracy" else f"{measure} {share}"

@@ -18,6 +18,7 @@ from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
 from kdcore.pipeline.advice import advice
+from kdcore.pipeline.arms import scheme_of
 from kdcore.pipeline.plan import Plan, plan
 from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import Preset, presets
@@ -26,6 +27,7 @@ from kdcore.registry import Options, validate
 from kdcore.report import words
 from pages.ui import draft, estimates, roles, store
 from pages.ui.fields import place_of
+from pages.ui.form import told
 from pages.ui.text import plain
 
 
@@ -133,19 +135,42 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     slot.table(_sizes(teacher, student, deployed, given.macs if given else None), border="horizontal")
     if teacher:
         small = deployed or student
+        whose = "its" if scheme_of(recipe).begins == "teacher" else "the"
         slot.markdown(
-            f"The student is **{words.times(teacher.size_bytes / small.size_bytes)} smaller** than its teacher"
+            f"The student is **{words.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
             f" and needs **{words.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
             f"{', with the classifier that it borrows and the projector to it' if deployed else ''}."
         )
-    told = estimates.of(recipe)
-    slot.markdown(f":material/timer: {_time(told.seconds)} · {plain(told.basis)}")
+    if others := company(recipe):
+        slot.markdown(plain(others))
+    time = estimates.of(recipe)
+    slot.markdown(f":material/timer: {_time(time.seconds)} · {plain(time.basis)}")
     slot.caption(
         f"{words.plural(len(plan.stages), 'stage')}. The student sees {words.plural(about['seen'], 'image')}, "
         f"{about['labelled']:,} of them with labels; the teacher {about['train']:,}. "
         f"Judged on {words.plural(about['test'], 'test image')} that nothing was chosen on."
     )
     return warnings
+
+
+def company(recipe: Recipe) -> str:
+    """Whom the scheme trains beside teacher and student, and what the teacher is for where it teaches nobody else."""
+    scheme = scheme_of(recipe)
+    further = {f"teacher {number}": other.model for number, other in enumerate(scheme.others(recipe), 2)}
+    further |= {link.label: link.model for link in scheme.links(recipe)}
+    said = []
+    if further:
+        said.append("Trained too: " + ", ".join(f"{name} ({_network(model)})" for name, model in further.items()) + ".")
+    if beside := [_network(model) for model in scheme.beside(recipe)]:
+        said.append(f"Beside the student learns {', '.join(beside)}, which is not kept.")
+    if scheme.begins != "teacher":
+        taught = "teaches the controls alone" if recipe.controls else "does not teach"
+        said.append(f"The teacher of this table {taught}: it is there to compare with.")
+    return " ".join(said)
+
+
+def _network(model: Options) -> str:
+    return told("architecture", model.model_dump(mode="json"))
 
 
 def _borrows(recipe: Recipe) -> int | None:
@@ -175,7 +200,7 @@ def _cost(one: Cost) -> dict[str, str]:
 
 
 def _time(seconds: float | None) -> str:
-    return f"about {words.duration(seconds)}" if seconds is not None else "no estimate yet"
+    return f"about {words.roughly(seconds)}" if seconds is not None else "no estimate yet"
 
 
 def _copies(recipe: Recipe) -> None:

@@ -58,7 +58,9 @@ COLUMNS = {
     ),
     "stage": st.column_config.TextColumn("Stage"),
     "variant": st.column_config.TextColumn(
-        "Last variant", help="The end of the chain, which the next columns are about."
+        "Last variant",
+        help="The end of the chain, which the next columns are about. Of a sweep it is the one of the last value, not "
+        "the best: the page Compare has them all.",
     ),
     "score": st.column_config.NumberColumn(
         "Accuracy",

@@ -22,7 +22,10 @@ def data_told(document: Document) -> str:
     data = document["data"]
     labels = "all labels" if data["labels"] is None else words.plural(data["labels"], "label")
     hidden = f", without {', '.join(map(str, data['hide_classes']))}" if data["hide_classes"] else ""
-    return f"{data['source']['dataset']}, {labels}{hidden}"
+    source = dict(data["source"])
+    if "path" in source:
+        source["path"] = source["path"].replace("\\", "/").rpartition("/")[2]
+    return f"{told('dataset', source)}, {labels}{hidden}"
 
 
 def student_told(document: Document) -> str:

@@ -37,6 +37,12 @@ def test_the_title_tells_where_teacher_and_students_stand():
     assert curves_view([], "loss").title == "Nothing is training yet"
 
 
+def test_of_a_sweep_the_title_tells_the_best_one():
+    found = [series(f"T {t}", "distilled", 0, [end]) for t, end in ((1, 0.7), (4, 0.9), (16, 0.8))]
+    assert curves_view(found, "val_accuracy").title == "Of the validation images right: best of 3: T 4 90.0 %"
+    assert curves_view(found, "loss").title == "Training loss: best of 3: T 1 0.7"
+
+
 def test_smoothing_keeps_a_constant_and_begins_at_the_first_value():
     assert smooth([3.0, 3.0, 3.0], 0.9) == pytest.approx([3, 3, 3])
     noisy = np.random.default_rng(0).normal(size=200)

@@ -6,7 +6,7 @@ import pytest
 
 from kdcore import registry
 from kdcore.recipe import parse
-from pages.ui import families
+from pages.ui import before, families
 from tests.pages.conftest import key_of, opened, said
 from tests.pages.test_new import close, recipe_of
 
@@ -102,3 +102,26 @@ def test_a_problem_in_what_is_folded_away_unfolds_it(empty):
 def test_advice_stands_at_its_field(distil):
     then(distil, "seeds", "0")
     assert any("fewer than 3 seeds" in one.value for one in distil.expander(key="section_5").warning)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [
+        ("offline", ""),
+        (
+            "mutual",
+            "Beside the student learns cnn, width 32, which is not kept. The teacher of this table does not teach",
+        ),
+        ("assistants", "Trained too: assistant 1 (cnn, width 48)."),
+        ("several_teachers", "Trained too: teacher 2 (cnn, width 64)."),
+        ("born_again", "The teacher of this table does not teach: it is there to compare with."),
+    ],
+)
+def test_the_panel_says_who_else_is_trained_and_what_the_teacher_is_for(scheme, words):
+    told = before.company(parse({"scheme": {"scheme": scheme}}))
+    assert words in told if words else told == ""
+
+
+def test_a_teacher_that_teaches_the_controls_alone_says_so():
+    asked = {"scheme": {"scheme": "mutual"}, "controls": [{"method": "hard_labels"}]}
+    assert "teaches the controls alone" in before.company(parse(asked))

@@ -56,3 +56,13 @@ def test_models_that_are_there_cost_nothing(tmp_path, monkeypatch):
     told = module.estimate(made, workspace, 1.0)
     assert told.seconds == pytest.approx(1.0 + START_SECONDS)
     assert f"{len(made.stages)} of {len(made.stages)}" in told.basis
+
+
+def test_a_gpu_is_given_the_timing_seconds_again(tmp_path, monkeypatch):
+    made = plan(small())
+    monkeypatch.setattr(Index, "pace", lambda self: [1.0])
+    seconds = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setattr(module.machine, "device", lambda device=device: device)
+        seconds.append(estimate(made, Workspace(tmp_path), 8.0).seconds)
+    assert seconds[1] - seconds[0] == pytest.approx(8.0)

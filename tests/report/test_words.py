@@ -52,6 +52,22 @@ def test_duration(seconds, text):
     assert words.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "1 s"),
+        (19.6, "20 s"),
+        (54, "50 s"),
+        (95, "1.5 min"),
+        (590, "10 min"),
+        (878, "15 min"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_an_estimate_promises_no_more_digits_than_it_has(seconds, text):
+    assert words.roughly(seconds) == text
+
+
 def test_rate_and_plural():
     assert words.rate(12_345) == "12,300 images/s"
     assert words.rate(85.31) == "85.3 images/s"
@@ -59,7 +75,7 @@ def test_rate_and_plural():
 
 
 ALL = [words.size, words.count, words.milliseconds, words.rate, words.times, words.percent]
-ALL.extend([words.points, words.signed, words.duration])
+ALL.extend([words.points, words.signed, words.duration, words.roughly])
 
 
 @pytest.mark.parametrize("write", ALL)
