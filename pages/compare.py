@@ -45,11 +45,12 @@ with baseline_column:
 baseline = names[picked]
 against = comparison.differences(store.workspace(), rows, baseline)
 
-compare_charts.against_cost(rows)
+chosen_names = {run_id: runs[run_id].name for run_id in chosen}
+compare_charts.against_cost(rows, chosen_names)
 compare_charts.session_note(rows, chosen)
 compare_charts.lessons(rows, chosen)
 st.header("Verdicts", anchor=False)
-verdicts.show(chosen, {run_id: runs[run_id].name for run_id in chosen})
+verdicts.show(chosen, chosen_names)
 st.header("All numbers", anchor=False)
-compare_table.show(rows, against, baseline, {run_id: runs[run_id].name for run_id in chosen})
+compare_table.show(rows, against, baseline, chosen_names)
 downloads.row(chosen, baseline)

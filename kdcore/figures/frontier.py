@@ -36,6 +36,7 @@ class Point(NamedTuple):
     sentence: str
     gain: float | None
     differs: bool
+    of: str = ""  # where several runs meet
 
 
 class Frontier(NamedTuple):
@@ -45,27 +46,27 @@ class Frontier(NamedTuple):
     front: tuple[Point, ...]
 
 
-def against_size(rows: Sequence[Row]) -> go.Figure:
-    """Accuracy against the deployed file's bytes, for rows of `report.comparison.rows`."""
-    return _figure(size_view(rows))
+def against_size(rows: Sequence[Row], runs: Mapping[str, str] | None = None) -> go.Figure:
+    """Accuracy against the deployed file's bytes, for rows of `report.comparison.rows`; `runs`: names of several."""
+    return _figure(size_view(rows, runs))
 
 
-def against_latency(rows: Sequence[Row], batch: int = 1) -> go.Figure:
+def against_latency(rows: Sequence[Row], batch: int = 1, runs: Mapping[str, str] | None = None) -> go.Figure:
     """Accuracy against milliseconds an image at batch 1 or 64, for rows of one timing session."""
-    return _figure(latency_view(rows, batch))
+    return _figure(latency_view(rows, batch, runs))
 
 
-def size_view(rows: Sequence[Row]) -> Frontier:
+def size_view(rows: Sequence[Row], runs: Mapping[str, str] | None = None) -> Frontier:
     rows = [row for row in rows if row["size_bytes"] and row["score"] is not None]  # a teacher may be no file
     teachers = {row["run"]: row["size_bytes"] for row in rows if row["role"] == "teacher"}
     points = []
     for row in rows:
         gain = teachers[row["run"]] / row["size_bytes"] if row["run"] in teachers else None
         points.append(_point(row, row["size_bytes"] / 1000, words.size(row["size_bytes"]), gain, differs=True))
-    return _view(points, "Size of the file (kB, log scale)", _smaller)
+    return _view(_of_runs(points, runs), "Size of the file (kB, log scale)", _smaller)
 
 
-def latency_view(rows: Sequence[Row], batch: int = 1) -> Frontier:
+def latency_view(rows: Sequence[Row], batch: int = 1, runs: Mapping[str, str] | None = None) -> Frontier:
     """Raises ValueError for rows of several sessions: their times cannot be compared."""
     if len({row["session"] for row in rows if row["session"]}) > 1:
         raise ValueError("these rows were timed in several sessions; measure them together first")
@@ -77,13 +78,20 @@ def latency_view(rows: Sequence[Row], batch: int = 1) -> Frontier:
             told = f"{words.milliseconds(milliseconds)} an image"
             points.append(_point(row, milliseconds, told, row[gain], differs=bool(row[differs])))
     title = "Time of one answer (ms, log scale)" if batch == 1 else "Time an image, 64 at a time (ms, log scale)"
-    return _view(points, title, _faster)
+    return _view(_of_runs(points, runs), title, _faster)
 
 
 def _point(row: Row, x: float, told: str, gain: float | None, *, differs: bool) -> Point:
     bounds = (row["score"], row["score_low"], row["score_high"])
     sentence = f"{row['variant']}: {words.scored(row['measure'], words.percent_interval(*bounds))}, {told}"
     return Point(row["run"], row["variant"], row["role"], x, row["measure"], *bounds, sentence, gain, differs)
+
+
+def _of_runs(points: list[Point], runs: Mapping[str, str] | None) -> list[Point]:
+    """The same points, which say what run they are of."""
+    if not runs:
+        return points
+    return [one._replace(sentence=f"{runs[one.run]}, {one.sentence}", of=f" of {runs[one.run]}") for one in points]
 
 
 def _view(points: list[Point], x_title: str, gained: Callable[[Point], str]) -> Frontier:
@@ -110,7 +118,7 @@ def _title(points: list[Point], front: tuple[Point, ...], gained: Callable[[Poin
         return "No small model is on the front yet"
     near = (point for point in small if point.score >= teachers[point.run] - TOLERABLE)
     chosen = next(near, small[-1])
-    name = chosen.name[:1].upper() + chosen.name[1:]
+    name = chosen.name[:1].upper() + chosen.name[1:] + chosen.of
     return f"{name} {gained(chosen)}, {_gap(chosen.score - teachers[chosen.run], chosen.measure)}"
 
 

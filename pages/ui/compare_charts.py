@@ -22,12 +22,13 @@ MANY_METHODS = 4
 TEMPERATURE = "distill.temperature"
 
 
-def against_cost(rows: list[Row]) -> None:
+def against_cost(rows: list[Row], names: dict[str, str]) -> None:
     """Accuracy against size, and against time where one session timed the rows. A click on a point selects its row."""
+    several = names if len(names) > 1 else None
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
         charts.show(
-            against_size(rows), key="size_chart", selection_mode="points",
+            against_size(rows, several), key="size_chart", selection_mode="points",
             on_select=lambda: compare_table.select(rows, "size_chart"),
         )  # fmt: skip
     with right, st.container(border=True, height="stretch"):
@@ -43,7 +44,7 @@ def against_cost(rows: list[Row]) -> None:
                 format_func=lambda size: "One at a time" if size == 1 else "64 at a time", label_visibility="collapsed",
             )  # fmt: skip
             charts.show(
-                against_latency(timed, batch), key="time_chart", selection_mode="points",
+                against_latency(timed, batch, several), key="time_chart", selection_mode="points",
                 on_select=lambda: compare_table.select(rows, "time_chart"),
             )  # fmt: skip
 

@@ -15,6 +15,7 @@ from pages.ui.text import plain
 
 Row = dict[str, Any]
 KEY = "compare_table"
+LETTER = 7  # pixels
 GPU = {"cuda_eager_ms": "eager", "cuda_graph_ms": "CUDA graph", "cuda_compiled_ms": "compiled"}
 TRUST = (  # shown on request
     "ece", "temperature", "ece_scaled", "kl", "logit_error", "corrupted", "membership", "membership_interval",
@@ -38,7 +39,7 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
     event = st.dataframe(
         roles.dotted(table, [row["role"] for row in rows]),
         key=KEY,
-        column_config=_columns(baseline["variant"]),
+        column_config=_columns(baseline["variant"], max(len(row["variant"]) for row in rows)),
         column_order=[name for name in table if (trust or name not in TRUST) and _worth(name, table, names)],
         hide_index=True,
         height="content",
@@ -132,13 +133,14 @@ def _speed(found: Any) -> str:
     return words.MISSING if found is None else words.times(found.value) if found.differs else "no difference"
 
 
-def _columns(baseline: str) -> dict[str, Any]:
+def _columns(baseline: str, longest: int) -> dict[str, Any]:
+    """`longest`: letters of a variant's name; left alone the table makes room for the first rows' names only."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     than = f"Against the baseline, {baseline}."
     return {
         "mark": text("", width=24),
         "run": text("Run", width="medium"),
-        "variant": text("Variant"),
+        "variant": text("Variant", width=max(120, 24 + LETTER * longest)),
         "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; the mean of the seeds."),
         "interval": text("95 % interval", help="Of accuracy, or of mAP where images have several labels: over the "

@@ -73,6 +73,17 @@ def test_runs_that_meet_are_told_apart_by_an_outline():
     assert list(trace.marker.line.width) == [0, 2]
 
 
+def test_runs_that_meet_are_named():
+    rows = [
+        row("teacher", "teacher", 0.99, 400),
+        row("int8", "quantized", 0.98, 10),
+        row("a", "pruned", 0.8, 12, run="r2"),
+    ]
+    view = size_view(rows, {"r1": "First", "r2": "Second"})
+    assert view.title.startswith("Int8 of First is 40× smaller")
+    assert [point.sentence.split(":")[0] for point in view.points] == ["First, teacher", "First, int8", "Second, a"]
+
+
 def test_without_small_models_it_says_so():
     assert size_view(quickstart()[:1]).title == "No small model is on the front yet"
 
