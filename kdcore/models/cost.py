@@ -31,12 +31,13 @@ class CostError(RuntimeError):
 class Cost(NamedTuple):
     """`params`: parameters. `macs`: multiply-accumulates an image (conv + linear + matmul).
 
-    `size_bytes`: the parameters as fp32, without what a file adds.
+    `size_bytes`: the parameters as fp32, without what a file adds. `taps`: the stages whose outputs can be matched.
     """
 
     params: int
     macs: int
     size_bytes: int
+    taps: Sequence[str] = ()
 
 
 class Borrowed(NamedTuple):
@@ -162,10 +163,12 @@ def _ask(documents: list[dict[str, Any]]) -> list[Cost]:
 
 
 def _count(document: dict[str, Any]) -> Cost:
+    from kdcore.models import zoo
+
     with torch.device("meta" if _large(document) else "cpu"):
         network = _network(document)
     params = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(params, macs(network, document["shape"]), 4 * params)
+    return Cost(params, macs(network, document["shape"]), 4 * params, list(zoo.taps(network)))
 
 
 def _large(document: dict[str, Any]) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kdcore import registry
+from kdcore.distill.features import AUTO
 from kdcore.distill.traits import parts, trait
 from kdcore.models.cost import Cost
 from kdcore.problems import Problem
@@ -19,7 +22,7 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
     source = registry.entry_of("teacher", recipe.teacher.source)
     own = source.name == "trained" or source.traits.get("architecture", False)
     most = teacher.params if teacher and own else None
-    return [
+    told = [
         Problem(field, message, "warning")
         for field, message, applies in (
             (
@@ -58,6 +61,24 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
         )
         if applies
     ]
+    return [*told, *_taps(recipe, "student", student), *(_taps(recipe, "teacher", teacher) if teacher and own else ())]
+
+
+def _taps(recipe: Recipe, whose: str, cost: Cost) -> Iterator[Problem]:
+    """The stages that a method is to match and that the network does not have: the run would only tell in the end."""
+    methods = {f"controls.{place}": one for place, one in enumerate(recipe.controls)} | {"distill": recipe.distill}
+    methods |= {
+        f"distill.parts.{place}.of": piece.of for place, piece in enumerate(getattr(recipe.distill, "parts", ()))
+    }
+    for at, method in methods.items():
+        for name in (f"{whose}_tap", f"{whose}_taps"):
+            asked = getattr(method, name, ())
+            for tap in [asked] if isinstance(asked, str) else asked:
+                if cost.taps and tap not in ("", AUTO, *cost.taps):
+                    message = (
+                        f'The {whose} has no stage "{tap}", so the run would fail. It has: {", ".join(cost.taps)}.'
+                    )
+                    yield Problem(f"{at}.{name}", message, "warning")
 
 
 def _mixes(recipe: Recipe) -> bool:

@@ -111,7 +111,7 @@ def duration(seconds: float) -> str:
 def roughly(seconds: float) -> str:
     """A time that is only estimated: 4 s, 50 s, 2.5 min, 15 min, 2 h 10 min."""
     if seconds < 90:
-        return f"{max(round(seconds, None if seconds < 20 else -1), 1)} s"
+        return f"{max(round(seconds, 0 if seconds < 20 else -1), 1):.0f} s"
     minutes = seconds / 60
     if minutes < 59.5:
         return f"{round(2 * minutes) / 2 if minutes < 9.75 else round(minutes):g} min"

@@ -164,8 +164,8 @@ def company(recipe: Recipe) -> str:
     if beside := [_network(model) for model in scheme.beside(recipe)]:
         said.append(f"Beside the student learns {', '.join(beside)}, which is not kept.")
     if scheme.begins != "teacher":
-        taught = "teaches the controls alone" if recipe.controls else "does not teach"
-        said.append(f"The teacher of this table {taught}: it is there to compare with.")
+        taught = "teaches the controls alone." if recipe.controls else "does not teach: it is there to compare with."
+        said.append(f"The teacher of this table {taught}")
     return " ".join(said)
 
 

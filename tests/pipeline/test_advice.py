@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from kdcore.models.cost import Cost
@@ -41,3 +43,17 @@ def test_of_a_teacher_out_of_a_file_it_is_not_known_what_it_has_seen():
     assert fields(uploaded, student=LARGE) == ["teacher.source"]  # teacher.model is not that teacher
     assert fields(uploaded, teacher=None) == ["teacher.source"]
     assert fields('teacher.source={"teacher":"earlier","model":"some-run"}', student=LARGE) == []
+
+
+def test_a_stage_that_a_network_does_not_have_is_told_with_those_that_it_has():
+    large, small_one = (cost._replace(taps=("stem", "stage1", "stage2")) for cost in (LARGE, SMALL))
+
+    def told(*assignments):
+        return fields("distill.method=fitnets", *assignments, teacher=large, student=small_one)
+
+    assert told() == told("distill.student_tap=stem") == []
+    assert told("distill.student_tap=stage3", "distill.teacher_tap=x") == ["distill.student_tap", "distill.teacher_tap"]
+    pieces = [{"of": {"method": "kd"}}, {"of": {"method": "attention", "student_taps": ["stage1", "x"]}}]
+    combined = f"distill={json.dumps({'method': 'combine', 'parts': pieces})}"
+    assert fields(combined, teacher=large, student=small_one) == ["distill.parts.1.of.student_taps"]
+    assert fields(combined, teacher=large, student=SMALL) == []
