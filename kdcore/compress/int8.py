@@ -81,8 +81,9 @@ def static(
     """Writes the int8 file `target` of the fp32 file `source`, and `prepared`, the graph that it is made from.
 
     `overrides`: gives ONNX Runtime's TensorQuantOverrides for the prepared model. `finish`: changes the quantized model
-    before it is written. Raises CompressError.
+    before it is written. Raises CompressError, for a file too that ONNX Runtime writes and then cannot run.
     """
+    from kdcore.export import runtime
     from kdcore.export.quiet import quiet
 
     try:
@@ -91,6 +92,12 @@ def static(
     except Exception as error:  # the quantizer raises many kinds
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
+    try:
+        runtime.logits(target, material.images[:1].numpy())
+    except ValueError as error:
+        raise CompressError(
+            f"ONNX Runtime cannot run the int8 file; the ranges of its activations may lie too far apart: {error}"
+        ) from None
 
 
 def _quantize(

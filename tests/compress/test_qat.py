@@ -209,6 +209,13 @@ def test_a_training_that_diverged_is_refused_with_its_remedy(trained, material, 
         outcome.finish(outcome.network.eval())
 
 
+def test_a_file_that_onnx_runtime_cannot_run_is_refused(trained, material, carry_out):
+    outcome = carry_out(material(trained(width=8), exported=True), "qat", finetune={"steps": 0})
+    outcome.network.head.inputs.start.fill_(1e-12)  # of what the global average pool gives; its input is ordinary
+    with pytest.raises(CompressError, match=r"cannot run the int8 file.*QLinearGlobalAveragePool"):
+        outcome.finish(outcome.network)
+
+
 def test_bits_by_layer(trained, material, carry_out):
     outcome = carry_out(material(trained(width=16), exported=True), "qat", policy={"stage1.conv": 2, "head": 5})
     rows = outcome.finish(outcome.network.eval()).report
