@@ -77,7 +77,8 @@ def sparsity_view(models: Sequence[Model], by: By = "weight") -> Bars:
          for layer, value in zip(bars.layers, row, strict=True) if value is not None), default=(0.0, "", "")
     )  # fmt: skip
     if not highest[0]:
-        return bars._replace(title=f"No {unit} are zero: what was taken out is gone from the shapes")
+        gone = ": what was taken out is gone from the shapes" if any(model.role == "pruned" for model in models) else ""
+        return bars._replace(title=f"No {unit} are zero{gone}")
     told = words.percent(highest[0] / 100)
     return bars._replace(title=f"Most zeros: {told} of the {unit} of {highest[2]} in {highest[1]}")
 

@@ -32,7 +32,8 @@ def show(one: Inside) -> None:
     try:
         Library(store.workspace()).network(one.run, one.name)
     except RecipeError as error:
-        st.caption(f":material/info: {plain(error.problems[0].message)}")
+        told = error.problems[0].message.replace(f" of {one.run}", "")
+        st.caption(f":material/info: {plain(told)}.")
         if one.parent:
             st.button(f"Take {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
         return

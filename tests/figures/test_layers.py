@@ -36,7 +36,8 @@ def test_layers_of_both_are_lined_up_by_name():
 
 def test_titles_tell_where_most_is():
     assert sparsity_view([A, B]).title == "Most zeros: 50.0 % of the weights of stem in pruned 50 %"
-    assert sparsity_view([B]).title.startswith("No weights are zero")
+    assert sparsity_view([B]).title == "No weights are zero"
+    assert sparsity_view([B._replace(role="pruned")]).title.endswith(": what was taken out is gone from the shapes")
     assert shares_view([A], "macs").title == "stem holds 64.3 % of the MACs of pruned 50 %"
 
 
