@@ -49,16 +49,17 @@ def bar(row: RunRow) -> None:
             st.switch_page("pages/layers.py", query_params=where)
         if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
-        with st.popover("Rename", icon=":material/edit:"):
+        # What is open, and what a second click would press, belongs to this run and this name alone.
+        with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}"):
             key = f"name_{row.id}"
             st.text_input("Name", row.name, key=key, max_chars=120)
             st.button("Save", key="save_name", type="primary", on_click=rename, args=(row.id, key))
-        with st.popover("Delete", icon=":material/delete:"):
+        with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}"):
             st.markdown(
                 f"Delete **{plain(row.name)}**? Its models stay for other runs that share them, until the clean-up "
                 "on the page System."
             )
-            st.button("Delete this run", key="delete", type="primary", on_click=delete, args=(row.id,))
+            st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
 
 
 def resume(run_id: str) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from kdcore.data import upload
 from kdcore.figures.curves import AXES, Quantity
 from kdcore.figures.curves import curves as draw
 from kdcore.files import read_json
@@ -159,10 +160,36 @@ def tabs(row: RunRow, active: bool) -> None:
             _notes(row)
     if files.open:
         with files:
-            st.caption("On this machine, in")
+            with store.legible():
+                _models(row)
+            st.caption("The run's own files, on this machine in")
             st.code(str(folder), language=None)
             sizes = {path.name: words.size(path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()}
             st.table(sizes, border="horizontal", width="content")
+
+
+def _models(row: RunRow) -> None:
+    """The models that it made, to take away."""
+    here = store.workspace()
+    made = {one["name"]: one["keys"][0] for one in store.plan(row.id)["variants"] if here.complete(one["keys"][0])}
+    if not made:
+        return
+    name = st.selectbox(
+        "Model", list(made), len(made) - 1, key=f"model_{row.id}_{len(made)}", width=360,
+        help="Of a variant with several seeds the first seed's, the one that was measured.",
+    )  # fmt: skip
+    folder = here.model(made[name])
+    with st.container(horizontal=True):
+        for title, suffix in (("ONNX", ".onnx"), ("Weights", ".safetensors")):
+            path = folder / f"model{suffix}"
+            if path.is_file():
+                given = upload.clean(f"{row.name} - {name}{suffix}".replace("/", "_"))
+                st.download_button(
+                    f"{title} ({words.size(path.stat().st_size)})", path.read_bytes, file_name=given,
+                    key=f"take{suffix}_{row.id}", icon=":material/download:", on_click="ignore",
+                )  # fmt: skip
+    st.caption("On this machine in")
+    st.code(str(folder), language=None)
 
 
 def _log(row: RunRow, active: bool) -> None:

@@ -88,8 +88,9 @@ def test_an_empty_name_is_refused(full):
 def test_deleting(full):
     run_id = runs(full)[0].id
     app = opened("runs", run=run_id)
-    app.button(key="delete").click().run()
+    app.button(key=f"delete_{run_id}").click().run()
     assert [row.name for row in runs(full)] == ["Quickstart"]
+    assert f"delete_{run_id}" not in [one.key for one in app.button]  # a second click finds no button to press
     assert app.header[0].value == "Quickstart"
 
 
@@ -143,3 +144,21 @@ def stage(state, seconds=1.0, **more):
 def test_a_line_of_the_checklist(stages, state, words):
     group = Group("student alone", "alone", stages)
     assert (state_of(group), line(group)) == (state, words)
+
+
+def test_the_models_of_a_run_are_there_to_take_away(full):
+    quickstart = runs(full)[-1]
+    app = opened("runs", run=quickstart.id)
+    app.session_state["run_tabs"] = "Files"
+    app.run()
+    picker = next(one for one in app.selectbox if one.label == "Model")
+    assert picker.value == "int8"
+    assert {"teacher", "student distilled"} < set(picker.options)
+    picker.set_value("teacher").run()
+    app.session_state["run_tabs"] = "Files"
+    app.run()
+    key = read_json(full.run(quickstart.id) / "plan.json")["variants"][0]["keys"][0]
+    assert str(full.model(key)) in [block.value for block in app.code]
+    offered = [one.label for one in app.get("download_button")]
+    assert len(offered) == 2
+    assert offered[0].startswith("ONNX (")
