@@ -136,7 +136,7 @@ def run_line(row: RunRow) -> None:
 
 
 rows = store.runs()
-store.serve()
+store.serve(rows)
 
 words_column, machine_column = st.columns([2.4, 1], gap="large", vertical_alignment="center")
 with words_column:
@@ -158,9 +158,12 @@ for group, heading in GROUPS.items():
             preset_card(preset, finished[0] if finished else None, first=group == "start" and place == 0)
 
 
-@st.fragment(run_every=2 if any(row.state in store.ACTIVE for row in rows) else None)
+busy = any(row.state in store.ACTIVE for row in rows)
+
+
+@st.fragment(run_every=2 if busy else None)
 def latest() -> None:
-    now = store.runs()
+    now = store.runs() if busy else rows
     if not now:
         st.caption("None yet. A run appears here as soon as you start one above, or on the page New experiment.")
     for row in now[:LATEST]:

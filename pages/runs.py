@@ -11,7 +11,7 @@ from pages.ui.frame import frame
 frame()
 
 rows = store.runs()
-store.serve()
+store.serve(rows)
 
 st.title("Runs", anchor=False)
 if not rows:

@@ -60,12 +60,11 @@ def of(recipe: Recipe) -> Estimate:
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _of(recipe: str, root: str, identity: store.Identity | None) -> Estimate:
-    store.index().sync()  # its pace is what the estimate rests on
     parsed = parse(json.loads(recipe))
+    planned = plan(parsed, store.workspace())
+    store.index().sync()  # its pace is what the estimate rests on
     try:
         asked = parsed.measure
-        return estimate(
-            plan(parsed, store.workspace()), store.workspace(), asked.timing_seconds, robustness=asked.robustness
-        )
+        return estimate(planned, store.workspace(), asked.timing_seconds, robustness=asked.robustness)
     except CostError as error:
         return Estimate(None, str(error))

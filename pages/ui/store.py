@@ -38,10 +38,9 @@ def runs() -> list[RunRow]:
     return here.runs()
 
 
-def serve() -> None:
+def serve(rows: list[RunRow]) -> None:
     """Sees to it that a queue with something in it is served: after a restart nobody else would."""
-    queue = api.queue(workspace())
-    if queue.runs and not queue.dispatcher:
+    if any(row.state in ACTIVE for row in rows):
         api.ensure_dispatcher(workspace())
 
 

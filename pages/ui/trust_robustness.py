@@ -53,7 +53,7 @@ def section(run_id: str, names: list[str]) -> None:
 
 def _asked(run_id: str) -> RunRow | None:
     """The latest run that measures this one."""
-    for row in store.runs():
+    for row in store.index().runs():  # which the page has just brought up to date
         if row.preset == "robustness":
             document = store.document(store.workspace().runs / row.id / "recipe.json") or {}
             if run_id in document.get("robustness", ()):
