@@ -32,6 +32,7 @@ class Distributions(NamedTuple):
     bars: tuple[str, ...]
     labels: NDArray[np.float64]
     answers: tuple[Answer, ...]
+    label: str = "Label (one-hot)"
 
 
 class Said(NamedTuple):
@@ -60,15 +61,16 @@ def distributions_view(
     answers = tuple(Answer(one.name, one.role, (yes if several else soften)(one.logits, temperature)) for one in said)
     if not answers:
         return Distributions("Choose a model", tuple(classes), labels, ())
+    name = "Labels" if several else "Label (one-hot)"
     title = (_decided if several else _title)(answers[0], classes, labels, temperature)
     if len(classes) <= MANY:
-        return Distributions(title, tuple(classes), labels, answers)
+        return Distributions(title, tuple(classes), labels, answers, name)
     order = np.lexsort((-answers[0].probabilities, -labels))
     shown = order[: LIKELIEST + int(labels.sum())].tolist()
     bars = tuple(classes[index] for index in shown)
     rest = () if several else (f"{len(classes) - len(shown)} others",)
     few = tuple(_few(answer, shown, bool(rest)) for answer in answers)
-    return Distributions(title, (*bars, *rest), np.append(labels[shown], [0.0] * len(rest)), few)
+    return Distributions(title, (*bars, *rest), np.append(labels[shown], [0.0] * len(rest)), few, name)
 
 
 def _few(answer: Answer, shown: list[int], rest: bool) -> Answer:
@@ -101,7 +103,7 @@ def _decided(first: Answer, classes: Sequence[str], labels: NDArray[np.float64],
 
 def _figure(view: Distributions) -> go.Figure:
     hollow = {"color": style.CLEAR, "line": {"color": style.INK, "width": 1.5}}
-    bars = [_bars(view, "Label (one-hot)", view.labels, hollow)]
+    bars = [_bars(view, view.label, view.labels, hollow)]
     for answer in view.answers:
         fill = {"color": style.look(answer.role).colour, "pattern": {"shape": style.hatching(answer.role)}}
         bars.append(_bars(view, answer.name, answer.probabilities, fill))

@@ -162,7 +162,7 @@ def noise_view(models: Sequence[Model]) -> Bars:
         db = layer["sqnr_db"]
         return layer["sqnr_note"] if db is None else f"{words.decibels(db)}, its output is {off(db)} off"
 
-    bars = _bars(measured, "Signal to noise of the output (SQNR, dB)", lambda layer: layer.get("sqnr_db"), hover)
+    bars = _bars(measured, "Signal to noise (SQNR, dB)", lambda layer: layer.get("sqnr_db"), hover)
     found = [
         (value, layer, name)
         for (name, _), row in zip(bars.models, bars.values, strict=True)

@@ -21,9 +21,10 @@ UNSURE = "Teacher least sure"
 
 
 def pick(pictures: Pictures, models: list[Chosen]) -> int:
-    """The chosen image's number in the test split; it is `?image=` in the URL."""
+    """The chosen image's number in the test split; it is `?image=` in the URL. At first one that shows something."""
     asked = st.query_params.get("image", "")
-    image = int(asked) if asked.isdigit() and int(asked) < len(pictures.labels) else 0
+    usual = int(pictures.labels.any(axis=1).argmax()) if pictures.several else 0
+    image = int(asked) if asked.isdigit() and int(asked) < len(pictures.labels) else usual
     with st.container(border=True, horizontal_alignment="center"):
         name = pictures.name(image)
         st.image(enlarged(pictures.images[image]), width=200, alt=f"Test image {image}, labelled {name}")

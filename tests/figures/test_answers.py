@@ -94,6 +94,7 @@ def test_of_several_labels_each_class_is_answered_with_yes_or_no():
     assert view.answers[0].probabilities == pytest.approx((0.75, 0.2, 0.9))
     assert view.labels.tolist() == [1, 1, 0]
     assert view.title == "At T = 1 the teacher finds cat (75.0 %), ship (90.0 %); there is cat, dog"
+    assert view.label == "Labels"
     none = distributions_view([Said("teacher", "teacher", [-1, -1, -1])], CLASSES, [0, 0, 0], 1)
     assert none.title == "At T = 1 the teacher finds nothing; there is nothing"
 
