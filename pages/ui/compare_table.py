@@ -36,11 +36,11 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
         return
     table = _frame(rows, against, names)
     table.loc[rows.index(baseline), ["faster", "throughput"]] = "baseline"
+    shown = [name for name in table if (trust or name not in TRUST) and _worth(name, table, names)]
     event = st.dataframe(
-        roles.dotted(table, [row["role"] for row in rows]),
+        roles.dotted(table[shown], [row["role"] for row in rows]),
         key=KEY,
         column_config=_columns(baseline["variant"], max(len(row["variant"]) for row in rows)),
-        column_order=[name for name in table if (trust or name not in TRUST) and _worth(name, table, names)],
         hide_index=True,
         height="content",
         on_select="rerun",
