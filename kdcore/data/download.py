@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ def _get(file: Remote, absent: Sequence[Remote], folder: Path, told: Callable[[i
             _get_from(url, file, folder, told)
             return
         except _Wrong as error:
-            reasons.append(f"{url}: {error}")
+            reasons.append(f"{urllib.parse.urlsplit(url).netloc}: {error}")
     by_hand = ", ".join(f"{known.name} from {known.urls[0]}" for known in absent)
     raise FetchFailed(
         f"{file.name} could not be downloaded ({'; '.join(reasons)}). "

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kdcore import registry
 from kdcore.home import CHECKOUT
@@ -38,17 +38,10 @@ def read(path: Path, document: Mapping[str, Any]) -> nn.Module:
     begin with "module."; those of torchvision's models may be torchvision's own. The `normalize` layer may be absent:
     then it is the document's. Raises UploadError.
     """
-    with path.open("rb") as file:
-        start = file.read(9)
-    if not start:
-        raise UploadError("the weights file is empty")
+    kind = kind_of(path)
     with tempfile.TemporaryDirectory() as folder:
-        if start[8:] == b"{":
-            tensors = _tensors(path, document)
-        elif start.startswith((b"PK\x03\x04", b"\x80")):
-            tensors = _tensors(_converted(path, Path(folder) / "tensors.safetensors"), document)
-        else:
-            raise UploadError("this is no weights file: neither safetensors nor one that torch.save wrote")
+        plain = path if kind == "safetensors" else _converted(path, Path(folder) / "tensors.safetensors")
+        tensors = _tensors(plain, document)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise UploadError(f"tensor {name!r} holds numbers that are not finite (NaN or infinity)")
@@ -56,6 +49,19 @@ def read(path: Path, document: Mapping[str, Any]) -> nn.Module:
         return zoo.rebuild(document, tensors)
     except ValueError as error:
         raise UploadError(f"the weights do not make a network: {error}") from None
+
+
+def kind_of(path: Path) -> Literal["safetensors", "torch"]:
+    """What wrote a weights file, as its first bytes tell. No torch. Raises UploadError."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if not start:
+        raise UploadError("the weights file is empty")
+    if start[8:] == b"{":
+        return "safetensors"
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return "torch"
+    raise UploadError("this is no weights file: neither safetensors nor one that torch.save wrote")
 
 
 def _tensors(path: Path, document: Mapping[str, Any]) -> dict[str, torch.Tensor]:

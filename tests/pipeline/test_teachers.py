@@ -204,9 +204,16 @@ def test_a_file_that_is_not_there_is_told_at_the_field(laboratory, tmp_path, nam
     assert f"there is no file {tmp_path / 'none.npz'}" in missing["teacher.source.path"]
 
 
-@pytest.mark.parametrize(("name", "words"), [("onnx_file", "no ONNX"), ("soft_labels", "archive")])
-def test_a_broken_file_is_told_at_the_field(laboratory, tmp_path, name, words):
-    path = tmp_path / "broken.onnx"
+@pytest.mark.parametrize(
+    ("name", "words", "suffix"),
+    [
+        ("onnx_file", "no ONNX", "onnx"),
+        ("soft_labels", "archive", "npz"),
+        ("weights_file", "no weights file", "safetensors"),
+    ],
+)
+def test_a_broken_file_is_told_at_the_field(laboratory, tmp_path, name, words, suffix):
+    path = tmp_path / f"broken.{suffix}"
     path.write_bytes(b"garbage" * 50)
     assert words in problems(laboratory, source(name, path=path), *STILL)["teacher.source.path"]
 

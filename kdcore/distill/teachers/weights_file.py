@@ -37,9 +37,15 @@ class WeightsFileTeacher(Source[WeightsFile]):
     """The architecture with the file's weights: exported and measured like a network that was trained here."""
 
     def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+        from kdcore.models.upload import UploadError, kind_of
+
         place, content = file_at(self.options.path, WHAT, MOST_BYTES)
         if place.suffix.lower() not in SUFFIXES:
             refuse("path", f"{place.name} is no weights file; {', '.join(SUFFIXES)} are accepted")
+        try:
+            kind_of(place)
+        except UploadError as error:
+            refuse("path", f"{place.name} cannot teach: {error}")
         model = architecture.model_dump(mode="json")
         return Given(
             content, place, "features", spec={"model": model}, architecture=model,
