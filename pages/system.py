@@ -51,8 +51,10 @@ def load() -> None:
 def queue() -> None:
     now = api.queue(here)
     known = {row.id: row for row in store.runs()}
+    about = read_json(here.root / "dispatcher.json", {})
+    told = f" It is process {about['process']}, started {text.ago(about['started'])}." if about else ""
     st.caption(
-        ":green[:material/check_circle:] The dispatcher is at work." if now.dispatcher
+        f":green[:material/check_circle:] The dispatcher is at work.{told}" if now.dispatcher
         else ":gray[:material/bedtime:] No dispatcher: one starts by itself with the next run."
     )  # fmt: skip
     if not now.runs:
@@ -101,7 +103,7 @@ def disk() -> None:
         border="horizontal",
     )
     idle = not used.unused_count and not used.trash
-    with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle):
+    with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle, key="clean_up", on_change="rerun"):
         st.markdown("Removes the models that no run names, and empties the trash. Deleted runs are then gone for good.")
         st.button("Remove them", key="collect", type="primary", on_click=collect)
     if idle:
@@ -109,15 +111,10 @@ def disk() -> None:
 
 
 def collect() -> None:
+    st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)
     told = f"{words.plural(freed.models, 'model')} and {words.plural(freed.trashed_runs, 'deleted run')}"
     st.toast(f"Removed {told}: {words.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
-
-
-def dispatcher() -> None:
-    about = read_json(here.root / "dispatcher.json", {})
-    if about:
-        st.caption(f"The last dispatcher was process {about['process']}, started {text.ago(about['started'])}.")
 
 
 st.title("System", anchor=False)
@@ -129,7 +126,6 @@ with left, st.container(border=True, height="stretch"):
 with right, st.container(border=True, height="stretch"):
     st.subheader("Queue", anchor=False)
     queue()
-    dispatcher()
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True, height="stretch"):
     st.subheader("Models and disk", anchor=False)
