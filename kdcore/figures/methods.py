@@ -56,7 +56,7 @@ def _figure(view: Methods) -> go.Figure:
     return style.figure(
         [_marks(role, [one for one in view.methods if one.role == role]) for role in named],
         view.title,
-        x={"title": "Points, with 95 % intervals", "zeroline": True,
+        x={"title": "Difference (points, 95 %)", "zeroline": True,
            "zerolinecolor": style.INK},
         y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
            "categoryarray": [one.name for one in view.methods]},
