@@ -36,7 +36,8 @@ class AdaRound(Rounding):
     source="Nagel et al. 2020, arXiv:2004.10568, eq. 21 to 25",
     version=2,
     options=AdaRound,
-    traits=rounding.traits("AdaRound"),
+    # For the estimate: images through the network, forward, back and for what each layer is given.
+    traits=rounding.traits("AdaRound") | {"passes": lambda options: 4 * BATCH * options.iterations},
 )
 def quantize(material: Material, options: AdaRound) -> Outcome:
     """Rounds layer after layer, each on the inputs that it gets from the layers already rounded.

@@ -78,7 +78,16 @@ def weights(plan: Plan, sizes: Mapping[str, int]) -> dict[str, float]:
 
 
 def _work(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -> float:
-    """MACs of a stage's training: three passes of what is trained and one of each teacher for each image."""
+    """MACs of a stage: for each image of its training three passes of what is trained and one of each teacher; and the
+    passes that a step takes beside."""
+    work = 0.0
+    if stage.kind == "compress":
+        passes = registry.trait("step", registry.validate("step", stage.spec["step"]), "passes", 0)
+        work = passes * _macs(_origin(stage, stages), sizes)
+    return work + _training(stage, stages, sizes)
+
+
+def _training(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -> float:
     if "train" not in stage.spec:
         return 0.0
     asked = sum(_macs(_origin(stages[key], stages), sizes) for key in stage.asked)

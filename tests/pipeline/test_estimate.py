@@ -21,6 +21,16 @@ def test_the_weight_of_a_stage_counts_student_thrice_and_teacher_once():
     assert found["int8"] == FIXED_SECONDS
 
 
+def test_a_step_that_learns_without_a_training_of_its_own_is_counted():
+    def weighed(step):
+        made = plan(small(f"compress=[{step}]"))
+        return weights(made, dict.fromkeys(architectures(made), 1e6))[made.stages[-1].key]
+
+    learnt = weighed('{"step": "adaround", "iterations": 100}')
+    assert learnt == pytest.approx(FIXED_SECONDS + 4 * 32 * 100 * 1e6 / NOMINAL_RATE)
+    assert weighed('{"step": "weight_quant"}') == FIXED_SECONDS
+
+
 def test_a_teacher_whose_weights_alone_are_wanted_costs_no_time():
     def weighed(*method):
         made = plan(small(*method))
