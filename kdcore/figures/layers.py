@@ -241,4 +241,5 @@ def _figure(bars: Bars, most: float | None = None) -> go.Figure:
 def _fill(role: str, *, second: bool) -> dict[str, Any]:
     """Two variants of one role are told apart by a pattern, never by another colour."""
     colour = style.look(role).colour
-    return {"color": colour, "pattern": {"shape": "/" if second else "", "fgcolor": "#FFFFFF"}}
+    pattern = {"shape": "/" if second else "", "fgcolor": colour}  # on the page's background
+    return {"color": colour, "pattern": pattern, "line": {"color": colour, "width": int(second)}}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kdcore.figures import style
 from kdcore.figures.layers import Model, noise, noise_view, shares, shares_view, sparsity, sparsity_view
 from kdcore.figures.weights import histogram, histogram_view
 
@@ -99,6 +100,7 @@ def test_bars_have_the_roles_colours_and_a_sentence_each():
 def test_two_of_one_role_are_told_apart_by_a_pattern():
     chart = shares([A, A._replace(name="pruned 75 %")], "params")
     assert [trace.marker.pattern.shape for trace in chart.data] == ["", "/"]
+    assert chart.data[1].marker.pattern.fgcolor == style.ROLES["pruned"].colour, "white would not be seen on white"
 
 
 def test_no_layers_is_no_error():
