@@ -55,7 +55,7 @@ def _next(row: RunRow) -> str:
             "The new run that is offered above takes them over; the same one again would fail again, unless something "
             "else had filled the memory: press Duplicate then"
         )
-    return "Press Resume to go on from the last checkpoint"
+    return "Press Resume to go on from the last checkpoint, or Duplicate to change what was wrong"
 
 
 def told(row: RunRow) -> str:

@@ -56,9 +56,10 @@ COLUMNS = {
     "progress": st.column_config.ProgressColumn(
         "Progress", min_value=0, max_value=100, format="%.0f %%", width="small"
     ),
-    "stage": st.column_config.TextColumn("Stage"),
+    "stage": st.column_config.TextColumn("Stage", width=170),
     "variant": st.column_config.TextColumn(
         "Last variant",
+        width=190,
         help="The end of the chain, which the next columns are about. Of a sweep it is the one of the last value, not "
         "the best: the page Compare has them all.",
     ),
