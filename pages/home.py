@@ -129,7 +129,7 @@ def run_line(row: RunRow) -> None:
             elif row.score is not None:
                 st.caption(result(row).removeprefix("last time "))
             else:
-                st.caption(text.plain(row.error or "No result"))
+                st.caption(text.plain(row.error or ("Measured" if row.state == "done" else "No result")))
         st.caption(text.ago(row.created), width=120)
         if st.button("Open", key=f"open_{row.id}", type="tertiary", icon=":material/arrow_forward:"):
             st.switch_page("pages/runs.py", query_params={"run": row.id})
