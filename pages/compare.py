@@ -24,14 +24,13 @@ if not runs:
     st.stop()
 
 
-def run_name(run_id: str) -> str:
-    return f"{runs[run_id].name} · {text.ago(runs[run_id].finished or runs[run_id].created)}"
-
-
+run_names = text.told_apart(runs.values())
 runs_column, baseline_column = st.columns([2, 1])
 with runs_column:
     shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place
-    chosen = links.many("Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_name)
+    chosen = links.many(
+        "Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_names.__getitem__
+    )
 with store.legible():
     rows = store.rows(chosen)
 names = {f"{row['run']}/{row['variant']}": row for row in rows}
@@ -39,7 +38,7 @@ with baseline_column:
     several = len(chosen) > 1
     picked = links.one(
         "Baseline", list(names), "baseline", default=next(iter(names)),
-        format_func=lambda key: names[key]["variant"] + (f" · {runs[names[key]['run']].name}" if several else ""),
+        format_func=lambda key: names[key]["variant"] + (f" · {run_names[names[key]['run']]}" if several else ""),
         help="What “smaller”, “faster” and “points” are told against.",
     )  # fmt: skip
 baseline = names[picked]

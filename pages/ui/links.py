@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,20 +12,14 @@ from pages.ui import text
 
 
 def run(label: str, runs: Mapping[str, RunRow], name: str = "run", *, default: str | None = None) -> str:
-    """A selectbox of runs, the newest first; runs of one name are told apart by their age.
+    """A selectbox of runs, the newest first.
 
     Without a choice in the URL or a default it is the newest when the page is opened, and the same one afterwards: a
     run that finishes meanwhile does not take its place.
     """
     shown = st.session_state.get(name)
-    often = Counter(row.name for row in runs.values())
-
-    def told(run_id: str) -> str:
-        row = runs[run_id]
-        return row.name if often[row.name] == 1 else f"{row.name} · {text.ago(row.finished or row.created)}"
-
     first = default or (shown if shown in runs else next(iter(runs)))
-    return one(label, list(runs), name, default=first, format_func=told)
+    return one(label, list(runs), name, default=first, format_func=text.told_apart(runs.values()).__getitem__)
 
 
 def one(label: str, options: Sequence[str], name: str, *, default: str, **widget: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import streamlit as st
 from kdcore import registry
 from kdcore.recipe import Teacher
 from kdcore.report import words
-from pages.ui import before, draft, store, uploads
+from pages.ui import before, draft, store, text, uploads
 from pages.ui.form import Form, told
 
 SOURCE = "teacher.source"
@@ -91,8 +90,7 @@ def _offers() -> Iterator[Offer]:
             if here.complete(key) and (report := store.report(key)):
                 accuracy = report["quality"].get("accuracy")
                 right = f" · {words.percent(accuracy)} right" if accuracy is not None else ""
-                begun = time.strftime("%d %b, %H:%M:%S", time.localtime(row.created))  # runs may share a name
-                yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {row.name}, {begun}")
+                yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {text.dated(row)}")
                 count += 1
         if count >= MOST_OFFERED:
             return

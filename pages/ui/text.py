@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 import streamlit as st
+
+from kdcore.pipeline.index import RunRow
 
 Colour = Literal["gray", "blue", "green", "orange", "red"]
 STATES: dict[str, tuple[str, str, Colour]] = {
@@ -41,6 +45,17 @@ def ago(moment: float | None) -> str:
         if count:
             return f"{count} {unit}{'s' * (count > 1)} ago"
     return "just now"
+
+
+def told_apart(runs: Iterable[RunRow]) -> dict[str, str]:
+    """Names by id; those of one name with when they were started, to the second."""
+    rows = list(runs)
+    often = Counter(row.name for row in rows)
+    return {row.id: row.name if often[row.name] == 1 else dated(row) for row in rows}
+
+
+def dated(row: RunRow) -> str:
+    return f"{row.name} · {time.strftime('%d %b, %H:%M:%S', time.localtime(row.created))}"
 
 
 def empty(title: str, what: str, button: str, page: str, icon: str) -> None:
