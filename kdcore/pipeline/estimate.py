@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kdcore import machine, registry
@@ -34,20 +34,38 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
 
     `robustness`: whether the variants are measured on corrupted images too.
     """
-    pace = Index(workspace).pace()
-    if not pace:
+    paces = Index(workspace).pace()
+    if not paces:
         return Estimate(None, "Nothing has run on this machine yet.")
     classes, shape = len(plan.dataset["classes"]), tuple(plan.dataset["shape"])
     asked = architectures(plan)
     counted = costs([(options, classes, shape) for options in asked.values()])
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
     due = {key: value for key, value in weights(plan, sizes).items() if not workspace.complete(key)}
-    seconds = START_SECONDS + measuring_seconds(timing_seconds) + sum(due.values()) * statistics.median(pace)
+    pace = _pace(plan, paces)
+    seconds = START_SECONDS + measuring_seconds(timing_seconds) + sum(value * pace[key] for key, value in due.items())
     if robustness:
         seconds += robustness_seconds(plan, sizes, workspace)
     reused = len(plan.stages) - len(due)
-    basis = f"From {len(pace)} stages that this machine has carried out"
+    basis = f"From {len(paces)} stages that this machine has carried out"
     return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} are there already." if reused else "."))
+
+
+def _pace(plan: Plan, paces: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Seconds for one nominal second of each stage, by its key: the median of stages of the same network, else of all.
+
+    MACs a second differ several times over between networks: a small one spends its time between the products.
+    """
+    stages = {stage.key: stage for stage in plan.stages}
+    known: dict[str, list[float]] = {}
+    for network, value in paces:
+        known.setdefault(network, []).append(value)
+    everywhere = [value for _, value in paces]
+    networks = {key: _origin(stage, stages).spec.get("model") for key, stage in stages.items()}
+    return {
+        key: statistics.median(known.get(keys.canonical(network) if network else "", everywhere))
+        for key, network in networks.items()
+    }
 
 
 def measuring_seconds(timing_seconds: float) -> float:

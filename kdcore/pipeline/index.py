@@ -15,16 +15,16 @@ from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 from kdcore.files import Damaged, read_json
-from kdcore.pipeline import events
+from kdcore.pipeline import events, keys
 from kdcore.pipeline.state import Files, State, files, state
 from kdcore.pipeline.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE run (id TEXT PRIMARY KEY, stamp TEXT, offset INTEGER, facts TEXT, weights TEXT, session REAL, timing REAL,
     attempt_started REAL);
 CREATE TABLE stage (run TEXT, key TEXT, place INTEGER, facts TEXT, state TEXT, phase TEXT, seconds REAL, step INTEGER,
-    steps INTEGER, told INTEGER, PRIMARY KEY (run, key));
+    steps INTEGER, told INTEGER, network TEXT, PRIMARY KEY (run, key));
 CREATE TABLE epoch (key TEXT, epoch INTEGER, step INTEGER, loss REAL, accuracy REAL, val_loss REAL, val_accuracy REAL,
     PRIMARY KEY (key, epoch));
 """
@@ -130,14 +130,15 @@ class Index:
                     made.append({**{k: facts[k] for k in ("variant", "role", "seed", "key")}, **lists})
         return made
 
-    def pace(self, most: int = 200) -> list[float]:
-        """Seconds that each of the latest stages took for one nominal second of `weights`."""
+    def pace(self, most: int = 200) -> list[tuple[str, float]]:
+        """Of each of the latest stages its network, as canonical JSON of the architecture that was trained ("" where
+        none was), and the seconds that it took for one nominal second of `weights`."""
         query = """
-            SELECT stage.seconds / json_extract(run.weights, '$."' || stage.key || '"') AS pace
+            SELECT stage.network, stage.seconds / json_extract(run.weights, '$."' || stage.key || '"') AS pace
             FROM stage JOIN run ON run.id = stage.run
             WHERE stage.state = 'done' AND run.weights IS NOT NULL ORDER BY stage.told DESC LIMIT ?"""
         with self._open() as database:
-            return [row["pace"] for row in database.execute(query, (most,)) if row["pace"]]
+            return [(row["network"], row["pace"]) for row in database.execute(query, (most,)) if row["pace"]]
 
     def _epochs(self, database: sqlite3.Connection, key: str, first: int, last: int, points: int) -> list[sqlite3.Row]:
         query = """
@@ -182,12 +183,15 @@ class Index:
     def _enter(self, database: sqlite3.Connection, run_id: str) -> None:
         plan = read_json(self.workspace.runs / run_id / "plan.json")
         database.execute("INSERT INTO run (id, offset, session) VALUES (?, 0, 0)", (run_id,))
+        networks: dict[str | None, str] = {}
         for place, stage in enumerate(plan["stages"]):
+            model = stage["spec"].get("model")
+            networks[stage["key"]] = keys.canonical(model) if model else networks.get(stage["parent"], "")
             facts = {name: stage[name] for name in ("key", "title", "variant", "role", "seed")}
             steps = stage["spec"].get("train", {}).get("steps", 0)
             database.execute(
-                "INSERT INTO stage VALUES (?, ?, ?, ?, 'pending', '', 0, 0, ?, NULL)",
-                (run_id, stage["key"], place, json.dumps(facts), steps),
+                "INSERT INTO stage VALUES (?, ?, ?, ?, 'pending', '', 0, 0, ?, NULL, ?)",
+                (run_id, stage["key"], place, json.dumps(facts), steps, networks[stage["key"]]),
             )
 
     def _note_damage(self, database: sqlite3.Connection, run_id: str, stamp: str, error: Exception) -> None:
