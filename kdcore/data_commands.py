@@ -55,6 +55,7 @@ def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
 def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     """Writes a soft-label file and says how good the teacher is. Raises RecipeError."""
     from kdcore.pipeline import soften as softening
+    from kdcore.report import words
 
     data = None if chosen.data is None else named(chosen.data, "--data")
     about = softening.about(workspace, chosen.source, data, chosen.validation)
@@ -62,7 +63,7 @@ def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.json:
         print(json.dumps(done._asdict(), indent=2, ensure_ascii=False))
         return
-    right = f"right about {done.accuracy:.1%} of the test images"
+    right = f"right about {words.percent(done.accuracy)} of the test images"
     print(f"{done.file}: {done.images} images, from {done.source}, {right}")
 
 

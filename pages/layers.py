@@ -41,6 +41,7 @@ with left, st.container(border=True):
     first = choose("", "A", None, None)
 with right, st.container(border=True):
     second = choose("_b", "B", first.run, first.parent or "teacher")
+st.caption("Told of each variant's deployed file: that of its first seed.")
 inside.overview([first, second])
 inside.layer([first, second])
 inside.table([first, second])
