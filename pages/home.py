@@ -105,7 +105,7 @@ def lasts(preset: Preset) -> tuple[str, str]:
     except NotFetched as error:
         needs = words.size(error.download_bytes) + " to download" if error.download_bytes else "to be prepared first"
         return "", f"{error.title}, {needs}"
-    return f"About {words.duration(seconds)} here" if seconds else "Not timed on this machine yet", ""
+    return f"About {words.roughly(seconds)} here" if seconds else "Not timed on this machine yet", ""
 
 
 def result(row: RunRow | None) -> str:

@@ -40,7 +40,7 @@ def headline(row: RunRow) -> None:
         text.badge(row.state)
         st.caption(told(row), width="content")
     if row.state in ("running", "waiting", "stopping"):
-        left = f", about {words.duration(row.eta_seconds)} left" if row.eta_seconds is not None else ""
+        left = f", about {words.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
         st.caption("It goes on without this page: close the browser or stop the dashboard as you like.")
     if row.error:

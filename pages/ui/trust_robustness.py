@@ -81,11 +81,11 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
             on_click=measuring.queue, args=(api.robustness, [run_id]),
             help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
         )  # fmt: skip
-    st.caption(f":material/timer: About {words.duration(seconds)} here, once its turn has come.")
+    st.caption(f":material/timer: About {words.roughly(seconds)} here, once its turn has come.")
 
 
 def _draw(now: RunRow) -> None:
-    left = f", about {words.duration(now.eta_seconds)} left" if now.eta_seconds is not None else ""
+    left = f", about {words.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
     doing = "In the queue" if now.state == "queued" else f"Measuring on corrupted images{left}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(now.progress, text=doing)
