@@ -384,8 +384,8 @@ def told_deep(found: dict[str, Any]) -> str:
             f"{100 * found['chosen']:g} % of its weights pruned over {words.plural(prune, 'epoch')}, 32 values a layer "
             f"trained for {words.plural(share, 'epoch')}, a Huffman code. The share of zeros was chosen on "
             f"{100 * TO_CHOOSE:g} % of the training images, which nobody trains on, with the first seed ({tried}): "
-            f"the best that is {SMALLER} times smaller. {SEEN} Means over {words.plural(found['seeds'], 'seed')} of one "
-            "teacher; bytes of the ONNX file as fp32, of its zip, and of the coded file:",
+            f"the best that is {SMALLER} times smaller. {SEEN} Means over {words.plural(found['seeds'], 'seed')} of "
+            "one teacher; bytes of the ONNX file as fp32, of its zip, and of the coded file:",
             table(["stage", "accuracy (95 %)", "bytes", "times smaller"], rows),
             f"Paired over images, coded less fp32: {points_of(found['difference'])} points (by seed {by_seed}); the "
             f"first seed less fp32 trained as long: {points_of(found['control'])}. "
