@@ -92,15 +92,15 @@ SUBJECTS = {
 def measure(name: str, quick: bool) -> dict[str, Any]:
     """The variants of one network, timed together on a machine as it is and beside busy processes, as JSON."""
     subject = SUBJECTS[name]
-    seconds = subject.seconds / 3 if quick else subject.seconds
+    seconds, loads = (subject.seconds / 3, 1) if quick else (subject.seconds, subject.loads)
     shape = (3, subject.side, subject.side)
     with tempfile.TemporaryDirectory() as folder:
         built = build(subject, shape, Path(folder))
         files = {variant: file.path for variant, file in built.items()}
-        found = {"alone": session(files, shape, subject.batches, seconds, subject.loads)}
+        found = {"alone": session(files, shape, subject.batches, seconds, loads)}
         with busy():
             beside = seconds / len(subject.batches)
-            found["beside"] = session(files, shape, (1,), beside, subject.loads)
+            found["beside"] = session(files, shape, (1,), beside, loads)
         sizes = {variant: size(file.path) | {"macs": file.macs} for variant, file in built.items()}
     return {"sizes": sizes, "sessions": found}
 
