@@ -60,7 +60,7 @@ class Size(NamedTuple):
 
 
 FULL = Size("full", 20, 30, 1, 3, 5, 3, 30, 12, 3, 400)
-QUICK = Size("quick", 10, 4, 1, 1, 1, 2, 4, 2, 1, 50)
+QUICK = Size("quick", 5, 4, 1, 1, 1, 2, 4, 2, 1, 10)
 CUDA = Size("cuda", 100, 120, 4, 10, 20, 5, 100, 30, 10, 2000)
 
 Branch = list[dict[str, Any]]
