@@ -165,7 +165,7 @@ def test_the_clean_up_takes_the_document_with_its_model(laboratory):
 
 
 def test_the_estimate_knows_it_and_what_is_there_already(laboratory, with_it, monkeypatch):
-    monkeypatch.setattr(Index, "pace", lambda self: [1.0])
+    monkeypatch.setattr(Index, "pace", lambda self: [("", 1.0)])
     sizes = []
     monkeypatch.setattr(estimating, "taken", lambda *asked: sizes.append(asked) or taken(*asked))
     made = plan(small(*QUICK, *MEASURED), laboratory.workspace)
