@@ -92,7 +92,7 @@ SUBJECTS = {
 def measure(name: str, quick: bool) -> dict[str, Any]:
     """The variants of one network, timed together on a machine as it is and beside busy processes, as JSON."""
     subject = SUBJECTS[name]
-    seconds, loads = (subject.seconds / 3, 1) if quick else (subject.seconds, subject.loads)
+    seconds, loads = (subject.seconds / 5, 1) if quick else (subject.seconds, subject.loads)
     shape = (3, subject.side, subject.side)
     with tempfile.TemporaryDirectory() as folder:
         built = build(subject, shape, Path(folder))

@@ -44,7 +44,7 @@ PTQ = {"activations": "int8", "clip": "mse", "recalibrate": True}  # the stronge
 
 
 class Size(NamedTuple):
-    """How much is trained: classes of the data set, and epochs of each training."""
+    """How much is trained: classes of the data set, epochs of each training, AdaRound's iterations and images."""
 
     name: str
     classes: int
@@ -57,11 +57,12 @@ class Size(NamedTuple):
     prune: int
     share: int
     iterations: int
+    learnt: int
 
 
-FULL = Size("full", 20, 30, 1, 3, 5, 3, 30, 12, 3, 400)
-QUICK = Size("quick", 5, 4, 1, 1, 1, 2, 4, 2, 1, 10)
-CUDA = Size("cuda", 100, 120, 4, 10, 20, 5, 100, 30, 10, 2000)
+FULL = Size("full", 20, 30, 1, 3, 5, 3, 30, 12, 3, 400, 512)
+QUICK = Size("quick", 5, 4, 1, 1, 1, 2, 2, 1, 1, 10, 64)
+CUDA = Size("cuda", 100, 120, 4, 10, 20, 5, 100, 30, 10, 2000, 512)
 
 Branch = list[dict[str, Any]]
 Answers = NDArray[Any]
@@ -175,11 +176,12 @@ def further(size: Size, epochs: float, rate: float, validation: float = VALIDATI
 
 def bits(size: Size) -> dict[str, Any]:
     extra = further(size, size.extra, 0.002)
+    learning = {"iterations": size.iterations, "images": size.learnt}
     rounded = {
         "nearest, even grid": {"step": "weight_quant", "symmetric": True},
         "nearest, one more level below zero": {"step": "weight_quant", "symmetric": False},
-        "AdaRound, even grid": {"step": "adaround", "symmetric": True, "iterations": size.iterations},
-        "AdaRound, one more level below zero": {"step": "adaround", "symmetric": False, "iterations": size.iterations},
+        "AdaRound, even grid": {"step": "adaround", "symmetric": True} | learning,
+        "AdaRound, one more level below zero": {"step": "adaround", "symmetric": False} | learning,
     }
     trained = {"step": "qat", "activation_bits": 8, "finetune": extra["finetune"]}
     branches: dict[tuple[int, str], Branch] = {}
