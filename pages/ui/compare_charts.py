@@ -64,7 +64,7 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
         )
         if told := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
             st.caption(f":material/timer: {plain(told)}")
-    waiting = _timing(run_ids)
+    waiting = measuring.latest("bench", lambda runs: set(runs) == set(run_ids))
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)
     elif notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
@@ -78,16 +78,6 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
             args=(api.bench, run_ids),
             help="Queues one timing session over all variants of these runs; it takes about half a minute.",
         )
-
-
-def _timing(run_ids: list[str]) -> RunRow | None:
-    """The latest run that times these together."""
-    for row in store.runs():
-        if row.preset == "bench":
-            document = store.document(store.workspace().runs / row.id / "recipe.json") or {}
-            if set(document.get("bench", ())) == set(run_ids):
-                return row
-    return None
 
 
 def _draw(now: RunRow) -> None:

@@ -25,6 +25,16 @@ def queue(submit: Callable[..., Any], *asked: Any) -> None:
     api.ensure_dispatcher(here)
 
 
+def latest(kind: str, fits: Callable[[Any], bool]) -> RunRow | None:
+    """The latest run of this kind (one of `api.KINDS`) that was asked for what `fits`."""
+    for row in store.index().runs():  # which the page has just brought up to date
+        if row.preset == kind:
+            document = store.document(store.workspace().runs / row.id / "recipe.json") or {}
+            if kind in document and fits(document[kind]):
+                return row
+    return None
+
+
 def progress(waiting: RunRow, draw: Callable[[RunRow], None]) -> None:
     """Draws the run as it is now, once a second; the page is drawn anew when it is done."""
 

@@ -39,7 +39,8 @@ def show(one: Inside) -> None:
         return
     kind = links.segments("What is done to a layer", list(KINDS), "step", format_func=KINDS.__getitem__)
     found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
-    waiting = _asked(one, kind)
+    asked = {"run": one.run, "variant": one.name, "kind": kind}
+    waiting = measuring.latest("sensitivity", asked.__eq__)
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)
     elif not found or found["asked"]["strengths"] != list(STRENGTHS[kind]):
@@ -57,17 +58,6 @@ def show(one: Inside) -> None:
 
 def _take(variant: str) -> None:
     st.query_params["variant"] = variant
-
-
-def _asked(one: Inside, kind: str) -> RunRow | None:
-    """The latest run that measures this."""
-    asked = {"run": one.run, "variant": one.name, "kind": kind}
-    for row in store.runs():
-        if row.preset == "sensitivity":
-            document = store.document(store.workspace().runs / row.id / "recipe.json") or {}
-            if document.get("sensitivity") == asked:
-                return row
-    return None
 
 
 def _draw(now: RunRow) -> None:

@@ -39,7 +39,7 @@ def section(run_id: str, names: list[str]) -> None:
     found = [one for one in robustness.measured(store.workspace(), run_id) if one.variant in names]
     rows = [row for row in store.rows([run_id]) if row["variant"] in names and row["size_bytes"]]
     missing = [row for row in rows if row["variant"] not in {one.variant for one in found}]
-    waiting = _asked(run_id)
+    waiting = measuring.latest("robustness", lambda runs: run_id in runs)
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)
     elif missing:
@@ -49,16 +49,6 @@ def section(run_id: str, names: list[str]) -> None:
     pictures = store.pictures(store.plan(run_id)["dataset"]["fingerprint"])
     if pictures is not None:
         _samples(pictures)
-
-
-def _asked(run_id: str) -> RunRow | None:
-    """The latest run that measures this one."""
-    for row in store.index().runs():  # which the page has just brought up to date
-        if row.preset == "robustness":
-            document = store.document(store.workspace().runs / row.id / "recipe.json") or {}
-            if run_id in document.get("robustness", ()):
-                return row
-    return None
 
 
 def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bool) -> None:
