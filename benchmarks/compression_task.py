@@ -18,13 +18,13 @@ from benchmarks.runs import carry_out
 from kdcore import machine, registry
 from kdcore.data.dataset import load
 from kdcore.data.splits import split
-from kdcore.pipeline.plan import plan
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.plan import plan
 from kdcore.recipe import Recipe, parse, points
 from kdcore.report.reading import Model, model
 from kdcore.report.statistics import Paired, paired_interval, paired_proportions, wilson
 from kdcore.report.verdicts import judge
 from kdcore.train.order import steps_of
+from kdcore.workspace.workspace import Workspace
 
 BATCH, PER_CLASS, MARGIN = 64, 500, 0.01
 VALIDATION, TO_CHOOSE = 0.02, 0.1  # share of the training images: where nothing is chosen, and where something is

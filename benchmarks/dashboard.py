@@ -25,10 +25,10 @@ from benchmarks.results import publish, table
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
-from kdcore.pipeline.index import Index
-from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import preset
 from kdcore.recipe import override, parse
+from kdcore.workspace.index import Index
+from kdcore.workspace.workspace import Workspace
 
 RUNS, ROUNDS, SEED = 200, 15, 0
 PAGES = {

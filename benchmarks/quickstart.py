@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import publish, table
-from kdcore.pipeline.events import read
 from kdcore.report import words
+from kdcore.workspace.events import read
 
 
 def main() -> None:

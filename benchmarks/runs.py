@@ -7,8 +7,8 @@ import sys
 from kdcore.data.fetch import fetch
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
-from kdcore.pipeline.workspace import Workspace
 from kdcore.recipe import Recipe
+from kdcore.workspace.workspace import Workspace
 
 
 def carry_out(asked: Recipe) -> tuple[Workspace, str]:

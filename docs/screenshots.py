@@ -28,9 +28,9 @@ from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from kdcore.jobs import api  # noqa: E402
 from kdcore.jobs.follow import follow  # noqa: E402
-from kdcore.pipeline.index import Index  # noqa: E402
-from kdcore.pipeline.workspace import Workspace  # noqa: E402
 from kdcore.presets import presets  # noqa: E402
+from kdcore.workspace.index import Index  # noqa: E402
+from kdcore.workspace.workspace import Workspace  # noqa: E402
 
 FOLDER = CHECKOUT / "docs" / "screenshots"
 WIDTH, TALLEST = 1280, 1500

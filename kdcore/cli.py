@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from kdcore import data_commands, model_commands
 from kdcore.files import Damaged
-from kdcore.pipeline.workspace import UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
+from kdcore.workspace.workspace import UnknownRun, Workspace
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
@@ -207,7 +207,7 @@ def _warn(recipe: Recipe, preset: str | None) -> None:
         return
     from kdcore.data.dataset import load
     from kdcore.models.cost import costs
-    from kdcore.pipeline.advice import advice
+    from kdcore.plan.rules.advice import advice
 
     data = load(recipe.data.source)
     about = len(data.classes), data.shape
@@ -274,7 +274,7 @@ def _worker(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.pipeline.index import Index
+    from kdcore.workspace.index import Index
 
     index = Index(workspace)
     index.sync()
@@ -330,7 +330,7 @@ def _steer(chosen: argparse.Namespace, workspace: Workspace) -> None:
 def _asked(workspace: Workspace, run_id: str, wanted: Literal["stop", "cancel", "resume"]) -> str:
     """Asks for it, and says what will come of that."""
     from kdcore.jobs import api
-    from kdcore.pipeline.state import SETTLED
+    from kdcore.workspace.state import SETTLED
 
     before = api.request(workspace, run_id, "run" if wanted == "resume" else wanted)
     if before in (SETTLED if wanted != "resume" else ("queued", "running")):
@@ -364,7 +364,7 @@ def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.pipeline.index import Index
+    from kdcore.workspace.index import Index
 
     index = Index(workspace)
     index.rebuild()
@@ -372,8 +372,8 @@ def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.pipeline.gc import collect
     from kdcore.report.words import size
+    from kdcore.workspace.gc import collect
 
     freed = collect(workspace)
     print(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")

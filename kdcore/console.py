@@ -14,9 +14,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from kdcore.files import read_json
-from kdcore.pipeline.index import RunRow
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import words
+from kdcore.workspace.index import RunRow
+from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from kdcore.data.dataset import Dataset

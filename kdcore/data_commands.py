@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import Problem, RecipeError
+from kdcore.workspace.workspace import Workspace
 
 
 def add(
@@ -54,7 +54,7 @@ def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     """Writes a soft-label file and says how good the teacher is. Raises RecipeError."""
-    from kdcore.pipeline import soften as softening
+    from kdcore.execute import soften as softening
     from kdcore.report import words
 
     data = None if chosen.data is None else named(chosen.data, "--data")

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import Problem, RecipeError
+from kdcore.workspace.workspace import Workspace
 
 
 def add(
@@ -77,7 +77,7 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
     from kdcore import console
     from kdcore.compress.material import CompressError
     from kdcore.compress.sensitivity import policy, step
-    from kdcore.pipeline import sensitivity as measuring
+    from kdcore.execute import sensitivity as measuring
 
     def tell(name: str, done: int, of: int) -> None:
         console.say(f"layer {done} of {of}: {name}")

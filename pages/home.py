@@ -7,9 +7,9 @@ import streamlit as st
 from kdcore import machine
 from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow
 from kdcore.presets import Group, Preset, presets
 from kdcore.report import words
+from kdcore.workspace.index import RunRow
 from pages.ui import draft, estimates, store, text
 from pages.ui.frame import frame
 

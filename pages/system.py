@@ -8,9 +8,9 @@ import streamlit as st
 from kdcore import machine
 from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
-from kdcore.pipeline import gc
-from kdcore.pipeline.index import RunRow
 from kdcore.report import words
+from kdcore.workspace import gc
+from kdcore.workspace.index import RunRow
 from pages.ui import store, text
 from pages.ui.frame import frame
 

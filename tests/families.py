@@ -15,12 +15,13 @@ import torch
 from kdcore import registry
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
+from kdcore.execute import builder
 from kdcore.export import runtime
-from kdcore.pipeline import keys, stages
-from kdcore.pipeline.arms import Stage
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.arms import Stage
 from kdcore.recipe import Train
 from kdcore.registry import Options
+from kdcore.workspace import keys
+from kdcore.workspace.workspace import Workspace
 
 PAGE = Path(__file__).parent.parent / "docs" / "steps.md"
 CLASSES = 5
@@ -91,7 +92,7 @@ def brief(step: str) -> Options:
     return registry.validate("step", asked)
 
 
-class Laboratory(stages.Builder):
+class Laboratory(builder.Builder):
     """Networks of every family, and what steps make of them: the pipeline's own Builder, on noise.
 
     `said`: by key, what each network answered to the test images, float32 (N, K), just before it was saved.
@@ -125,7 +126,7 @@ class Laboratory(stages.Builder):
             self.build(stage, on_epoch=lambda row: None, on_phase=lambda phase: None, check=lambda: None)
         return key
 
-    def _finish(self, stage: Stage, folder: Path, made: stages.Made, exported: dict[str, Any]) -> None:
+    def _finish(self, stage: Stage, folder: Path, made: builder.Made, exported: dict[str, Any]) -> None:
         assert made.network is not None
         with torch.no_grad():
             self.said[stage.key] = made.network(self.test_images()).numpy()

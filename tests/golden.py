@@ -17,11 +17,11 @@ from kdcore import models, registry
 from kdcore.compress.material import Material
 from kdcore.data.dataset import load
 from kdcore.export import onnx_file, runtime
-from kdcore.pipeline import keys
 from kdcore.recipe import Train, Views
 from kdcore.registry import Entry
 from kdcore.train.images import Held, pixels
 from kdcore.train.loop import Task, fit
+from kdcore.workspace import keys
 from tests import pairs
 
 ELSEWHERE = {"torchvision"}  # computed by a library: its version is beside every model

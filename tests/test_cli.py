@@ -9,9 +9,9 @@ import pytest
 
 from kdcore import cli
 from kdcore.jobs import api
-from kdcore.pipeline.index import Index
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report.layers import COLUMNS
+from kdcore.workspace.index import Index
+from kdcore.workspace.workspace import Workspace
 from tests.small import CUTS, small
 
 

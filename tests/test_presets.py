@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from kdcore.jobs import api
-from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import preset
+from kdcore.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -33,7 +33,7 @@ import sys
 from kdcore import registry
 from kdcore.presets import presets
 from kdcore.data.dataset import NotFetched
-from kdcore.pipeline.plan import plan
+from kdcore.plan.plan import plan
 for kind in registry.PACKAGES:
     registry.catalog(kind)
 for preset in presets():

@@ -12,7 +12,9 @@ ROOT = Path(kdcore.__file__).parent
 RANKS = [
     {"cli", "console", "data_commands", "model_commands", "__main__"},
     {"figures", "report", "jobs", "presets"},
-    {"pipeline"},
+    {"execute"},
+    {"plan"},
+    {"workspace"},
     {"distill", "compress", "measure", "export"},
     {"train"},
     {"models", "data"},

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.pipeline.naming import told
+from kdcore.plan.naming import told
 from kdcore.report import words
 
 Row = Mapping[str, Any]

@@ -13,12 +13,12 @@ from filelock import Timeout
 from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.jobs.process import code, start
 from kdcore.measure.robustness import MOST_IMAGES
-from kdcore.pipeline.library import Library, deployed
-from kdcore.pipeline.plan import plan
-from kdcore.pipeline.state import SETTLED, ended, files, state
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.plan import plan
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
+from kdcore.workspace.library import Library, deployed
+from kdcore.workspace.state import SETTLED, ended, files, state
+from kdcore.workspace.workspace import Workspace
 
 Request = Literal["run", "stop", "cancel", "delete"]
 KINDS = {  # of runs that have no Recipe

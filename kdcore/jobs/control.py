@@ -31,7 +31,7 @@ class Control:
 
     def check(self) -> None:
         """Raises Stopped when the run is to end. A stop that keeps what is finished raises only once."""
-        from kdcore.pipeline.execute import Stopped
+        from kdcore.execute.run import Stopped
 
         if self._requested in ("cancel", "delete"):
             raise Stopped(keep=False)

@@ -15,8 +15,8 @@ from filelock import Timeout
 from kdcore import registry
 from kdcore.files import Damaged, lock, read_json, write_json
 from kdcore.jobs.process import code, code_on_disk, start
-from kdcore.pipeline.state import SETTLED, files, state
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.state import SETTLED, files, state
+from kdcore.workspace.workspace import Workspace
 
 IDLE_SECONDS = 60.0
 EVERY_SECONDS = 0.25

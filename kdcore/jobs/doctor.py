@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from kdcore import machine
 from kdcore.jobs.api import queue
-from kdcore.pipeline.index import Index
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import words
+from kdcore.workspace.index import Index
+from kdcore.workspace.workspace import Workspace
 
 LEAST_FREE = 2 * 2**30
 PROBE = (

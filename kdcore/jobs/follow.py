@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 from kdcore.jobs.api import ensure_dispatcher, queue
-from kdcore.pipeline.index import Index, RunRow
-from kdcore.pipeline.state import SETTLED
-from kdcore.pipeline.workspace import UnknownRun, Workspace
+from kdcore.workspace.index import Index, RunRow
+from kdcore.workspace.state import SETTLED
+from kdcore.workspace.workspace import UnknownRun, Workspace
 
 EVERY_SECONDS = 0.25
 LOOK_SECONDS = 5.0  # how often to see to it that a dispatcher lives

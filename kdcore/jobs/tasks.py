@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore.execute.robustness import robustness
+from kdcore.execute.run import Execution, measure
+from kdcore.execute.sensitivity import sensitivity
 from kdcore.files import read_json
-from kdcore.pipeline.events import EventLog
-from kdcore.pipeline.execute import Execution, measure
-from kdcore.pipeline.library import deployed
-from kdcore.pipeline.plan import Plan
-from kdcore.pipeline.robustness import robustness
-from kdcore.pipeline.sensitivity import sensitivity
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.plan import Plan
 from kdcore.recipe import parse
+from kdcore.workspace.events import EventLog
+from kdcore.workspace.library import deployed
+from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

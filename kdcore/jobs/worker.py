@@ -15,7 +15,7 @@ from filelock import Timeout
 from kdcore.files import lock, read_json, write_json
 from kdcore.jobs.control import Control
 from kdcore.jobs.process import end_children
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore")
 EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 130}
@@ -80,7 +80,7 @@ class _Work:
         self.execution.carry_out()
 
     def _explain(self, problem: BaseException) -> tuple[str, str | None]:
-        from kdcore.pipeline.execute import Stopped
+        from kdcore.execute.run import Stopped
 
         if isinstance(problem, Stopped):
             return "cancelled", None
@@ -98,7 +98,7 @@ class _Work:
         return {"path": f"{where}.batch_size", "value": problem.fits}
 
     def _write(self, state: str, error: str | None, remedy: dict[str, Any] | None) -> None:
-        from kdcore.pipeline.execute import environment
+        from kdcore.execute.run import environment
 
         result = {
             "state": state,

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kdcore.pipeline.state import state
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import robustness, sessions, words
 from kdcore.report import verdicts as judged
 from kdcore.report.fidelity import Fidelity, fidelity
@@ -17,6 +15,8 @@ from kdcore.report.reading import Model, RunFiles, Variant
 from kdcore.report.sessions import Session, Speed, speed
 from kdcore.report.statistics import Interval, t_interval, wilson
 from kdcore.report.verdicts import Verdict
+from kdcore.workspace.state import state
+from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kdcore.measure.quality import log_softmax
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 
 
 class Fidelity(NamedTuple):

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report.comparison import Row, documents, table
+from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kdcore.files import read_json
-from kdcore.pipeline.workspace import Workspace
 from kdcore.problems import Problem, RecipeError
 from kdcore.report import formats
+from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

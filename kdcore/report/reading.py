@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcore.files import read_json
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 
 Measure = Literal["accuracy", "mAP"]
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from kdcore.files import read_json
 from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
 from kdcore.measure.robustness import FILE, unpacked
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import words
 from kdcore.report.reading import RunFiles, agrees
 from kdcore.report.statistics import Interval, Paired, paired_interval, paired_proportions, wilson
+from kdcore.workspace.workspace import Workspace
 
 CLEAN = "clean"
 

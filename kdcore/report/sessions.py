@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from kdcore.files import Damaged, read_json
 from kdcore.measure import timing
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import words
 from kdcore.report.reading import RunFiles
+from kdcore.workspace.workspace import Workspace
 
 Session = dict[str, Any]  # the document that kdcore.measure.timing made
 

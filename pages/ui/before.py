@@ -17,14 +17,14 @@ from kdcore.data.dataset import NotFetched, load, place
 from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
-from kdcore.pipeline.advice import advice
-from kdcore.pipeline.arms import scheme_of
-from kdcore.pipeline.plan import Plan, plan
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.arms import scheme_of
+from kdcore.plan.plan import Plan, plan
+from kdcore.plan.rules.advice import advice
 from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import words
+from kdcore.workspace.workspace import Workspace
 from pages.ui import draft, estimates, roles, store
 from pages.ui.fields import place_of
 from pages.ui.form import told
@@ -229,7 +229,7 @@ def python(recipe: Recipe) -> str:
     """The program that queues this Recipe."""
     document = pprint.pformat(recipe.document(), sort_dicts=False, width=100)
     return f"""from kdcore.jobs import api
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 from kdcore.recipe import parse
 
 recipe = parse(

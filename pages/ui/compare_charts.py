@@ -12,8 +12,8 @@ from kdcore.figures.recall import Seen, recall
 from kdcore.figures.sweep import sweep
 from kdcore.figures.waterfall import chain, waterfall
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow
 from kdcore.report.sessions import gpu_note
+from kdcore.workspace.index import RunRow
 from pages.ui import charts, compare_table, measuring, store, verdicts
 from pages.ui.text import plain
 

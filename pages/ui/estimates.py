@@ -11,10 +11,10 @@ import streamlit as st
 
 from kdcore.data.dataset import NotFetched
 from kdcore.models.cost import CostError, costs
-from kdcore.pipeline.estimate import Estimate, architectures, estimate
-from kdcore.pipeline.plan import Plan, plan
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.estimate import Estimate, architectures, estimate
+from kdcore.plan.plan import Plan, plan
 from kdcore.recipe import Recipe, parse
+from kdcore.workspace.workspace import Workspace
 from pages.ui import store
 
 

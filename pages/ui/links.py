@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.pipeline.index import RunRow
+from kdcore.workspace.index import RunRow
 from pages.ui import text
 
 

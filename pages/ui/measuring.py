@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow
 from kdcore.problems import RecipeError
+from kdcore.workspace.index import RunRow
 from pages.ui import store
 from pages.ui.text import plain
 

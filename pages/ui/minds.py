@@ -11,10 +11,10 @@ from kdcore.compress.material import CompressError
 from kdcore.compress.sensitivity import BUDGETED, STRENGTHS, policy, step
 from kdcore.figures.sensitivity import minds, strength_of
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow
-from kdcore.pipeline.library import Library
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import words
+from kdcore.workspace.index import RunRow
+from kdcore.workspace.library import Library
 from pages.ui import charts, draft, links, measuring, store
 from pages.ui.inside import Inside
 from pages.ui.text import plain

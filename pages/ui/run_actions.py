@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow
 from kdcore.recipe import RecipeError, override, parse
+from kdcore.workspace.index import RunRow
 from pages.ui import draft, store
 from pages.ui.fields import label
 from pages.ui.text import plain

@@ -12,8 +12,8 @@ from kdcore.figures.curves import AXES, Quantity
 from kdcore.figures.curves import curves as draw
 from kdcore.files import read_json
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow, StageRow
 from kdcore.report import words
+from kdcore.workspace.index import RunRow, StageRow
 from pages.ui import charts, roles, run_actions, store, text
 
 LOG_LINES = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kdcore.pipeline.index import RunRow
+from kdcore.workspace.index import RunRow
 from pages.ui.text import STATES
 
 

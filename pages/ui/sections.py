@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore import registry
-from kdcore.pipeline import naming
+from kdcore.plan import naming
 from kdcore.report import words
 from pages.ui import draft
 from pages.ui.fields import label, place_of

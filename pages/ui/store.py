@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.measure.robustness import FILE
-from kdcore.pipeline.index import Index, RunRow
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import comparison
+from kdcore.workspace.index import Index, RunRow
+from kdcore.workspace.workspace import Workspace
 from pages.ui.text import plain
 
 ACTIVE = ("queued", "waiting", "running", "stopping", "interrupted")  # an interrupted run is launched again

@@ -10,7 +10,7 @@ from typing import Literal
 
 import streamlit as st
 
-from kdcore.pipeline.index import RunRow
+from kdcore.workspace.index import RunRow
 
 Colour = Literal["gray", "blue", "green", "orange", "red"]
 STATES: dict[str, tuple[str, str, Colour]] = {

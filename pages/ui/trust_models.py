@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import membership
 from kdcore.report.membership import Membership
 from kdcore.report.reading import RunFiles
+from kdcore.workspace.workspace import Workspace
 from pages.ui import roles, store
 from pages.ui.text import plain
 

@@ -14,13 +14,12 @@ from kdcore.figures.robustness import class_changes, falls
 from kdcore.jobs import api
 from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, told
 from kdcore.measure.robustness import MOST_IMAGES
-from kdcore.pipeline.estimate import START_SECONDS
-from kdcore.pipeline.index import RunRow
-from kdcore.pipeline.robustness import taken
+from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
 from kdcore.report import robustness, words
 from kdcore.report.formats import write
 from kdcore.report.robustness import Against, Robust
 from kdcore.report.statistics import Paired
+from kdcore.workspace.index import RunRow
 from pages.ui import charts, links, measuring, roles, store
 from pages.ui.gallery import enlarged
 from pages.ui.store import Pictures
@@ -55,7 +54,9 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
     if waiting and waiting.state == "failed":
         st.error(plain(waiting.error or ""), title="It could not be measured")
     about = store.plan(run_id)["dataset"]
-    seconds = START_SECONDS + taken([row["macs"] for row in missing], about["test"], math.prod(about["shape"]))
+    seconds = START_SECONDS + corrupted_seconds(
+        [row["macs"] for row in missing], about["test"], math.prod(about["shape"])
+    )
     listed = ", ".join(row["variant"] for row in missing)
     images = words.plural(min(about["test"], MOST_IMAGES), "test image")
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.pipeline.workspace import Workspace
 from kdcore.report import comparison
 from kdcore.report.verdicts import SCOPE, Verdict, own, shares
+from kdcore.workspace.workspace import Workspace
 from pages.ui import roles, store
 from pages.ui.text import plain
 

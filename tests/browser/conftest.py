@@ -15,7 +15,7 @@ import pytest
 
 from kdcore.home import CHECKOUT
 from kdcore.jobs import api
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 from tests.pages.conftest import counted, full_workspace  # noqa: F401 (a fixture)
 
 START_SECONDS = 60

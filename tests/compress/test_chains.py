@@ -15,8 +15,8 @@ from kdcore.compress.material import Material
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
 from kdcore.home import home
-from kdcore.pipeline import checks
-from kdcore.pipeline.plan import plan
+from kdcore.plan.plan import plan
+from kdcore.plan.rules import checks
 from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 

@@ -12,9 +12,9 @@ import pytest
 
 from kdcore import cli, registry
 from kdcore.jobs import api
-from kdcore.pipeline.plan import plan
-from kdcore.pipeline.workspace import Workspace
+from kdcore.plan.plan import plan
 from kdcore.recipe import parse
+from kdcore.workspace.workspace import Workspace
 
 STEPS = [entry.name for entry in registry.entries("step")]
 SHORT = ("seeds=[0]", "teacher.train.steps=60", "train.steps=null", "train.epochs=2", "measure.timing_seconds=1")

@@ -12,7 +12,7 @@ from kdcore.data.dataset import Dataset
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.models.fold import folded
-from kdcore.pipeline import checks
+from kdcore.plan.rules import checks
 from kdcore.problems import RecipeError
 from kdcore.recipe import Train, parse
 from kdcore.train.images import Held

@@ -13,7 +13,7 @@ from kdcore import registry
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.lessons.together import Jointly, Mutually
 from kdcore.models.nets.several import Mean
-from kdcore.pipeline.plan import plan
+from kdcore.plan.plan import plan
 from kdcore.recipe import Recipe, parse
 from kdcore.train.lesson import Batch
 from tests.distill.nets import net

@@ -8,7 +8,7 @@ import pytest
 
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 
 from kdcore.files import held, read_json, write_json
 from kdcore.jobs import api
-from kdcore.pipeline.events import read
-from kdcore.pipeline.index import Index
-from kdcore.pipeline.state import state
-from kdcore.pipeline.workspace import UnknownRun
 from kdcore.report import comparison
+from kdcore.workspace.events import read
+from kdcore.workspace.index import Index
+from kdcore.workspace.state import state
+from kdcore.workspace.workspace import UnknownRun
 from tests.jobs.conftest import settle, until
 from tests.small import small
 
@@ -36,7 +36,7 @@ def epochs(workspace, run_id):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """What a run leaves when nobody disturbs it."""
-    from kdcore.pipeline.workspace import Workspace
+    from kdcore.workspace.workspace import Workspace
 
     workspace = Workspace(tmp_path_factory.mktemp("undisturbed")).ensure()
     run_id = api.submit(workspace, small(), "quickstart")

@@ -14,9 +14,9 @@ from kdcore.home import CHECKOUT
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.models.cost import costs
-from kdcore.pipeline.index import Index
-from kdcore.pipeline.workspace import Workspace
 from kdcore.presets import preset
+from kdcore.workspace.index import Index
+from kdcore.workspace.workspace import Workspace
 from pages.ui import draft
 from tests.small import small
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from kdcore.compress.sensitivity import policy
+from kdcore.execute.sensitivity import sensitivity
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
-from kdcore.pipeline.sensitivity import sensitivity
 from kdcore.report.layers import COLUMNS
 from tests.pages.conftest import asked, opened, runs, said
 

@@ -6,7 +6,7 @@ import pytest
 
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
-from kdcore.pipeline.index import RunRow, StageRow
+from kdcore.workspace.index import RunRow, StageRow
 from pages.ui.run_detail import Group, line, state_of
 from pages.ui.run_table import matches
 from tests.pages.conftest import opened, runs, said

@@ -11,7 +11,7 @@ from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 from tests.pages.conftest import opened, said
 from tests.small import small
 

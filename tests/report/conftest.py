@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kdcore.files import write_json
-from kdcore.pipeline.workspace import Workspace
+from kdcore.workspace.workspace import Workspace
 
 IMAGES, CLASSES = 200, 10
 

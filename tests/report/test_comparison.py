@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 
 from kdcore.files import read_json
-from kdcore.pipeline.workspace import UnknownRun
 from kdcore.report import comparison, sessions
 from kdcore.report.comparison import COLUMNS
+from kdcore.workspace.workspace import UnknownRun
 
 ORDER = ["teacher", "student alone", "student on hard labels", "student distilled", "pruned 50 %", "int8"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from kdcore.files import read_json, write_json
-from kdcore.pipeline.workspace import UnknownRun
 from kdcore.problems import RecipeError
 from kdcore.report import layers as report
+from kdcore.workspace.workspace import UnknownRun
 
 LAYER = {
     "name": "stem.conv", "type": "Conv", "shape": [4, 2, 3, 3], "params": 76, "weights": 72, "macs": 7200, "zeros": 36,

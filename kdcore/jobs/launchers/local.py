@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 
 from kdcore.jobs.process import start
-from kdcore.pipeline.workspace import Workspace
 from kdcore.registry import register
+from kdcore.workspace.workspace import Workspace
 
 
 @register("launcher", "local", "A background process on this machine")

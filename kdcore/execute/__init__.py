@@ -1,0 +1,1 @@
+"""Executing a plan: stages, timing, and later measurements of finished models."""

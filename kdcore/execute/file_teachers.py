@@ -1,0 +1,42 @@
+"""Teachers that are no network of ours, in a network's place: an ONNX file that is run, and answers on record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kdcore import machine
+from kdcore.export import runtime
+from kdcore.workspace.library import ANSWERS
+
+
+class FromFile(nn.Module):
+    """Asks an ONNX file, on the CPU. It has answers alone, no features and no gradient."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self._session = runtime.session(path, threads=machine.threads())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        given = np.ascontiguousarray(images.detach().float().cpu().numpy())
+        return torch.from_numpy(runtime.logits(self._session, given)).to(images.device)
+
+    def __deepcopy__(self, memo: Any) -> FromFile:
+        return self  # a session is never changed, and cannot be copied
+
+
+class OnRecord(nn.Module):
+    """A teacher that is not there: what it said of the images is looked up, and it can be asked nothing else."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("this teacher's answers are on record: it cannot be asked about other views")
+
+
+def recorded(folder: Path, indices: np.ndarray) -> torch.Tensor:
+    """What a teacher on record says of these training images: float32 logits (n, K)."""
+    with np.load(folder / ANSWERS, allow_pickle=False) as answers:
+        return torch.from_numpy(answers["train"][indices])

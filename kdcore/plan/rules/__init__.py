@@ -1,0 +1,1 @@
+"""What a Recipe must keep to, checked before anything runs. No torch."""

@@ -1,0 +1,94 @@
+"""The models that the workspace has, as teachers for other runs. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kdcore.distill.source import Found, Gives, refuse
+from kdcore.files import read_json
+from kdcore.workspace.workspace import UnknownRun, Workspace
+from kdcore.problems import Problem, RecipeError
+
+ANSWERS = "answers.npz"  # of a teacher that is not there: its logits (N, K) for the training images, "train"
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class Library:
+    """Finds finished models by run and variant, or by key."""
+
+    def __init__(self, workspace: Workspace):
+        self.workspace = workspace
+
+    def find(self, model: str, variant: str) -> Found:
+        """The model of the first seed of a run's variant, or the one of a key. Raises RecipeError."""
+        if not model:
+            refuse("model", "name an earlier run by its id, or a model by its key")
+        if _KEY.fullmatch(model):
+            return self._found(model, f"model {model[:12]}", {})
+        try:
+            plan = read_json(self.workspace.run(model) / "plan.json")
+        except UnknownRun:
+            refuse("model", f'"{model}" is neither a run of this workspace nor the key of a model (64 hex digits)')
+        rows = {row["name"]: row for row in plan["variants"]}
+        if not rows:
+            refuse("model", f"{model} measures models of other runs; it has none of its own")
+        if variant not in rows:
+            refuse("variant", f'"{variant}" is not in {model}; there are: {", ".join(rows)}')
+        return self._found(rows[variant]["keys"][0], f"{variant} of {model}", plan["dataset"])
+
+    def network(self, run: str, variant: str) -> Found:
+        """The model of the first seed of a run's variant, whose network could be changed.
+
+        Raises UnknownRun, and RecipeError, for an int8 file among others.
+        """
+        self.workspace.run(run)
+        try:
+            found = self.find(run, variant)
+        except RecipeError as error:
+            problems = [Problem(problem.field.rpartition(".")[2], problem.message) for problem in error.problems]
+            raise RecipeError(problems) from None
+        if found.gives != "features":
+            message = f"{found.name} has no network that could be changed: take the variant that it was made of"
+            raise RecipeError([Problem("variant", message)])
+        return found
+
+    def _found(self, key: str, name: str, dataset: dict[str, Any]) -> Found:
+        folder = self.workspace.model(key)
+        if not self.workspace.complete(key):
+            refuse("model", f"{name} is not finished, or is no longer in the workspace: resume its run, or train anew")
+        report = read_json(folder / "report.json")
+        made_on = read_json(folder / "done.json").get("dataset") or dataset
+        if not made_on:
+            refuse("model", f"{name} does not tell what data set it was made on: name its run instead of its key")
+        described = read_json(folder / "architecture.json", {})
+        cost = report.get("cost") or {}
+        return Found(
+            key, folder, name,
+            fingerprint=made_on["fingerprint"],
+            classes=tuple(made_on["classes"]),
+            shape=tuple(made_on["shape"]),
+            architecture=described.get("architecture"),
+            params=cost.get("params"),
+            macs=cost.get("macs"),
+            gives=gives(folder, report),
+        )  # fmt: skip
+
+
+def gives(folder: Path, report: dict[str, Any] | None = None) -> Gives:
+    """What a finished model can teach with. The network of an int8 file is not what is deployed: the file is asked."""
+    report = report or read_json(folder / "report.json")
+    if not (folder / "model.onnx").is_file():
+        return "table"
+    return "features" if (folder / "model.safetensors").is_file() and report.get("export") else "answers"
+
+
+def deployed(workspace: Workspace, keys: Iterable[str]) -> dict[str, Path]:
+    """The files of the finished ones among these models, by key, in order; a teacher on record has none.
+
+    The first is the reference of a timing session: the teacher, or without a file of it the student alone.
+    """
+    files = {key: workspace.model(key) / "model.onnx" for key in keys if workspace.complete(key)}
+    return {key: path for key, path in files.items() if path.is_file()}

@@ -1,0 +1,29 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdcore.files import read_json
+from kdcore.workspace.workspace import UnknownRun, Workspace
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", ".hidden", "no-such-run"])
+def test_only_ids_of_runs_lead_to_runs(tmp_path, name):
+    with pytest.raises(UnknownRun):
+        Workspace(tmp_path).ensure().run(name)
+
+
+@given(st.text(max_size=70))
+def test_only_keys_lead_to_models(name):
+    if len(name) == 64 and set(name) <= set("0123456789abcdef"):
+        return
+    with pytest.raises(ValueError, match="no model key"):
+        Workspace("/nowhere").model(name)
+
+
+def test_a_run_appears_whole(tmp_path):
+    workspace = Workspace(tmp_path)
+    run_id = workspace.new_run({"meta.json": {"name": "x"}})
+    assert read_json(workspace.run(run_id) / "meta.json") == {"schema": 1, "name": "x"}
+    assert workspace.run_ids() == [run_id]
+    workspace.discard(run_id)
+    assert workspace.run_ids() == []
