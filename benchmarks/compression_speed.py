@@ -22,12 +22,12 @@ from torch import nn
 from benchmarks.results import table
 from kdcore import models, registry
 from kdcore.compress.material import Material
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.export.onnx_file import export
 from kdcore.measure import timing
 from kdcore.measure.size import size
 from kdcore.models.cost import macs
-from kdcore.report import sessions, words
+from kdcore.report import format, sessions
 
 BUSY = 2  # processes beside, that never rest, and end with who began them
 NEVER_REST = "import os\nhere = os.getppid()\nwhile os.getppid() == here: sum(range(10**6))"
@@ -199,7 +199,7 @@ def told(name: str, found: dict[str, Any]) -> str:
                 f"{sizes[variant]['size_bytes']:,}",
                 f"{smaller:.2f}",
                 f"{sizes[variant]['zip_bytes']:,}",
-                words.count(sizes[variant]["macs"]),
+                format.count(sizes[variant]["macs"]),
                 _aims(subject, variant, speeds[0], smaller),
             ]
         )
@@ -236,8 +236,8 @@ def _bands(alone: dict[str, Any], beside: dict[str, Any]) -> list[str]:
         within = "within" if max(1 - low, high - 1) <= BAND else "**beyond**"
         lines.append(
             f"- A/A band {what}: {low:.3f} to {high:.3f}, {within} ±{100 * BAND:g} %; the thread had a core for "
-            f"{words.percent(session['contention']['1'])} of the time; {rounds} rounds over "
-            f"{words.plural(loads, 'load')} of all files."
+            f"{format.percent(session['contention']['1'])} of the time; {rounds} rounds over "
+            f"{format.plural(loads, 'load')} of all files."
         )
     return lines
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.compression_task import MARGIN, SMALLER, TO_CHOOSE
 from benchmarks.results import table
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.verdicts import ENOUGH_SEEDS
 
 SEEN = (  # said beside its figure
@@ -51,7 +51,7 @@ def told_bits(found: dict[str, Any]) -> str:
             mark = " (strongest)" if name == part["strongest"] else ""
             rows.append([f"W{count}A8, {name}{mark}", percent(share)])
     two, four = (found[count]["difference"] for count in ("2", "4"))
-    epochs = words.plural(found["epochs"], "epoch")
+    epochs = format.plural(found["epochs"], "epoch")
     return "\n\n".join(
         [
             f"{percent(found['student'])} %, and {percent(found['further'])} % after {epochs} more. What is "
@@ -70,10 +70,10 @@ def told_structured(found: dict[str, Any]) -> str:
     whole, small = found["bytes"]
     few = " (few seeds)" if found["seeds"] < ENOUGH_SEEDS else ""
     return (
-        f"Half of the filters removed at once, then {words.plural(found['epochs'], 'epoch')}: "
+        f"Half of the filters removed at once, then {format.plural(found['epochs'], 'epoch')}: "
         f"{100 * found['student']:.2f} % before, {100 * found['teacher']:.2f} % after training with the teacher, "
         f"{100 * found['labels']:.2f} % on labels alone; paired by seed {points_of(found['difference'])} points over "
-        f"{words.plural(found['seeds'], 'seed')} of one teacher: **{found['verdict']}**{few}. "
+        f"{format.plural(found['seeds'], 'seed')} of one teacher: **{found['verdict']}**{few}. "
         f"{whole:,} to {small:,} bytes."
     )
 
@@ -91,10 +91,10 @@ def told_deep(found: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"VGG-8 of half the filters, {trained} epochs and one more from its own soft targets; "
-            f"{100 * found['chosen']:g} % of its weights pruned over {words.plural(prune, 'epoch')}, 32 values a layer "
-            f"trained for {words.plural(share, 'epoch')}, a Huffman code. The share of zeros was chosen on "
+            f"{100 * found['chosen']:g} % of its weights pruned over {format.plural(prune, 'epoch')}, 32 values a "
+            f"layer trained for {format.plural(share, 'epoch')}, a Huffman code. The share of zeros was chosen on "
             f"{100 * TO_CHOOSE:g} % of the training images, which nobody trains on, with the first seed ({tried}): "
-            f"the best that is {SMALLER} times smaller. {SEEN} Means over {words.plural(found['seeds'], 'seed')} of "
+            f"the best that is {SMALLER} times smaller. {SEEN} Means over {format.plural(found['seeds'], 'seed')} of "
             "one teacher; bytes of the ONNX file as fp32, of its zip, and of the coded file:",
             table(["stage", "accuracy (95 %)", "bytes", "times smaller"], rows),
             f"Paired over images, coded less fp32: {points_of(found['difference'])} points (by seed {by_seed}); the "
@@ -117,5 +117,5 @@ def about(size: dict[str, Any], part: str) -> str:
     classes = f"The first {size['classes']} classes of CIFAR-100."
     if part == "deep":
         return classes
-    copied = f"{words.plural(size['copy'], 'epoch')} from its own soft targets"
+    copied = f"{format.plural(size['copy'], 'epoch')} from its own soft targets"
     return f"{classes} The network is resnet20 after {size['teacher']} epochs and {copied}."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import publish, table
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.events import read
 
 
@@ -68,10 +68,10 @@ def phase_seconds(path: Path) -> dict[str, float]:
 def variant_row(row: dict[str, Any], teacher: dict[str, Any]) -> list[str]:
     return [
         row["variant"],
-        words.percent(row["accuracy"]),
-        f"{words.percent(row['accuracy_low'])} to {words.percent(row['accuracy_high'])}",
+        format.percent(row["accuracy"]),
+        f"{format.percent(row['accuracy_low'])} to {format.percent(row['accuracy_high'])}",
         f"{row['size_bytes']:,}",
-        words.times(teacher["size_bytes"] / row["size_bytes"]),
+        format.times(teacher["size_bytes"] / row["size_bytes"]),
         f"{row['images_per_s']:,.0f}",
         f"{row['throughput_gain']:.2f} ({row['throughput_gain_low']:.2f} to {row['throughput_gain_high']:.2f})",
         row["verdict"] or "",

@@ -17,7 +17,7 @@ from benchmarks.runs import carry_out
 from kdcore import machine
 from kdcore.presets import preset
 from kdcore.recipe import Recipe, override, parse
-from kdcore.report import comparison, words
+from kdcore.report import comparison, format
 
 KEPT = Path(__file__).parent.parent / "docs" / "reproduced.json"
 CUT = {"data.source.classes": 20, "teacher.train.epochs": 12, "train.epochs": 12}
@@ -188,7 +188,7 @@ def _cut(row: dict[str, Any]) -> list[str]:
 
 
 def _rest(row: dict[str, Any]) -> list[str]:
-    return [str(row["seeds"]), str(row["epochs"]), words.duration(row["seconds"]), row["hardware"]]
+    return [str(row["seeds"]), str(row["epochs"]), format.duration(row["seconds"]), row["hardware"]]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import sys
 
-from kdcore.cli import main
+from kdcore.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 # Where the entries of each kind live: every module of the package is imported on first use.
 PACKAGES = {
-    "dataset": "kdcore.data",
+    "dataset": "kdcore.data.sets",
     "architecture": "kdcore.models",
     "method": "kdcore.distill",
     "scheme": "kdcore.distill.schemes",

@@ -8,7 +8,7 @@ from kdcore import machine
 from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
 from kdcore.presets import Group, Preset, presets
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.index import RunRow
 from pages.ui import draft, estimates, store, text
 from pages.ui.frame import frame
@@ -66,7 +66,7 @@ def machine_card(rows: list[RunRow]) -> None:
         busy = [row for row in rows if row.state in store.ACTIVE]
         at_work = sum(row.state in ("running", "stopping") for row in busy)
         st.caption(
-            f"Trains on {'the GPU' if about['gpus'] else words.plural(about['threads'], 'thread')}. "
+            f"Trains on {'the GPU' if about['gpus'] else format.plural(about['threads'], 'thread')}. "
             + (f"{at_work} running, {len(busy) - at_work} in the queue." if busy else "Nothing is in the queue.")
         )
 
@@ -103,17 +103,17 @@ def lasts(preset: Preset) -> tuple[str, str]:
     try:
         seconds = estimates.of(preset.recipe).seconds
     except NotFetched as error:
-        needs = words.size(error.download_bytes) + " to download" if error.download_bytes else "to be prepared first"
+        needs = format.size(error.download_bytes) + " to download" if error.download_bytes else "to be prepared first"
         return "", f"{error.title}, {needs}"
-    return f"About {words.roughly(seconds)} here" if seconds else "Not timed on this machine yet", ""
+    return f"About {format.roughly(seconds)} here" if seconds else "Not timed on this machine yet", ""
 
 
 def result(row: RunRow | None) -> str:
     if row is None:
         return "not run yet"
     gains = ((row.smaller, "smaller"), (row.faster, "faster"))
-    told = [f"{words.times(gain)} {name}" for gain, name in gains if gain is not None]
-    score = words.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {words.percent(row.score)}"
+    told = [f"{format.times(gain)} {name}" for gain, name in gains if gain is not None]
+    score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
     found = ", ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in [score, *told])
     return f"last time {text.plain(row.variant or '')}: {found}"
 

@@ -8,7 +8,7 @@ import streamlit as st
 from kdcore import machine
 from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace import gc
 from kdcore.workspace.index import RunRow
 from pages.ui import store, text
@@ -40,9 +40,9 @@ def load() -> None:
     busy = psutil.cpu_percent(interval=None if "load_measured" in st.session_state else 0.1)
     st.session_state["load_measured"] = True  # from now on psutil tells the time since the last call
     for share, told in (
-        (busy, f"Processor: {words.percent(busy / 100)} busy"),
-        (memory.percent, f"Memory: {words.size(memory.available)} free of {words.size(memory.total)}"),
-        (disk.percent, f"Disk: {words.size(disk.free)} free of {words.size(disk.total)}"),
+        (busy, f"Processor: {format.percent(busy / 100)} busy"),
+        (memory.percent, f"Memory: {format.size(memory.available)} free of {format.size(memory.total)}"),
+        (disk.percent, f"Disk: {format.size(disk.free)} free of {format.size(disk.total)}"),
     ):
         st.progress(min(share / 100, 1.0), text=told)
 
@@ -94,10 +94,10 @@ def disk() -> None:
         return
     st.table(
         {
-            "Models": f"{words.size(used.models)} in {words.plural(used.model_count, 'model')}",
-            "of which no run names": f"{words.size(used.unused_models)} in {words.plural(used.unused_count, 'model')}",
-            "Trash": words.size(used.trash),
-            "Test images": words.size(used.datasets),
+            "Models": f"{format.size(used.models)} in {format.plural(used.model_count, 'model')}",
+            "Unreferenced": f"{format.size(used.unused_models)} in {format.plural(used.unused_count, 'model')}",
+            "Trash": format.size(used.trash),
+            "Test images": format.size(used.datasets),
             "Kept in": f"`{here.root}`",
         },
         border="horizontal",
@@ -113,8 +113,8 @@ def disk() -> None:
 def collect() -> None:
     st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)
-    told = f"{words.plural(freed.models, 'model')} and {words.plural(freed.trashed_runs, 'deleted run')}"
-    st.toast(f"Removed {told}: {words.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
+    told = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
+    st.toast(f"Removed {told}: {format.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
 
 
 st.title("System", anchor=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kdcore import cli
+from kdcore.cli.main import main
 from kdcore.presets import presets
 from kdcore.recipe import parse
 from kdcore.report.layers import COLUMNS
@@ -30,10 +30,10 @@ COMMANDS = [shlex.split(line, comments=True)[3:] for line in LINES if line.start
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_every_command_is_one_that_the_program_knows(arguments):
-    chosen = cli.parser().parse_args(arguments)
+    chosen = main.parser().parse_args(arguments)
     experiment = getattr(chosen, "experiment", "")
     if experiment and not experiment.endswith(".json"):
-        recipe, preset = cli.recipe_of(experiment, chosen.set)
+        recipe, preset = main.recipe_of(experiment, chosen.set)
         assert preset == experiment
         assert recipe.name
 
@@ -41,7 +41,7 @@ def test_every_command_is_one_that_the_program_knows(arguments):
 def test_every_command_of_the_program_is_told():
     in_the_catalogs_line = {"models", "methods", "schemes", "teachers", "steps"}
     told = {arguments[0] for arguments in COMMANDS} | in_the_catalogs_line
-    known = set(cli.parser()._subparsers._group_actions[0].choices)
+    known = set(main.parser()._subparsers._group_actions[0].choices)
     assert known - told == {"dispatch", "worker"}  # which nobody types
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from kdcore.compress import grid, rounding
 from kdcore.compress.material import Material, Outcome
-from kdcore.compress.rounding import Layer, Rounding
+from kdcore.compress.tools import quant_grid, rounding
+from kdcore.compress.tools.rounding import Layer, Rounding
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import register
 
@@ -54,7 +54,7 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
     for name, layer in layers.items():
         plain, rounded = inputs(before, images, name), inputs(material.network, images, name)
         if plain is None or rounded is None:  # an attention reads the weights of its own: rounded to nearest
-            codes[name] = grid.codes(whole[name], layer.scale, layer.bits, layer.symmetric)
+            codes[name] = quant_grid.codes(whole[name], layer.scale, layer.bits, layer.symmetric)
             rounding.put(layer, codes[name])
             continue
         count = max(BATCH, min(len(images), MOST_BYTES // max(1, plain[0].nbytes)))

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from kdcore.compress.files import merge, part
 from kdcore.compress.int8 import report, saturates
 from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.tools.files import merge, part
 from kdcore.registry import Options, register
 
 KINDS = {"all": ["Conv", "Gemm", "MatMul"], "linear": ["Gemm", "MatMul"]}

@@ -7,11 +7,11 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.compress import qat
-from kdcore.compress.finetune import Finetune
-from kdcore.compress.gradual import Gradual, Plan
-from kdcore.compress.masks import zeros
 from kdcore.compress.material import Material, Outcome
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.gradual import Gradual, Plan
+from kdcore.compress.tools.masks import zeros
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import register
 

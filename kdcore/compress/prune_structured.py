@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kdcore.compress import gradients
-from kdcore.compress.channels import Rule, Worth, cut
-from kdcore.compress.finetune import Finetune
-from kdcore.compress.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools import gradients
+from kdcore.compress.tools.channels import Rule, Worth, cut
+from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 

@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kdcore.compress.finetune import Finetune
-from kdcore.compress.gradual import Gradual, Plan
-from kdcore.compress.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.recalibrate import recalibrate
-from kdcore.compress.scores import chance, input_norms, scores
+from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.gradual import Gradual, Plan
+from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros
+from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.tools.scores import chance, input_norms, scores
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kdcore.compress import grid, int8, integer
-from kdcore.compress.divergence import Divergence
-from kdcore.compress.finetune import Finetune
-from kdcore.compress.masks import check_policy, keep_zeros, layers_of
+from kdcore.compress import int8
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools import int8_export, quant_grid
+from kdcore.compress.tools.divergence import Divergence
+from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -129,9 +130,9 @@ def _bits_of(network: nn.Module, options: Trained, policy: Mapping[str, int]) ->
     """Bits of weights and input by layer."""
     from kdcore.compress.nets import lsq
 
-    names = [name for name in integer.layers(network) if type(network.get_submodule(name)) in lsq.CLASSES]
+    names = [name for name in int8_export.layers(network) if type(network.get_submodule(name)) in lsq.CLASSES]
     few, more = (options.weight_bits, options.activation_bits), options.first_and_last
-    ends = grid.ends(network)
+    ends = quant_grid.ends(network)
     found = {name: (max(few[0], more), max(few[1], more)) if name in ends else few for name in names}
     return {name: (policy.get(name, 8) if policy else weight, given) for name, (weight, given) in found.items()}
 
@@ -198,7 +199,7 @@ def _watch(
 
 
 def _first_step(sample: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
-    found = grid.least_error(sample[None], lowest, largest)[0]
+    found = quant_grid.least_error(sample[None], lowest, largest)[0]
     return found if found > 0 else torch.ones(())
 
 
@@ -210,17 +211,19 @@ def _finish(material: Material, network: nn.Module, whole: Mapping[str, torch.Te
     for name, layer in list(lsq.quantized(network)):
         scale, step = layer.weights.step().detach(), layer.inputs
         bits = (step.largest - step.lowest).bit_length()
-        inputs[name] = integer.Step(float(step.step().detach()), -step.lowest, bits)
+        inputs[name] = int8_export.Step(float(step.step().detach()), -step.lowest, bits)
         trained = layer.weight.detach().clone()
         weight_bits = _bits(layer.weights)
         ends = layer.weights.lowest, layer.weights.largest
         codes[name] = lsq.detach(layer)
-        row = grid.row(name, weight_bits, trained, _weight(network, name).detach(), lsq.along(scale, trained), ends)
+        row = quant_grid.row(
+            name, weight_bits, trained, _weight(network, name).detach(), lsq.along(scale, trained), ends
+        )
         moved = float((trained - whole[name]).norm() / whole[name].norm().clamp(min=1e-12))
         learnt = {"input_bits": bits, "input_step": inputs[name].scale, "moved": moved}
         report.append(row | learnt | {"stored_bits": 8})
     target = material.folder / "qat.onnx"
-    integer.write(material, network, codes, target, inputs=inputs)
+    int8_export.write(material, network, codes, target, inputs=inputs)
     return Outcome(network, report, onnx=target)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from kdcore.compress.finetune import Finetune
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcore import models
-from kdcore.compress import norms
-from kdcore.compress.files import merge
-from kdcore.compress.finetune import Finetune
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools import norms
+from kdcore.compress.tools.files import merge
+from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kdcore.compress import grid, rounding
 from kdcore.compress.material import Material, Outcome
-from kdcore.compress.norms import followers
-from kdcore.compress.rounding import Rounding
+from kdcore.compress.tools import quant_grid, rounding
+from kdcore.compress.tools.norms import followers
+from kdcore.compress.tools.rounding import Rounding
 from kdcore.lazy import nn, torch
 from kdcore.registry import register
 
@@ -56,7 +56,9 @@ def quantize(material: Material, options: WeightQuant) -> Outcome:
     layers = rounding.layers(material, options)
     before = copy.deepcopy(material.network) if options.bias_correction else None
     whole = {name: layer.module.weight.detach().clone() for name, layer in layers.items()}
-    codes = {name: grid.codes(whole[name], layer.scale, layer.bits, layer.symmetric) for name, layer in layers.items()}
+    codes = {
+        name: quant_grid.codes(whole[name], layer.scale, layer.bits, layer.symmetric) for name, layer in layers.items()
+    }
     for name, layer in layers.items():
         rounding.put(layer, codes[name])
     rounding.recalibrated(material, options)

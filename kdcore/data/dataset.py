@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kdcore import registry
-from kdcore.home import data_home
+from kdcore.paths import data_home
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Entry, Options
 

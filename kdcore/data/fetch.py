@@ -17,7 +17,7 @@ from kdcore.data import dataset, prepare
 from kdcore.data.dataset import Dataset, Progress, megabytes, missing, place, raw_folder, ready
 from kdcore.data.download import FetchFailed, download
 from kdcore.files import Damaged, held, lock, read_json, write_json
-from kdcore.home import data_home
+from kdcore.paths import data_home
 from kdcore.problems import RecipeError
 from kdcore.registry import Entry, Options
 

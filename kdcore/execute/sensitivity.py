@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from kdcore import machine
-from kdcore.compress import sensitivity as measuring
-from kdcore.compress.sensitivity import Exam, Kind
+from kdcore.compress.tools import sensitivity as measuring
+from kdcore.compress.tools.sensitivity import Exam, Kind
 from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import split
 from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL
@@ -35,7 +35,7 @@ def sensitivity(
     images: int = 1000,
     on_layer: Callable[[str, int, int], None] = lambda name, done, of: None,
 ) -> dict[str, Any]:
-    """The document of `kdcore.compress.sensitivity.measure` for the first seed's model of a run's variant.
+    """The document of `kdcore.compress.tools.sensitivity.measure` for the first seed's model of a run's variant.
 
     On at most `images` validation images; the test split is not looked at. It is kept beside the model, in
     sensitivity-<kind>.json, and given from there to whoever asks the same. Raises UnknownRun, RecipeError,

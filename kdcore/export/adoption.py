@@ -1,4 +1,4 @@
-"""What the subprocess of `foreign` does with an ONNX file: check, convert, run. Not for a process that matters."""
+"""The subprocess of `external_onnx`: checks, converts and runs an ONNX file. Not for a process that matters."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import onnx.version_converter
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from kdcore.export.foreign import MOST_BYTES, ForeignModel, Judged, Wanted
-from kdcore.measure.layers import layers
+from kdcore.export.external_onnx import MOST_BYTES, ForeignModel, Judged, Wanted
+from kdcore.export.layers import layers
 
 EXTERNAL = TensorProto.EXTERNAL
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -35,7 +35,7 @@ LEAST_IR = 8  # older ones want every weight among the inputs
 
 
 def adopt(path: Path, wanted: Wanted, target: Path | None) -> Judged:
-    """See `foreign.adopt`. Raises ForeignModel, and whatever a hostile file makes a library raise."""
+    """See `external_onnx.adopt`. Raises ForeignModel, and whatever a hostile file makes a library raise."""
     model = onnx.compose.add_prefix(_read(path), PREFIX)
     batch = _input(model, wanted)
     _output(model)

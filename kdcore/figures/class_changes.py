@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.class_changes import Change
 
 SHOWN = 20  # of more classes those that changed most
@@ -57,7 +57,7 @@ def _how(one: Change) -> str:
 
 
 def _points(one: Change) -> str:
-    return words.points(abs(one.points)).removeprefix("+")
+    return format.points(abs(one.points)).removeprefix("+")
 
 
 def _figure(view: Changes) -> go.Figure:
@@ -90,8 +90,8 @@ def _bars(rows: Sequence[Change], colour: str) -> dict[str, Any]:
             "width": 3,
         },
         "hovertext": [
-            f"{one.name}: {words.points(one.points)} ({words.signed(one.low)} to {words.signed(one.high)}); of {one.n} "
-            f"images {one.gained} only here, {one.lost} only there; p = {one.p:.2g} after Holm's correction"
+            f"{one.name}: {format.points(one.points)} ({format.signed(one.low)} to {format.signed(one.high)}); "
+            f"of {one.n} images {one.gained} only here, {one.lost} only there; p = {one.p:.2g} after Holm's correction"
             for one in rows
         ],
         "hoverinfo": "text",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 
 NUMBERED = 12  # more classes than this, and counts do not fit into the cells
 DARK = "#14171C"
@@ -58,7 +58,7 @@ def _title(wrong: NDArray[np.int64], found: NDArray[np.int64], classes: Sequence
     if not wrong.any():
         return f"{name} takes no test image for another class"
     true, said = divmod(int(wrong.argmax()), len(wrong))
-    count, total = words.plural(int(wrong[true, said]), "image"), int(found[true].sum())
+    count, total = format.plural(int(wrong[true, said]), "image"), int(found[true].sum())
     return f"{name} most often takes {classes[true]} for {classes[said]}: {count} of {total}"
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 
 Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
 TOLD = ("teacher", "alone", "distilled")  # the roles that the title speaks of
@@ -112,7 +112,7 @@ def _end(lines: list[Line], quantity: Quantity) -> str:
     """ "student alone 91.2 %", or "best of 3: student distilled (temperature 4) 95.0 %"."""
     loss = quantity.endswith("loss")
     best = (min if loss else max)(lines, key=lambda line: line.values[-1])
-    end = f"{best.values[-1]:.2g}" if loss else words.percent(best.values[-1] / 100)
+    end = f"{best.values[-1]:.2g}" if loss else format.percent(best.values[-1] / 100)
     return (f"best of {len(lines)}: " if len(lines) > 1 else "") + f"{best.variant} {end}"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kdcore.figures import style
 from kdcore.figures.softening import soften, yes
-from kdcore.report import words
+from kdcore.report import format
 
 MANY = 20  # more classes than this, and only those are drawn that the teacher finds likeliest
 LIKELIEST = 10
@@ -83,17 +83,17 @@ def _title(first: Answer, classes: Sequence[str], labels: NDArray[np.float64], t
     label = int(labels.argmax())
     others = np.delete(np.arange(len(classes)), label)
     second = int(others[np.argmax(first.probabilities[others])])
-    shares = f"{words.percent(first.probabilities[label])} to {classes[label]}"
+    shares = f"{format.percent(first.probabilities[label])} to {classes[label]}"
     return (
         f"At T = {temperature:g} the {first.name} gives {shares} (the label), "
-        f"{words.percent(first.probabilities[second])} to {classes[second]}"
+        f"{format.percent(first.probabilities[second])} to {classes[second]}"
     )
 
 
 def _decided(first: Answer, classes: Sequence[str], labels: NDArray[np.float64], temperature: float) -> str:
     """What is found in an image of several labels, beside what is there."""
     yeses = np.flatnonzero(first.probabilities > 0.5).tolist()
-    found = [f"{classes[at]} ({words.percent(first.probabilities[at])})" for at in yeses]
+    found = [f"{classes[at]} ({format.percent(first.probabilities[at])})" for at in yeses]
     there = [classes[at] for at in np.flatnonzero(labels).tolist()]
     return (
         f"At T = {temperature:g} the {first.name} finds {', '.join(found) or 'nothing'}; "

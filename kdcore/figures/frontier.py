@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.figures.labels import Label, Mark, labels
-from kdcore.report import words
+from kdcore.report import format
 
 Row = Mapping[str, Any]
 TOLERABLE = 0.05  # below its teacher by more than this, a small model is no longer the one to point at
@@ -62,7 +62,7 @@ def size_view(rows: Sequence[Row], runs: Mapping[str, str] | None = None) -> Fro
     points = []
     for row in rows:
         gain = teachers[row["run"]] / row["size_bytes"] if row["run"] in teachers else None
-        points.append(_point(row, row["size_bytes"] / 1000, words.size(row["size_bytes"]), gain, differs=True))
+        points.append(_point(row, row["size_bytes"] / 1000, format.size(row["size_bytes"]), gain, differs=True))
     return _view(_of_runs(points, runs), "Size of the file (kB, log scale)", _smaller)
 
 
@@ -75,7 +75,7 @@ def latency_view(rows: Sequence[Row], batch: int = 1, runs: Mapping[str, str] | 
     for row in rows:
         milliseconds = row["latency_ms"] if batch == 1 else 1000 / row["images_per_s"] if row["images_per_s"] else None
         if milliseconds and row["score"] is not None:
-            told = f"{words.milliseconds(milliseconds)} an image"
+            told = f"{format.milliseconds(milliseconds)} an image"
             points.append(_point(row, milliseconds, told, row[gain], differs=bool(row[differs])))
     title = "Time of one answer (ms, log scale)" if batch == 1 else "Time an image, 64 at a time (ms, log scale)"
     return _view(_of_runs(points, runs), title, _faster)
@@ -83,7 +83,7 @@ def latency_view(rows: Sequence[Row], batch: int = 1, runs: Mapping[str, str] | 
 
 def _point(row: Row, x: float, told: str, gain: float | None, *, differs: bool) -> Point:
     bounds = (row["score"], row["score_low"], row["score_high"])
-    sentence = f"{row['variant']}: {words.scored(row['measure'], words.percent_interval(*bounds))}, {told}"
+    sentence = f"{row['variant']}: {format.scored(row['measure'], format.percent_interval(*bounds))}, {told}"
     return Point(row["run"], row["variant"], row["role"], x, row["measure"], *bounds, sentence, gain, differs)
 
 
@@ -124,20 +124,22 @@ def _title(points: list[Point], front: tuple[Point, ...], gained: Callable[[Poin
 
 def _smaller(point: Point) -> str:
     ratio = point.gain or 1.0
-    return f"is {words.times(ratio)} smaller than its teacher" if ratio >= 1 else f"is {words.times(1 / ratio)} larger"
+    return (
+        f"is {format.times(ratio)} smaller than its teacher" if ratio >= 1 else f"is {format.times(1 / ratio)} larger"
+    )
 
 
 def _faster(point: Point) -> str:
     if point.gain is None or not point.differs:
         return "is not measurably faster than its teacher"
-    told = f"{words.times(point.gain)} faster" if point.gain >= 1 else f"{words.times(1 / point.gain)} slower"
+    told = f"{format.times(point.gain)} faster" if point.gain >= 1 else f"{format.times(1 / point.gain)} slower"
     return f"answers {told} than its teacher"
 
 
 def _gap(difference: float, measure: str) -> str:
     if abs(difference) < 0.0005:
         return "as often right" if measure == "accuracy" else f"at the same {measure}"
-    points = words.points(100 * abs(difference)).removeprefix("+")
+    points = format.points(100 * abs(difference)).removeprefix("+")
     of = "" if measure == "accuracy" else f" of {measure}"
     return f"{points}{of} {'above' if difference > 0 else 'below'} it"
 
@@ -158,7 +160,7 @@ def _figure(view: Frontier) -> go.Figure:
         traces,
         view.title,
         x={"title": view.x_title, "type": "log", "tickformat": ",~r", **ticks},
-        y={"title": words.axis(point.measure for point in view.points)},
+        y={"title": format.axis(point.measure for point in view.points)},
         showlegend=not named,
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 
 Layer = Mapping[str, Any]
 By = Literal["weight", "filter", "channel"]
@@ -79,7 +79,7 @@ def sparsity_view(models: Sequence[Model], by: By = "weight") -> Bars:
     if not highest[0]:
         gone = ": what was taken out is gone from the shapes" if any(model.role == "pruned" for model in models) else ""
         return bars._replace(title=f"No {unit} are zero{gone}")
-    told = words.percent(highest[0] / 100)
+    told = format.percent(highest[0] / 100)
     return bars._replace(title=f"Most zeros: {told} of the {unit} of {highest[2]} in {highest[1]}")
 
 
@@ -87,11 +87,11 @@ def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
     value_title, unit = COUNTS[what]
 
     def hover(layer: Layer) -> str:
-        told = f"{words.count(layer.get(what))} {unit}"
+        told = f"{format.count(layer.get(what))} {unit}"
         if what == "distinct":
-            told += f", at most {words.count(layer.get('distinct_in_filter'))} in a filter"
+            told += f", at most {format.count(layer.get('distinct_in_filter'))} in a filter"
         if what == "rank":
-            told = f"rank {words.count(layer.get(what))} of at most {_full_rank(layer)}"
+            told = f"rank {format.count(layer.get(what))} of at most {_full_rank(layer)}"
         return f"{told}; shape {_shape(layer)}"
 
     bars = _bars(models, value_title, lambda layer: layer.get(what), hover)
@@ -109,7 +109,7 @@ def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
 def _largest(model: Model, what: What, unit: str) -> str:
     total = sum(layer[what] for layer in model.layers)
     top = max(model.layers, key=lambda layer: layer[what])
-    share = words.percent(top[what] / total) if total else "none"
+    share = format.percent(top[what] / total) if total else "none"
     return f"{top['name']} holds {share} of the {unit} of {model.name}"
 
 
@@ -132,7 +132,7 @@ def _fewest_values(model: Model, known: Sequence[Layer]) -> str:
 
 def _bits(model: Model, known: Sequence[Layer]) -> str:
     counts = Counter(layer["bits"] for layer in known)
-    told = [f"{bits} bits in {words.plural(count, 'layer')}" for bits, count in sorted(counts.items())]
+    told = [f"{bits} bits in {format.plural(count, 'layer')}" for bits, count in sorted(counts.items())]
     return f"A weight of {model.name} takes {', '.join(told)}"
 
 
@@ -160,7 +160,7 @@ def noise_view(models: Sequence[Model]) -> Bars:
 
     def hover(layer: Layer) -> str:
         db = layer["sqnr_db"]
-        return layer["sqnr_note"] if db is None else f"{words.decibels(db)}, its output is {off(db)} off"
+        return layer["sqnr_note"] if db is None else f"{format.decibels(db)}, its output is {off(db)} off"
 
     bars = _bars(measured, "Signal to noise (SQNR, dB)", lambda layer: layer.get("sqnr_db"), hover)
     found = [
@@ -173,13 +173,13 @@ def noise_view(models: Sequence[Model]) -> Bars:
         return bars
     worst, layer, name = min(found)
     return bars._replace(
-        title=f"{layer} of {name} is changed most: its output is {off(worst)} off (SQNR {words.decibels(worst)})"
+        title=f"{layer} of {name} is changed most: its output is {off(worst)} off (SQNR {format.decibels(worst)})"
     )
 
 
 def off(db: float) -> str:
     """The size of an error beside what it is an error of (root mean squares), for an SQNR in decibels."""
-    return words.percent(10 ** (-db / 20))
+    return format.percent(10 ** (-db / 20))
 
 
 def _has_noise(layer: Layer) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.membership import Membership, verdict
 
 ROW = 34  # pixels a variant
@@ -84,8 +84,8 @@ def _marks(role: str, found: Sequence[Membership]) -> dict[str, Any]:
         "name": look.label,
         "marker": {"color": look.colour, "symbol": look.symbol, "size": 12},
         "hovertext": [
-            f"{one.variant}: {verdict(one)}<br>{words.plural(one.members or 0, 'member')}, "
-            f"{words.plural(one.others or 0, 'stranger')}"
+            f"{one.variant}: {verdict(one)}<br>{format.plural(one.members or 0, 'member')}, "
+            f"{format.plural(one.others or 0, 'stranger')}"
             for one in found
         ],
         "hoverinfo": "text",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.verdicts import Verdict
 
 ROW = 34  # pixels a method
@@ -44,7 +44,7 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
     best = max(judged, key=lambda one: one.points, default=None)
     if best is None:
         return Methods("Nothing was judged", against, ())
-    beating, by = sum(one.verdict == "BEATS" for one in judged), words.points(best.points)
+    beating, by = sum(one.verdict == "BEATS" for one in judged), format.points(best.points)
     title = f"No way beats the {against}; the best, {best.variant}, differs by {by}"
     if beating:
         title = f"{beating} of {len(judged)} ways beat the {against}; the best, {best.variant}, by {by.lstrip('+')}"

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 
 
 class Seen(NamedTuple):
@@ -44,8 +44,8 @@ def recall_view(seen: Sequence[Seen], hidden: str) -> Recall:
     if not temperatures:
         return Recall("No student that was kept from a class yet", (), (), (), ())
     title = (
-        f"Never shown a {hidden}, the student recognises {words.percent(raw[0] / 100)} of them at "
-        f"T = {temperatures[0]:g} and {words.percent(raw[-1] / 100)} at T = {temperatures[-1]:g}"
+        f"Never shown a {hidden}, the student recognises {format.percent(raw[0] / 100)} of them at "
+        f"T = {temperatures[0]:g} and {format.percent(raw[-1] / 100)} at T = {temperatures[-1]:g}"
     )
     return Recall(title, temperatures, raw, corrected, tuple(seen))
 

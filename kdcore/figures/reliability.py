@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.statistics import wilson
 
 NOTABLE = 0.005  # a smaller gap between what is said and what is so is no direction
@@ -63,19 +63,19 @@ def _said(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     said = sum(row["count"] * row["confidence"] for row in rows if row["count"]) / total
     name = name[:1].upper() + name[1:]
     if abs(said - right) < NOTABLE:
-        return f"{name} is as sure as it may be, {words.percent(said)} on average"
+        return f"{name} is as sure as it may be, {format.percent(said)} on average"
     how = "too sure of itself" if said > right else "not sure enough"
-    return f"{name} is {how}: it says {words.percent(said)} and is right {words.percent(right)} of the time"
+    return f"{name} is {how}: it says {format.percent(said)} and is right {format.percent(right)} of the time"
 
 
 def _mended(ece: float, told: Mapping[str, Any]) -> str:
     if not told["scaled"]:
-        return f"its calibration error (ECE) is {words.percent(ece)}"
+        return f"its calibration error (ECE) is {format.percent(ece)}"
     low, high = told["temperature_low"], told["temperature_high"]
     if low <= 1 <= high:
         may = f"T = {told['temperature']:.2f} ({low:.2f} to {high:.2f}) may as well be 1"
-        return f"its calibration error (ECE) is {words.percent(ece)}, and {may}"
-    before, after = words.percent(ece), words.percent(told["scaled"]["ece"])
+        return f"its calibration error (ECE) is {format.percent(ece)}, and {may}"
+    before, after = format.percent(ece), format.percent(told["scaled"]["ece"])
     at = f"T = {told['temperature']:.2f}"
     if before == after:
         return f"{at} leaves its calibration error (ECE) at {before}"

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.robustness import ClassChange, Robust, by_class
 
 NAMED = 20  # more classes than this do not fit: those that lost most are shown
@@ -58,7 +58,7 @@ def falls_view(found: Sequence[Robust], corruption: str | None = None) -> Falls:
     )
     name = CORRUPTIONS[corruption] if corruption else "Corruption"
     severity = f"Severity of the {_inside(name)} (0: clean)"
-    return Falls(_told(name, lines), words.axis(one.measure for one in found), severity, lines)
+    return Falls(_told(name, lines), format.axis(one.measure for one in found), severity, lines)
 
 
 def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:
@@ -71,12 +71,12 @@ def _told(name: str, lines: Sequence[Line]) -> str:
     if not lines:
         return "No variant whose robustness was measured yet"
     last, best = lines[-1], max(lines, key=_kept)
-    said = f"{name} leaves {last.name} {words.percent(_kept(last) / 100)} of {words.percent(last.scores[0] / 100)}"
+    said = f"{name} leaves {last.name} {format.percent(_kept(last) / 100)} of {format.percent(last.scores[0] / 100)}"
     if len(lines) == 1:
         return said
     if best is last:
         return f"{said}, more than any other"
-    return f"{said}; {best.name} keeps most, {words.percent(_kept(best) / 100)}"
+    return f"{said}; {best.name} keeps most, {format.percent(_kept(best) / 100)}"
 
 
 def _kept(line: Line) -> float:
@@ -143,7 +143,7 @@ def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
     assert worst.clean is not None
     if worst.beyond >= 0:
         return f"From {other.variant} to {one.variant}, no class lost more on corrupted images than on clean ones"
-    corrupted, clean = words.points(100 * (worst.clean + worst.beyond)), words.signed(100 * worst.clean)
+    corrupted, clean = format.points(100 * (worst.clean + worst.beyond)), format.signed(100 * worst.clean)
     return (
         f"From {other.variant} to {one.variant}, class {worst.name} suffered most: {corrupted} on corrupted images, "
         f"{clean} on clean ones"
@@ -163,7 +163,7 @@ def _heat(view: Changes) -> go.Figure:
         "zmax": most,
         "colorscale": DIVERGING,
         "colorbar": {"title": {"text": "points"}, "thickness": 10, "outlinewidth": 0},
-        "text": [["" if value is None else words.signed(value) for value in row] for row in view.points],
+        "text": [["" if value is None else format.signed(value) for value in row] for row in view.points],
         "customdata": [[count] * len(view.conditions) for count in view.images],
         "hovertemplate": f"Class %{{y}}, %{{x}}: {told}<extra></extra>",
         "hoverongaps": False,
@@ -195,7 +195,7 @@ def _numbers(view: Changes, strong: float) -> list[dict[str, Any]]:
             "mode": "text",
             "x": [condition for _, condition, _ in part],
             "y": [name for name, _, _ in part],
-            "text": [words.signed(value) for _, _, value in part],
+            "text": [format.signed(value) for _, _, value in part],
             "textfont": font,
             "hoverinfo": "skip",
         }

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 
 Document = Mapping[str, Any]
 ROLES = {"prune": "pruned", "filters": "pruned", "quantize": "quantized"}
@@ -36,7 +36,7 @@ class Minds(NamedTuple):
 
 
 def minds(measured: Document) -> go.Figure:
-    """A heat map of a document of `kdcore.compress.sensitivity.measure`: a row a layer, a column a strength."""
+    """A heat map of a document of `kdcore.compress.tools.sensitivity.measure`: a row a layer, a column a strength."""
     return _figure(minds_view(measured))
 
 
@@ -54,7 +54,7 @@ def minds_view(measured: Document) -> Minds:
 
 def strength_of(kind: str) -> Any:
     """How a strength of this kind is written: "90 %", "4 bits"."""
-    return lambda value: words.plural(int(value), "bit") if kind == "quantize" else f"{100 * value:g} %"
+    return lambda value: format.plural(int(value), "bit") if kind == "quantize" else f"{100 * value:g} %"
 
 
 def _title(kind: str, layers: list[str], strengths: tuple[str, ...], lost: NDArray[np.float64]) -> str:
@@ -78,7 +78,7 @@ def _figure(view: Minds) -> go.Figure:
         "z": view.lost,
         "zmin": 0,
         "zmax": max(1.0, float(np.nanmax(view.lost, initial=0))),
-        "text": [[words.percent(value) for value in row] for row in view.accuracy],
+        "text": [[format.percent(value) for value in row] for row in view.accuracy],
         "texttemplate": "%{text}",
         "colorscale": style.sequential(style.ROLES[ROLES[view.kind]].colour),
         "colorbar": {"title": {"text": "Points<br>lost"}, "thickness": 10, "outlinewidth": 0},

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.plan.naming import told
-from kdcore.report import words
+from kdcore.report import format
 
 Row = Mapping[str, Any]
 WIDE = 8  # values that span more than this factor are shown on a log scale
@@ -97,18 +97,18 @@ def _title(series: Sequence[Series], what: str, measure: str) -> str:
         return f"{last.name}: {measure} holds over the whole range of {what}"
     if last.scores[0] < best - TOLERABLE <= last.scores[-1]:
         return (
-            f"{last.name}: from {words.percent(last.scores[0])} at {what} {last.values[0]:g} "
-            f"up to {words.percent(best)} at {what} {last.values[last.scores.index(best)]:g}"
+            f"{last.name}: from {format.percent(last.scores[0])} at {what} {last.values[0]:g} "
+            f"up to {format.percent(best)} at {what} {last.values[last.scores.index(best)]:g}"
         )
     return (
-        f"{last.name}: {words.percent(best)} at best, held within {100 * TOLERABLE:g} points up to {what} "
-        f"{max(held):g}, and {words.percent(worst)} at worst"
+        f"{last.name}: {format.percent(best)} at best, held within {100 * TOLERABLE:g} points up to {what} "
+        f"{max(held):g}, and {format.percent(worst)} at worst"
     )
 
 
 def _ends(one: Series, what: str) -> str:
     """What a series is at both ends of the range."""
-    first, last = (words.percent(score) for score in (one.scores[0], one.scores[-1]))
+    first, last = (format.percent(score) for score in (one.scores[0], one.scores[-1]))
     return f"at {one.rest} from {first} ({what} {one.values[0]:g}) to {last} ({one.values[-1]:g})"
 
 
@@ -122,7 +122,7 @@ def _figure(view: Sweep) -> go.Figure:
          *(_line(one, _dash(one.rest, rests, "solid"), view.x_title) for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
-        y={"title": words.axis([view.measure])},
+        y={"title": format.axis([view.measure])},
         height=360,
     )  # fmt: skip
 

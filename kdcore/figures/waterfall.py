@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.report import words
+from kdcore.report import format
 
 Row = Mapping[str, Any]
 # The sums of a coded file's rows (`kdcore.export.coded.pack`), in the order of Deep Compression's stages.
@@ -31,7 +31,7 @@ class Bar(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        return f"{self.label}: {words.size(self.bytes)}" + (", storage only" if self.stored else "")
+        return f"{self.label}: {format.size(self.bytes)}" + (", storage only" if self.stored else "")
 
 
 class Waterfall(NamedTuple):
@@ -70,7 +70,7 @@ def waterfall_view(rows: Sequence[Row], stored: Sequence[Row] = ()) -> Waterfall
 def _title(files: Sequence[Bar], kept: Sequence[Bar]) -> str:
     first, last = files[0], files[-1]
     if kept:
-        return f"{words.times(first.bytes / kept[-1].bytes)} fewer bytes to store; the file that runs is " + (
+        return f"{format.times(first.bytes / kept[-1].bytes)} fewer bytes to store; the file that runs is " + (
             "as large as before" if abs(last.bytes / first.bytes - 1) < 0.02 else _smaller(first, last)
         )
     most = max(pairwise(files), key=lambda pair: pair[0].bytes / pair[1].bytes)
@@ -79,8 +79,8 @@ def _title(files: Sequence[Bar], kept: Sequence[Bar]) -> str:
 
 def _smaller(before: Bar, after: Bar) -> str:
     if after.bytes > before.bytes:
-        return f"{words.times(after.bytes / before.bytes)} larger"
-    return f"{words.times(before.bytes / after.bytes)} smaller"
+        return f"{format.times(after.bytes / before.bytes)} larger"
+    return f"{format.times(before.bytes / after.bytes)} smaller"
 
 
 def _figure(view: Waterfall) -> go.Figure:
@@ -117,7 +117,7 @@ def _trace(bars: Sequence[Bar], stored: bool) -> dict[str, Any]:
         "x": [bar.bytes / 1000 for bar in bars],
         "y": [bar.label for bar in bars],
         "name": "Storage only" if stored else "The file that runs",
-        "text": [words.size(bar.bytes) for bar in bars],
+        "text": [format.size(bar.bytes) for bar in bars],
         "textposition": "outside",
         "cliponaxis": False,
         "hovertext": [bar.sentence for bar in bars],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kdcore.figures import style
 from kdcore.figures.layers import Model
-from kdcore.report import words
+from kdcore.report import format
 
 
 class Outline(NamedTuple):
@@ -42,7 +42,7 @@ def histogram_view(models: Sequence[Model], layer: str) -> Histogram:
         edges, counts = (np.asarray(one["histogram"][part], dtype=np.float64) for part in ("edges", "counts"))
         shares = 100 * counts / max(counts.sum(), 1.0)
         outlines.append(Outline(model.name, model.role, (edges[:-1] + edges[1:]) / 2, shares))
-        told.append(f"{one['bits']} bits and {words.percent(one['sparsity'])} zeros in {model.name}")
+        told.append(f"{one['bits']} bits and {format.percent(one['sparsity'])} zeros in {model.name}")
     title = f"{layer}: {'; '.join(told)}" if told else f"No variant has a layer {layer}"
     return Histogram(title, tuple(outlines))
 

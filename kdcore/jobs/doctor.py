@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kdcore import machine
 from kdcore.jobs.api import queue
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
@@ -46,7 +46,7 @@ def _libraries() -> Check:
 
 
 def _device() -> Check:
-    threads = words.plural(machine.threads(), "thread")
+    threads = format.plural(machine.threads(), "thread")
     return Check("device", True, f"{machine.device()}; {machine.describe()['summary']}; {threads} for training")
 
 

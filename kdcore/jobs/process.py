@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from kdcore.home import CHECKOUT, data_home
+from kdcore.paths import CHECKOUT, data_home
 from kdcore.workspace.workspace import Workspace
 
 DETACHED = 0x00000008 | 0x00000200  # Windows: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP

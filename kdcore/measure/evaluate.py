@@ -12,9 +12,9 @@ from torch import nn
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
 from kdcore.export import runtime
+from kdcore.export.layers import layers
 from kdcore.measure.calibration import calibration
 from kdcore.measure.cost import cost
-from kdcore.measure.layers import layers
 from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
 from kdcore.measure.privacy import Members, losses, missing, privacy, strangers
 from kdcore.measure.quality import hidden_recall, quality

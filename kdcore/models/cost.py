@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from kdcore import registry
 from kdcore.files import read_json, write_json
-from kdcore.home import CHECKOUT, home
 from kdcore.lazy import nn, torch
+from kdcore.paths import CHECKOUT, home
 from kdcore.registry import Options
 
 TIMEOUT_SECONDS = 120

@@ -8,8 +8,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from kdcore.home import data_home
 from kdcore.lazy import functional, nn, torch
+from kdcore.paths import data_home
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 # Early files number the layers of a dense layer: "norm.1" is "norm1" today.

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdcore import registry
-from kdcore.home import CHECKOUT
 from kdcore.lazy import nn, torch
 from kdcore.models import zoo
+from kdcore.paths import CHECKOUT
 
 TIMEOUT_SECONDS = 300
 SPARE_BYTES = 3 * 2**30  # what torch takes, beside four times the file

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kdcore.report import robustness, sessions, words
+from kdcore.report import format, robustness, sessions
 from kdcore.report import verdicts as judged
 from kdcore.report.fidelity import Fidelity, fidelity
 from kdcore.report.hidden import Recalled, recalls
@@ -250,7 +250,7 @@ def _accuracy(variant: Variant) -> Row:
     found = [model.accuracy for model in variant.finished]
     n = variant.first.quality["n"]
     if len(found) > 1:
-        interval, basis = t_interval(found, resolution=1 / n), f"t, {words.plural(len(found), 'seed')}"
+        interval, basis = t_interval(found, resolution=1 / n), f"t, {format.plural(len(found), 'seed')}"
     else:
         interval, basis = wilson(variant.first.quality["correct"], n), f"Wilson, n={n}"
     value, low, high = _within(interval)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kdcore.files import read_json
 from kdcore.problems import Problem, RecipeError
-from kdcore.report import formats
+from kdcore.report import documents
 from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def layers_file(found: Sequence[Inside], format: str) -> bytes:
     Raises ValueError for another format.
     """
     if format != "json":
-        return formats.write(table(found), format)
+        return documents.write(table(found), format)
     document = {
         "variants": [
             {

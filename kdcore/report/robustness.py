@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kdcore.files import read_json
 from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
 from kdcore.measure.robustness import FILE, unpacked
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.reading import RunFiles, agrees
 from kdcore.report.statistics import Interval, Paired, paired_interval, paired_proportions, wilson
 from kdcore.workspace.workspace import Workspace
@@ -79,13 +79,15 @@ class Against(NamedTuple):
     def words(self) -> str:
         """int8 against pruned 50 %: −1.2 points on corrupted images (−1.9 to −0.5), −0.2 on clean ones."""
         of = " of mAP" * (self.measure == "mAP")
-        changed = words.points(100 * self.corrupted.value) + of
+        changed = format.points(100 * self.corrupted.value) + of
         if self.corrupted.low is not None and self.corrupted.high is not None:
-            bounds = (words.signed(100 * bound) for bound in (self.corrupted.low, self.corrupted.high))
+            bounds = (format.signed(100 * bound) for bound in (self.corrupted.low, self.corrupted.high))
             changed += f" on corrupted images ({' to '.join(bounds)})"
         else:
             changed += " on corrupted images"
-        return f"{self.variant} against {self.against}: {changed}, {words.signed(100 * self.clean.value)} on clean ones"
+        return (
+            f"{self.variant} against {self.against}: {changed}, {format.signed(100 * self.clean.value)} on clean ones"
+        )
 
 
 class ClassChange(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from kdcore.files import Damaged, read_json
 from kdcore.measure import timing
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.reading import RunFiles
 from kdcore.workspace.workspace import Workspace
 
@@ -37,7 +37,7 @@ class Speed(NamedTuple):
         """2.3× (2.2× to 2.4×), or that there is no difference."""
         if not self.differs:
             return NO_DIFFERENCE
-        return f"{words.times(self.value)} ({words.times(self.low)} to {words.times(self.high)})"
+        return f"{format.times(self.value)} ({format.times(self.low)} to {format.times(self.high)})"
 
 
 def speed(session: Session | None, batch: int, key: str, reference: str) -> Speed | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.reading import Measure, Model, RunFiles, Variant, agrees
 from kdcore.report.statistics import Paired, holm, paired_interval, paired_proportions
 
@@ -172,7 +172,7 @@ def _verdict(
     verdict = judge(difference, p, margin)
     value, low, high = (None if part is None else 100 * part for part in difference[:3])
     assert value is not None
-    counted = words.plural(n, basis.removesuffix("s"))
+    counted = format.plural(n, basis.removesuffix("s"))
     text = _words(verdict, against, (value, low, high), 100 * margin, counted, " of mAP" * (measure == "mAP"))
     if difference.p is not None and p is not None and difference.p <= LEVEL < p:
         text += f"; p = {p:.2g} after Holm's correction"
@@ -192,12 +192,12 @@ def _words(
     value, low, high = points
     name = f"the {against}" if against.startswith(("student", "teacher")) else against
     if low is None or high is None:
-        return f"Cannot be told apart from {name}: {words.points(value)}{of} ({counted} shows no spread)"
+        return f"Cannot be told apart from {name}: {format.points(value)}{of} ({counted} shows no spread)"
     if verdict == "BEATS":
         return f"Beats {name} by {value:.1f} points{of} ({low:.1f} to {high:.1f}, {counted})"
     if verdict == "WORSE":
         return f"Worse than {name} by {-value:.1f} points{of} ({-high:.1f} to {-low:.1f}, {counted})"
-    interval = f"{words.points(value)}{of} ({words.signed(low)} to {words.signed(high)}, {counted})"
+    interval = f"{format.points(value)}{of} ({format.signed(low)} to {format.signed(high)}, {counted})"
     if verdict == "SAME":
         return f"The same as {name} within {margin:g} point{'s' * (margin != 1)}: {interval}"
     return f"Cannot be told apart from {name}: {interval}"

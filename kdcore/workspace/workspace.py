@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcore.files import write_json
-from kdcore.home import home
+from kdcore.paths import home
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{3,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")

@@ -23,7 +23,7 @@ from kdcore.plan.rules.advice import advice
 from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.workspace import Workspace
 from pages.ui import draft, estimates, roles, store
 from pages.ui.fields import place_of
@@ -52,7 +52,7 @@ def _planned(text: str, root: str, state: Any) -> Planned:
         return Planned(plan(recipe, Workspace(root)), [])
     except NotFetched as error:
         missing = error.download_bytes
-        press = f"({words.size(missing)}): press Download" if missing else "in the form that is needed: press Prepare"
+        press = f"({format.size(missing)}): press Download" if missing else "in the form that is needed: press Prepare"
         return Planned(None, [Problem("data.source", f"{error.title} is not on this machine yet {press} under Data")])
     except RecipeError as error:
         unpicked = not getattr(recipe.teacher.source, "model", True)  # the form has a list where a shell takes an id
@@ -137,8 +137,8 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
         small = deployed or student
         whose = "its" if scheme_of(recipe).begins == "teacher" else "the"
         slot.markdown(
-            f"The student is **{words.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
-            f" and needs **{words.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
+            f"The student is **{format.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
+            f" and needs **{format.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
             f"{', with the classifier that it borrows and the projector to it' if deployed else ''}."
         )
     if others := company(recipe):
@@ -146,9 +146,9 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     time = estimates.of(recipe)
     slot.markdown(f":material/timer: {_time(time.seconds)} · {plain(time.basis)}")
     slot.caption(
-        f"{words.plural(len(plan.stages), 'stage')}. The student sees {words.plural(about['seen'], 'image')}, "
+        f"{format.plural(len(plan.stages), 'stage')}. The student sees {format.plural(about['seen'], 'image')}, "
         f"{about['labelled']:,} of them with labels; the teacher {about['train']:,}. "
-        f"Judged on {words.plural(about['test'], 'test image')} that nothing was chosen on."
+        f"Judged on {format.plural(about['test'], 'test image')} that nothing was chosen on."
     )
     return warnings
 
@@ -181,9 +181,9 @@ def _borrows(recipe: Recipe) -> int | None:
 
 def _sizes(teacher: Cost | None, student: Cost, deployed: Cost | None, macs: int | None) -> pd.DataFrame:
     """What they cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
-    unknown = {"Parameters": words.MISSING, "MACs an image": words.count(macs) if macs else words.MISSING}
+    unknown = {"Parameters": format.MISSING, "MACs an image": format.count(macs) if macs else format.MISSING}
     columns = {
-        f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": words.MISSING},
+        f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": format.MISSING},
         f"{roles.mark('distilled')} Student": _cost(student),
     }
     if deployed:
@@ -193,14 +193,14 @@ def _sizes(teacher: Cost | None, student: Cost, deployed: Cost | None, macs: int
 
 def _cost(one: Cost) -> dict[str, str]:
     return {
-        "Parameters": words.count(one.params),
-        "MACs an image": words.count(one.macs),
-        "Size (fp32)": words.size(one.size_bytes),
+        "Parameters": format.count(one.params),
+        "MACs an image": format.count(one.macs),
+        "Size (fp32)": format.size(one.size_bytes),
     }
 
 
 def _time(seconds: float | None) -> str:
-    return f"about {words.roughly(seconds)}" if seconds is not None else "no estimate yet"
+    return f"about {format.roughly(seconds)}" if seconds is not None else "no estimate yet"
 
 
 def _copies(recipe: Recipe) -> None:

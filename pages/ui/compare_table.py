@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.comparison import COLUMNS, Difference
 from pages.ui import roles
 from pages.ui.text import plain
@@ -121,16 +121,16 @@ def _percent(share: float | None) -> float | None:
 
 def _interval(row: Row) -> str:
     low, high = _percent(row["score_low"]), _percent(row["score_high"])
-    return words.MISSING if low is None or high is None else f"{low:.1f} to {high:.1f}"
+    return format.MISSING if low is None or high is None else f"{low:.1f} to {high:.1f}"
 
 
 def _auc_interval(row: Row) -> str:
     low, high = row["membership_low"], row["membership_high"]
-    return words.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
+    return format.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _speed(found: Any) -> str:
-    return words.MISSING if found is None else words.times(found.value) if found.differs else "no difference"
+    return format.MISSING if found is None else format.times(found.value) if found.differs else "no difference"
 
 
 def _columns(baseline: str, longest: int) -> dict[str, Any]:

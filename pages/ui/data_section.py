@@ -14,7 +14,7 @@ from kdcore.data.dataset import Progress
 from kdcore.problems import RecipeError
 from kdcore.recipe import Data
 from kdcore.registry import Options
-from kdcore.report import words
+from kdcore.report import format
 from pages.ui import draft, fetching, uploads
 from pages.ui.form import Form
 from pages.ui.text import plain
@@ -80,7 +80,7 @@ def _under_way(source: Options, progress: Progress | None) -> None:
 
 
 def _told(progress: Progress) -> str:
-    show = words.size if progress.unit == "bytes" else words.count
+    show = format.size if progress.unit == "bytes" else format.count
     unit = "" if progress.unit == "bytes" else f" {progress.unit}"
     return f"{progress.doing.capitalize()}: {show(progress.done)} of {show(progress.total)}{unit}"
 
@@ -89,7 +89,7 @@ def _absent(source: Options, now: fetch.Status) -> None:
     if now.state == "failed":
         failed = "was not fetched" if now.download_bytes else "cannot be used as it is"
         st.error(plain(now.message), title=f"{plain(now.title)} {failed}")
-    name = "Prepare" if not now.download_bytes else f"Download ({words.size(now.download_bytes)})"
+    name = "Prepare" if not now.download_bytes else f"Download ({format.size(now.download_bytes)})"
     st.button(
         f"Try again: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
         key=draft.key("fetch"), type="primary", icon=":material/download:", on_click=partial(fetching.start, source),

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.report.formats import FORMATS, comparison_file
+from kdcore.report.documents import FORMATS, comparison_file
 from pages.ui import store
 
 

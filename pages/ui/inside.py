@@ -11,9 +11,9 @@ import streamlit as st
 
 from kdcore.figures.layers import By, Model, What, noise, off, shares, sparsity
 from kdcore.figures.weights import histogram
+from kdcore.report import format
 from kdcore.report import layers as report
-from kdcore.report import words
-from kdcore.report.formats import FORMATS
+from kdcore.report.documents import FORMATS
 from pages.ui import charts, links, roles, store
 from pages.ui.text import plain
 
@@ -78,9 +78,9 @@ def overview(chosen: list[Inside]) -> None:
                 st.caption(":material/info: The network that wrote it is not here, so its layers are not known.")
                 continue
             st.markdown(
-                f"{roles.mark(one.role)} **{plain(one.name)}**: {words.percent(quality['accuracy'])} right, "
-                f"{words.size(size['size_bytes'])}, {words.count(cost['params'])} parameters, "
-                f"{words.count(cost['macs'])} MACs, {words.percent(cost['sparsity'])} zeros"
+                f"{roles.mark(one.role)} **{plain(one.name)}**: {format.percent(quality['accuracy'])} right, "
+                f"{format.size(size['size_bytes'])}, {format.count(cost['params'])} parameters, "
+                f"{format.count(cost['macs'])} MACs, {format.percent(cost['sparsity'])} zeros"
             )
             if one.note:
                 st.caption(f":material/info: {plain(one.note)}")
@@ -103,7 +103,7 @@ def _noise(chosen: list[Inside], models: list[Model]) -> None:
     with st.container(border=True):
         charts.show(drawn, key="noise")
         whole = [
-            f"The logits of {plain(one.name)} are {off(told['logits_db'])} off ({words.decibels(told['logits_db'])})"
+            f"The logits of {plain(one.name)} are {off(told['logits_db'])} off ({format.decibels(told['logits_db'])})"
             for one in _each(chosen)
             if (told := one.report.get("sqnr")) and told["logits_db"] is not None
         ]
@@ -134,7 +134,7 @@ def _numbers(models: list[Model], name: str) -> pd.DataFrame:
     for model in models:
         one = next((candidate for candidate in model.layers if candidate["name"] == name), None)
         columns[f"{roles.mark(model.role)} {plain(model.name)}"] = _told(one, model) if one else {}
-    return pd.DataFrame(columns).fillna(words.MISSING)
+    return pd.DataFrame(columns).fillna(format.MISSING)
 
 
 def _told(one: Mapping[str, Any], model: Model) -> dict[str, str]:
@@ -142,24 +142,24 @@ def _told(one: Mapping[str, Any], model: Model) -> dict[str, str]:
     return {
         "Type": one["type"],
         "Shape": "×".join(map(str, one["shape"])),
-        "Parameters": words.count(one["params"]),
-        "MACs": f"{words.count(one['macs'])} ({words.percent(one['macs'] / total if total else None)})",
-        "Zero weights": f"{one['zeros']:,} ({words.percent(one['sparsity'])})",
+        "Parameters": format.count(one["params"]),
+        "MACs": f"{format.count(one['macs'])} ({format.percent(one['macs'] / total if total else None)})",
+        "Zero weights": f"{one['zeros']:,} ({format.percent(one['sparsity'])})",
         "Zero filters": f"{one['zero_filters']} of {one['filters']}",
         "Zero channels": f"{one['zero_channels']} of {one['channels']}",
         "Mean size": f"{one['mean_abs']:.3g}",
         "Spread (std)": f"{one['std']:.3g}",
         "Bits a weight": str(one["bits"]),
-        "Rank": words.count(one.get("rank")),
-        "Distinct weights": words.count(one.get("distinct")),
-        "… in a filter, at most": words.count(one.get("distinct_in_filter")),
+        "Rank": format.count(one.get("rank")),
+        "Distinct weights": format.count(one.get("distinct")),
+        "… in a filter, at most": format.count(one.get("distinct_in_filter")),
         "Output off by (SQNR)": _off(one),
     }
 
 
 def _off(one: Mapping[str, Any]) -> str:
     db = one.get("sqnr_db")
-    return one.get("sqnr_note") or words.MISSING if db is None else f"{off(db)} ({words.decibels(db)})"
+    return one.get("sqnr_note") or format.MISSING if db is None else f"{off(db)} ({format.decibels(db)})"
 
 
 def table(chosen: list[Inside]) -> None:
@@ -173,7 +173,7 @@ def table(chosen: list[Inside]) -> None:
     several = len({one.run for one in found}) > 1
     st.dataframe(
         frame, hide_index=True, alt="Every layer of both variants", column_config=_columns(),
-        column_order=["run"] * several + SHOWN, placeholder=words.MISSING,
+        column_order=["run"] * several + SHOWN, placeholder=format.MISSING,
     )  # fmt: skip
     with st.container(horizontal=True):
         for name in report.FORMATS:

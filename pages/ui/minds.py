@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from kdcore.compress.material import CompressError
-from kdcore.compress.sensitivity import BUDGETED, STRENGTHS, policy, step
+from kdcore.compress.tools.sensitivity import BUDGETED, STRENGTHS, policy, step
 from kdcore.figures.sensitivity import minds, strength_of
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError, override, parse
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.library import Library
 from pages.ui import charts, draft, links, measuring, store
@@ -70,7 +70,7 @@ def _measured(one: Inside, found: dict[str, Any]) -> None:
         charts.show(minds(found), key="minds")
         st.caption(
             f"Share of {found['images']:,} validation images that are right with one layer changed, of "
-            f"{words.percent(found['baseline']['accuracy'])} with none. Batch norm's statistics are taken again each "
+            f"{format.percent(found['baseline']['accuracy'])} with none. Batch norm's statistics are taken again each "
             "time; nothing is trained, so fine-tuning can win much of it back."
         )
     with right:
@@ -90,7 +90,7 @@ def _policy(one: Inside, found: dict[str, Any]) -> None:
         st.info(f"{plain(str(error)[:1].upper() + str(error)[1:])}. Raise the budget.", icon=":material/info:")
         return
     st.markdown(
-        f"**{words.percent(mixed['share'])} of the {what}**, for {mixed['loss']:.3g} nats of loss, as the sum of the "
+        f"**{format.percent(mixed['share'])} of the {what}**, for {mixed['loss']:.3g} nats of loss, as the sum of the "
         "layers' own."
     )
     tell = strength_of(found["kind"])

@@ -12,7 +12,7 @@ from kdcore.figures.curves import AXES, Quantity
 from kdcore.figures.curves import curves as draw
 from kdcore.files import read_json
 from kdcore.jobs import api
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.index import RunRow, StageRow
 from pages.ui import charts, roles, run_actions, store, text
 
@@ -40,7 +40,7 @@ def headline(row: RunRow) -> None:
         text.badge(row.state)
         st.caption(told(row), width="content")
     if row.state in ("running", "waiting", "stopping"):
-        left = f", about {words.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
+        left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
         st.caption("It goes on without this page: close the browser or stop the dashboard as you like.")
     if row.error:
@@ -60,7 +60,7 @@ def _next(row: RunRow) -> str:
 
 def told(row: RunRow) -> str:
     if row.started and row.finished:
-        return f"{text.ago(row.finished)}, took {words.duration(row.finished - row.started)}"
+        return f"{text.ago(row.finished)}, took {format.duration(row.finished - row.started)}"
     return f"started {text.ago(row.started)}" if row.started else f"submitted {text.ago(row.created)}"
 
 
@@ -107,15 +107,15 @@ def line(group: Group) -> str:
     finished = [stage for stage in group.stages if stage.state in ("done", "reused")]
     trained = [stage for stage in finished if stage.state == "done"]
     running = next((stage for stage in group.stages if stage.state == "running"), None)
-    seeds = words.plural(len(group.stages), "seed") if len(group.stages) > 1 else ""
+    seeds = format.plural(len(group.stages), "seed") if len(group.stages) > 1 else ""
     if len(finished) < len(group.stages):
         share = f"{len(finished)} of {seeds}" if seeds else ""
-        phase = f"{running.phase or 'starting'}, {words.percent(running.progress)}" if running else ""
+        phase = f"{running.phase or 'starting'}, {format.percent(running.progress)}" if running else ""
         return ": ".join(filter(None, [share, phase])) or "–"
     if not trained:
         return ", ".join(filter(None, ["reused", seeds]))
     again = f"{len(finished) - len(trained)} reused" if len(trained) < len(finished) else ""
-    return ", ".join(filter(None, [words.duration(sum(stage.seconds for stage in trained)), seeds, again]))
+    return ", ".join(filter(None, [format.duration(sum(stage.seconds for stage in trained)), seeds, again]))
 
 
 def curves(row: RunRow, active: bool) -> None:
@@ -164,7 +164,7 @@ def tabs(row: RunRow, active: bool) -> None:
                 _models(row)
             st.caption("The run's own files, on this machine in")
             st.code(str(folder), language=None)
-            sizes = {path.name: words.size(path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()}
+            sizes = {path.name: format.size(path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()}
             st.table(sizes, border="horizontal", width="content")
 
 
@@ -185,7 +185,7 @@ def _models(row: RunRow) -> None:
             if path.is_file():
                 given = upload.clean(f"{row.name} - {name}{suffix}".replace("/", "_"))
                 st.download_button(
-                    f"{title} ({words.size(path.stat().st_size)})", path.read_bytes, file_name=given,
+                    f"{title} ({format.size(path.stat().st_size)})", path.read_bytes, file_name=given,
                     key=f"take{suffix}_{row.id}", icon=":material/download:", on_click="ignore",
                 )  # fmt: skip
     st.caption("On this machine in")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from kdcore import registry
 from kdcore.plan import naming
-from kdcore.report import words
+from kdcore.report import format
 from pages.ui import draft
 from pages.ui.fields import label, place_of
 from pages.ui.form import Form, told
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 def data_told(document: Document) -> str:
     data = document["data"]
-    labels = "all labels" if data["labels"] is None else words.plural(data["labels"], "label")
+    labels = "all labels" if data["labels"] is None else format.plural(data["labels"], "label")
     hidden = f", without {', '.join(map(str, data['hide_classes']))}" if data["hide_classes"] else ""
     source = dict(data["source"])
     if "path" in source:
@@ -30,7 +30,7 @@ def data_told(document: Document) -> str:
 
 def student_told(document: Document) -> str:
     train = document["train"]
-    budget = words.plural(train["steps"], "step") if train["steps"] else words.plural(train["epochs"] or 0, "epoch")
+    budget = format.plural(train["steps"], "step") if train["steps"] else format.plural(train["epochs"] or 0, "epoch")
     return f"{told('architecture', document['student']['model'])}, {budget}"
 
 
@@ -54,9 +54,9 @@ def measure_told(document: Document) -> str:
         f"{label(path)} {', '.join(map(naming.told, values))}" for path, values in document["sweep"].items()
     )
     timed = document["measure"]["timing_seconds"]
-    clock = f"timed for {words.duration(timed)}" if timed else "not timed"
+    clock = f"timed for {format.duration(timed)}" if timed else "not timed"
     corrupted = ", on corrupted images too" if document["measure"]["robustness"] else ""
-    seeds = words.plural(len(document["seeds"]), "seed")
+    seeds = format.plural(len(document["seeds"]), "seed")
     return f"{seeds}, {clock}{corrupted}" + (f", sweep: {swept}" if swept else "")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from kdcore.figures.alike import alike
+from kdcore.figures.class_similarity import alike
 from kdcore.figures.distributions import Said, distributions
 from kdcore.figures.softening import TEMPERATURES
 from kdcore.figures.temperature import temperatures

@@ -9,7 +9,7 @@ import streamlit as st
 
 from kdcore import registry
 from kdcore.recipe import Teacher
-from kdcore.report import words
+from kdcore.report import format
 from pages.ui import before, draft, store, text, uploads
 from pages.ui.form import Form, told
 
@@ -89,7 +89,7 @@ def _offers() -> Iterator[Offer]:
             key = variant["keys"][0]
             if here.complete(key) and (report := store.report(key)):
                 accuracy = report["quality"].get("accuracy")
-                right = f" · {words.percent(accuracy)} right" if accuracy is not None else ""
+                right = f" · {format.percent(accuracy)} right" if accuracy is not None else ""
                 yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {text.dated(row)}")
                 count += 1
         if count >= MOST_OFFERED:

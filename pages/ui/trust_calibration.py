@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.figures.reliability import reliability
-from kdcore.report import words
+from kdcore.report import format
 from pages.ui import charts, links, roles
 from pages.ui.text import plain
 from pages.ui.trust_models import Shown, again, shown
@@ -39,7 +39,7 @@ def section(run_id: str, names: list[str]) -> None:
     with right:
         _numbers(told)
         images = chosen.quality[WHAT]["validation"]
-        st.caption(f"T is fitted on {words.plural(images, 'validation image')}; all else is of the test images.")
+        st.caption(f"T is fitted on {format.plural(images, 'validation image')}; all else is of the test images.")
         _reasons(told)
 
 
@@ -69,7 +69,7 @@ def _numbers(told: list[Shown]) -> None:
         roles.dotted(table, [one.role for one in told]),
         hide_index=True,
         height="content",
-        placeholder=words.MISSING,
+        placeholder=format.MISSING,
         alt="Calibration, one row a variant",
         column_config={
             "mark": st.column_config.TextColumn("", width=24),
@@ -88,7 +88,7 @@ def _numbers(told: list[Shown]) -> None:
 
 def _interval(told: dict[str, Any]) -> str:
     low, high = told["temperature_low"], told["temperature_high"]
-    return words.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
+    return format.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _scaled(one: Shown, name: str) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kdcore.figures.class_changes import class_changes as draw_changes
 from kdcore.figures.confusion import confusion
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.class_changes import class_changes
 from kdcore.report.reading import agrees
 from pages.ui import charts, links, roles, store
@@ -48,7 +48,7 @@ def _numbers(rows: list[dict]) -> None:
         hide_index=True,
         width="content",
         height="content",
-        placeholder=words.MISSING,
+        placeholder=format.MISSING,
         alt="Fidelity to the teacher, one row a variant",
         column_config={
             "mark": st.column_config.TextColumn("", width=24),

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.figures.membership import leaks
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.report.membership import UNMEASURED, Membership, beside, verdict
 from pages.ui import charts, roles
 from pages.ui.text import plain
@@ -68,7 +68,7 @@ def _numbers(known: list[Membership]) -> None:
         roles.dotted(table, [one.role for one in known]),
         hide_index=True,
         height="content",
-        placeholder=words.MISSING,
+        placeholder=format.MISSING,
         alt="Membership inference, one row a variant",
         column_config={
             "mark": st.column_config.TextColumn("", width=24),

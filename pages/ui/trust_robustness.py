@@ -15,8 +15,8 @@ from kdcore.jobs import api
 from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, told
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
-from kdcore.report import robustness, words
-from kdcore.report.formats import write
+from kdcore.report import format, robustness
+from kdcore.report.documents import write
 from kdcore.report.robustness import Against, Robust
 from kdcore.report.statistics import Paired
 from kdcore.workspace.index import RunRow
@@ -58,7 +58,7 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
         [row["macs"] for row in missing], about["test"], math.prod(about["shape"])
     )
     listed = ", ".join(row["variant"] for row in missing)
-    images = words.plural(min(about["test"], MOST_IMAGES), "test image")
+    images = format.plural(min(about["test"], MOST_IMAGES), "test image")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"Not measured yet: {plain(listed)}."
@@ -72,11 +72,11 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
             on_click=measuring.queue, args=(api.robustness, [run_id]),
             help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
         )  # fmt: skip
-    st.caption(f":material/timer: About {words.roughly(seconds)} here, once its turn has come.")
+    st.caption(f":material/timer: About {format.roughly(seconds)} here, once its turn has come.")
 
 
 def _draw(now: RunRow) -> None:
-    left = f", about {words.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
+    left = f", about {format.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
     doing = "In the queue" if now.state == "queued" else f"Measuring on corrupted images{left}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(now.progress, text=doing)
@@ -103,7 +103,7 @@ def _measured(found: list[Robust]) -> None:
     about = found[0].protocol
     of = "" if about["images"] == about["of"] else f" of {about['of']:,}, the same for every variant"
     st.caption(
-        f":material/info: On {words.plural(about['images'], 'test image')}{of}; strengths of {about['strengths']}. "
+        f":material/info: On {format.plural(about['images'], 'test image')}{of}; strengths of {about['strengths']}. "
         "Corrupted: the plain mean over five corruptions and five severities, which is not the paper's mCE. "
         "Differences are paired: both variants see the very same images."
     )
@@ -120,7 +120,7 @@ def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
     fewest = min((row["n"] for row in named[picked][0].classes if row["n"]), default=0)
     if fewest:
         st.caption(
-            f"The smallest class has {words.plural(fewest, 'image')}: one of them is {100 / fewest:.1f} points in the "
+            f"The smallest class has {format.plural(fewest, 'image')}: one of them is {100 / fewest:.1f} points in the "
             f"column Clean, and {100 / fewest / len(SEVERITIES):.1f} in the others."
         )
 
@@ -187,10 +187,10 @@ def _changes(changes: list[Against]) -> None:
 
 
 def _points(found: Paired) -> str:
-    value = words.signed(100 * found.value)
+    value = format.signed(100 * found.value)
     if found.low is None or found.high is None:
         return value
-    return f"{value} ({words.signed(100 * found.low)} to {words.signed(100 * found.high)})"
+    return f"{value} ({format.signed(100 * found.low)} to {format.signed(100 * found.high)})"
 
 
 def _downloads(found: list[Robust]) -> None:

@@ -4,7 +4,7 @@ import torch
 
 from benchmarks import compression, compression_speed, compression_task
 from kdcore import registry
-from kdcore.compress.masks import picked
+from kdcore.compress.tools.masks import picked
 from kdcore.recipe import points
 from kdcore.report.reading import Model
 

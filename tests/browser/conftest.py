@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from kdcore.home import CHECKOUT
 from kdcore.jobs import api
+from kdcore.paths import CHECKOUT
 from kdcore.workspace.workspace import Workspace
 from tests.pages.conftest import counted, full_workspace  # noqa: F401 (a fixture)
 

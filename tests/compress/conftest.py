@@ -11,7 +11,7 @@ from kdcore.compress.material import Material
 from kdcore.data.dataset import load
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
-from kdcore.home import home
+from kdcore.paths import home
 
 torch.set_num_threads(1)
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress import adaround, grid
-from kdcore.compress.rounding import Layer
+from kdcore.compress import adaround
+from kdcore.compress.tools import quant_grid
+from kdcore.compress.tools.rounding import Layer
 from kdcore.export import runtime
 
 
 def layer_of(module: nn.Module, bits: int) -> Layer:
-    return Layer(module, bits, grid.scales(module.weight, bits, clip="mse"))
+    return Layer(module, bits, quant_grid.scales(module.weight, bits, clip="mse"))
 
 
 @pytest.mark.parametrize("kind", ["conv", "linear", "depthwise"])
@@ -27,7 +28,7 @@ def test_the_outputs_error_is_less_than_of_the_nearest_levels(kind):
     layer = layer_of(module, 3)
     weight = module.weight.detach()
     learnt = adaround.learn(layer, given, given, 300, torch.Generator().manual_seed(0))
-    nearest = grid.codes(weight, layer.scale, 3)
+    nearest = quant_grid.codes(weight, layer.scale, 3)
     wanted = adaround.apply(module, weight, given)
     errors = [
         float((adaround.apply(module, codes * layer.scale, given) - wanted).square().mean())

@@ -14,7 +14,7 @@ from kdcore import registry
 from kdcore.compress.material import Material
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
-from kdcore.home import home
+from kdcore.paths import home
 from kdcore.plan.plan import plan
 from kdcore.plan.rules import checks
 from kdcore.problems import RecipeError

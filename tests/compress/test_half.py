@@ -8,7 +8,7 @@ import torch
 from kdcore.compress.material import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
-from kdcore.measure.layers import layers
+from kdcore.export.layers import layers
 from tests.compress.test_weight_quant import optimized_ops
 
 

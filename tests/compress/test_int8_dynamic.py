@@ -7,7 +7,7 @@ import pytest
 from kdcore.compress.material import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
-from kdcore.measure.layers import layers
+from kdcore.export.layers import layers
 
 
 @pytest.mark.parametrize(("architecture", "options"), [("cnn", {"width": 16}), ("mlp", {}), ("resnet", {"depth": 8})])

@@ -14,8 +14,8 @@ from kdcore.compress import low_rank
 from kdcore.compress.material import CompressError
 from kdcore.export import runtime, weights
 from kdcore.export.onnx_file import export
-from kdcore.home import home
 from kdcore.models.nets import factored
+from kdcore.paths import home
 
 KINDS = ["spatial", "channel", "tucker"]
 

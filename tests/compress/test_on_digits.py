@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from kdcore import cli, registry
+from kdcore import registry
+from kdcore.cli.main import main
 from kdcore.jobs import api
 from kdcore.plan.plan import plan
 from kdcore.recipe import parse
@@ -26,7 +27,7 @@ def asked(step):
 
 
 def test_the_catalog_tells_every_step_and_what_its_options_take(capsys):
-    assert cli.main(["steps", "--json"]) == 0
+    assert main.main(["steps", "--json"]) == 0
     told = {step["name"]: step for step in json.loads(capsys.readouterr().out)}
     assert list(told) == STEPS
     for name, step in told.items():
@@ -38,7 +39,7 @@ def test_the_catalog_tells_every_step_and_what_its_options_take(capsys):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_can_be_asked_for_on_the_command_line(step):
-    recipe, _ = cli.recipe_of("quickstart", asked(step))
+    recipe, _ = main.recipe_of("quickstart", asked(step))
     planned = plan(recipe)
     assert planned.variants[-1].parent == "student distilled"
     assert parse(recipe.document()) == recipe

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress.gradual import Gradual, Plan
+from kdcore.compress.tools.gradual import Gradual, Plan
 from kdcore.recipe import RecipeError, Train, parse
 from kdcore.train.images import Held
 from kdcore.train.loop import Task, fit

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kdcore.compress import gradients
-from kdcore.compress.masks import keep_zeros, patterned, picked
 from kdcore.compress.material import CompressError, Material
-from kdcore.compress.scores import scores
+from kdcore.compress.tools import gradients
+from kdcore.compress.tools.masks import keep_zeros, patterned, picked
+from kdcore.compress.tools.scores import scores
 from kdcore.distill.labelling import MANY_LABELS
 
 

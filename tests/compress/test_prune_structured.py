@@ -11,7 +11,7 @@ from kdcore import models, registry
 from kdcore.compress.material import CompressError
 from kdcore.export import weights
 from kdcore.export.onnx_file import export
-from kdcore.home import home
+from kdcore.paths import home
 
 
 def filters(network: nn.Module) -> dict[str, int]:

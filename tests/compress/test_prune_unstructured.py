@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from kdcore.export import runtime
+from kdcore.export.layers import layers
 from kdcore.export.onnx_file import export
-from kdcore.home import home
-from kdcore.measure.layers import layers
+from kdcore.paths import home
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -18,7 +18,7 @@ from kdcore.compress import weight_quant
 from kdcore.compress.material import CompressError
 from kdcore.export import runtime, weights
 from kdcore.export.graph import weighted
-from kdcore.measure.layers import layers
+from kdcore.export.layers import layers
 
 FAMILIES = [("cnn", {"width": 16}), ("resnet", {"depth": 8})]
 

@@ -19,11 +19,11 @@ from scipy.io import savemat
 
 from kdcore import registry
 from kdcore.data import dataset, large
-from kdcore.data.cifar100 import mosaics
 from kdcore.data.dataset import Dataset
 from kdcore.data.download import FetchFailed
 from kdcore.data.fetch import fetch
-from kdcore.data.flowers102 import NAMES
+from kdcore.data.sets.cifar100 import mosaics
+from kdcore.data.sets.flowers102 import NAMES
 
 RANDOM = np.random.RandomState(0)
 

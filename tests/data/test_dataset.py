@@ -11,7 +11,7 @@ import pytest
 
 from kdcore import registry
 from kdcore.data import dataset, prepare
-from kdcore.home import CHECKOUT
+from kdcore.paths import CHECKOUT
 
 
 def files(folder: Path) -> list[str]:

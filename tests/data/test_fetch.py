@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from kdcore import cli, registry
+from kdcore import registry
+from kdcore.cli.main import main
 from kdcore.data import dataset, download, prepare
 from kdcore.data.dataset import Fetch, NotFetched, Progress, RawImages, Remote
 from kdcore.data.download import FetchFailed
 from kdcore.data.fetch import fetch, here, status
-from kdcore.home import CHECKOUT
+from kdcore.paths import CHECKOUT
 
 CONTENT = np.random.RandomState(0).bytes(300_000)
 
@@ -264,12 +265,12 @@ def test_a_fetch_that_is_killed_leaves_missing_and_the_next_one_cleans_up(pictur
 
 def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypatch):
     remote()
-    assert cli.main(["fetch", "far", "--json"]) == 0
+    assert main.main(["fetch", "far", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {"name": "far", "classes": 2, "shape": [3, 2, 2], "train": 4, "test": 4}.items() <= told.items()
-    assert cli.main(["fetch", "far"]) == 0
+    assert main.main(["fetch", "far"]) == 0
     assert capsys.readouterr().out == "far: 4 training and 4 test images, 2 classes\n"
-    assert cli.main(["datasets", "--json"]) == 0
+    assert main.main(["datasets", "--json"]) == 0
     found = {known["name"]: known for known in json.loads(capsys.readouterr().out)}
     assert (found["far"]["here"], found["digits"]["here"]) == ("yes", "yes")
     assert found["cifar10"] | {"here": "170 MB to download", "download_bytes": 170_498_071} == found["cifar10"]
@@ -287,7 +288,7 @@ def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypat
 )
 def test_bad_input_and_failures_are_one_line(remote, capsys, wanted, code, words):
     remote(urls=("http://127.0.0.1:9/file.bin",))
-    assert cli.main(["fetch", wanted]) == code
+    assert main.main(["fetch", wanted]) == code
     printed = capsys.readouterr()
     assert words in printed.err
     assert len(printed.err.splitlines()) == 1

@@ -166,7 +166,9 @@ def test_the_clean_up_takes_the_document_with_its_model(laboratory):
 def test_the_estimate_knows_it_and_what_is_there_already(laboratory, with_it, monkeypatch):
     monkeypatch.setattr(Index, "pace", lambda self: [("", 1.0)])
     sizes = []
-    monkeypatch.setattr(estimating, "corrupted_seconds", lambda *asked: sizes.append(asked) or corrupted_seconds(*asked))
+    monkeypatch.setattr(
+        estimating, "corrupted_seconds", lambda *asked: sizes.append(asked) or corrupted_seconds(*asked)
+    )
     made = plan(small(*QUICK, *MEASURED), laboratory.workspace)
     plain, asked = (estimate(made, laboratory.workspace, 0.0, robustness=answer).seconds for answer in (False, True))
     assert plain == asked, "every variant is measured"

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from kdcore.cli import main
-from kdcore.compress.sensitivity import STRENGTHS, policy
-from kdcore.compress.sensitivity import step as step_of
+from kdcore.cli.main import main
+from kdcore.compress.tools.sensitivity import STRENGTHS, policy
+from kdcore.compress.tools.sensitivity import step as step_of
 from kdcore.data.dataset import load
 from kdcore.data.splits import split
 from kdcore.execute import sensitivity as measuring

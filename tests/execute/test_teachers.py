@@ -21,7 +21,7 @@ from kdcore.jobs import api
 from kdcore.jobs.tasks import task
 from kdcore.plan.estimate import FIXED_SECONDS, NOMINAL_RATE, architectures, weights
 from kdcore.recipe import RecipeError
-from kdcore.report import comparison, formats
+from kdcore.report import comparison, documents
 from kdcore.workspace.gc import collect
 from tests.small import small
 
@@ -272,8 +272,8 @@ def test_every_table_takes_a_teacher_of_whom_nothing_is_known(laboratory, soft):
     found = rows(laboratory, run_id)
     assert found["teacher"]["accuracy"] is found["int8"]["agreement"] is None
     assert "accuracy known" in found["teacher"]["note"]
-    for name in formats.FORMATS:
-        assert formats.comparison_file(laboratory.workspace, [run_id], name)
+    for name in documents.FORMATS:
+        assert documents.comparison_file(laboratory.workspace, [run_id], name)
     listed = list(found.values())
     against = comparison.differences(laboratory.workspace, listed, listed[0])
     assert {(one.smaller, one.points) for one in against} == {(None, None)}

@@ -9,8 +9,8 @@ import torch
 from kdcore import models, registry
 from kdcore.export import template
 from kdcore.export.onnx_file import export
-from kdcore.home import home
 from kdcore.models.fold import folded
+from kdcore.paths import home
 
 torch.set_num_threads(1)
 DIGIT = (1, 8, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcore.figures.alike import alike, alike_view
+from kdcore.figures.class_similarity import alike, alike_view
 from kdcore.figures.distributions import Said, distributions, distributions_view
 from kdcore.figures.softening import TEMPERATURES
 from kdcore.figures.temperature import temperatures, temperatures_view

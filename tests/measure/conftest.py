@@ -9,7 +9,7 @@ from kdcore.data.dataset import load
 from kdcore.data.splits import split
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
-from kdcore.home import home
+from kdcore.paths import home
 from kdcore.recipe import Data
 
 torch.set_num_threads(1)

@@ -15,9 +15,9 @@ from kdcore.compress.material import Material
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.export.onnx_file import export
-from kdcore.home import home
 from kdcore.measure.sqnr import sqnr
-from tests.measure.test_layers import saved
+from kdcore.paths import home
+from tests.export.test_layers import saved
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((20, 6), dtype=np.float32)

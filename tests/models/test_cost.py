@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from kdcore import models
-from kdcore.home import CHECKOUT
 from kdcore.models import cost as costing
 from kdcore.models.cost import Cost, CostError, cost, costs, macs
+from kdcore.paths import CHECKOUT
 from kdcore.registry import validate
 
 torch.set_num_threads(1)

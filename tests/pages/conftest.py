@@ -10,10 +10,10 @@ import pytest
 from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
-from kdcore.home import CHECKOUT
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.models.cost import costs
+from kdcore.paths import CHECKOUT
 from kdcore.presets import preset
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kdcore.files import read_json, write_json
-from kdcore.report import comparison, words
+from kdcore.report import comparison, format
 from tests.pages.conftest import asked, opened, runs, said
 
 
@@ -52,7 +52,7 @@ def test_both_charts_of_one_session_and_the_bytes_step_by_step(full, quickstart)
     assert "One timing session on" in said(app)
     assert len(app.get("plotly_chart")) == 3
     rows = {row["variant"]: row["size_bytes"] for row in comparison.rows(full, [quickstart])}
-    smaller = words.times(rows["student distilled"] / rows["int8"])
+    smaller = format.times(rows["student distilled"] / rows["int8"])
     assert f"The file that runs is {smaller} smaller than student distilled" in said(app)
 
 

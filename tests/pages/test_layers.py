@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kdcore.compress.sensitivity import policy
+from kdcore.compress.tools.sensitivity import policy
 from kdcore.execute.sensitivity import sensitivity
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kdcore.home import CHECKOUT
+from kdcore.paths import CHECKOUT
 from tests.pages.conftest import opened, runs, said
 
 PAGES = ("home", "new", "runs", "compare", "soft_targets", "trust", "layers", "system")

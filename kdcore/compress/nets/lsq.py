@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdcore.compress import grid
+from kdcore.compress.tools import quant_grid
 
 
 def quantize(values: torch.Tensor, step: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
@@ -95,7 +95,7 @@ def input_ends(bits: int, signed: bool) -> tuple[int, int]:
 
 def first_steps(weight: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:
     """The steps of least squared error, (F, 1, …) for a weight (F, …); 1 for a filter of zeros."""
-    found = grid.least_error(weight.detach().flatten(1), lowest, largest)
+    found = quant_grid.least_error(weight.detach().flatten(1), lowest, largest)
     return along(torch.where(found > 0, found, 1.0), weight)
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from kdcore.data.dataset import Progress
 from kdcore.data.pictures.names import Refused
-from kdcore.home import CHECKOUT
+from kdcore.paths import CHECKOUT
 
 STALL_SECONDS = 60.0  # for one picture
 LISTING_SECONDS = 600.0  # until the first one

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from kdcore.data.dataset import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
-from kdcore.export import foreign
+from kdcore.export import external_onnx
 from kdcore.files import Damaged, read_json, write_json
-from kdcore.home import home
+from kdcore.paths import home
 from kdcore.registry import Options, register
 
 VERSION = 1  # of the judgement: raise it when the same file is judged otherwise
@@ -50,13 +50,13 @@ class OnnxFileTeacher(Source[OnnxFile]):
     """The file, checked as hostile input, with its conversions built in: measured and timed as our own files are."""
 
     def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
-        place, content = file_at(self.options.path, WHAT, foreign.MOST_BYTES)
+        place, content = file_at(self.options.path, WHAT, external_onnx.MOST_BYTES)
         if dataset.multilabel and self.options.outputs == "probabilities":
             refuse("outputs", "probabilities of several labels an image cannot be turned back: give a file of logits")
         wanted = self._wanted(dataset)
         try:
             judged = _judged(place, content, wanted)
-        except foreign.ForeignModel as error:
+        except external_onnx.ForeignModel as error:
             refuse("path", f"{place.name} cannot teach: {error}")
         spec = {"pixels": self.options.pixels, "outputs": self.options.outputs}
         return Given(
@@ -66,7 +66,7 @@ class OnnxFileTeacher(Source[OnnxFile]):
 
     def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
         target = scratch / "adopted.onnx"
-        judged = foreign.adopt(content, self._wanted(dataset), target)
+        judged = external_onnx.adopt(content, self._wanted(dataset), target)
         cost = {
             "params": judged.params,
             "nonzero_params": judged.params - judged.zeros,
@@ -75,27 +75,27 @@ class OnnxFileTeacher(Source[OnnxFile]):
         }
         return Brought(onnx=target, report={"cost": cost, "source": judged._asdict()})
 
-    def _wanted(self, dataset: Dataset) -> foreign.Wanted:
-        return foreign.Wanted(
+    def _wanted(self, dataset: Dataset) -> external_onnx.Wanted:
+        return external_onnx.Wanted(
             dataset.shape, len(dataset.classes), dataset.mean, dataset.std, self.options.pixels, self.options.outputs
         )
 
 
-def _judged(place: Path, content: str, wanted: foreign.Wanted) -> foreign.Judged:
+def _judged(place: Path, content: str, wanted: external_onnx.Wanted) -> external_onnx.Judged:
     """What the subprocess says of this file, asked once: a page plans at every click. Raises ForeignModel."""
     question = json.dumps([VERSION, content, wanted])
     cache = home() / "cache" / "teachers" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
     answer = _read(cache)
     if answer is None:
         try:
-            answer = foreign.adopt(place, wanted)._asdict()
-        except foreign.ForeignModel as error:
+            answer = external_onnx.adopt(place, wanted)._asdict()
+        except external_onnx.ForeignModel as error:
             answer = {"refused": str(error)}
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_json(cache, answer)
     if "refused" in answer:
-        raise foreign.ForeignModel(answer["refused"])
-    return foreign.Judged(*(answer[name] for name in foreign.Judged._fields))
+        raise external_onnx.ForeignModel(answer["refused"])
+    return external_onnx.Judged(*(answer[name] for name in external_onnx.Judged._fields))
 
 
 def _read(cache: Path) -> dict[str, Any] | None:

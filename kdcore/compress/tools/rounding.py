@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from kdcore.compress import grid, integer
-from kdcore.compress.masks import check_policy, layers_of
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.packed import packed
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools import int8_export, quant_grid
+from kdcore.compress.tools.masks import check_policy, layers_of
+from kdcore.compress.tools.packed_export import packed
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.lazy import torch
 from kdcore.registry import Options
 
@@ -89,7 +89,7 @@ class Layer(NamedTuple):
 
     @property
     def ends(self) -> tuple[int, int]:
-        return grid.span(self.bits, self.symmetric)
+        return quant_grid.span(self.bits, self.symmetric)
 
 
 def label(kind: str, options: Any) -> str:
@@ -105,15 +105,17 @@ def layers(material: Material, options: Any) -> dict[str, Layer]:
     network = material.network
     known = layers_of(network)
     check_policy(options.policy, known)
-    ends = grid.ends(network)
-    chosen = set(integer.layers(network)) if options.activations == "int8" else options.policy.keys() or known.keys()
+    ends = quant_grid.ends(network)
+    chosen = (
+        set(int8_export.layers(network)) if options.activations == "int8" else options.policy.keys() or known.keys()
+    )
     found = {}
     for name in filter(chosen.__contains__, known):
         bits = max(options.bits, options.first_and_last) if name in ends else options.bits
         bits = options.policy.get(name, 8) if options.policy else bits
         weight = known[name].weight
         how = {"per_channel": options.per_channel, "clip": options.clip, "symmetric": options.symmetric}
-        found[name] = Layer(known[name], bits, grid.scales(weight, bits, **how), options.symmetric)
+        found[name] = Layer(known[name], bits, quant_grid.scales(weight, bits, **how), options.symmetric)
     if not found:
         raise CompressError("there is no convolution or linear layer whose weights could be rounded")
     return found
@@ -135,12 +137,12 @@ def deploy(
     """The network, its file and its report, once the weights are `codes` times scales; `whole`: what they were."""
     network, target = material.network, material.folder / "rounded.onnx"
     if options.activations == "int8":
-        integer.write(material, network, codes, target)
+        int8_export.write(material, network, codes, target)
         stored = dict.fromkeys(codes, 8)
     else:
         stored = packed(material, network, codes, target)
     report = [
-        grid.row(name, layer.bits, whole[name], layer.module.weight.detach(), layer.scale, layer.ends)
+        quant_grid.row(name, layer.bits, whole[name], layer.module.weight.detach(), layer.scale, layer.ends)
         | {"stored_bits": stored[name]}
         for name, layer in rounded.items()
     ]

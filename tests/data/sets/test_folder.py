@@ -19,12 +19,12 @@ from PIL import Image
 
 from kdcore import registry
 from kdcore.data import dataset
-from kdcore.data.cifar100 import mosaics
 from kdcore.data.dataset import NotFetched
 from kdcore.data.fetch import fetch, status
 from kdcore.data.pictures import decode, isolated, members, worker
 from kdcore.data.pictures.decode import Header
 from kdcore.data.pictures.names import Refused
+from kdcore.data.sets.cifar100 import mosaics
 from kdcore.problems import RecipeError
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from kdcore.files import read_json
-from kdcore.report import words
+from kdcore.report import format
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.workspace import Workspace
 
@@ -55,10 +55,10 @@ def runs(rows: Iterable[RunRow]) -> None:
                 row.id,
                 row.name,
                 row.state,
-                words.percent(row.progress),
-                words.percent(row.score),
-                words.times(row.smaller),
-                words.times(row.faster),
+                format.percent(row.progress),
+                format.percent(row.score),
+                format.times(row.smaller),
+                format.times(row.faster),
                 _moment(row.started),
             ]
             for row in rows
@@ -67,7 +67,7 @@ def runs(rows: Iterable[RunRow]) -> None:
 
 
 def _moment(seconds: float | None) -> str:
-    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M") if seconds else words.MISSING
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M") if seconds else format.MISSING
 
 
 def progress(workspace: Workspace, run_id: str) -> RunRow:
@@ -86,7 +86,7 @@ def progress(workspace: Workspace, run_id: str) -> RunRow:
     ) as bars:
         bar = bars.add_task(run_id, total=1.0, left="")
         for row in follow(workspace, run_id):
-            left = f"about {words.roughly(row.eta_seconds)} left" if row.eta_seconds else ""
+            left = f"about {format.roughly(row.eta_seconds)} left" if row.eta_seconds else ""
             bars.update(bar, completed=row.progress, description=escape(_doing(workspace, row)), left=left)
     return row
 
@@ -123,7 +123,7 @@ def fetching(source: Options) -> Dataset:
         def show(now: Fetching) -> None:
             amount = f"{now.done:,} of {now.total:,} {now.unit}"
             if now.unit == "bytes":
-                amount = f"{words.size(now.done)} of {words.size(now.total)}"
+                amount = f"{format.size(now.done)} of {format.size(now.total)}"
             bars.update(bar, completed=now.done, total=now.total, description=escape(now.doing), amount=amount)
 
         return fetch(source, show)
@@ -133,7 +133,7 @@ def _doing(workspace: Workspace, row: RunRow) -> str:
     from kdcore.jobs.follow import ahead
 
     if row.state == "queued" and (before := ahead(workspace, row.id)):
-        return f"{row.name}: queued behind {words.plural(before, 'run')}"
+        return f"{row.name}: queued behind {format.plural(before, 'run')}"
     return f"{row.name}: {row.stage or row.state}"
 
 
@@ -171,8 +171,8 @@ def robustness(found: Sequence[Robust]) -> None:
         [
             [
                 one.variant,
-                *(words.percent(share) for share in (one.clean, one.corrupted)),
-                *(words.percent(fmean(scores)) for scores in one.scores.values()),
+                *(format.percent(share) for share in (one.clean, one.corrupted)),
+                *(format.percent(fmean(scores)) for scores in one.scores.values()),
                 f"{one.n:,}",
             ]
             for one in found
@@ -189,7 +189,7 @@ def _hidden(recalls: Sequence[Recalled]) -> None:
         _out.print()
         listing(
             ["variant", "never saw", "recall", "with its bias corrected"],
-            [[r.variant, r.hidden, words.percent(r.recall), words.percent(r.corrected)] for r in recalls],
+            [[r.variant, r.hidden, format.percent(r.recall), format.percent(r.corrected)] for r in recalls],
         )
 
 
@@ -204,18 +204,18 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for row in rows:
-        interval = words.percent_interval(row["score"], row["score_low"], row["score_high"])
+        interval = format.percent_interval(row["score"], row["score_low"], row["score_high"])
         accuracy, _, bounds = interval.partition(" (")
         cells = [
             *([row["run"]] if several else []),
             row["variant"],
             accuracy,
             bounds.rstrip(")"),
-            words.size(row["size_bytes"]),
-            words.milliseconds(row["latency_ms"]).removesuffix(" ms"),
-            words.times(row["speedup"]),
-            words.rate(row["images_per_s"]).removesuffix(" images/s"),
-            words.times(row["throughput_gain"]),
+            format.size(row["size_bytes"]),
+            format.milliseconds(row["latency_ms"]).removesuffix(" ms"),
+            format.times(row["speedup"]),
+            format.rate(row["images_per_s"]).removesuffix(" images/s"),
+            format.times(row["throughput_gain"]),
             row["verdict"] or "",
         ]
         table.add_row(*(escape(cell) for cell in cells))

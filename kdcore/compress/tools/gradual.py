@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
-from kdcore.compress.masks import Scope, Scores, layers_of, picked
-from kdcore.compress.scores import Importance
+from kdcore.compress.tools.masks import Scope, Scores, layers_of, picked
+from kdcore.compress.tools.scores import Importance
 from kdcore.lazy import nn, torch
 
 UPDATES = 50  # times that weights are picked, at most

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kdcore.figures import style
 from kdcore.figures.softening import likeness
-from kdcore.report import words
+from kdcore.report import format
 
 NAMED = 20  # more classes than this, and their names do not fit along the axes: the most alike are shown
 
@@ -59,7 +59,7 @@ def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: flo
     if not np.isfinite(shares).any():
         return "No images to tell from"
     image, other = divmod(int(np.nanargmax(shares)), shares.shape[1])
-    share = words.percent(shares[image, other])
+    share = format.percent(shares[image, other])
     if several:
         return f"At T = {temperature:g}, images of {classes[image]} without {classes[other]} are given {share} for it"
     return (

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress import grid
 from kdcore.compress.material import CompressError
-from kdcore.compress.recalibrate import recalibrate
-from kdcore.compress.sensitivity import Exam, check, measure, policy, step
+from kdcore.compress.tools import quant_grid
+from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.tools.sensitivity import Exam, check, measure, policy, step
 from kdcore.distill.labelling import ONE_LABEL
 
 
@@ -59,8 +59,8 @@ def test_each_layer_is_rounded_alone(trained, exam):
     assert [row["strength"] for row in found["rows"][:2]] == [8, 2]
     alone = copy.deepcopy(network)
     with torch.no_grad():
-        scale = grid.scales(alone.head.weight, 2, clip="mse")
-        alone.head.weight.copy_(grid.codes(alone.head.weight, scale, 2) * scale)
+        scale = quant_grid.scales(alone.head.weight, 2, clip="mse")
+        alone.head.weight.copy_(quant_grid.codes(alone.head.weight, scale, 2) * scale)
     recalibrate(alone, exam.calibration, 0)
     assert found["rows"][-1]["layer"] == "head"
     assert (found["rows"][-1]["accuracy"], found["rows"][-1]["loss"]) == pytest.approx(judged(alone, exam))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kdcore.compress import recalibrate as module
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools import recalibrate as module
+from kdcore.compress.tools.recalibrate import recalibrate
 
 
 def network() -> nn.Sequential:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kdcore.report import comparison, formats
+from kdcore.report import comparison, documents
 from kdcore.report.comparison import COLUMNS
 
 NAMES = st.text(min_size=1, max_size=30)
@@ -72,7 +72,7 @@ def markdown_rows(text):
 def test_the_comparison_leaves_in_every_format(laboratory, quickstart):
     """The same numbers come back from each, to the last digit that the format has."""
     expected = comparison.rows(laboratory.workspace, [quickstart])
-    files = {name: formats.comparison_file(laboratory.workspace, [quickstart], name) for name in formats.FORMATS}
+    files = {name: documents.comparison_file(laboratory.workspace, [quickstart], name) for name in documents.FORMATS}
 
     read = pd.read_csv(io.BytesIO(files["csv"]), float_precision="round_trip")
     sheet = list(openpyxl.load_workbook(io.BytesIO(files["xlsx"])).active.values)
@@ -97,7 +97,7 @@ def test_the_comparison_leaves_in_every_format(laboratory, quickstart):
 
 
 def test_latex_has_a_column_for_each_and_balanced_braces(laboratory, quickstart):
-    text = formats.comparison_file(laboratory.workspace, [quickstart], "latex").decode()
+    text = documents.comparison_file(laboratory.workspace, [quickstart], "latex").decode()
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(COLUMNS) - 1}
     assert len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1]) == len(COLUMNS)
@@ -105,7 +105,7 @@ def test_latex_has_a_column_for_each_and_balanced_braces(laboratory, quickstart)
 
 @hostile
 def test_csv_never_starts_a_formula(name):
-    text = formats.write(frame(name), "csv").decode()
+    text = documents.write(frame(name), "csv").decode()
     assert len(text.splitlines()) == 3
     read = pd.read_csv(io.StringIO(text), keep_default_na=False, float_precision="round_trip")
     assert not str(read["variant"][0]).startswith(("=", "+", "-", "@", "\t", "\r"))
@@ -115,7 +115,7 @@ def test_csv_never_starts_a_formula(name):
 
 @hostile
 def test_excel_never_holds_a_formula(name):
-    sheet = openpyxl.load_workbook(io.BytesIO(formats.write(frame(name), "xlsx"))).active
+    sheet = openpyxl.load_workbook(io.BytesIO(documents.write(frame(name), "xlsx"))).active
     assert not any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
     assert printable(str(sheet["A2"].value or "")) == printable(name)
     assert (sheet["B2"].value, sheet["C2"].value, sheet["B3"].value) == (0.1234567890123456, 16_384, None)
@@ -123,7 +123,7 @@ def test_excel_never_holds_a_formula(name):
 
 @hostile
 def test_html_never_opens_a_tag(name):
-    page = Cells(formats.write(frame(name), "html").decode())
+    page = Cells(documents.write(frame(name), "html").decode())
     assert page.tags == {"html", "head", "meta", "title", "style", "body", "table", "thead", "tbody", "tr", "th", "td"}
     assert printable(page.rows[1][0]) == printable(name)
     assert [len(row) for row in page.rows] == [3, 3, 3]
@@ -131,7 +131,7 @@ def test_html_never_opens_a_tag(name):
 
 @hostile
 def test_markdown_never_leaves_its_cell(name):
-    rows = markdown_rows(formats.write(frame(name), "markdown").decode())
+    rows = markdown_rows(documents.write(frame(name), "markdown").decode())
     assert [len(row) for row in rows] == [3, 3, 3]
     assert not re.search(r"(?<!\\)(?:\\\\)*[<`*\[]", rows[1][0])
     assert printable(re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", rows[1][0])) == printable(name)
@@ -139,7 +139,7 @@ def test_markdown_never_leaves_its_cell(name):
 
 @hostile
 def test_latex_never_runs_a_command(name):
-    text = formats.write(frame(name), "latex").decode()
+    text = documents.write(frame(name), "latex").decode()
     (line,) = [line for line in text.splitlines() if "0.1234567890123456" in line]
     commands = set(re.findall(r"\\([a-zA-Z]+)", line))
     assert commands <= {"textbackslash", "textasciitilde", "textasciicircum", "space"}
@@ -149,4 +149,4 @@ def test_latex_never_runs_a_command(name):
 
 def test_an_unknown_format_names_those_that_there_are(laboratory, quickstart):
     with pytest.raises(ValueError, match="csv, markdown, latex, xlsx, html, json"):
-        formats.comparison_file(laboratory.workspace, [quickstart], "pdf")
+        documents.comparison_file(laboratory.workspace, [quickstart], "pdf")

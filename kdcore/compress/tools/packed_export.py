@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcore.compress.files import axis, fitted, fp32, matched
 from kdcore.compress.material import CompressError, Material
+from kdcore.compress.tools.files import axis, fitted, fp32, matched
 from kdcore.lazy import nn, torch
 
 INT2, INT4, INT8 = 2, 4, 8

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from kdcore import models, registry
-from kdcore.measure.layers import layers, rank
+from kdcore.export.layers import layers, rank
 from kdcore.models.cost import macs
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdcore.report import words
+from kdcore.report import format
 
 SIZES = {0: "0 B", 812: "812 B", 9_949: "9.95 kB", 94_312: "94 kB", 999_400: "999 kB", 999_600: "1.00 MB"}
 SIZES |= {1_101_000: "1.10 MB", 36_700_000: "36.7 MB", 2_500_000_000: "2.50 GB"}
@@ -17,29 +17,29 @@ DURATIONS |= {7800: "2 h 10 min", 86_399: "1 d 0 h", 273_600: "3 d 4 h"}
 
 @pytest.mark.parametrize(("value", "text"), SIZES.items())
 def test_size(value, text):
-    assert words.size(value) == text
+    assert format.size(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (812, "812"), (16_128, "16.1 k"), (2_484_000, "2.48 M")])
 def test_count(value, text):
-    assert words.count(value) == text
+    assert format.count(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), LATENCIES.items())
 def test_milliseconds(value, text):
-    assert words.milliseconds(value) == text
+    assert format.milliseconds(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), TIMES.items())
 def test_times(value, text):
-    assert words.times(value) == text
+    assert format.times(value) == text
 
 
 def test_percentages_and_points():
-    assert words.percent(0.987) == "98.7 %"
-    assert words.percent_interval(0.987, 0.974, 0.994) == "98.7 % (97.4 to 99.4)"
-    assert words.percent_interval(0.987, None, None) == "98.7 %"
-    assert [words.points(x) for x in (1.2, -0.4, -0.01, 0.0)] == [
+    assert format.percent(0.987) == "98.7 %"
+    assert format.percent_interval(0.987, 0.974, 0.994) == "98.7 % (97.4 to 99.4)"
+    assert format.percent_interval(0.987, None, None) == "98.7 %"
+    assert [format.points(x) for x in (1.2, -0.4, -0.01, 0.0)] == [
         "+1.2 points",
         "−0.4 points",
         "0.0 points",
@@ -49,7 +49,7 @@ def test_percentages_and_points():
 
 @pytest.mark.parametrize(("seconds", "text"), DURATIONS.items())
 def test_duration(seconds, text):
-    assert words.duration(seconds) == text
+    assert format.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -65,33 +65,33 @@ def test_duration(seconds, text):
     ],
 )
 def test_an_estimate_promises_no_more_digits_than_it_has(seconds, text):
-    assert words.roughly(seconds) == text
+    assert format.roughly(seconds) == text
 
 
 def test_rate_and_plural():
-    assert words.rate(12_345) == "12,300 images/s"
-    assert words.rate(85.31) == "85.3 images/s"
-    assert [words.plural(n, "seed") for n in (1, 3, 1200)] == ["1 seed", "3 seeds", "1,200 seeds"]
+    assert format.rate(12_345) == "12,300 images/s"
+    assert format.rate(85.31) == "85.3 images/s"
+    assert [format.plural(n, "seed") for n in (1, 3, 1200)] == ["1 seed", "3 seeds", "1,200 seeds"]
 
 
-ALL = [words.size, words.count, words.milliseconds, words.rate, words.times, words.percent]
-ALL.extend([words.points, words.signed, words.duration, words.roughly])
+ALL = [format.size, format.count, format.milliseconds, format.rate, format.times, format.percent]
+ALL.extend([format.points, format.signed, format.duration, format.roughly])
 
 
 @pytest.mark.parametrize("write", ALL)
 def test_what_was_not_measured_is_a_dash(write):
-    assert write(None) == write(float("nan")) == write(float("inf")) == words.MISSING
+    assert write(None) == write(float("nan")) == write(float("inf")) == format.MISSING
 
 
 @given(st.floats(1e-6, 1e12))
 def test_significant_digits_survive(value):
     """What is written is within half a unit of the third digit of what was measured."""
-    number = words.milliseconds(value).removesuffix(" ms").replace(",", "")
+    number = format.milliseconds(value).removesuffix(" ms").replace(",", "")
     assert float(number) == pytest.approx(value, rel=0.00501)
     assert "e" not in number
 
 
 @given(st.floats(0, 1e15))
 def test_sizes_never_show_a_number_that_belongs_to_the_next_unit(value):
-    number, unit = words.size(value).split()
+    number, unit = format.size(value).split()
     assert unit == "GB" or float(number.replace(",", "")) < 1000 or (unit, number) == ("B", "1000")

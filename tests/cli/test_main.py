@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from kdcore import cli
+from kdcore.cli.main import main
 from kdcore.jobs import api
 from kdcore.report.layers import COLUMNS
 from kdcore.workspace.index import Index
@@ -63,7 +63,7 @@ def copied(carried_out, monkeypatch, tmp_path):
 
 def test_robustness_is_measured_through_the_queue(copied, capsys):
     workspace, document = copied
-    assert cli.main(["robustness", document["run"], "--images", "60", "--json"]) == 0
+    assert main.main(["robustness", document["run"], "--images", "60", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["runs"][0]
     assert told["protocol"]["images"] == 60
     assert [row["variant"] for row in told["variants"]] == [row["variant"] for row in document["variants"]]
@@ -72,9 +72,9 @@ def test_robustness_is_measured_through_the_queue(copied, capsys):
     index.sync()
     measuring = index.runs()[0]
     assert (measuring.preset, measuring.state, measuring.progress) == ("robustness", "done", 1.0)
-    assert cli.main(["robustness", document["run"], "--images", "60"]) == 0
+    assert main.main(["robustness", document["run"], "--images", "60"]) == 0
     assert "int8 against pruned 50 %: " in capsys.readouterr().out
-    assert cli.main(["robustness", document["run"], "--images", "0"]) == 2
+    assert main.main(["robustness", document["run"], "--images", "0"]) == 2
     assert "images: at least one" in capsys.readouterr().err
 
 
@@ -83,7 +83,7 @@ def test_compare_writes_every_format(carried_out, monkeypatch, tmp_path, form):
     workspace, document = carried_out
     monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
     target = tmp_path / f"table.{form}"
-    assert cli.main(["compare", document["run"], "--format", form, "-o", str(target)]) == 0
+    assert main.main(["compare", document["run"], "--format", form, "-o", str(target)]) == 0
     content = zipfile.ZipFile(target).read("xl/worksheets/sheet1.xml") if form == "xlsx" else target.read_bytes()
     assert b"parent_delta" in content or form in ("latex", "markdown", "xlsx")
     assert len(content) > 500
@@ -92,14 +92,14 @@ def test_compare_writes_every_format(carried_out, monkeypatch, tmp_path, form):
 def test_show_and_runs_tell_the_run(carried_out, monkeypatch, capsys):
     workspace, document = carried_out
     monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
-    assert cli.main(["runs", "--json"]) == 0
+    assert main.main(["runs", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
     assert (row["id"], row["state"], row["progress"]) == (document["run"], "done", 1.0)
-    assert cli.main(["show", document["run"]]) == 0
+    assert main.main(["show", document["run"]]) == 0
     shown = capsys.readouterr().out
     assert "student distilled" in shown
     assert "The teacher saw all" in shown
-    assert cli.main(["show", document["run"], "--json"]) == 0
+    assert main.main(["show", document["run"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["variants"] == document["variants"]
 
 
@@ -107,24 +107,24 @@ def test_show_tells_the_layers_of_a_variant(carried_out, monkeypatch, capsys, tm
     workspace, document = carried_out
     monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
     shown = ["show", document["run"], "--layers"]
-    assert cli.main([*shown, "int8", "--format", "json"]) == 0
+    assert main.main([*shown, "int8", "--format", "json"]) == 0
     (variant,) = json.loads(capsys.readouterr().out)["variants"]
     assert [layer["name"] for layer in variant["layers"]] == ["stem.conv", "stage1.conv", "stage2.conv", "head"]
     assert [layer["bits"] for layer in variant["layers"]] == [32, 8, 8, 8]  # a layer of one channel stays float
     assert all(10 < layer["sqnr_db"] < 60 for layer in variant["layers"][1:])
     assert variant["sqnr"]["images"] == 64
     assert 10 < variant["sqnr"]["logits_db"] < 60
-    assert cli.main([*shown, "pruned 50 %", "--format", "csv", "-o", str(tmp_path / "layers.csv")]) == 0
+    assert main.main([*shown, "pruned 50 %", "--format", "csv", "-o", str(tmp_path / "layers.csv")]) == 0
     lines = (tmp_path / "layers.csv").read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
     assert "its output is 4×8×8, and was 8×8×8" in lines[1]
-    assert cli.main([*shown, "teacher"]) == 0
+    assert main.main([*shown, "teacher"]) == 0
     assert capsys.readouterr().out.splitlines()[2].startswith("|")
-    assert cli.main([*shown, "int9"]) == 2
+    assert main.main([*shown, "int9"]) == 2
     assert '--layers: "int9" is not in' in (told := capsys.readouterr().err)
     assert "there are: teacher, student alone" in told
-    assert cli.main([*shown, "int8", "--json", "--format", "csv"]) == 2
-    assert cli.main([*shown, "int8", "-o", str(tmp_path)]) == 2
+    assert main.main([*shown, "int8", "--json", "--format", "csv"]) == 2
+    assert main.main([*shown, "int8", "-o", str(tmp_path)]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
@@ -132,7 +132,7 @@ def test_listing_commands_import_no_torch(carried_out):
     workspace, document = carried_out
     for command in (["runs"], ["presets"], ["show", document["run"]], ["methods"]):
         code = (
-            f"import sys; from kdcore.cli import main; main({command!r});"
+            f"import sys; from kdcore.cli.main import main; main({command!r});"
             "assert not {'torch', 'pandas', 'scipy'} & set(sys.modules), 'heavy'"
         )
         environment = {**os.environ, "KDCORE_HOME": str(workspace.root)}
@@ -160,7 +160,7 @@ def test_listing_commands_import_no_torch(carried_out):
 )
 def test_bad_input_is_told_in_one_line_and_changes_nothing(workspace, capsys, arguments, told):
     try:
-        code = cli.main(arguments)
+        code = main.main(arguments)
     except SystemExit as exit:  # argparse leaves by itself
         code = exit.code
     captured = capsys.readouterr()
@@ -174,7 +174,7 @@ def test_bad_input_is_told_in_one_line_and_changes_nothing(workspace, capsys, ar
 def test_a_recipe_file_is_the_same_as_the_preset(workspace, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(small().to_json())
-    assert cli.recipe_of(str(path), [])[0] == cli.recipe_of("quickstart", CUTS)[0]
+    assert main.recipe_of(str(path), [])[0] == main.recipe_of("quickstart", CUTS)[0]
 
 
 def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
@@ -186,34 +186,34 @@ def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
         index.sync()
         return index.run(run_id).state
 
-    assert cli.main(["cancel", run_id]) == 0
+    assert main.main(["cancel", run_id]) == 0
     assert state() == "cancelled"
     capsys.readouterr()
-    assert cli.main(["stop", run_id]) == 0
+    assert main.main(["stop", run_id]) == 0
     assert capsys.readouterr().out == f"{run_id}: is cancelled; nothing to stop\n"
     assert state() == "cancelled"
-    assert cli.main(["resume", run_id]) == 0
+    assert main.main(["resume", run_id]) == 0
     assert state() == "queued"
     capsys.readouterr()
-    assert cli.main(["resume", run_id]) == 0
+    assert main.main(["resume", run_id]) == 0
     assert capsys.readouterr().out == f"{run_id}: is queued; nothing to resume\n"
-    assert cli.main(["delete", run_id]) == 0
+    assert main.main(["delete", run_id]) == 0
     index.sync()
     assert index.runs() == []
-    assert cli.main(["gc"]) == 0
+    assert main.main(["gc"]) == 0
     assert "1 deleted run" in capsys.readouterr().out
 
 
 def test_catalogs_are_json_with_the_options_and_their_help(capsys):
     for name in ("datasets", "models", "methods", "steps"):
-        assert cli.main([name, "--json"]) == 0
+        assert main.main([name, "--json"]) == 0
         for entry in json.loads(capsys.readouterr().out):
             assert entry["description"]
             assert all(option.get("description") or "$ref" in option for option in entry["options"].values())
 
 
 def test_doctor_looks_at_everything(workspace, capsys):
-    assert cli.main(["doctor", "--json"]) == 0
+    assert main.main(["doctor", "--json"]) == 0
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
     assert set(checks) == {"python", "libraries", "device", "workspace", "index", "queue"}
     assert checks["libraries"]["found"].startswith("torch 2.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.data.dataset import RawImages, Work
-from kdcore.data.folder import Folder, Given, decoded
+from kdcore.data.sets.folder import Folder, Given, decoded
 from kdcore.registry import register
 
 

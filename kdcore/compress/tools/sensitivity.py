@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, Literal, NamedTuple
 
-from kdcore.compress import grid
-from kdcore.compress.masks import layers_of, picked
 from kdcore.compress.material import CompressError
-from kdcore.compress.norms import followers
-from kdcore.compress.recalibrate import recalibrate
+from kdcore.compress.tools import quant_grid
+from kdcore.compress.tools.masks import layers_of, picked
+from kdcore.compress.tools.norms import followers
+from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.distill.labelling import Labelling
 from kdcore.lazy import nn, torch
 
@@ -90,8 +90,8 @@ def _change(network: nn.Module, name: str, kind: Kind, strength: float, norm: st
     layer: Any = network.get_submodule(name)
     with torch.no_grad():
         if kind == "quantize":
-            scale = grid.scales(layer.weight, int(strength), clip="mse")
-            layer.weight.copy_(grid.codes(layer.weight, scale, int(strength)) * scale)
+            scale = quant_grid.scales(layer.weight, int(strength), clip="mse")
+            layer.weight.copy_(quant_grid.codes(layer.weight, scale, int(strength)) * scale)
         elif kind == "prune":
             layer.weight.mul_(picked({name: layer.weight.abs()}, strength, "layer")[name])
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from kdcore.compress import gradients
-from kdcore.compress.masks import Scores, layers_of
 from kdcore.compress.material import CompressError, Material
+from kdcore.compress.tools import gradients
+from kdcore.compress.tools.masks import Scores, layers_of
 from kdcore.lazy import nn, torch
 
 Importance = Literal["magnitude", "random", "taylor", "movement", "wanda"]

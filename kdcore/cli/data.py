@@ -30,7 +30,7 @@ def add(
 
 def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
     """0 when the data set is ready, 1 when it could not be fetched. Raises RecipeError."""
-    from kdcore import console
+    from kdcore.cli import console
     from kdcore.data.download import FetchFailed
     from kdcore.data.fetch import status
     from kdcore.recipe import parse
@@ -55,7 +55,7 @@ def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
 def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     """Writes a soft-label file and says how good the teacher is. Raises RecipeError."""
     from kdcore.execute import soften as softening
-    from kdcore.report import words
+    from kdcore.report import format
 
     data = None if chosen.data is None else named(chosen.data, "--data")
     about = softening.about(workspace, chosen.source, data, chosen.validation)
@@ -63,7 +63,7 @@ def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.json:
         print(json.dumps(done._asdict(), indent=2, ensure_ascii=False))
         return
-    right = f"right about {words.percent(done.accuracy)} of the test images"
+    right = f"right about {format.percent(done.accuracy)} of the test images"
     print(f"{done.file}: {done.images} images, from {done.source}, {right}")
 
 

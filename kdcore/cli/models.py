@@ -39,7 +39,7 @@ def add(
 def robustness(chosen: argparse.Namespace, workspace: Workspace) -> int:
     """0 when every variant of these runs is measured, else what the run that measures ended with. Raises RecipeError,
     UnknownRun."""
-    from kdcore import console
+    from kdcore.cli import console
     from kdcore.jobs import api
     from kdcore.jobs.worker import EXIT_CODES
     from kdcore.report import robustness as report
@@ -74,9 +74,9 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
         raise RecipeError([Problem("--budget", f"{chosen.budget:g} is not accepted; give a share between 0 and 1")])
     if chosen.images < 1:
         raise RecipeError([Problem("--images", "at least one image is needed")])
-    from kdcore import console
+    from kdcore.cli import console
     from kdcore.compress.material import CompressError
-    from kdcore.compress.sensitivity import policy, step
+    from kdcore.compress.tools.sensitivity import policy, step
     from kdcore.execute import sensitivity as measuring
 
     def tell(name: str, done: int, of: int) -> None:
@@ -100,8 +100,8 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from kdcore import console
-    from kdcore.compress.sensitivity import BUDGETED
+    from kdcore.cli import console
+    from kdcore.compress.tools.sensitivity import BUDGETED
 
     strengths = list(dict.fromkeys(row["strength"] for row in document["rows"]))
     layers: dict[str, dict[float, float]] = {}

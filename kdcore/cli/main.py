@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from kdcore import data_commands, model_commands
+from kdcore.cli import data, models
 from kdcore.files import Damaged
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import UnknownRun, Workspace
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
     for name, kind in {"presets": "one-click experiment", **CATALOGS}.items():
         json_option(add(name, _presets if name == "presets" else _catalog, f"list every {kind}"))
-    data_commands.add(add, json_option)
+    data.add(add, json_option)
     for name, command, text in (
         ("run", _run, "carry out an experiment in the foreground"),
         ("submit", _submit, "put an experiment into the queue and print its run's id"),
@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("runs", nargs="+", metavar="RUN")
     bench.add_argument("--seconds", type=float, default=20.0, help="time budget of the session")
     json_option(bench)
-    model_commands.add(add, json_option)
+    models.add(add, json_option)
     add("reindex", _reindex, "make the index anew from the files")
     add("gc", _gc, "remove models that no run names, and empty the trash")
     json_option(add("doctor", _doctor, "check this machine and the workspace"))
@@ -161,7 +161,7 @@ def _presets(chosen: argparse.Namespace, workspace: Workspace) -> None:
             [{name: getattr(known, name) for name in told} | {"recipe": known.recipe.document()} for known in presets()]
         )
         return
-    from kdcore import console
+    from kdcore.cli import console
 
     console.listing(["preset", "what it shows"], [[known.name, known.summary] for known in presets()])
 
@@ -179,7 +179,7 @@ def _catalog(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.json:
         _print_json(found)
         return
-    from kdcore import console
+    from kdcore.cli import console
 
     rows = [
         [", ".join(cell) if isinstance(cell := known[key], dict) else cell for key in columns.values()]
@@ -238,7 +238,7 @@ def _bench(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _compared(workspace: Workspace, runs: Sequence[str], as_json: bool) -> None:
-    from kdcore import console
+    from kdcore.cli import console
     from kdcore.report import comparison
 
     if as_json:
@@ -248,7 +248,7 @@ def _compared(workspace: Workspace, runs: Sequence[str], as_json: bool) -> None:
 
 
 def _follow(workspace: Workspace, run_id: str, as_json: bool, table: bool = True) -> int:
-    from kdcore import console
+    from kdcore.cli import console
     from kdcore.report import comparison
 
     row = console.settled(workspace, run_id)
@@ -281,14 +281,14 @@ def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.json:
         _print_json([row._asdict() for row in index.runs()])
         return
-    from kdcore import console
+    from kdcore.cli import console
 
     console.runs(index.runs())
 
 
 def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.layers is not None:
-        _write(model_commands.layers(chosen, workspace), chosen.output)
+        _write(models.layers(chosen, workspace), chosen.output)
         return
     if chosen.format or chosen.output:
         option = "--format" if chosen.format else "--output"
@@ -298,7 +298,7 @@ def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.json:
         _print_json(comparison.document(workspace, chosen.run))
         return
-    from kdcore import console
+    from kdcore.cli import console
 
     workspace.run(chosen.run)
     console.result(workspace, chosen.run)
@@ -342,7 +342,7 @@ def _asked(workspace: Workspace, run_id: str, wanted: Literal["stop", "cancel", 
 
 def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.jobs import api
-    from kdcore.report import words
+    from kdcore.report import format
 
     if chosen.all == bool(chosen.run):
         raise BadInput("stop: give one run's id, or --all")
@@ -350,11 +350,11 @@ def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
         print(f"{chosen.run}: {_asked(workspace, chosen.run, 'stop')}")
         return
     stopped = api.stop_all(workspace)
-    print(f"{words.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
+    print(f"{format.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
 
 
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.report.formats import comparison_file
+    from kdcore.report.documents import comparison_file
 
     for run_id in chosen.runs:
         workspace.run(run_id)
@@ -372,7 +372,7 @@ def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.report.words import size
+    from kdcore.report.format import size
     from kdcore.workspace.gc import collect
 
     freed = collect(workspace)
@@ -386,7 +386,7 @@ def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:
     if chosen.json:
         _print_json([check._asdict() for check in found])
     else:
-        from kdcore import console
+        from kdcore.cli import console
 
         console.listing(["check", "", "what was found"], [[c.name, "ok" if c.ok else "NO", c.found] for c in found])
     return DONE if all(check.ok for check in found) else FAILED

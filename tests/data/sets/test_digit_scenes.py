@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from kdcore.data.dataset import load
-from kdcore.data.digit_scenes import DigitScenes, _places, digit_scenes
-from kdcore.data.digits import Digits, digits
+from kdcore.data.sets.digit_scenes import DigitScenes, _places, digit_scenes
+from kdcore.data.sets.digits import Digits, digits
 from kdcore.data.splits import split
 from kdcore.recipe import Data
 from kdcore.registry import validate

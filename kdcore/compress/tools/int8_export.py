@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdcore.compress import int8
-from kdcore.compress.files import axis, fitted, fp32, matched
 from kdcore.compress.material import Material
+from kdcore.compress.tools.files import axis, fitted, fp32, matched
 from kdcore.lazy import nn, torch
 
 MOVES = ("MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze")  # values stay what they are

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from kdcore.export import foreign, runtime
+from kdcore.export import external_onnx, runtime
 from kdcore.export.adoption import adopt
-from kdcore.export.foreign import ForeignModel, Wanted
+from kdcore.export.external_onnx import ForeignModel, Wanted
 
 SHAPE, CLASSES = (1, 4, 4), 3
 WEIGHT = np.random.default_rng(1).normal(size=(16, CLASSES)).astype(np.float32)
@@ -197,26 +197,26 @@ def huge():
 
 
 def test_what_takes_for_ever_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign, "TIMEOUT_SECONDS", 3)
+    monkeypatch.setattr(external_onnx, "TIMEOUT_SECONDS", 3)
     with pytest.raises(ForeignModel, match="longer than 3 s"):
-        foreign.adopt(saved(tmp_path, endless()), PLAIN)
+        external_onnx.adopt(saved(tmp_path, endless()), PLAIN)
 
 
 def test_what_asks_for_too_much_memory_ends_its_own_process_at_most(tmp_path):
     with pytest.raises(ForeignModel):
-        foreign.adopt(saved(tmp_path, huge()), PLAIN)
+        external_onnx.adopt(saved(tmp_path, huge()), PLAIN)
 
 
 def test_the_subprocess_gives_the_same_judgement(tmp_path):
     path = saved(tmp_path, model(2, fixed=True))
-    assert foreign.adopt(path, PLAIN, tmp_path / "a.onnx") == adopt(path, PLAIN, tmp_path / "b.onnx")
+    assert external_onnx.adopt(path, PLAIN, tmp_path / "a.onnx") == adopt(path, PLAIN, tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
 def test_a_file_that_is_too_large_is_not_even_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign, "MOST_BYTES", 10)
+    monkeypatch.setattr(external_onnx, "MOST_BYTES", 10)
     with pytest.raises(ForeignModel, match="at most 10"):
-        foreign.adopt(saved(tmp_path, model()), PLAIN)
+        external_onnx.adopt(saved(tmp_path, model()), PLAIN)
 
 
 @settings(max_examples=60)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from kdcore.home import CHECKOUT
+from kdcore.paths import CHECKOUT
 
 MOST_BYTES = 500_000_000
 TIMEOUT_SECONDS = 180
