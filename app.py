@@ -6,60 +6,66 @@ from pathlib import Path
 
 import streamlit as st
 
-ICON = str(Path(__file__).parent / "pages" / "ui" / "icon.png")
+ICON = str(Path(__file__).parent / "pages" / "shared" / "icon.png")
 
 st.set_page_config(page_title="kdcore", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
 
-st.session_state.framed = True
 page = st.navigation(
     [
         st.Page(
-            "pages/home.py",
+            "pages/home/page.py",
             title="Home",
             icon=":material/home:",
             default=True,
             help="What this is, experiments that start with one click, and the latest runs.",
         ),
         st.Page(
-            "pages/new.py",
+            "pages/new/page.py",
             title="New experiment",
+            url_path="new",
             icon=":material/science:",
             help="Choose data, teacher, student and steps; see size, work and time before you run it.",
         ),
         st.Page(
-            "pages/runs.py",
+            "pages/runs/page.py",
             title="Runs",
+            url_path="runs",
             icon=":material/list_alt:",
             help="Every run with its state and stages, live curves and log; cancel, resume, duplicate, delete.",
         ),
         st.Page(
-            "pages/compare.py",
+            "pages/compare/page.py",
             title="Compare",
+            url_path="compare",
             icon=":material/compare_arrows:",
             help="Accuracy against size and time, the full table, verdicts, and downloads.",
         ),
         st.Page(
-            "pages/soft_targets.py",
+            "pages/soft_targets/page.py",
             title="Soft targets",
+            url_path="soft_targets",
             icon=":material/thermostat:",
             help="What a temperature makes of a network's answer to one image, and which classes it finds alike.",
         ),
         st.Page(
-            "pages/trust.py",
+            "pages/trust/page.py",
             title="Trust",
+            url_path="trust",
             icon=":material/verified_user:",
             help="Whether a model is as sure as it is right, what it gives away, what it took over from its teacher.",
         ),
         st.Page(
-            "pages/layers.py",
+            "pages/layers/page.py",
             title="Layers",
+            url_path="layers",
             icon=":material/layers:",
             help="Zeros, parameters, MACs and weights of every layer, one variant beside another.",
         ),
         st.Page(
-            "pages/system.py",
+            "pages/system/page.py",
             title="System",
+            url_path="system",
             icon=":material/memory:",
             help="This machine, the queue, disk and its clean-up, versions.",
         ),

@@ -17,7 +17,7 @@ from kdcore.paths import CHECKOUT
 from kdcore.presets import preset
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
-from pages.ui import draft
+from pages.shared import draft
 from tests.small import small
 
 UNSEEN = (
@@ -91,11 +91,14 @@ def runs(workspace):
 
 
 def opened(page, **query):
-    """The dashboard at a page, as somebody would see it who follows a link."""
-    app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=60)
+    """The dashboard at a page, as somebody would see it who follows a link.
+
+    Home runs first: until `st.navigation` has run once, AppTest knows pages by their file names alone.
+    """
+    app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=60).run()
     for name, value in query.items():
         app.query_params[name] = value
-    app.switch_page(f"pages/{page}.py").run()
+    app.switch_page(f"pages/{page}/page.py").run()
     assert not app.exception, app.exception[0].message
     return app
 
@@ -109,7 +112,7 @@ def asked(app, name):
 def key_of(app, path):
     """The key that the form's control at this path has now."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pages.ui.draft.st.session_state", app.session_state)
+        patch.setattr("pages.shared.draft.st.session_state", app.session_state)
         return draft.key(path)
 
 

@@ -12,8 +12,9 @@ from tests.pages.conftest import key_of
 def everything():
     """A page with every part of the Recipe unfolded."""
     from kdcore.recipe import Recipe, RecipeError, parse
-    from pages.ui import draft, sections
-    from pages.ui.form import Form
+    from pages.new import sections
+    from pages.new.form import Form
+    from pages.shared import draft
 
     problems = []
     try:

@@ -6,7 +6,7 @@ import pytest
 
 from kdcore import registry
 from kdcore.recipe import parse
-from pages.ui import before, families
+from pages.new import families, preview
 from tests.pages.conftest import key_of, opened, said
 from tests.pages.test_new import close, recipe_of
 
@@ -118,10 +118,10 @@ def test_advice_stands_at_its_field(distil):
     ],
 )
 def test_the_panel_says_who_else_is_trained_and_what_the_teacher_is_for(scheme, words):
-    told = before.company(parse({"scheme": {"scheme": scheme}}))
+    told = preview.company(parse({"scheme": {"scheme": scheme}}))
     assert words in told if words else told == ""
 
 
 def test_a_teacher_that_teaches_the_controls_alone_says_so():
     asked = {"scheme": {"scheme": "mutual"}, "controls": [{"method": "hard_labels"}]}
-    assert "teaches the controls alone" in before.company(parse(asked))
+    assert "teaches the controls alone" in preview.company(parse(asked))

@@ -10,7 +10,8 @@ import pytest
 from kdcore.jobs import api
 from kdcore.presets import preset, presets
 from kdcore.recipe import Recipe, override, parse
-from pages.ui import before, draft
+from pages.new import preview
+from pages.shared import draft
 
 CHANGES = (
     "distill.temperature=7",
@@ -33,7 +34,7 @@ def changed(*assignments: str) -> Recipe:
 
 def run_line(recipe: Recipe) -> Recipe:
     """What a shell would make of the line that is offered to copy."""
-    words = shlex.split(before.command(recipe).replace("\\\n", " "))
+    words = shlex.split(preview.command(recipe).replace("\\\n", " "))
     assert words[:4] == ["python", "-m", "kdcore", "run"]
     document = preset(words[4]).recipe.document()
     return parse(override(document, [word for word in words[5:] if word != "--set"]))
@@ -52,7 +53,7 @@ def test_all_changes_at_once():
 
 @pytest.mark.parametrize("known", presets(), ids=lambda known: known.name)
 def test_a_preset_is_its_own_line(known):
-    assert before.command(known.recipe) == f"python -m kdcore run {known.name}"
+    assert preview.command(known.recipe) == f"python -m kdcore run {known.name}"
 
 
 def test_only_what_differs_is_said():
@@ -74,7 +75,7 @@ def test_the_program_makes_the_same_recipe(monkeypatch, capsys):
     submitted = []
     monkeypatch.setattr(api, "submit", lambda workspace, asked: submitted.append(asked))
     monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
-    exec(before.python(recipe), {})
+    exec(preview.python(recipe), {})
     assert submitted == [recipe]
 
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from kdcore.recipe import Data, Measure, Recipe, Student, Teacher, Train, Views
 from kdcore.registry import PACKAGES, entries
-from pages.ui import fields
-from pages.ui.fields import Kind, bounds, kind_of, label
+from pages.shared import fields
+from pages.shared.fields import Kind, bounds, kind_of, label
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import kdcore.presets
 from kdcore import machine
 from kdcore.jobs import api
 from kdcore.presets import preset, presets
-from pages.ui.text import ago, plain
+from pages.shared.text import ago, plain
 from tests.pages.conftest import opened, runs, said
 from tests.small import small
 
@@ -101,7 +101,7 @@ def test_other_peoples_words_are_shown_as_they_are(text):
 
 
 def test_times_ago(monkeypatch):
-    monkeypatch.setattr("pages.ui.text.time.time", lambda: 100_000.0)
+    monkeypatch.setattr("pages.shared.text.time.time", lambda: 100_000.0)
     assert [ago(moment) for moment in (99_999, 99_000, 90_000, 10_000, None)] == [
         "just now", "16 minutes ago", "2 hours ago", "1 day ago", "",
     ]  # fmt: skip

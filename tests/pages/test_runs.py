@@ -7,8 +7,8 @@ import pytest
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from kdcore.workspace.index import RunRow, StageRow
-from pages.ui.run_detail import Group, line, state_of
-from pages.ui.run_table import matches
+from pages.runs.detail import Group, line, state_of
+from pages.runs.table import matches
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_new import recipe_of
 from tests.small import small

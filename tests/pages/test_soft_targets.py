@@ -9,10 +9,10 @@ import pytest
 
 from kdcore.figures.softening import soften
 from kdcore.files import read_json
-from pages.ui import gallery, store
-from pages.ui.gallery import ALL, APART, UNSURE, WRONG, enlarged, fitting
-from pages.ui.soft import Chosen
-from pages.ui.store import Pictures
+from pages.shared import gallery, store
+from pages.shared.gallery import ALL, APART, UNSURE, WRONG, enlarged, fitting
+from pages.shared.soft import Chosen
+from pages.shared.store import Pictures
 from tests.pages.conftest import asked, opened, runs, said
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
-from pages.ui import store
+from pages.shared import store
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_pages import PAGES
 from tests.small import small

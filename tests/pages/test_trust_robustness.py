@@ -10,7 +10,7 @@ from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from kdcore.jobs.tasks import task
 from kdcore.report import robustness
-from pages.ui.trust_robustness import row_of
+from pages.trust.robustness import row_of
 from tests.pages.conftest import asked, opened, runs, said
 
 IMAGES = 100

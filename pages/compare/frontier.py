@@ -1,0 +1,137 @@
+"""The charts of the comparison, and what must be said about how it was timed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kdcore.figures.frontier import against_latency, against_size
+from kdcore.figures.methods import methods
+from kdcore.figures.recall import Seen, recall
+from kdcore.figures.sweep import sweep
+from kdcore.figures.waterfall import chain, waterfall
+from kdcore.jobs import api
+from kdcore.report.sessions import gpu_note
+from kdcore.workspace.index import RunRow
+from pages.compare import table, verdicts
+from pages.shared import charts, measuring, store
+from pages.shared.text import plain
+
+Row = dict[str, Any]
+MANY_METHODS = 4
+TEMPERATURE = "distill.temperature"
+
+
+def against_cost(rows: list[Row], names: dict[str, str]) -> None:
+    """Accuracy against size, and against time where one session timed the rows. A click on a point selects its row."""
+    several = names if len(names) > 1 else None
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        charts.show(
+            against_size(rows, several), key="size_chart", selection_mode="points",
+            on_select=lambda: table.select(rows, "size_chart"),
+        )  # fmt: skip
+    with right, st.container(border=True, height="stretch"):
+        timed = [row for row in rows if row["session"]]
+        sessions = {row["session"] for row in timed}
+        if not timed:
+            st.caption("These models were not timed, so there is no chart of accuracy against time.")
+        elif len(sessions) > 1:
+            st.caption("Each run was timed by itself; times of different sessions are never put into one chart.")
+        else:
+            batch = st.segmented_control(
+                "Images at a time", [1, 64], default=64, required=True, key="batch", persist_state="session",
+                format_func=lambda size: "One at a time" if size == 1 else "64 at a time", label_visibility="collapsed",
+            )  # fmt: skip
+            charts.show(
+                against_latency(timed, batch, several), key="time_chart", selection_mode="points",
+                on_select=lambda: table.select(rows, "time_chart"),
+            )  # fmt: skip
+
+
+def session_note(rows: list[Row], run_ids: list[str]) -> None:
+    """Where and how the times were taken, and the button that measures the runs together, or again."""
+    sessions = list({row["session"] for row in rows if row["session"]})
+    notes = list(dict.fromkeys(part for row in rows for part in row["latency_note"].split("; ") if part))
+    if notes:
+        st.warning(plain(" ".join(f"{note[:1].upper()}{note[1:]}." for note in notes)), icon=":material/timer:")
+    if len(sessions) == 1:
+        session = store.document(store.workspace().sessions / f"{sessions[0]}.json")
+        named = next((row["variant"] for row in rows if row["model_key"] == session["reference"]), "reference")
+        st.caption(
+            f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
+            f"all variants interleaved. Speed is a ratio within it, beside two copies of one file ({plain(named)})."
+        )
+        if told := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
+            st.caption(f":material/timer: {plain(told)}")
+    waiting = measuring.latest("bench", lambda runs: set(runs) == set(run_ids))
+    if waiting and waiting.state in store.ACTIVE:
+        measuring.progress(waiting, _draw)
+    elif notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
+        if waiting and waiting.state == "failed":
+            st.error(plain(waiting.error or ""), title="They could not be timed")
+        st.button(
+            "Measure together" if len(run_ids) > 1 else "Measure again",
+            icon=":material/timer:",
+            key="bench",
+            on_click=measuring.queue,
+            args=(api.bench, run_ids),
+            help="Queues one timing session over all variants of these runs; it takes about half a minute.",
+        )
+
+
+def _draw(now: RunRow) -> None:
+    st.progress(now.progress, text="In the queue" if now.state == "queued" else "Timing all variants in one session")
+
+
+def lessons(rows: list[Row], run_ids: list[str]) -> None:
+    """What one run is about: several methods, a sweep with the recall of a class never seen, bytes step by step."""
+    if len(run_ids) != 1:
+        return
+    _methods(run_ids[0])
+    paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
+    hidden = store.plan(run_ids[0])["dataset"]["hidden"]
+    drawn = [lambda path=path: charts.show(sweep(rows, path), key=f"sweep_{path}") for path in paths]
+    if TEMPERATURE in paths:
+        drawn += [
+            lambda name=name: charts.show(recall(seen(run_ids[0], name), name), key=f"recall_{name}") for name in hidden
+        ]
+    steps = waterfall(chain(rows), _stored(rows[-1]))
+    if steps:
+        drawn.append(lambda: charts.show(steps, key="waterfall"))
+    for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
+        for column, draw in zip(st.columns(2, gap="medium"), pair, strict=False):
+            with column, st.container(border=True, height="stretch"):
+                draw()
+    for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
+        st.caption(f":material/info: {plain(note)}")
+
+
+def _stored(row: Row) -> list[Row]:
+    """What the row's coded file holds; empty where it has none."""
+    report = store.report(row["model_key"]) if row["coded_bytes"] else None
+    return report["step"] if report else []
+
+
+def _methods(run_id: str) -> None:
+    """All ways to teach the student beside each other, where there are many: points in one column tell them apart."""
+    roles = {variant["name"]: variant["role"] for variant in store.plan(run_id)["variants"]}
+    judged = [one for one in verdicts.of(run_id) if roles.get(one.against) == "alone"]
+    for against in dict.fromkeys(one.against for one in judged):
+        if sum(one.against == against for one in judged) >= MANY_METHODS:
+            with st.container(border=True):
+                charts.show(methods(judged, roles, against), key=f"methods_{against}")
+
+
+def seen(run_id: str, hidden: str) -> list[Seen]:
+    """Recall of the hidden class by every distilled student of the run."""
+    found = []
+    for variant in store.plan(run_id)["variants"]:
+        if variant["role"] != "distilled" or TEMPERATURE not in variant["values"]:
+            continue
+        for report in filter(None, map(store.report, variant["keys"])):
+            one = next((row for row in report["quality"]["hidden"] if row["class"] == hidden), None)
+            if one:
+                found.append(Seen(float(variant["values"][TEMPERATURE]), one["recall"], one["recall_corrected"]))
+    return found

@@ -1,0 +1,53 @@
+"""Compare: accuracy against cost, the table, differences to a baseline, verdicts, downloads. All of it in the URL."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kdcore.report import comparison
+from pages.compare import downloads, frontier, table, verdicts
+from pages.shared import links, store, text
+
+runs = store.finished()
+
+st.title("Compare", anchor=False)
+if not runs:
+    text.empty(
+        "Nothing to compare yet",
+        "Here you will see accuracy against size and time for every variant of a finished run, with verdicts.",
+        "Start an experiment",
+        "pages/home/page.py",
+        ":material/compare_arrows:",
+    )
+    st.stop()
+
+
+run_names = text.told_apart(runs.values())
+runs_column, baseline_column = st.columns([2, 1])
+with runs_column:
+    shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place
+    chosen = links.many(
+        "Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_names.__getitem__
+    )
+with store.legible():
+    rows = store.rows(chosen)
+names = {f"{row['run']}/{row['variant']}": row for row in rows}
+with baseline_column:
+    several = len(chosen) > 1
+    picked = links.one(
+        "Baseline", list(names), "baseline", default=next(iter(names)),
+        format_func=lambda key: names[key]["variant"] + (f" · {run_names[names[key]['run']]}" if several else ""),
+        help="What “smaller”, “faster” and “points” are told against.",
+    )  # fmt: skip
+baseline = names[picked]
+against = comparison.differences(store.workspace(), rows, baseline)
+
+chosen_names = {run_id: runs[run_id].name for run_id in chosen}
+frontier.against_cost(rows, chosen_names)
+frontier.session_note(rows, chosen)
+frontier.lessons(rows, chosen)
+st.header("Verdicts", anchor=False)
+verdicts.show(chosen, chosen_names)
+st.header("All numbers", anchor=False)
+table.show(rows, against, baseline, chosen_names)
+downloads.row(chosen, baseline)

@@ -1,0 +1,180 @@
+"""The comparison as a table: what was measured, and the difference to the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.report import format
+from kdcore.report.comparison import COLUMNS, Difference
+from pages.shared import roles
+from pages.shared.text import plain
+
+Row = dict[str, Any]
+KEY = "compare_table"
+LETTER = 7  # pixels
+GPU = {"cuda_eager_ms": "eager", "cuda_graph_ms": "CUDA graph", "cuda_compiled_ms": "compiled"}
+TRUST = (  # shown on request
+    "ece", "temperature", "ece_scaled", "kl", "logit_error", "corrupted", "membership", "membership_interval",
+)  # fmt: skip
+VERDICTS = {"BEATS": "better", "WORSE": "worse", "SAME": "same", "INCONCLUSIVE": "cannot tell", None: ""}
+
+
+def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: Mapping[str, str]) -> None:
+    """The table; a selected row offers to look inside that variant."""
+    with st.container(horizontal=True):
+        trust = st.toggle(
+            "Columns on trust", key="trust_columns", persist_state="session",
+            help="Calibration, fidelity, robustness and membership; the page Trust tells them in full.",
+        )  # fmt: skip
+        every = st.toggle("All columns, as in the downloads", key="all_columns", persist_state="session")
+    if every:
+        st.dataframe(pd.DataFrame(rows, columns=list(COLUMNS)), hide_index=True, alt="Every column of the comparison")
+        return
+    table = _frame(rows, against, names)
+    table.loc[rows.index(baseline), ["faster", "throughput"]] = "baseline"
+    shown = [name for name in table if (trust or name not in TRUST) and _worth(name, table, names)]
+    event = st.dataframe(
+        roles.dotted(table[shown], [row["role"] for row in rows]),
+        key=KEY,
+        column_config=_columns(baseline["variant"], max(len(row["variant"]) for row in rows)),
+        hide_index=True,
+        height="content",
+        on_select="rerun",
+        selection_mode="single-row",
+        placeholder="–",
+        alt="The comparison, one row a variant",
+    )
+    for index in event.selection.rows:
+        if index < len(rows):
+            _inside(rows[index])
+
+
+def select(rows: list[Row], chart: str) -> None:
+    """Selects the row of the point that was clicked in a chart."""
+    points = st.session_state[chart].selection.points
+    if not points:
+        return
+    run, variant = points[0]["customdata"][:2]
+    place = next(index for index, row in enumerate(rows) if (row["run"], row["variant"]) == (run, variant))
+    st.session_state[KEY] = {"selection": {"rows": [place], "columns": [], "cells": []}}
+
+
+def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
+    """Columns that say nothing here are left out: the run where there is one, mAP where images have one label, a GPU's
+    times where there is none."""
+    return len(names) > 1 if name == "run" else name not in (*GPU, "map") or bool(table[name].notna().any())
+
+
+def _inside(row: Row) -> None:
+    where = {"run": row["run"], "variant": row["variant"]}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{roles.mark(row['role'])} **{plain(row['variant'])}**", width="content")
+        if st.button("See its layers", key="to_layers", icon=":material/layers:"):
+            st.switch_page("pages/layers/page.py", query_params=where)
+        if st.button("See how far to trust it", key="to_trust", icon=":material/verified_user:"):
+            st.switch_page("pages/trust/page.py", query_params=where)
+        if st.button("See its soft targets", key="to_soft", icon=":material/thermostat:"):
+            st.switch_page("pages/soft_targets/page.py", query_params=where)
+
+
+def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "mark": [roles.symbol(row["role"]) for row in rows],
+            "run": [names[row["run"]] for row in rows],
+            "variant": [row["variant"] for row in rows],
+            "accuracy": [_percent(row["accuracy"]) for row in rows],
+            "map": [None if row["map"] is None else 100 * row["map"] for row in rows],
+            "interval": [_interval(row) for row in rows],
+            "points": [one.points for one in against],
+            "verdict": [VERDICTS[row["verdict"]] for row in rows],
+            "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
+            "smaller": [one.smaller for one in against],
+            "latency": [row["latency_ms"] for row in rows],
+            **{name: [row[name] for row in rows] for name in GPU},
+            "faster": [_speed(one.faster) for one in against],
+            "rate": [row["images_per_s"] for row in rows],
+            "throughput": [_speed(one.throughput) for one in against],
+            "params": [row["params"] for row in rows],
+            "zeros": [_percent(row["sparsity"]) for row in rows],
+            "agreement": [_percent(row["agreement"]) for row in rows],
+            "ece": [_percent(row["ece"]) for row in rows],
+            "temperature": [row["temperature"] for row in rows],
+            "ece_scaled": [_percent(row["ece_scaled"]) for row in rows],
+            "kl": [row["kl"] for row in rows],
+            "logit_error": [_percent(row["logit_error"]) for row in rows],
+            "corrupted": [_percent(row["corrupted_accuracy"]) for row in rows],
+            "membership": [row["membership_auc"] for row in rows],
+            "membership_interval": [_auc_interval(row) for row in rows],
+            "seeds": [row["seeds"] for row in rows],
+        }
+    )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _interval(row: Row) -> str:
+    low, high = _percent(row["score_low"]), _percent(row["score_high"])
+    return format.MISSING if low is None or high is None else f"{low:.1f} to {high:.1f}"
+
+
+def _auc_interval(row: Row) -> str:
+    low, high = row["membership_low"], row["membership_high"]
+    return format.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _speed(found: Any) -> str:
+    return format.MISSING if found is None else format.times(found.value) if found.differs else "no difference"
+
+
+def _columns(baseline: str, longest: int) -> dict[str, Any]:
+    """`longest`: letters of a variant's name; left alone the table makes room for the first rows' names only."""
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    than = f"Against the baseline, {baseline}."
+    return {
+        "mark": text("", width=24),
+        "run": text("Run", width="medium"),
+        "variant": text("Variant", width=max(120, 24 + LETTER * longest)),
+        "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
+        "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; the mean of the seeds."),
+        "interval": text("95 % interval", help="Of accuracy, or of mAP where images have several labels: over the "
+                         "seeds, or over the test images where there is one."),
+        "points": number(
+            "Points", format="%+.1f", help=f"Points of accuracy; of mAP where images have several labels. {than}"
+        ),
+        "verdict": text(
+            "Verdict", help="Students: against the student alone. Steps: against the file that they came from."
+        ),
+        "size": number("Size (kB)", format="%.1f", help="The deployed ONNX file."),
+        "smaller": number("Smaller", format="%.1f×", help=than),
+        "latency": number("Time (ms)", format="%.4g", help="Median of one answer, one image at a time, one thread."),
+        **{
+            name: number(f"GPU, {mode} (ms)", format="%.4g", help="Median of one image on the GPU, fp32, CUDA events.")
+            for name, mode in GPU.items()
+        },
+        "faster": text("Faster", help=f"One image at a time. {than}"),
+        "rate": number("Images/s", format="%d", help="64 images at a time, one thread."),
+        "throughput": text("Throughput", help=f"64 images at a time. {than}"),
+        "params": number("Parameters", format="localized"),
+        "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
+        "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
+        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error: how far its confidence is from how "
+                      "often it is right; the mean over the seeds."),
+        "temperature": number("T", format="%.2f", help="The temperature that mends its confidence best, fitted on "
+                              "validation; the mean over the seeds."),
+        "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE with the logits divided by that temperature."),
+        "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's answers from its own."),
+        "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of its logits' differences from "
+                              "the teacher's, of that of the teacher's own."),
+        "corrupted": number("Corrupted (%)", format="%.1f", help="Corrupted test images right, where it was measured."),
+        "membership": number("Membership AUC", format="%.2f", help="How well a loss threshold tells training images "
+                             "from test images; 0.5: not at all."),
+        "membership_interval": text("AUC, 95 %", help="Over the images (DeLong)."),
+        "seeds": number("Seeds", format="%d"),
+    }  # fmt: skip

@@ -1,0 +1,68 @@
+"""Verdicts in words, with the mark of the variant that each is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kdcore.report import comparison
+from kdcore.report.verdicts import SCOPE, Verdict, own, shares
+from kdcore.workspace.workspace import Workspace
+from pages.shared import roles, store
+from pages.shared.text import plain
+
+FEW = 3  # verdicts beside a variant's own that are shown unfolded
+ICONS = {
+    "BEATS": ":green[:material/trending_up:]",
+    "WORSE": ":red[:material/trending_down:]",
+    "SAME": ":gray[:material/drag_handle:]",
+    "INCONCLUSIVE": ":gray[:material/question_mark:]",
+}
+
+
+def show(run_ids: list[str], names: Mapping[str, str]) -> None:
+    """The verdicts of each run, and what they hold for. Where a baseline has many, only its own are unfolded."""
+    for run_id in run_ids:
+        if len(run_ids) > 1:
+            st.subheader(plain(names[run_id]), anchor=False)
+        role = {variant["name"]: variant["role"] for variant in store.plan(run_id)["variants"]}
+        found = of(run_id)
+        first = [one for one in found if one in own(found).values()]
+        rest = [one for one in found if one not in first]
+        for one in first:
+            _line(one, role)
+        if len(rest) > FEW:
+            against = " and ".join(dict.fromkeys(one.against for one in rest))
+            with st.expander(f"{len(rest)} more, against {plain(against)}", type="compact"):
+                for one in rest:
+                    _line(one, role)
+        else:
+            for one in rest:
+                _line(one, role)
+        if not found:
+            st.caption("Nothing in this run has something to be judged against.")
+        st.caption(shares(store.plan(run_id)["dataset"]))
+    st.caption(SCOPE)
+
+
+def of(run_id: str) -> list[Verdict]:
+    """All verdicts of a run."""
+    return _verdicts(str(store.workspace().root), run_id, _identity(run_id))
+
+
+def _line(one: Verdict, role: Mapping[str, str]) -> None:
+    few = f" Only {one.n} seeds." if one.few and one.n > 1 else ""
+    mark = roles.mark(role[one.variant])
+    st.markdown(f"{ICONS[one.verdict]} {mark} **{plain(one.variant)}**: {plain(one.words)}.{few}")
+
+
+def _identity(run_id: str) -> Any:
+    folder = store.workspace().runs / run_id
+    return tuple(store.identity(folder / name) for name in ("events.jsonl", "result.json"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _verdicts(root: str, run_id: str, identity: Any) -> list[Verdict]:
+    return comparison.verdicts(Workspace(root), run_id)

@@ -1,0 +1,210 @@
+"""What two variants hold, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.figures.layers import By, Model, What, noise, off, shares, sparsity
+from kdcore.figures.weights import histogram
+from kdcore.report import format
+from kdcore.report import layers as report
+from kdcore.report.documents import FORMATS
+from pages.shared import charts, links, roles, store
+from pages.shared.text import plain
+
+ZEROS: dict[str, str] = {"weight": "By weight", "filter": "By filter", "channel": "By channel"}
+AMOUNTS: dict[str, str] = {
+    "params": "Parameters",
+    "macs": "MACs",
+    "filters": "Filters",
+    "rank": "Rank",
+    "distinct": "Distinct",
+    "bits": "Bits",
+}
+
+
+# What tells most comes first: not all columns are in sight.
+SHOWN = [
+    "variant", "name", "type", "shape", "params", "macs", "bits", "sqnr_db", "rank", "distinct", "distinct_in_filter",
+    "zeros_percent", "zero_filters_percent", "zero_channels_percent", "mean_abs", "std", "sqnr_note",
+]  # fmt: skip
+
+
+class Inside(NamedTuple):
+    """A variant's first seed: its report, and the name of the variant that it was made from."""
+
+    run: str
+    name: str
+    role: str
+    parent: str | None
+    note: str
+    key: str
+    report: dict[str, Any]
+
+
+def read(run_id: str, variant: dict[str, Any]) -> Inside:
+    key = variant["keys"][0]
+    found = store.report(key)
+    return Inside(run_id, variant["name"], variant["role"], variant["parent"], variant["note"], key, found or {})
+
+
+def _each(chosen: list[Inside]) -> list[Inside]:
+    """Both, or the one that was chosen twice."""
+    return chosen[:1] if (chosen[0].run, chosen[0].name) == (chosen[1].run, chosen[1].name) else chosen
+
+
+def _models(chosen: list[Inside]) -> list[Model]:
+    """The layers of both; two of one name are told apart as A and B, and the same one is shown once."""
+    chosen = _each(chosen)
+    same = len({one.name for one in chosen}) < len(chosen)
+    return [
+        Model(f"{one.name} ({letter})" if same else one.name, one.role, one.report["layers"])
+        for letter, one in zip("AB", chosen, strict=False)
+    ]
+
+
+def overview(chosen: list[Inside]) -> None:
+    """Both in numbers, then zeros and amounts by layer."""
+    for column, one in zip(st.columns(2, gap="medium"), chosen, strict=True):
+        cost, size, quality = (one.report[part] for part in ("cost", "size", "quality"))
+        with column:
+            if not size:
+                st.markdown(f"{roles.mark(one.role)} **{plain(one.name)}**: a file of soft labels")
+                st.caption(":material/info: The network that wrote it is not here, so its layers are not known.")
+                continue
+            st.markdown(
+                f"{roles.mark(one.role)} **{plain(one.name)}**: {format.percent(quality['accuracy'])} right, "
+                f"{format.size(size['size_bytes'])}, {format.count(cost['params'])} parameters, "
+                f"{format.count(cost['macs'])} MACs, {format.percent(cost['sparsity'])} zeros"
+            )
+            if one.note:
+                st.caption(f":material/info: {plain(one.note)}")
+    models = _models(chosen)
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        by: By = links.segments("Zeros", list(ZEROS), "by", format_func=ZEROS.__getitem__)  # type: ignore[assignment]
+        charts.show(sparsity(models, by), key="sparsity")
+    with right, st.container(border=True, height="stretch"):
+        what: What = links.segments("Amount", list(AMOUNTS), "what", format_func=AMOUNTS.__getitem__)  # type: ignore[assignment]
+        charts.show(shares(models, what), key="shares")
+    _noise(chosen, models)
+
+
+def _noise(chosen: list[Inside], models: list[Model]) -> None:
+    """How far each layer's output is off, for variants that were made from another file."""
+    drawn = noise(models)
+    if drawn is None:
+        return
+    with st.container(border=True):
+        charts.show(drawn, key="noise")
+        whole = [
+            f"The logits of {plain(one.name)} are {off(told['logits_db'])} off ({format.decibels(told['logits_db'])})"
+            for one in _each(chosen)
+            if (told := one.report.get("sqnr")) and told["logits_db"] is not None
+        ]
+        st.caption(
+            ":material/info: Signal to quantization noise: what a layer gives, against what it gives in the file that "
+            "the variant was made from, on validation images. So it tells what this step added, with the noise of the "
+            "layers before; 20 dB is an error of a tenth. " + "".join(f"{one}. " for one in whole)
+        )
+
+
+def layer(chosen: list[Inside]) -> None:
+    """One layer: the histogram of its weights, and its numbers."""
+    models = _models(chosen)
+    names = list(dict.fromkeys(one["name"] for model in models for one in model.layers))
+    if not names:
+        return
+    st.header("One layer", anchor=False)
+    left, right = st.columns([1.6, 1], gap="medium")
+    with right:
+        name = links.one("Layer", names, "layer", default=names[0])
+        st.table(_numbers(models, name), border="horizontal")
+    with left, st.container(border=True):
+        charts.show(histogram(models, name), key="histogram")
+
+
+def _numbers(models: list[Model], name: str) -> pd.DataFrame:
+    columns = {}
+    for model in models:
+        one = next((candidate for candidate in model.layers if candidate["name"] == name), None)
+        columns[f"{roles.mark(model.role)} {plain(model.name)}"] = _told(one, model) if one else {}
+    return pd.DataFrame(columns).fillna(format.MISSING)
+
+
+def _told(one: Mapping[str, Any], model: Model) -> dict[str, str]:
+    total = sum(other["macs"] for other in model.layers)
+    return {
+        "Type": one["type"],
+        "Shape": "×".join(map(str, one["shape"])),
+        "Parameters": format.count(one["params"]),
+        "MACs": f"{format.count(one['macs'])} ({format.percent(one['macs'] / total if total else None)})",
+        "Zero weights": f"{one['zeros']:,} ({format.percent(one['sparsity'])})",
+        "Zero filters": f"{one['zero_filters']} of {one['filters']}",
+        "Zero channels": f"{one['zero_channels']} of {one['channels']}",
+        "Mean size": f"{one['mean_abs']:.3g}",
+        "Spread (std)": f"{one['std']:.3g}",
+        "Bits a weight": str(one["bits"]),
+        "Rank": format.count(one.get("rank")),
+        "Distinct weights": format.count(one.get("distinct")),
+        "… in a filter, at most": format.count(one.get("distinct_in_filter")),
+        "Output off by (SQNR)": _off(one),
+    }
+
+
+def _off(one: Mapping[str, Any]) -> str:
+    db = one.get("sqnr_db")
+    return one.get("sqnr_note") or format.MISSING if db is None else f"{off(db)} ({format.decibels(db)})"
+
+
+def table(chosen: list[Inside]) -> None:
+    """Every layer of both as a table, and as files."""
+    found = [report.Inside(one.run, one.name, one.key, one.report) for one in _each(chosen)]
+    frame = report.table(found)
+    if frame.empty:
+        st.caption("This variant's file has no layers with weights.")
+        return
+    st.header("All layers", anchor=False)
+    several = len({one.run for one in found}) > 1
+    st.dataframe(
+        frame, hide_index=True, alt="Every layer of both variants", column_config=_columns(),
+        column_order=["run"] * several + SHOWN, placeholder=format.MISSING,
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        for name in report.FORMATS:
+            about = FORMATS[name]
+            st.download_button(
+                about.label, partial(report.layers_file, found, name), file_name=f"layers{about.suffix}",
+                mime=about.mime, key=f"layers_{name}", icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
+
+
+def _columns() -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "run": "Run",
+        "variant": "Variant",
+        "name": "Layer",
+        "type": "Type",
+        "shape": "Shape",
+        "params": number("Parameters", format="localized"),
+        "macs": number("MACs", format="localized"),
+        "zeros_percent": number("Zeros (%)", format="%.1f", help="Weights that are zero."),
+        "zero_filters_percent": number("Zero filters (%)", format="%.1f", help="Filters whose weights are all zero."),
+        "zero_channels_percent": number("Zero channels (%)", format="%.1f", help="Likewise of the input channels."),
+        "mean_abs": number("Mean size", format="%.3g", help="Mean absolute value of the weights."),
+        "std": number("Spread (std)", format="%.3g"),
+        "bits": number("Bits", help="Bits that a weight takes in the file."),
+        "rank": number("Rank", help="Numerical rank of the weight as a matrix, filters by inputs."),
+        "distinct": number("Distinct", format="localized", help="Different numbers among the weights."),
+        "distinct_in_filter": number(
+            "… in a filter", format="localized", help="At most. Batch norm is folded into each filter by itself."
+        ),
+        "sqnr_db": number("SQNR (dB)", format="%.1f", help="Of the output, against the file that it was made from."),
+        "sqnr_note": "Why no SQNR",
+    }

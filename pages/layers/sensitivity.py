@@ -1,0 +1,128 @@
+"""Which layers mind: each changed alone, at the press of a button, and the mixed policy that follows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from kdcore.compress.material import CompressError
+from kdcore.compress.tools.sensitivity import BUDGETED, STRENGTHS, policy, step
+from kdcore.figures.sensitivity import minds, strength_of
+from kdcore.jobs import api
+from kdcore.recipe import RecipeError, override, parse
+from kdcore.report import format
+from kdcore.workspace.index import RunRow
+from kdcore.workspace.library import Library
+from pages.layers.layer_view import Inside
+from pages.shared import charts, draft, links, measuring, store
+from pages.shared.text import plain
+
+KINDS = {"prune": "Prune weights", "filters": "Remove filters", "quantize": "Quantize"}
+
+
+def show(one: Inside) -> None:
+    """The section of one variant: what was measured, or the button that has it measured."""
+    st.header("Which layers mind?", anchor=False)
+    st.markdown(
+        f"Each layer of **{plain(one.name)}** is changed alone, and the network asked about validation images. Layers "
+        "that mind little can be compressed more; a policy gives each layer a strength of its own."
+    )
+    try:
+        Library(store.workspace()).network(one.run, one.name)
+    except RecipeError as error:
+        told = error.problems[0].message.replace(f" of {one.run}", "")
+        st.caption(f":material/info: {plain(told)}.")
+        if one.parent:
+            st.button(f"Take {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
+        return
+    kind = links.segments("What is done to a layer", list(KINDS), "step", format_func=KINDS.__getitem__)
+    found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
+    asked = {"run": one.run, "variant": one.name, "kind": kind}
+    waiting = measuring.latest("sensitivity", asked.__eq__)
+    if waiting and waiting.state in store.ACTIVE:
+        measuring.progress(waiting, _draw)
+    elif not found or found["asked"]["strengths"] != list(STRENGTHS[kind]):
+        if waiting and waiting.state == "failed":
+            st.error(plain(waiting.error or ""), title="It could not be measured")
+        st.button(
+            "Measure sensitivity", key="measure_sensitivity", type="primary", icon=":material/query_stats:",
+            on_click=measuring.queue, args=(api.sensitivity, one.run, one.name, kind),
+            help="Queues a measurement: each layer alone, at several strengths, without any training. Some seconds for "
+            "a small network, minutes for a large one.",
+        )  # fmt: skip
+    if found:
+        _measured(one, found)
+
+
+def _take(variant: str) -> None:
+    st.query_params["variant"] = variant
+
+
+def _draw(now: RunRow) -> None:
+    st.progress(now.progress, text="In the queue" if now.state == "queued" else "Changing one layer after another")
+
+
+def _measured(one: Inside, found: dict[str, Any]) -> None:
+    left, right = st.columns([1.6, 1], gap="medium")
+    with left, st.container(border=True):
+        charts.show(minds(found), key="minds")
+        st.caption(
+            f"Share of {found['images']:,} validation images that are right with one layer changed, of "
+            f"{format.percent(found['baseline']['accuracy'])} with none. Batch norm's statistics are taken again each "
+            "time; nothing is trained, so fine-tuning can win much of it back."
+        )
+    with right:
+        _policy(one, found)
+
+
+def _policy(one: Inside, found: dict[str, Any]) -> None:
+    """The mix that loses least within a budget, and what to do with it."""
+    what = BUDGETED[found["kind"]]
+    share = st.slider(
+        f"Budget (share of the {what})", 5, 100, 40, 5, format="%d %%", key="budget", persist_state="session",
+        help="Of the weights of the layers above, in fp32. The mix of strengths is sought that loses least within it.",
+    )  # fmt: skip
+    try:
+        mixed = policy(found, share / 100)
+    except CompressError as error:
+        st.info(f"{plain(str(error)[:1].upper() + str(error)[1:])}. Raise the budget.", icon=":material/info:")
+        return
+    st.markdown(
+        f"**{format.percent(mixed['share'])} of the {what}**, for {mixed['loss']:.3g} nats of loss, as the sum of the "
+        "layers' own."
+    )
+    tell = strength_of(found["kind"])
+    layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
+    told = {plain(name): tell(mixed["policy"][name]) if name in mixed["policy"] else "as it is" for name in layers}
+    st.table(told, border="horizontal", height=360 if len(told) > 9 else "content")
+    made = step(found, mixed)
+    if made is None:
+        st.caption("Nothing need be changed: the layers fit the budget as they are.")
+        return
+    st.caption("The step, to copy into a recipe:")
+    st.code(json.dumps(made, indent=1), language="json", height=240 if len(made["policy"]) > 5 else "content")
+    if one.role != "teacher" and st.button(  # steps act on the student
+        "New experiment with it", key="with_policy", icon=":material/science:",
+        help="Opens the form with this run's recipe: its steps up to this variant, then this one.",
+    ):  # fmt: skip
+        _open(one, made)
+
+
+def _open(one: Inside, made: dict[str, Any]) -> None:
+    """The form with the run's Recipe, its steps up to the variant, and the new one."""
+    rows = {row["name"]: row for row in store.plan(one.run)["variants"]}
+    steps, parent = 0, rows[one.name]["parent"]
+    while parent:
+        steps, parent = steps + 1, rows[parent]["parent"]
+    try:
+        recipe = api.recipe(store.workspace(), one.run)
+        set_here = [f"{path}={json.dumps(value)}" for path, value in rows[one.name]["values"].items()]
+        document = override(recipe.document(), set_here) | {"sweep": {}}
+        document["compress"] = [*document["compress"][:steps], made]
+        draft.load(parse(document), f"{recipe.name[:100]}, by layer")
+    except RecipeError as error:
+        st.error(f"This cannot be opened in the form: {plain(str(error))}")
+        return
+    st.switch_page("pages/new/page.py")

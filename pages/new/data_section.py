@@ -1,0 +1,97 @@
+"""The section Data of the form: which set, whether it is on this machine, and getting it there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+
+import streamlit as st
+from pydantic import ValidationError
+
+from kdcore import registry
+from kdcore.data import fetch
+from kdcore.data.dataset import Progress
+from kdcore.problems import RecipeError
+from kdcore.recipe import Data
+from kdcore.registry import Options
+from kdcore.report import format
+from pages.new import fetching, uploads
+from pages.new.form import Form
+from pages.shared import draft
+from pages.shared.text import plain
+
+SOURCE = "data.source"
+OWN = {  # what to send for a set of one's own pictures
+    "folder": "Send a .zip with one folder of pictures for each class",
+    "labels_csv": "Send a .zip with pictures and labels.csv",
+}
+
+
+def draw(form: Form) -> None:
+    """Choice, where it stands, and who sees how much of it."""
+    form.choice("dataset", SOURCE, _line)
+    chosen = draft.at(draft.get(), SOURCE)
+    if chosen["dataset"] in OWN:
+        uploads.offer(OWN[chosen["dataset"]], ["zip"], f"{SOURCE}.path")
+    with suppress(ValidationError, RecipeError):  # the problem stands at its field
+        _standing(registry.validate("dataset", chosen))
+    form.part(Data, "data", ["labels", "hide_classes"])
+
+
+def _line(name: str) -> str:
+    """A data set in the list: whether it is here, and what it is."""
+    about = registry.entry("dataset", name).description
+    if name in OWN:
+        return about
+    found = fetch.here(name)
+    here = "here" if found["prepared"] else found["here"]
+    return f"{name.replace('_', ' ')} ({here}) · {about}"
+
+
+def _standing(source: Options) -> None:
+    """Where the data set stands; while it is being fetched, this alone is drawn anew every second."""
+    first = fetching.status(source).state
+
+    @st.fragment(run_every=1.0 if first == "fetching" else None)
+    def standing() -> None:
+        now = fetching.status(source)
+        if now.state != first:
+            st.rerun()
+        if now.state == "ready":
+            st.caption(f":green[:material/check_circle:] {plain(now.title)} is on this machine.")
+            if now.message:
+                st.caption(f":material/info: {plain(now.message)}")
+        elif now.state == "fetching":
+            _under_way(source, now.progress)
+        else:
+            _absent(source, now)
+
+    standing()
+
+
+def _under_way(source: Options, progress: Progress | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if progress is None or not progress.total:
+            st.progress(0.0, text="Starting" if progress is None else plain(progress.doing.capitalize()))
+        else:
+            st.progress(min(1.0, progress.done / progress.total), text=plain(_told(progress)))
+        st.button("Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
+                  on_click=partial(fetching.cancel, source))  # fmt: skip
+    st.caption("It goes on without this page. What is loaded is kept, also when you cancel.")
+
+
+def _told(progress: Progress) -> str:
+    show = format.size if progress.unit == "bytes" else format.count
+    unit = "" if progress.unit == "bytes" else f" {progress.unit}"
+    return f"{progress.doing.capitalize()}: {show(progress.done)} of {show(progress.total)}{unit}"
+
+
+def _absent(source: Options, now: fetch.Status) -> None:
+    if now.state == "failed":
+        failed = "was not fetched" if now.download_bytes else "cannot be used as it is"
+        st.error(plain(now.message), title=f"{plain(now.title)} {failed}")
+    name = "Prepare" if not now.download_bytes else f"Download ({format.size(now.download_bytes)})"
+    st.button(
+        f"Try again: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
+        key=draft.key("fetch"), type="primary", icon=":material/download:", on_click=partial(fetching.start, source),
+    )  # fmt: skip

@@ -1,0 +1,148 @@
+"""New experiment: the Recipe as a form, and beside it what it would make and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from kdcore import registry
+from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Train, parse
+from pages.new import data_section, preview, sections, teacher_section
+from pages.new.form import Form
+from pages.shared import draft
+from pages.shared.text import plain
+
+USUAL = ("steps", "epochs", "batch_size", "learning_rate")
+GROUPS = {  # what is seldom changed of a training
+    "Optimizer": ("optimizer", "weight_decay", "decay_all", "clip_norm", "ema"),
+    "Course": ("schedule", "milestones", "warmup", "patience"),
+    "Labels and arithmetic": ("label_smoothing", "precision"),
+}
+
+
+class Section(NamedTuple):
+    """A part of the form: what it shows when closed, and what it draws when open. `owns` are its fields' paths."""
+
+    title: str
+    told: Callable[[dict[str, Any]], str]
+    draw: Callable[[Form], None]
+    owns: tuple[str, ...]
+
+
+def data(form: Form) -> None:
+    data_section.draw(form)
+    if more("data"):
+        form.part(Data, "data", ["transfer", "validation", "seed"])
+
+
+def teacher(form: Form) -> None:
+    def its_training() -> None:
+        if more("teacher"):
+            st.caption("**Training**")
+            training(form, "teacher.train", whole=True)
+
+    teacher_section.draw(form, its_training)
+
+
+def student(form: Form) -> None:
+    form.part(Student, "student", ["model"])
+    st.caption("**Training**, the same for the student alone and for every distilled one")
+    training(form, "train", more("student"))
+
+
+def training(form: Form, path: str, whole: bool) -> None:
+    """What is changed often; and the rest, in groups, if `whole` or where something in it is wrong."""
+    form.part(Train, path, [*USUAL])
+    wrong = [problem.field.removeprefix(f"{path}.").split(".")[0] for problem in form.problems]
+    if whole or any(name in Train.model_fields and name not in USUAL for name in wrong):
+        for title, names in GROUPS.items():
+            st.caption(f"**{title}**")
+            form.part(Train, path, [*names])
+        left = [name for name in Train.model_fields if name not in (*USUAL, *chain(*GROUPS.values()))]
+        form.part(Train, path, left)
+
+
+def distil(form: Form) -> None:
+    chosen = draft.at(draft.get(), "scheme")["scheme"]
+    asked = chosen != "offline" or any(problem.field.startswith("scheme") for problem in form.problems)
+    told = plain(registry.entry("scheme", chosen).description)
+    scheme = st.expander(
+        f"Who teaches whom: {told}", asked, key=draft.key("scheme.open"), type="compact", on_change="rerun"
+    )
+    if scheme.open:
+        with scheme:
+            form.part(Recipe, "", ["scheme"])
+    form.part(Recipe, "", ["distill"])
+    st.caption("**Controls**: other ways on the same budget, to tell what the soft targets themselves are worth")
+    form.part(Recipe, "", ["controls"])
+
+
+def compress(form: Form) -> None:
+    form.part(Recipe, "", ["compress", "compress_seeds"])
+
+
+def measure(form: Form) -> None:
+    form.part(Recipe, "", ["seeds"])
+    form.part(Measure, "measure")
+    if more("measure"):
+        sections.sweep(form)
+
+
+def more(name: str) -> bool:
+    """The switch that unfolds what is seldom changed."""
+    return st.toggle("Advanced", key=f"advanced_{name}", persist_state="session")
+
+
+SECTIONS = (
+    Section("1 Data", sections.data_told, data, ("data",)),
+    Section("2 Teacher", teacher_section.summary, teacher, ("teacher",)),
+    Section("3 Student", sections.student_told, student, ("student", "train")),
+    Section("4 Distil", sections.distil_told, distil, ("scheme", "distill", "controls")),
+    Section("5 Compress", sections.compress_told, compress, ("compress", "compress_seeds")),
+    Section("6 Measure", sections.measure_told, measure, ("seeds", "measure", "sweep")),
+)
+
+
+def only(chosen: int) -> None:
+    """One section is open at a time."""
+    for index in range(len(SECTIONS)):
+        if index != chosen:
+            st.session_state[f"section_{index}"] = False
+
+
+document = draft.get()
+recipe: Recipe | None = None
+problems: list[Problem] = []
+try:
+    recipe = parse(document)
+except RecipeError as error:
+    problems = error.problems
+plan = None
+if recipe:
+    plan, problems = preview.planned(recipe)
+
+st.title("New experiment", anchor=False)
+form_column, side = st.columns([1.7, 1], gap="large")
+with form_column:
+    form = Form(problems, {"data.hide_classes": preview.classes(document)})
+    form.part(Recipe, "", ["name"])
+    for index, section in enumerate(SECTIONS):
+        wrong = any(problem.field.split(".")[0] in section.owns for problem in problems)
+        # An expander is another one when its label, icon or beginning changes, so an open one keeps all three.
+        opened = st.session_state.get(f"section_{index}", index == 0)
+        box = st.expander(
+            f"**{section.title}**" if opened else f"**{section.title}** · {plain(section.told(document))}",
+            key=f"section_{index}",
+            icon=":material/error:" if wrong and not opened else None,
+            expanded=opened,
+            on_change=only,
+            args=(index,),
+        )
+        if box.open:
+            with box:
+                section.draw(form)
+with side:
+    form.advise(preview.panel(recipe, plan, problems))

@@ -1,0 +1,241 @@
+"""Before you run: what the Recipe would make, cost and take, and the same Recipe to copy."""
+
+from __future__ import annotations
+
+import json
+import pprint
+import shlex
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+from pydantic import ValidationError
+
+from kdcore.data.dataset import NotFetched, load, place
+from kdcore.distill.traits import parts, trait
+from kdcore.jobs import api
+from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
+from kdcore.plan.arms import scheme_of
+from kdcore.plan.plan import Plan, plan
+from kdcore.plan.rules.advice import advice
+from kdcore.presets import Preset, presets
+from kdcore.recipe import Problem, Recipe, RecipeError
+from kdcore.registry import Options, validate
+from kdcore.report import format
+from kdcore.workspace.workspace import Workspace
+from pages.new.form import told
+from pages.shared import draft, estimates, roles, store
+from pages.shared.fields import place_of
+from pages.shared.text import plain
+
+
+class Planned(NamedTuple):
+    """The plan of the draft, None where it cannot be carried out; what is wrong with it or worth knowing."""
+
+    plan: Plan | None
+    problems: list[Problem]
+
+
+def planned(recipe: Recipe) -> Planned:
+    here = store.workspace()
+    teacher = getattr(recipe.teacher.source, "path", "")
+    state = _prepared(recipe.data.source), store.identity(here.models), store.identity(Path(teacher))
+    return _planned(recipe.to_json(), str(here.root), state)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _planned(text: str, root: str, state: Any) -> Planned:
+    recipe = Recipe.model_validate_json(text)
+    try:
+        return Planned(plan(recipe, Workspace(root)), [])
+    except NotFetched as error:
+        missing = error.download_bytes
+        press = f"({format.size(missing)}): press Download" if missing else "in the form that is needed: press Prepare"
+        return Planned(None, [Problem("data.source", f"{error.title} is not on this machine yet {press} under Data")])
+    except RecipeError as error:
+        unpicked = not getattr(recipe.teacher.source, "model", True)  # the form has a list where a shell takes an id
+        picks = {"teacher.source.model": "pick a finished model"} if unpicked else {}
+        return Planned(None, [one._replace(message=picks.get(one.field, one.message)) for one in error.problems])
+
+
+def classes(document: dict[str, Any]) -> list[str]:
+    """Names of the classes of the draft's data set; none while it is not on this machine."""
+    found = about(document)
+    return found[0] if found else []
+
+
+def about(document: dict[str, Any]) -> tuple[list[str], list[int]] | None:
+    """Classes and image shape (C, H, W) of the draft's data set; None while it is not on this machine."""
+    try:
+        source = validate("dataset", document["data"]["source"])
+    except ValidationError:
+        return None
+    return _about(source.model_dump_json(), _prepared(source))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _about(source: str, identity: store.Identity | None) -> tuple[list[str], list[int]] | None:
+    try:
+        dataset = load(validate("dataset", json.loads(source)))
+    except RecipeError:
+        return None
+    return list(dataset.classes), list(dataset.shape)
+
+
+def _prepared(source: Options) -> store.Identity | None:
+    """What changes when the data set is fetched or made anew."""
+    try:
+        return store.identity(place(source) / "info.json")
+    except RecipeError:
+        return None
+
+
+def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> list[Problem]:
+    """The column beside the form. Start is there only for what can be carried out. Returns what is worth knowing."""
+    with st.container(border=True):
+        st.subheader("Before you run", anchor=False)
+        for problem in problems:
+            st.error(f"**{plain(place_of(problem.field))}**: {plain(problem.message)}")
+        slot = st.container()
+        pressed = st.button(
+            "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=plan is None
+        )
+        if pressed and recipe:
+            run_id = api.submit(store.workspace(), recipe)
+            api.ensure_dispatcher(store.workspace())
+            st.switch_page("pages/runs/page.py", query_params={"run": run_id})
+        if recipe:
+            _copies(recipe)
+    if recipe and plan:
+        with slot.skeleton(height=180):
+            return _numbers(slot, recipe, plan)
+    return []
+
+
+def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
+    about = plan.dataset
+    shape, count = tuple(about["shape"]), len(about["classes"])
+    given = plan.stages[0] if plan.stages[0].kind == "given" else None  # a teacher that is there already
+    known = not given or "model" in given.spec
+    questions = [Question(recipe.student.model, count, shape)]
+    if known:
+        questions.append(Question(recipe.teacher.model, count, shape))
+    if known and (reduction := _borrows(recipe)):
+        questions.append(questions[0]._replace(borrowed=Borrowed(recipe.teacher.model, reduction)))
+    try:
+        student, teacher, deployed = (*costs(questions), None, None)[:3]
+    except CostError as error:
+        slot.warning(plain(str(error)))
+        return []
+    warnings = advice(recipe, teacher, student)
+    for problem in warnings:
+        slot.warning(plain(problem.message), icon=":material/lightbulb:")
+    slot.table(_sizes(teacher, student, deployed, given.macs if given else None), border="horizontal")
+    if teacher:
+        small = deployed or student
+        whose = "its" if scheme_of(recipe).begins == "teacher" else "the"
+        slot.markdown(
+            f"The student is **{format.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
+            f" and needs **{format.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
+            f"{', with the classifier that it borrows and the projector to it' if deployed else ''}."
+        )
+    if others := company(recipe):
+        slot.markdown(plain(others))
+    time = estimates.of(recipe)
+    slot.markdown(f":material/timer: {_time(time.seconds)} · {plain(time.basis)}")
+    slot.caption(
+        f"{format.plural(len(plan.stages), 'stage')}. The student sees {format.plural(about['seen'], 'image')}, "
+        f"{about['labelled']:,} of them with labels; the teacher {about['train']:,}. "
+        f"Judged on {format.plural(about['test'], 'test image')} that nothing was chosen on."
+    )
+    return warnings
+
+
+def company(recipe: Recipe) -> str:
+    """Whom the scheme trains beside teacher and student, and what the teacher is for where it teaches nobody else."""
+    scheme = scheme_of(recipe)
+    further = {f"teacher {number}": other.model for number, other in enumerate(scheme.others(recipe), 2)}
+    further |= {link.label: link.model for link in scheme.links(recipe)}
+    said = []
+    if further:
+        said.append("Trained too: " + ", ".join(f"{name} ({_network(model)})" for name, model in further.items()) + ".")
+    if beside := [_network(model) for model in scheme.beside(recipe)]:
+        said.append(f"Beside the student learns {', '.join(beside)}, which is not kept.")
+    if scheme.begins != "teacher":
+        taught = "teaches the controls alone." if recipe.controls else "does not teach: it is there to compare with."
+        said.append(f"The teacher of this table {taught}")
+    return " ".join(said)
+
+
+def _network(model: Options) -> str:
+    return told("architecture", model.model_dump(mode="json"))
+
+
+def _borrows(recipe: Recipe) -> int | None:
+    """How many times narrower the projector is, where the student is deployed with one."""
+    found = (trait(part, "borrows") for part in parts(recipe.distill))
+    return next((reduction for reduction in found if reduction), None)
+
+
+def _sizes(teacher: Cost | None, student: Cost, deployed: Cost | None, macs: int | None) -> pd.DataFrame:
+    """What they cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
+    unknown = {"Parameters": format.MISSING, "MACs an image": format.count(macs) if macs else format.MISSING}
+    columns = {
+        f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": format.MISSING},
+        f"{roles.mark('distilled')} Student": _cost(student),
+    }
+    if deployed:
+        columns[f"{roles.mark('distilled')} As deployed"] = _cost(deployed)
+    return pd.DataFrame(columns)
+
+
+def _cost(one: Cost) -> dict[str, str]:
+    return {
+        "Parameters": format.count(one.params),
+        "MACs an image": format.count(one.macs),
+        "Size (fp32)": format.size(one.size_bytes),
+    }
+
+
+def _time(seconds: float | None) -> str:
+    return f"about {format.roughly(seconds)}" if seconds is not None else "no estimate yet"
+
+
+def _copies(recipe: Recipe) -> None:
+    with st.expander("Copy as JSON, command line or Python", icon=":material/content_copy:"):
+        as_json, as_command, as_python = st.tabs(["JSON", "Command line", "Python"])
+        as_json.code(recipe.to_json(), language="json", height=260)
+        as_command.code(command(recipe), language="bash", wrap_lines=True)
+        as_python.code(python(recipe), language="python", height=260)
+
+
+def command(recipe: Recipe) -> str:
+    """The line that runs this Recipe without a browser: the preset that is nearest, and what is changed in it."""
+    document = recipe.document()
+
+    def changes(preset: Preset) -> list[tuple[str, Any]]:
+        return draft.assignments(preset.recipe.document(), document)
+
+    nearest = min(presets(), key=lambda preset: len(changes(preset)))
+    said = [
+        f"--set {shlex.quote(f'{path}={json.dumps(value, ensure_ascii=False)}')}" for path, value in changes(nearest)
+    ]
+    return " \\\n  ".join([f"python -m kdcore run {nearest.name}", *said])
+
+
+def python(recipe: Recipe) -> str:
+    """The program that queues this Recipe."""
+    document = pprint.pformat(recipe.document(), sort_dicts=False, width=100)
+    return f"""from kdcore.jobs import api
+from kdcore.workspace.workspace import Workspace
+from kdcore.recipe import parse
+
+recipe = parse(
+{textwrap.indent(document, "    ")}
+)
+workspace = Workspace()
+print(api.submit(workspace, recipe))
+api.ensure_dispatcher(workspace)
+"""

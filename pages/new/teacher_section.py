@@ -1,0 +1,103 @@
+"""The section Teacher of the form: trained here, out of an earlier run, or out of a file that somebody sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from kdcore import registry
+from kdcore.recipe import Teacher
+from kdcore.report import format
+from pages.new import preview, uploads
+from pages.new.form import Form, told
+from pages.shared import draft, store, text
+
+SOURCE = "teacher.source"
+FILES = {  # what can be sent for a source that is a file: the words beside it, and its suffixes
+    "weights_file": ("Send a weights file", ["safetensors", "pt", "pth"]),
+    "onnx_file": ("Send an ONNX classifier", ["onnx"]),
+    "soft_labels": ("Send a soft-label file", ["npz"]),
+}
+MOST_OFFERED = 200
+
+
+def draw(form: Form, training: Callable[[], None]) -> None:
+    """Where the teacher comes from, and what that needs. `training` draws how one is trained here."""
+    chosen = draft.at(draft.get(), SOURCE)["teacher"]
+    form.choice("teacher", SOURCE, without=("model", "variant") if chosen == "earlier" else ())
+    if chosen == "earlier":
+        _earlier()
+        form.say(f"{SOURCE}.model")
+        form.say(f"{SOURCE}.variant")
+    if chosen in FILES:
+        uploads.offer(*FILES[chosen], f"{SOURCE}.path")
+    if chosen == "trained" or registry.entry("teacher", chosen).traits.get("architecture"):
+        form.part(Teacher, "teacher", ["model"])
+    if chosen == "trained":
+        st.caption("The teacher is trained on all labels, whatever the student sees.")
+        training()
+
+
+def summary(document: dict[str, Any]) -> str:
+    """The section in a line."""
+    source = document["teacher"]["source"]
+    model = told("architecture", document["teacher"]["model"])
+    if source["teacher"] == "trained":
+        return model
+    if source["teacher"] == "earlier":
+        return f"{source['variant']} of an earlier run" if source["model"] else "an earlier run's, to be picked"
+    name = source["path"].replace("\\", "/").rpartition("/")[2]
+    return f"{source['teacher'].replace('_', ' ')}, {name or 'to be sent'}"
+
+
+class Offer(NamedTuple):
+    """A finished model that fits the draft's data set: `model` and `variant` as the Recipe takes them."""
+
+    model: str
+    variant: str
+    told: str
+
+
+def _earlier() -> None:
+    """A list of what earlier runs have left."""
+    offers = list(_offers())
+    source = draft.at(draft.get(), SOURCE)
+    now = next((at for at, offer in enumerate(offers) if offer[:2] == (source["model"], source["variant"])), None)
+    if not offers:
+        st.caption("No finished model fits this data set yet: it must know the same classes and take the same images.")
+        return
+    draft.follow(f"{SOURCE}.earlier", [offer.told for offer in offers])
+    key = draft.key(f"{SOURCE}.earlier")
+    st.selectbox(
+        "Model", offers, now, key=key, format_func=lambda offer: offer.told, on_change=_take, args=(key,),
+        placeholder="Pick a finished model", help="Of a variant with several seeds the first seed's model teaches.",
+    )  # fmt: skip
+
+
+def _offers() -> Iterator[Offer]:
+    """The models of all runs on images and classes like the draft's, the newest runs first."""
+    about = preview.about(draft.get())
+    if about is None:
+        return
+    here, count = store.workspace(), 0
+    for row in store.runs():
+        plan = store.plan(row.id)
+        if not plan or not plan["variants"] or (plan["dataset"]["classes"], plan["dataset"]["shape"]) != about:
+            continue
+        for variant in plan["variants"]:
+            key = variant["keys"][0]
+            if here.complete(key) and (report := store.report(key)):
+                accuracy = report["quality"].get("accuracy")
+                right = f" · {format.percent(accuracy)} right" if accuracy is not None else ""
+                yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {text.dated(row)}")
+                count += 1
+        if count >= MOST_OFFERED:
+            return
+
+
+def _take(key: str) -> None:
+    picked = st.session_state[key]
+    draft.put(draft.get(), f"{SOURCE}.model", picked.model)
+    draft.put(draft.get(), f"{SOURCE}.variant", picked.variant)

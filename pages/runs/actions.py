@@ -1,0 +1,113 @@
+"""What one may do with a run: steer it, start from it, rename it, delete it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kdcore.jobs import api
+from kdcore.recipe import RecipeError, override, parse
+from kdcore.workspace.index import RunRow
+from pages.shared import draft, store
+from pages.shared.fields import label
+from pages.shared.text import plain
+
+TRUST, LAYERS = ":material/verified_user:", ":material/layers:"
+
+
+def bar(row: RunRow) -> None:
+    """The buttons that make sense in the run's state."""
+    here = store.workspace()
+    with st.container(horizontal=True):
+        if row.state in ("queued", "waiting", "running"):
+            st.button(
+                "Cancel", key="cancel", icon=":material/cancel:", on_click=api.request, args=(here, row.id, "cancel")
+            )
+        if row.state in ("waiting", "running"):
+            st.button(
+                "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=api.request,
+                args=(here, row.id, "stop"), help="Ends the training now; what is finished is measured and kept.",
+            )  # fmt: skip
+        if found := remedy(row):
+            changed(row, found)
+        elif row.state in ("cancelled", "failed", "interrupted"):
+            st.button(
+                "Resume", key="resume", icon=":material/replay:", type="primary", on_click=resume, args=(row.id,),
+                help="Goes on from the last checkpoint; finished stages are reused.",
+            )  # fmt: skip
+        if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
+            st.switch_page("pages/compare/page.py", query_params={"runs": row.id})
+        if row.preset == "robustness" and row.state == "done" and st.button("See it", key="see", icon=TRUST):
+            measured = store.document(here.runs / row.id / "recipe.json")["robustness"]
+            st.switch_page("pages/trust/page.py", query_params={"run": measured[0]})
+        if row.preset == "sensitivity" and row.state == "done" and st.button("See it", key="see", icon=LAYERS):
+            asked = store.document(here.runs / row.id / "recipe.json")["sensitivity"]
+            where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
+            st.switch_page("pages/layers/page.py", query_params=where)
+        if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
+            duplicate(row)
+        # What is open, and what a second click would press, belongs to this run and this name alone.
+        with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}"):
+            key = f"name_{row.id}"
+            st.text_input("Name", row.name, key=key, max_chars=120)
+            st.button("Save", key="save_name", type="primary", on_click=rename, args=(row.id, key))
+        with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}"):
+            st.markdown(
+                f"Delete **{plain(row.name)}**? Its models stay for other runs that share them, until the clean-up "
+                "on the page System."
+            )
+            st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
+
+
+def resume(run_id: str) -> None:
+    api.request(store.workspace(), run_id, "run")
+    api.ensure_dispatcher(store.workspace())
+
+
+def remedy(row: RunRow) -> dict[str, Any] | None:
+    """The one change, a `path` and its `value`, with which a failed run would go on; resumed, it would fail again."""
+    if row.state != "failed":
+        return None
+    with store.legible():
+        return (store.document(store.workspace().runs / row.id / "result.json") or {}).get("remedy")
+
+
+def changed(row: RunRow, found: Mapping[str, Any]) -> None:
+    """The button that a failure itself has proposed: the same experiment, but for one value."""
+    what = f"{label(found['path']).lower()} {found['value']}"
+    if st.button(
+        f"New run with {what}", key="remedy", type="primary", icon=":material/healing:",
+        help="Opens the form with this one value changed. It is another experiment, with results of its own.",
+    ):  # fmt: skip
+        duplicate(row, f"{found['path']}={json.dumps(found['value'])}")
+
+
+def duplicate(row: RunRow, *changes: str) -> None:
+    """Opens the form with this run's Recipe, with these changes."""
+    try:
+        document = api.recipe(store.workspace(), row.id).document()
+        draft.load(parse(override(document, changes)), f"{row.name[:110]}, again")
+    except RecipeError as error:
+        st.error(f"This run cannot be opened in the form: {plain(str(error))}")
+        return
+    st.switch_page("pages/new/page.py")
+
+
+def rename(run_id: str, key: str) -> None:
+    try:
+        api.rename(store.workspace(), run_id, st.session_state[key])
+    except RecipeError as error:
+        st.toast(f"The name stays: {plain(str(error))}", icon=":material/error:")
+
+
+def delete(run_id: str) -> None:
+    try:
+        api.delete(store.workspace(), run_id)
+    except RuntimeError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
+    st.query_params.pop("run", None)
+    st.toast("Deleted. It lies in the trash until the clean-up.", icon=":material/delete:")

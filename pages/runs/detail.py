@@ -1,0 +1,219 @@
+"""One run: how far it is, its stages, its curves, its log, recipe and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import streamlit as st
+
+from kdcore.data import upload
+from kdcore.figures.curves import AXES, Quantity
+from kdcore.figures.curves import curves as draw
+from kdcore.files import read_json
+from kdcore.jobs import api
+from kdcore.report import format
+from kdcore.workspace.index import RunRow, StageRow
+from pages.runs import actions
+from pages.shared import charts, roles, store, text
+
+LOG_LINES = 200
+ICONS = {
+    "pending": ":gray[:material/radio_button_unchecked:]",
+    "waiting": ":gray[:material/hourglass_top:]",
+    "running": ":blue[:material/play_circle:]",
+    "done": ":green[:material/check_circle:]",
+    "reused": ":green[:material/recycling:]",
+    "failed": ":red[:material/error:]",
+    "stopped": ":orange[:material/stop_circle:]",
+}
+QUANTITIES: dict[str, Quantity] = {
+    "Validation accuracy": "val_accuracy",
+    "Training accuracy": "accuracy",
+    "Loss": "loss",
+    "Validation loss": "val_loss",
+}
+
+
+def headline(row: RunRow) -> None:
+    """State, times, and while it runs how much is left."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        text.badge(row.state)
+        st.caption(told(row), width="content")
+    if row.state in ("running", "waiting", "stopping"):
+        left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
+        st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
+        st.caption("It goes on without this page: close the browser or stop the dashboard as you like.")
+    if row.error:
+        st.error(text.plain(row.error), title="What happened")
+        st.caption(f"Finished stages are kept. {_next(row)}; the log says more.")
+
+
+def _next(row: RunRow) -> str:
+    """What to press after a failure."""
+    if actions.remedy(row):
+        return (
+            "The new run that is offered above takes them over; the same one again would fail again, unless something "
+            "else had filled the memory: press Duplicate then"
+        )
+    return "Press Resume to go on from the last checkpoint, or Duplicate to change what was wrong"
+
+
+def told(row: RunRow) -> str:
+    if row.started and row.finished:
+        return f"{text.ago(row.finished)}, took {format.duration(row.finished - row.started)}"
+    return f"started {text.ago(row.started)}" if row.started else f"submitted {text.ago(row.created)}"
+
+
+class Group(NamedTuple):
+    """The stages of one variant, one a seed."""
+
+    variant: str
+    role: str
+    stages: list[StageRow]
+
+
+def grouped(found: Iterable[StageRow]) -> list[Group]:
+    groups: dict[str, Group] = {}
+    for stage in found:
+        groups.setdefault(stage.variant, Group(stage.variant, stage.role, [])).stages.append(stage)
+    return list(groups.values())
+
+
+def state_of(group: Group) -> str:
+    """What to show for all seeds of a variant: the most telling of their states."""
+    states = [stage.state for stage in group.stages]
+    for telling in ("failed", "running", "waiting", "stopped"):
+        if telling in states:
+            return telling
+    finished = [state in ("done", "reused") for state in states]
+    if all(finished):
+        return "reused" if set(states) == {"reused"} else "done"
+    return "running" if any(finished) else "pending"
+
+
+def stages(row: RunRow) -> None:
+    """The checklist: a line for each variant with its time; a reused one says so."""
+    groups = grouped(store.index().stages(row.id))
+    if groups:
+        lines = {
+            f"{ICONS[state_of(group)]} {roles.mark(group.role)} {text.plain(group.variant)}": line(group)
+            for group in groups
+        }
+        st.table(lines, border="horizontal", height=420 if len(lines) > 12 else "content")
+
+
+def line(group: Group) -> str:
+    """Times and counts: "3.1 s, 3 seeds", "reused", "2 of 3 seeds: validation"."""
+    finished = [stage for stage in group.stages if stage.state in ("done", "reused")]
+    trained = [stage for stage in finished if stage.state == "done"]
+    running = next((stage for stage in group.stages if stage.state == "running"), None)
+    seeds = format.plural(len(group.stages), "seed") if len(group.stages) > 1 else ""
+    if len(finished) < len(group.stages):
+        share = f"{len(finished)} of {seeds}" if seeds else ""
+        phase = f"{running.phase or 'starting'}, {format.percent(running.progress)}" if running else ""
+        return ": ".join(filter(None, [share, phase])) or "–"
+    if not trained:
+        return ", ".join(filter(None, ["reused", seeds]))
+    again = f"{len(finished) - len(trained)} reused" if len(trained) < len(finished) else ""
+    return ", ".join(filter(None, [format.duration(sum(stage.seconds for stage in trained)), seeds, again]))
+
+
+def curves(row: RunRow, active: bool) -> None:
+    """Learning curves with a Live switch, a range of steps and smoothing. Nothing polls when nothing runs."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        quantity = st.segmented_control(
+            "Curve", list(QUANTITIES), default="Validation accuracy", required=True, key="curve",
+            label_visibility="collapsed", persist_state="session",
+        )  # fmt: skip
+        live = active and st.toggle("Live", value=True, key="live", help="Off: the chart keeps still, so you can zoom.")
+        with st.popover("Adjust", icon=":material/tune:"):
+            smoothing = st.slider("Smoothing", 0.0, 0.95, 0.0, 0.05, key="smoothing", persist_state="session")
+            most = max((max(one["step"]) for one in store.index().curves(row.id, points=3)), default=1)
+            first, last = st.slider("Steps", 0, most, (0, most), key=f"range_{row.id}") if most > 1 else (0, 1)
+    whole = (first, last) == (0, most)
+
+    @st.fragment(run_every=2 if live else None)
+    def chart() -> None:
+        found = store.index().curves(row.id, None if whole else first, None if whole else last)
+        if not found:
+            st.caption(
+                f"{AXES[QUANTITIES[quantity]]}: the curve appears as soon as the first stage has trained an epoch."
+            )
+            return
+        charts.show(draw(found, QUANTITIES[quantity], smoothing), key="curves")
+
+    chart()
+
+
+def tabs(row: RunRow, active: bool) -> None:
+    """Log, recipe, files, notes: only the open tab is read."""
+    log, recipe, notes, files = st.tabs(["Log", "Recipe", "Notes and tags", "Files"], on_change="rerun", key="run_tabs")
+    folder = store.workspace().runs / row.id
+    if log.open:
+        with log:
+            _log(row, active)
+    if recipe.open:
+        with recipe, store.legible():
+            st.json(store.document(folder / "recipe.json"), expanded=2)
+    if notes.open:
+        with notes, store.legible():
+            _notes(row)
+    if files.open:
+        with files:
+            with store.legible():
+                _models(row)
+            st.caption("The run's own files, on this machine in")
+            st.code(str(folder), language=None)
+            sizes = {path.name: format.size(path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()}
+            st.table(sizes, border="horizontal", width="content")
+
+
+def _models(row: RunRow) -> None:
+    """The models that it made, to take away."""
+    here = store.workspace()
+    made = {one["name"]: one["keys"][0] for one in store.plan(row.id)["variants"] if here.complete(one["keys"][0])}
+    if not made:
+        return
+    name = st.selectbox(
+        "Model", list(made), len(made) - 1, key=f"model_{row.id}_{len(made)}", width=360,
+        help="Of a variant with several seeds the first seed's, the one that was measured.",
+    )  # fmt: skip
+    folder = here.model(made[name])
+    with st.container(horizontal=True):
+        for title, suffix in (("ONNX", ".onnx"), ("Weights", ".safetensors")):
+            path = folder / f"model{suffix}"
+            if path.is_file():
+                given = upload.clean(f"{row.name} - {name}{suffix}".replace("/", "_"))
+                st.download_button(
+                    f"{title} ({format.size(path.stat().st_size)})", path.read_bytes, file_name=given,
+                    key=f"take{suffix}_{row.id}", icon=":material/download:", on_click="ignore",
+                )  # fmt: skip
+    st.caption("On this machine in")
+    st.code(str(folder), language=None)
+
+
+def _log(row: RunRow, active: bool) -> None:
+    @st.fragment(run_every=2 if active else None)
+    def tail() -> None:
+        path = store.workspace().runs / row.id / "log.txt"
+        lines = path.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []
+        with st.container(height=280 if len(lines) > 10 else "content", autoscroll=True):
+            st.code("\n".join(lines) or "Nothing was logged yet.", language=None)
+
+    tail()
+
+
+def _notes(row: RunRow) -> None:
+    here = store.workspace()
+    meta = read_json(here.runs / row.id / "meta.json")
+    known = sorted({tag for other in store.runs() for tag in other.tags})
+    words_key, tags_key = f"notes_{row.id}", f"tags_{row.id}"
+
+    def save() -> None:
+        api.annotate(here, row.id, notes=st.session_state[words_key], tags=st.session_state[tags_key])
+
+    st.text_area("Notes", meta["notes"], key=words_key, max_chars=10_000, on_change=save)
+    st.multiselect(
+        "Tags", sorted({*known, *meta["tags"]}), meta["tags"], key=tags_key, accept_new_options=True, on_change=save
+    )

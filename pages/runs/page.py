@@ -1,0 +1,62 @@
+"""Runs: all of them, and the chosen one as it goes: stages, curves, log, recipe, notes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kdcore.jobs import api
+from pages.runs import actions, detail, table
+from pages.shared import store, text
+
+rows = store.runs()
+store.serve(rows)
+
+st.title("Runs", anchor=False)
+if not rows:
+    text.empty(
+        "No runs yet",
+        "Here you will watch experiments: their stages, their curves as they are trained, and what came of them.",
+        "Start one on the home page",
+        "pages/home/page.py",
+        ":material/list_alt:",
+    )
+    st.stop()
+
+known = {row.id: row for row in rows}
+asked = st.query_params.get("run", "")
+if asked and asked not in known:
+    st.warning(f"There is no run {text.plain(asked)} any more; this is the newest one.")
+chosen = known.get(asked, rows[0])
+busy = any(row.state in store.ACTIVE for row in rows)
+active = chosen.state in store.ACTIVE
+
+
+@st.fragment(run_every=2 if busy else None)
+def live_table() -> None:
+    picked = table.show(store.runs() if busy else rows, chosen.id)
+    if picked and picked != chosen.id:
+        st.query_params["run"] = picked
+        st.rerun()
+
+
+@st.fragment(run_every=1.5 if active else None)
+def progress() -> None:
+    now = next((row for row in store.runs() if row.id == chosen.id), None) if active else chosen
+    if now is None or now.state != chosen.state:
+        st.rerun()
+    detail.headline(now)
+    detail.stages(now)
+
+
+live_table()
+st.header(text.plain(chosen.name), anchor=False)
+actions.bar(chosen)
+stages_column, curves_column = st.columns([1, 2], gap="medium")
+with stages_column:
+    progress()
+with curves_column:
+    if chosen.preset in api.KINDS:
+        st.caption("It measures models of other runs and trains none, so there are no curves.")
+    else:
+        detail.curves(chosen, active)
+detail.tabs(chosen, active)

@@ -1,0 +1,98 @@
+"""The table of all runs: filter, sort, select."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.workspace.index import RunRow
+from pages.shared.text import STATES
+
+
+def show(rows: list[RunRow], chosen: str) -> str | None:
+    """The table; returns the id of the run that somebody has just selected in it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        sought = st.text_input(
+            "Search", type="search", live="300ms", key="runs_search", placeholder="Name, preset or tag",
+            label_visibility="collapsed", width=280, persist_state="session",
+        )  # fmt: skip
+        present = [state for state in STATES if any(row.state == state for row in rows)]
+        states = st.pills(
+            "State", present, selection_mode="multi", key="runs_states", format_func=lambda state: STATES[state][0],
+            label_visibility="collapsed", persist_state="session",
+        )  # fmt: skip
+    shown = [row for row in rows if matches(row, sought, states)]
+    if not shown:
+        st.caption(f"None of {len(rows)} runs fits the filter.")
+        return None
+    # The key holds the ids: when they change, a selection by position would mean other runs.
+    place = next((index for index, row in enumerate(shown) if row.id == chosen), None)
+    frame = _frame(shown)
+    event = st.dataframe(
+        frame,
+        key=f"runs_{hash(tuple(row.id for row in shown))}",
+        column_config=COLUMNS,
+        column_order=[name for name in frame if name not in ("stage", "tags") or frame[name].astype(bool).any()],
+        hide_index=True,
+        height=min(38 + 35 * len(shown), 320),
+        on_select="rerun",
+        selection_mode="single-row",
+        placeholder="",
+        selection_default={"selection": {"rows": [] if place is None else [place]}},
+        alt="All runs, newest first",
+    )
+    return shown[event.selection.rows[0]].id if event.selection.rows else None
+
+
+def matches(row: RunRow, sought: str, states: list[str]) -> bool:
+    """Whether the row is in one of the states (none chosen: all) and each word occurs in its name, preset or tags."""
+    words = f"{row.name} {row.preset or ''} {' '.join(row.tags)} {row.id}".casefold()
+    return (not states or row.state in states) and all(word in words for word in (sought or "").casefold().split())
+
+
+COLUMNS = {
+    "name": st.column_config.TextColumn("Name", pinned=True, width="medium"),
+    "state": st.column_config.TextColumn("State", width="small"),
+    "progress": st.column_config.ProgressColumn(
+        "Progress", min_value=0, max_value=100, format="%.0f %%", width="small"
+    ),
+    "stage": st.column_config.TextColumn("Stage", width=170),
+    "variant": st.column_config.TextColumn(
+        "Last variant",
+        width=190,
+        help="The end of the chain, which the next columns are about. Of a sweep it is the one of the last value, not "
+        "the best: the page Compare has them all.",
+    ),
+    "score": st.column_config.NumberColumn(
+        "Accuracy",
+        format="%.1f %%",
+        width="small",
+        help="Mean average precision (mAP) where images have several labels.",
+    ),
+    "smaller": st.column_config.NumberColumn(
+        "Smaller", format="%.1f×", width="small", help="Than its teacher, in bytes of the file."
+    ),
+    "faster": st.column_config.NumberColumn(
+        "Faster", format="%.1f×", width="small", help="Than its teacher, in images a second, 64 at a time."
+    ),
+    "started": st.column_config.DatetimeColumn("Started", format="D MMM, HH:mm"),
+    "tags": st.column_config.ListColumn("Tags", width="small"),
+}
+
+
+def _frame(rows: list[RunRow]) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {
+            "name": [row.name for row in rows],
+            "state": [STATES[row.state][0] for row in rows],
+            "progress": [100 * row.progress for row in rows],
+            "stage": [row.stage for row in rows],
+            "variant": [row.variant for row in rows],
+            "score": [None if row.score is None else 100 * row.score for row in rows],
+            "smaller": [row.smaller for row in rows],
+            "faster": [row.faster for row in rows],
+            "started": pd.to_datetime([row.started or row.created for row in rows], unit="s", utc=True),
+            "tags": [list(row.tags) for row in rows],
+        }
+    )
+    return frame.astype({"score": float, "smaller": float, "faster": float, "variant": object})

@@ -1,0 +1,22 @@
+"""Putting a figure on a page: its title as text that wraps on a phone, and as the name for screen readers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.shared.text import plain
+
+UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|dB|bits|points)"), "\N{NO-BREAK SPACE}"
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def show(figure: go.Figure, key: str, **options: Any) -> Any:
+    """Shows the figure below its title; returns what `st.plotly_chart` does."""
+    title = figure.layout.title.text
+    figure.layout.title = None
+    st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**")
+    return st.plotly_chart(figure, key=key, alt=title, config=CONFIG, **options)

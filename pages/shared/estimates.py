@@ -1,0 +1,70 @@
+"""How long a Recipe will take here, kept as long as nothing was learned that would change it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+
+import streamlit as st
+
+from kdcore.data.dataset import NotFetched
+from kdcore.models.cost import CostError, costs
+from kdcore.plan.estimate import Estimate, architectures, estimate
+from kdcore.plan.plan import Plan, plan
+from kdcore.recipe import Recipe, parse
+from kdcore.workspace.workspace import Workspace
+from pages.shared import store
+
+
+def at_hand(recipes: Iterable[Recipe]) -> bool:
+    """Whether the estimates of all these Recipes take no time. At the first call they are begun to be looked into.
+
+    Data sets are read and networks counted for them, all in one process, which takes seconds the first time.
+    """
+    here = store.workspace()
+    paced = bool(store.index().pace())  # without one there is no estimate, and nothing to count
+    return not _preparation([recipe.to_json() for recipe in recipes], str(here.root), paced).is_alive()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _preparation(recipes: list[str], root: str, paced: bool) -> threading.Thread:
+    thread = threading.Thread(target=_prepare, args=(recipes, Workspace(root), paced), daemon=True)
+    thread.start()
+    return thread
+
+
+def _prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
+    plans = [found for recipe in recipes if (found := _plan(parse(json.loads(recipe)), here))]
+    with suppress(CostError):  # told where the estimate is shown
+        costs(
+            (options, len(found.dataset["classes"]), tuple(found.dataset["shape"]))
+            for found in (plans if paced else ())
+            for options in architectures(found).values()
+        )
+
+
+def _plan(recipe: Recipe, here: Workspace) -> Plan | None:
+    try:
+        return plan(recipe, here)
+    except NotFetched:
+        return None
+
+
+def of(recipe: Recipe) -> Estimate:
+    """The estimate with what it rests on. Stages whose models are there already count as nothing."""
+    here = store.workspace()
+    return _of(recipe.to_json(), str(here.root), store.identity(here.models))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _of(recipe: str, root: str, identity: store.Identity | None) -> Estimate:
+    parsed = parse(json.loads(recipe))
+    planned = plan(parsed, store.workspace())
+    store.index().sync()  # its pace is what the estimate rests on
+    try:
+        asked = parsed.measure
+        return estimate(planned, store.workspace(), asked.timing_seconds, robustness=asked.robustness)
+    except CostError as error:
+        return Estimate(None, str(error))

@@ -1,0 +1,98 @@
+"""Choosing a test image: the chosen one large, and a gallery with filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared.soft import Chosen
+from pages.shared.store import Pictures
+from pages.shared.text import plain
+
+SHOWN = 12
+SIDE = 160  # pixels a side at least: small images are enlarged here, so that the browser does not blur them
+ALL = "All"
+WRONG = "Teacher wrong"
+APART = "Student says otherwise"
+UNSURE = "Teacher least sure"
+
+
+def pick(pictures: Pictures, models: list[Chosen]) -> int:
+    """The chosen image's number in the test split; it is `?image=` in the URL. At first one that shows something."""
+    asked = st.query_params.get("image", "")
+    usual = int(pictures.labels.any(axis=1).argmax()) if pictures.several else 0
+    image = int(asked) if asked.isdigit() and int(asked) < len(pictures.labels) else usual
+    with st.container(border=True, horizontal_alignment="center"):
+        name = pictures.name(image)
+        st.image(enlarged(pictures.images[image]), width=200, alt=f"Test image {image}, labelled {name}")
+        st.caption(f"Test image {image}, labelled **{plain(name)}**", text_alignment="center")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        which = st.selectbox("Images", [ALL, UNSURE, WRONG, APART], key="gallery_which", persist_state="session")
+        of = st.selectbox("Class", [ALL, *pictures.classes], key="gallery_class", persist_state="session")
+    found = fitting(pictures, models, which, of)
+    if not len(found):
+        st.caption("No test image fits.")
+        return image
+    pages = -(-len(found) // SHOWN)
+    page = min(st.session_state.get("gallery_page", 1), pages)
+    with st.grid(4, min_column_width=70, gap="xsmall"):
+        for number in found[(page - 1) * SHOWN : page * SHOWN]:
+            _tile(pictures, int(number))
+    if pages > 1:
+        st.pagination(pages, key="gallery_page", max_visible_pages=3)
+    return image
+
+
+def _tile(pictures: Pictures, number: int) -> None:
+    name = pictures.name(number)
+    with st.container(gap="xxsmall"):
+        st.image(enlarged(pictures.images[number], 64), width="stretch", alt=f"Test image {number}, labelled {name}")
+        st.button(
+            plain(name), key=f"image_{number}", help=f"Choose test image {number}", type="tertiary", width="stretch",
+            on_click=_choose, args=(number,),
+        )  # fmt: skip
+
+
+def _choose(number: int) -> None:
+    st.query_params["image"] = str(number)
+
+
+def fitting(pictures: Pictures, models: list[Chosen], which: str, of: str) -> NDArray[np.intp]:
+    """Numbers of the test images that pass both filters. The first model is the teacher."""
+    found = np.arange(len(pictures.labels))
+    if of != ALL:
+        wanted = pictures.classes.index(of)
+        found = found[pictures.labels[:, wanted] == 1 if pictures.several else pictures.labels == wanted]
+    answers = [_decided(model.logits[found], pictures.several) for model in models]
+    labels = pictures.labels[found].reshape(len(found), -1)
+    if which == WRONG:
+        return found[(answers[0] != labels).any(axis=1)]
+    if which == APART:
+        apart = [(answer != answers[0]).any(axis=1) for answer in answers[1:]]
+        return found[np.any(apart, axis=0)] if apart else found[:0]
+    if which == UNSURE:
+        return found[np.argsort(_margin(models[0].logits[found], pictures.several), kind="stable")]
+    return found
+
+
+def _decided(logits: NDArray[np.float32], several: bool) -> NDArray[Any]:
+    """(N, 1) the chosen class, or (N, K) yes or no of each."""
+    return logits > 0 if several else logits.argmax(axis=1)[:, None]
+
+
+def _margin(logits: NDArray[np.float32], several: bool) -> NDArray[np.float32]:
+    """How far each answer is from being another one."""
+    if several:
+        return np.abs(logits).min(axis=1)
+    top = np.sort(logits, axis=1)
+    return top[:, -1] - top[:, -2]
+
+
+def enlarged(picture: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """(H, W, C) with every pixel repeated until the longer side has at least `side`; grey without its channel."""
+    times = max(1, -(-side // max(picture.shape[:2])))
+    large = picture.repeat(times, axis=0).repeat(times, axis=1)
+    return large[..., 0] if large.shape[-1] == 1 else large

@@ -1,0 +1,96 @@
+"""The softened answers of a teacher and of students, at a temperature that somebody moves."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from kdcore.figures.class_similarity import alike
+from kdcore.figures.distributions import Said, distributions
+from kdcore.figures.softening import TEMPERATURES
+from kdcore.figures.temperature import temperatures
+from pages.shared import charts, roles, store
+from pages.shared.store import Pictures
+from pages.shared.text import plain
+
+START = 4.0
+PLAY_SECONDS = 0.8
+
+
+class Chosen(NamedTuple):
+    """A model of the run: logits (N, K) on the test images."""
+
+    name: str
+    role: str
+    logits: NDArray[np.float32]
+
+
+def models(run_id: str) -> list[Chosen]:
+    """The teacher, and the variants that somebody has picked, in table order."""
+    found = store.variants(run_id)
+    students = {variant["name"]: variant for variant in found if variant["role"] != "teacher"}
+    asked = st.query_params.get("variant")
+    usual = [name for name, variant in students.items() if variant["role"] in ("alone", "distilled")][:2]
+    key = f"soft_students_{run_id}"
+    if key not in st.session_state:
+        st.session_state[key] = [asked] if asked in students else usual
+    picked = st.pills(
+        "Beside the teacher", list(students), selection_mode="multi", key=key, persist_state="session", wrap=True,
+        format_func=lambda name: f"{roles.mark(students[name]['role'])} {plain(name)}",
+    )  # fmt: skip
+    shown = [variant for variant in found if variant["role"] == "teacher"][:1]
+    shown += [variant for name, variant in students.items() if name in picked]
+    return [one for variant in shown if (one := _chosen(variant))] or _nobody()
+
+
+def _chosen(variant: dict[str, Any]) -> Chosen | None:
+    try:
+        return Chosen(variant["name"], variant["role"], store.logits(variant["keys"][0]))
+    except KeyError:
+        st.caption(":material/info: This teacher is a file of soft labels that does not tell about the test images.")
+        return None
+
+
+def _nobody() -> NoReturn:
+    st.info("Pick a student to see its answers.")
+    st.stop()
+
+
+def answers(chosen: list[Chosen], pictures: Pictures, image: int) -> None:
+    """The slider and all that it moves, apart from the rest of the page."""
+    playing = st.toggle("Play", key="play", help="Goes through all temperatures by itself.")
+
+    @st.fragment(run_every=PLAY_SECONDS if playing else None)
+    def moved() -> None:
+        if playing:
+            _advance()
+        temperature = st.select_slider(
+            "Softness (temperature T)", TEMPERATURES, key="T", bind="query-params", format_func=lambda t: f"{t:g}",
+            help="Every logit is divided by T before the softmax. 1: as the network says it. Higher: softer.",
+        )  # fmt: skip
+        said = [Said(model.name, model.role, model.logits[image]) for model in chosen]
+        label = pictures.labels[image]
+        charts.show(
+            distributions(said, pictures.classes, label if pictures.several else int(label), temperature), key="answers"
+        )
+        left, right = st.columns(2, gap="medium")
+        with left:
+            charts.show(temperatures(said, temperature, pictures.several), key="entropy")
+        with right:
+            charts.show(_alike(chosen[0], pictures, temperature), key="alike")
+
+    if "T" not in st.session_state and "T" not in st.query_params:
+        st.session_state["T"] = START
+    moved()
+
+
+def _alike(teacher: Chosen, pictures: Pictures, temperature: float) -> Any:
+    return alike(teacher.logits, pictures.labels, pictures.classes, temperature)
+
+
+def _advance() -> None:
+    place = TEMPERATURES.index(st.session_state.get("T", START))
+    st.session_state["T"] = TEMPERATURES[(place + 1) % len(TEMPERATURES)]

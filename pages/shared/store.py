@@ -1,0 +1,163 @@
+"""What the pages read: the index, and files of the workspace, cached by the identity of each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from kdcore.files import Damaged, read_json
+from kdcore.jobs import api
+from kdcore.measure.robustness import FILE
+from kdcore.report import comparison
+from kdcore.workspace.index import Index, RunRow
+from kdcore.workspace.workspace import Workspace
+from pages.shared.text import plain
+
+ACTIVE = ("queued", "waiting", "running", "stopping", "interrupted")  # an interrupted run is launched again
+Identity = tuple[int, int]
+
+
+def workspace() -> Workspace:
+    return Workspace()
+
+
+def index() -> Index:
+    return Index(workspace())
+
+
+def runs() -> list[RunRow]:
+    """All runs, the newest first, as they are now."""
+    here = index()
+    here.sync()
+    return here.runs()
+
+
+def serve(rows: list[RunRow]) -> None:
+    """Sees to it that a queue with something in it is served: after a restart nobody else would."""
+    if any(row.state in ACTIVE for row in rows):
+        api.ensure_dispatcher(workspace())
+
+
+def finished() -> dict[str, RunRow]:
+    """The runs that have a result to look at, by id, the newest first."""
+    return {row.id: row for row in runs() if row.accuracy is not None}
+
+
+@contextmanager
+def legible() -> Iterator[None]:
+    """What is drawn from a run's files: where one of them cannot be read, the page says so and ends there."""
+    try:
+        yield
+    except (Damaged, FileNotFoundError) as error:
+        st.error(
+            f"{plain(str(error))}. The other runs are not touched by it.", title="A file of this run cannot be read"
+        )
+        st.stop()
+
+
+def identity(path: Path) -> Identity | None:
+    """What changes when a file does; None where there is none.
+
+    Handed to cached functions that read the file: its name there must not begin with _, or the cache ignores it.
+    """
+    try:
+        info = path.stat()
+    except FileNotFoundError:
+        return None
+    return info.st_mtime_ns, info.st_size
+
+
+def document(path: Path) -> Any:
+    """A JSON file, or None where there is none."""
+    return _document(str(path), identity(path))
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _document(path: str, identity: Identity | None) -> Any:
+    return read_json(Path(path), None)
+
+
+def plan(run_id: str) -> dict[str, Any]:
+    return document(workspace().runs / run_id / "plan.json")
+
+
+def report(key: str) -> dict[str, Any] | None:
+    """A model's report.json; None while it is not finished."""
+    return document(workspace().model(key) / "report.json")
+
+
+def logits(key: str) -> NDArray[np.float32]:
+    """(N, K) of a finished model on the test images."""
+    path = workspace().model(key) / "logits.npz"
+    return _logits(str(path), identity(path))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _logits(path: str, identity: Identity | None) -> NDArray[np.float32]:
+    with np.load(path) as arrays:
+        return arrays["test"]
+
+
+class Pictures(NamedTuple):
+    """The test split as pages show it: uint8 (N, H, W, C), labels (N,) or (N, K) of 0 and 1, names of the classes."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[Any]
+    classes: list[str]
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.labels.ndim == 2
+
+    def name(self, image: int) -> str:
+        """What an image is labelled."""
+        if not self.several:
+            return self.classes[self.labels[image]]
+        return ", ".join(self.classes[index] for index in np.flatnonzero(self.labels[image])) or "nothing"
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _pictures(folder: str) -> Pictures:
+    place = Path(folder)
+    classes = read_json(place / "info.json")["classes"]
+    return Pictures(np.load(place / "test_images.npy"), np.load(place / "test_labels.npy"), classes)
+
+
+def pictures(fingerprint: str) -> Pictures | None:
+    """The test images of a data set, named by their content; None where they were not kept."""
+    folder = workspace().dataset(fingerprint)
+    return _pictures(str(folder)) if (folder / "info.json").is_file() else None
+
+
+def variants(run_id: str) -> list[dict[str, Any]]:
+    """The run's variants of which the first seed's model is there, in table order. The page ends where none is."""
+    here = workspace()
+    found = [variant for variant in plan(run_id)["variants"] if here.complete(variant["keys"][0])]
+    return found or _gone()
+
+
+def _gone() -> NoReturn:
+    st.warning("The models of this run are no longer in the workspace. Resume or duplicate it on the page Runs.")
+    st.stop()
+
+
+def rows(run_ids: list[str], session: str | None = None) -> list[dict[str, Any]]:
+    """The comparison's rows of these runs, as they are now. The page ends where there are none."""
+    here = workspace()
+    state = tuple(identity(here.runs / run_id / name) for run_id in run_ids for name in ("events.jsonl", "result.json"))
+    first = [row["keys"][0] for run_id in run_ids for row in (plan(run_id) or {"variants": ()})["variants"]]
+    corrupted = tuple(identity(here.model(key) / FILE) for key in first)
+    known = (state, identity(here.sessions), identity(here.models), corrupted)
+    return _rows(str(here.root), tuple(run_ids), session, known) or _gone()
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _rows(root: str, run_ids: tuple[str, ...], session: str | None, identity: Any) -> list[dict[str, Any]]:
+    return comparison.rows(Workspace(root), run_ids, session)

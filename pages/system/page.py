@@ -1,0 +1,132 @@
+"""System: this machine, the queue, disk and its clean-up, versions."""
+
+from __future__ import annotations
+
+import psutil
+import streamlit as st
+
+from kdcore import machine
+from kdcore.files import Damaged, read_json
+from kdcore.jobs import api
+from kdcore.report import format
+from kdcore.workspace import gc
+from kdcore.workspace.index import RunRow
+from pages.shared import store, text
+
+here = store.workspace()
+
+
+def devices() -> None:
+    about = machine.describe()
+    st.table(
+        {
+            "Processor": text.plain(about["cpu"]),
+            "Cores": f"{about['cores']}, of which {about['threads']} train and the rest stay with this page",
+            "Fast arithmetic": ", ".join(about["flags"]).replace("_", "-") or "none known",
+            "Graphics": ", ".join(map(text.plain, about["gpus"])) or "no GPU that CUDA can use",
+            "System": text.plain(about["os"]),
+        },
+        border="horizontal",
+    )
+
+
+@st.fragment(run_every=3)
+def load() -> None:
+    memory = psutil.virtual_memory()
+    disk = psutil.disk_usage(str(here.ensure().root))
+    busy = psutil.cpu_percent(interval=None if "load_measured" in st.session_state else 0.1)
+    st.session_state["load_measured"] = True  # from now on psutil tells the time since the last call
+    for share, told in (
+        (busy, f"Processor: {format.percent(busy / 100)} busy"),
+        (memory.percent, f"Memory: {format.size(memory.available)} free of {format.size(memory.total)}"),
+        (disk.percent, f"Disk: {format.size(disk.free)} free of {format.size(disk.total)}"),
+    ):
+        st.progress(min(share / 100, 1.0), text=told)
+
+
+@st.fragment(run_every=2)
+def queue() -> None:
+    now = api.queue(here)
+    known = {row.id: row for row in store.runs()}
+    about = read_json(here.root / "dispatcher.json", {})
+    told = f" It is process {about['process']}, started {text.ago(about['started'])}." if about else ""
+    st.caption(
+        f":green[:material/check_circle:] The dispatcher is at work.{told}" if now.dispatcher
+        else ":gray[:material/bedtime:] No dispatcher: one starts by itself with the next run."
+    )  # fmt: skip
+    if not now.runs:
+        st.caption(
+            "Nothing is in the queue. What you start on the page Home or New experiment waits here for its turn."
+        )
+    waiting = [run_id for run_id in now.runs if run_id in known and known[run_id].state == "queued"]
+    for run_id in now.runs:
+        if run_id in known:
+            queue_line(known[run_id], waiting)
+
+
+def queue_line(row: RunRow, waiting: list[str]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        text.badge(row.state)
+        st.markdown(text.plain(row.name), width="stretch")
+        if row.id in waiting:
+            place = waiting.index(row.id)
+            for name, icon, target, off in (
+                ("Earlier", "arrow_upward", place - 1, place == 0),
+                ("Later", "arrow_downward", place + 1, place == len(waiting) - 1),
+            ):
+                st.button(
+                    name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary", disabled=off,
+                    on_click=api.reorder, args=(here, row.id, target),
+                )  # fmt: skip
+        st.button(
+            "Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=api.request, args=(here, row.id, "cancel")
+        )
+
+
+def disk() -> None:
+    try:
+        used = gc.usage(here)
+    except Damaged as error:
+        st.warning(f"{text.plain(str(error))}. What its run needs is not known, so nothing can be cleaned up.")
+        return
+    st.table(
+        {
+            "Models": f"{format.size(used.models)} in {format.plural(used.model_count, 'model')}",
+            "Unreferenced": f"{format.size(used.unused_models)} in {format.plural(used.unused_count, 'model')}",
+            "Trash": format.size(used.trash),
+            "Test images": format.size(used.datasets),
+            "Kept in": f"`{here.root}`",
+        },
+        border="horizontal",
+    )
+    idle = not used.unused_count and not used.trash
+    with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle, key="clean_up", on_change="rerun"):
+        st.markdown("Removes the models that no run names, and empties the trash. Deleted runs are then gone for good.")
+        st.button("Remove them", key="collect", type="primary", on_click=collect)
+    if idle:
+        st.caption("There is nothing to clean up.")
+
+
+def collect() -> None:
+    st.session_state["clean_up"] = False  # the popover, which has done its work
+    freed = gc.collect(here)
+    told = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
+    st.toast(f"Removed {told}: {format.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
+
+
+st.title("System", anchor=False)
+left, right = st.columns(2, gap="medium")
+with left, st.container(border=True, height="stretch"):
+    st.subheader("This machine", anchor=False)
+    devices()
+    load()
+with right, st.container(border=True, height="stretch"):
+    st.subheader("Queue", anchor=False)
+    queue()
+left, right = st.columns(2, gap="medium")
+with left, st.container(border=True, height="stretch"):
+    st.subheader("Models and disk", anchor=False)
+    disk()
+with right, st.container(border=True, height="stretch"):
+    st.subheader("Versions", anchor=False)
+    st.table({text.plain(name): version for name, version in machine.versions().items()}, border="horizontal")

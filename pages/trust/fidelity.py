@@ -1,0 +1,110 @@
+"""Fidelity on the page Trust: how closely a student repeats its teacher, and which classes changed on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from kdcore.figures.class_changes import class_changes as draw_changes
+from kdcore.figures.confusion import confusion
+from kdcore.report import format
+from kdcore.report.class_changes import class_changes
+from kdcore.report.reading import agrees
+from pages.shared import charts, links, roles, store
+from pages.trust.models import Shown, shown
+
+
+def section(run_id: str, names: list[str]) -> None:
+    """How far each variant is from its teacher; then one of them, class by class."""
+    st.caption(
+        "How closely a variant repeats its teacher on the test images: the class it gives (agreement), all of its "
+        "probabilities (KL), and the logits themselves."
+    )
+    rows = [row for row in store.rows([run_id]) if row["variant"] in names]
+    if any(row["agreement"] is not None for row in rows):
+        _numbers(rows)
+    elif rows:
+        st.caption(":material/info: Not known: the teacher is a file of soft labels that tells nothing of test images.")
+    models = [one for one in shown(run_id, names) if one.quality]
+    if models:
+        _by_class(run_id, models)
+
+
+def _numbers(rows: list[dict]) -> None:
+    table = pd.DataFrame(
+        {
+            "mark": [roles.symbol(row["role"]) for row in rows],
+            "variant": [row["variant"] for row in rows],
+            "agreement": [None if row["agreement"] is None else 100 * row["agreement"] for row in rows],
+            "kl": [row["kl"] for row in rows],
+            "logit_error": [None if row["logit_error"] is None else 100 * row["logit_error"] for row in rows],
+        }
+    )
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        roles.dotted(table, [row["role"] for row in rows]),
+        hide_index=True,
+        width="content",
+        height="content",
+        placeholder=format.MISSING,
+        alt="Fidelity to the teacher, one row a variant",
+        column_config={
+            "mark": st.column_config.TextColumn("", width=24),
+            "variant": st.column_config.TextColumn("Variant", width="medium"),
+            "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
+            "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's probabilities from "
+                         "the variant's, at T = 1. 0: the same probabilities."),
+            "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of the logits' differences, "
+                                  "of that of the teacher's own. 100 %: as far off as saying nothing. A student that "
+                                  "is merely surer than its teacher is off too."),
+        },
+    )  # fmt: skip
+
+
+def _by_class(run_id: str, models: list[Shown]) -> None:
+    st.subheader("Class by class", anchor=False)
+    by_name = {one.name: one for one in models}
+    usual = next((one.name for one in reversed(models) if one.role != "teacher"), models[-1].name)
+    chosen = by_name[links.one("Variant", list(by_name), "variant", default=usual)]
+    about = store.plan(run_id)["dataset"]
+    if "confusion" not in chosen.quality:
+        st.caption("Images with several labels have no confusion matrix: each label is a decision of its own.")
+        with st.container(border=True):
+            _changes(run_id, chosen, about)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        charts.show(confusion(chosen.quality["confusion"], about["classes"], chosen.name, chosen.role), key="confusion")
+    with right, st.container(border=True, height="stretch"):
+        _changes(run_id, chosen, about)
+
+
+def _changes(run_id: str, chosen: Shown, about: dict) -> None:
+    """Recall by class beside the file that this one came from, or the student alone; a teacher has neither."""
+    other = _beside(run_id, chosen)
+    pictures = store.pictures(about["fingerprint"])
+    if other is None or pictures is None:
+        st.caption(
+            "A teacher and a student alone came from no other file: choose a variant that did."
+            if pictures
+            else "The test images of this run's data set are no longer in the workspace."
+        )
+        return
+    mine, theirs = (_answers(store.logits(one.key), pictures.several) for one in (chosen, other))
+    found = class_changes(mine, theirs, pictures.labels, pictures.classes)
+    charts.show(draw_changes(found, chosen.name, chosen.role, other.name), key="class_changes")
+
+
+def _beside(run_id: str, chosen: Shown) -> Shown | None:
+    if chosen.parent:
+        return next(iter(shown(run_id, [chosen.parent])), None)
+    if chosen.role in ("teacher", "alone"):
+        return None
+    every = shown(run_id, [variant["name"] for variant in store.variants(run_id)])
+    return next((one for one in every if one.role == "alone" and agrees(chosen.values, one.values)), None)
+
+
+def _answers(logits: NDArray[np.float32], several: bool) -> NDArray:
+    return logits > 0 if several else logits.argmax(axis=1)

@@ -1,0 +1,46 @@
+"""Trust: whether a small model can be believed, what it gives away, and what it took over from its teacher."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.shared import links, store, text
+from pages.trust import calibration, fidelity, privacy, robustness
+
+USUAL = 8  # more variants than this, and the page begins with the first of them
+
+runs = store.finished()
+
+st.title("Trust", anchor=False)
+if not runs:
+    text.empty(
+        "No trained model yet",
+        "Here you will see whether a model is right as often as it says, whether it gives away what it was trained on, "
+        "and what it took over from its teacher.",
+        "Train one on the home page",
+        "pages/home/page.py",
+        ":material/verified_user:",
+    )
+    st.stop()
+
+run_column, variants_column = st.columns([1, 2])
+with run_column:
+    run_id = links.run("Run", runs)
+with store.legible():
+    known = [variant["name"] for variant in store.variants(run_id)]
+with variants_column:
+    chosen = links.many("Variants", known, "variants", default=known[:USUAL])
+st.caption("Told of each variant's deployed file: that of its first seed.")
+
+st.header("Calibration", anchor=False)
+with store.legible():
+    calibration.section(run_id, chosen)
+st.header("Robustness", anchor=False)
+with store.legible():
+    robustness.section(run_id, chosen)
+st.header("Privacy", anchor=False)
+with store.legible():
+    privacy.section(run_id, chosen)
+st.header("Fidelity", anchor=False)
+with store.legible():
+    fidelity.section(run_id, chosen)

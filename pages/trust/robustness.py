@@ -1,0 +1,240 @@
+"""Robustness on the page Trust: accuracy on corrupted images, and what compression did to it, class by class."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from kdcore.figures.robustness import class_changes, falls
+from kdcore.jobs import api
+from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, told
+from kdcore.measure.robustness import MOST_IMAGES
+from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
+from kdcore.report import format, robustness
+from kdcore.report.documents import write
+from kdcore.report.robustness import Against, Robust
+from kdcore.report.statistics import Paired
+from kdcore.workspace.index import RunRow
+from pages.shared import charts, links, measuring, roles, store
+from pages.shared.gallery import enlarged
+from pages.shared.store import Pictures
+from pages.shared.text import plain
+
+TOGETHER = "together"
+GAP = 0.08  # between the samples, as a share of their side
+
+
+def section(run_id: str, names: list[str]) -> None:
+    """What was measured of these variants, or the button that has it measured; and what the corruptions look like."""
+    st.caption(
+        "How accurate each variant stays on the test images with noise, blur, little contrast, coarse pixels or the "
+        "traces of JPEG, at five severities each (Hendrycks and Dietterich 2019)."
+    )
+    found = [one for one in robustness.measured(store.workspace(), run_id) if one.variant in names]
+    rows = [row for row in store.rows([run_id]) if row["variant"] in names and row["size_bytes"]]
+    missing = [row for row in rows if row["variant"] not in {one.variant for one in found}]
+    waiting = measuring.latest("robustness", lambda runs: run_id in runs)
+    if waiting and waiting.state in store.ACTIVE:
+        measuring.progress(waiting, _draw)
+    elif missing:
+        _offer(run_id, missing, waiting, some=bool(found))
+    if found:
+        _measured(found)
+    pictures = store.pictures(store.plan(run_id)["dataset"]["fingerprint"])
+    if pictures is not None:
+        _samples(pictures)
+
+
+def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bool) -> None:
+    if waiting and waiting.state == "failed":
+        st.error(plain(waiting.error or ""), title="It could not be measured")
+    about = store.plan(run_id)["dataset"]
+    seconds = START_SECONDS + corrupted_seconds(
+        [row["macs"] for row in missing], about["test"], math.prod(about["shape"])
+    )
+    listed = ", ".join(row["variant"] for row in missing)
+    images = format.plural(min(about["test"], MOST_IMAGES), "test image")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"Not measured yet: {plain(listed)}."
+            if some
+            else "Not measured yet. Here you will see how fast accuracy falls with the severity of each corruption, "
+            "what pruning and quantizing did to that, and which classes suffered.",
+            width="stretch",
+        )
+        st.button(
+            "Measure robustness", key="measure_robustness", type="primary", icon=":material/grain:",
+            on_click=measuring.queue, args=(api.robustness, [run_id]),
+            help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
+        )  # fmt: skip
+    st.caption(f":material/timer: About {format.roughly(seconds)} here, once its turn has come.")
+
+
+def _draw(now: RunRow) -> None:
+    left = f", about {format.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
+    doing = "In the queue" if now.state == "queued" else f"Measuring on corrupted images{left}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(now.progress, text=doing)
+        if st.button("Open the run", key="open_robustness", icon=":material/list_alt:"):
+            st.switch_page("pages/runs/page.py", query_params={"run": now.id})
+
+
+def _measured(found: list[Robust]) -> None:
+    named = {TOGETHER: "All together"} | CORRUPTIONS
+    corruption = links.segments("Corruption", list(named), "corruption", format_func=named.__getitem__)
+    pairs = [(one, other) for one, other in robustness.compared(found) if robustness.against(one, other)]
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        charts.show(falls(found, None if corruption == TOGETHER else corruption), key="falls")
+    with right, st.container(border=True, height="stretch"):
+        if pairs:
+            _classes(pairs)
+        else:
+            st.caption("Choose a variant and the one that it came from, or the teacher, to see what changed by class.")
+    _scores(found)
+    if pairs:
+        _changes([change for one, other in pairs if (change := robustness.against(one, other))])
+    _downloads(found)
+    about = found[0].protocol
+    of = "" if about["images"] == about["of"] else f" of {about['of']:,}, the same for every variant"
+    st.caption(
+        f":material/info: On {format.plural(about['images'], 'test image')}{of}; strengths of {about['strengths']}. "
+        "Corrupted: the plain mean over five corruptions and five severities, which is not the paper's mCE. "
+        "Differences are paired: both variants see the very same images."
+    )
+
+
+def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
+    named = {f"{one.variant}/{other.variant}": (one, other) for one, other in pairs}
+    steps = [name for name, (one, other) in named.items() if one.parent == other.variant]
+    picked = links.one(
+        "What changed, class by class", list(named), "changed", default=(steps or list(named))[-1],
+        format_func=lambda name: f"{named[name][0].variant}, against {named[name][1].variant}",
+    )  # fmt: skip
+    charts.show(class_changes(*named[picked]), key="robust_classes")
+    fewest = min((row["n"] for row in named[picked][0].classes if row["n"]), default=0)
+    if fewest:
+        st.caption(
+            f"The smallest class has {format.plural(fewest, 'image')}: one of them is {100 / fewest:.1f} points in the "
+            f"column Clean, and {100 / fewest / len(SEVERITIES):.1f} in the others."
+        )
+
+
+def _scores(found: list[Robust]) -> None:
+    table = pd.DataFrame(
+        {
+            "mark": [roles.symbol(one.role) for one in found],
+            "variant": [one.variant for one in found],
+            "clean": [100 * one.clean for one in found],
+            "corrupted": [100 * one.corrupted for one in found],
+            "lost": [-100 * one.drop for one in found],
+            **{name: [100 * fmean(one.scores[name]) for one in found] for name in CORRUPTIONS},
+        }
+    )
+    number = st.column_config.NumberColumn
+    measure = "mAP" if found[0].measure == "mAP" else "Test images right"
+    st.dataframe(
+        roles.dotted(table, [one.role for one in found]),
+        hide_index=True,
+        height="content",
+        alt="Accuracy on clean and on corrupted images, one row a variant",
+        column_config={
+            "mark": st.column_config.TextColumn("", width=24),
+            "variant": st.column_config.TextColumn("Variant", width="medium"),
+            "clean": number("Clean (%)", format="%.1f", help=f"{measure}, without corruption."),
+            "corrupted": number("Corrupted (%)", format="%.1f", help="The mean over all corruptions and severities."),
+            "lost": number("Lost (points)", format="%+.1f", help="From clean to corrupted."),
+            **{
+                name: number(f"{title} (%)", format="%.1f", help="The mean over five severities.")
+                for name, title in CORRUPTIONS.items()
+            },
+        },
+    )
+
+
+def _changes(changes: list[Against]) -> None:
+    table = pd.DataFrame(
+        {
+            "variant": [one.variant for one in changes],
+            "against": [one.against for one in changes],
+            "clean": [_points(one.clean) for one in changes],
+            "corrupted": [_points(one.corrupted) for one in changes],
+            "beyond": [_points(one.beyond) for one in changes],
+        }
+    )
+    text = st.column_config.TextColumn
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        alt="What each step changed, with 95 % intervals",
+        column_config={
+            "variant": text("Variant", width="medium"),
+            "against": text("Against", width="medium", help="The file that it came from, or the teacher."),
+            "clean": text("Clean (points, 95 %)"),
+            "corrupted": text("Corrupted (points, 95 %)"),
+            "beyond": text(
+                "Beyond the clean change (points, 95 %)",
+                help="Corrupted less clean. Below zero: it lost more than its accuracy on clean images tells.",
+            ),
+        },
+    )
+
+
+def _points(found: Paired) -> str:
+    value = format.signed(100 * found.value)
+    if found.low is None or found.high is None:
+        return value
+    return f"{value} ({format.signed(100 * found.low)} to {format.signed(100 * found.high)})"
+
+
+def _downloads(found: list[Robust]) -> None:
+    with st.container(horizontal=True):
+        for label, rows in (("severity", robustness.table(found)), ("class", robustness.class_table(found))):
+            st.download_button(
+                f"CSV by {label}", write(pd.DataFrame(rows), "csv"), f"robustness-by-{label}.csv", "text/csv",
+                key=f"robustness_{label}", icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
+
+
+def _samples(pictures: Pictures) -> None:
+    """One test image in all the ways in which it is corrupted; only drawn when somebody opens it."""
+    box = st.expander("What the corruptions look like", icon=":material/image:", key="samples", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        number = st.number_input(
+            "Test image", 0, len(pictures.images) - 1, 0, key="sample_image", persist_state="session", width=160
+        )
+        image = np.ascontiguousarray(pictures.images[number : number + 1])
+        st.caption(f"Labelled **{plain(pictures.name(number))}**. From left to right: clean, then severity 1 to 5.")
+        height, width = image.shape[1:3]
+        with st.grid(2, min_column_width=420):
+            for name, title in CORRUPTIONS.items():
+                strengths = [told(name, severity, height, width) for severity in SEVERITIES]
+                made = [image[0], *(corrupt(image, name, severity)[0] for severity in SEVERITIES)]
+                with st.container(gap="xxsmall"):
+                    st.image(
+                        row_of(made), width="stretch", alt=f"Test image {number}: clean, then {title}, severity 1 to 5"
+                    )
+                    st.caption(f"**{title}**: {strengths[0]} at severity 1, {strengths[-1]} at 5")
+
+
+def row_of(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Images (H, W, C) side by side as one (H, W', 4), with clear gaps between them."""
+    large = [_opaque(enlarged(image)) for image in images]
+    height, width = large[0].shape[:2]
+    gap = np.zeros((height, max(1, round(GAP * width)), 4), np.uint8)
+    parts = [part for image in large for part in (gap, image)][1:]
+    return np.concatenate(parts, axis=1)
+
+
+def _opaque(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) with an alpha channel."""
+    colours = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    return np.dstack([colours[..., :3], np.full(image.shape[:2], 255, np.uint8)])
