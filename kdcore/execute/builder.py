@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,30 +16,23 @@ from kdcore import machine, models, registry
 from kdcore.compress.material import Material, Outcome
 from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
-from kdcore.data.views import random as views_are_random
 from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL, Labelling
-from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
-from kdcore.distill.source import Brought, copied
-from kdcore.distill.traits import taps_teacher
-from kdcore.execute.file_teachers import FromFile, OnRecord, recorded
+from kdcore.distill.source import Brought
+from kdcore.execute.teachers import Teachers
 from kdcore.export import onnx_file, weights
 from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
-from kdcore.models.fold import folded
-from kdcore.models.nets.several import Mean
 from kdcore.plan.arms import Stage
 from kdcore.recipe import Train
-from kdcore.train.answers import Answers, ask_all
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, pixels
 from kdcore.train.images import images as training_images
 from kdcore.train.lesson import Lesson
 from kdcore.train.loop import Task, fit
-from kdcore.workspace import keys
-from kdcore.workspace.library import ANSWERS, gives
+from kdcore.workspace.library import ANSWERS
 from kdcore.workspace.workspace import Workspace
 
 VERIFIED_IMAGES = 64
@@ -79,10 +71,8 @@ class Builder:
         files: Mapping[str, str] = {},
     ):
         self.workspace, self.dataset, self.shares, self.hidden = workspace, dataset, shares, hidden
-        self.files = files
         self.device = torch.device(machine.device())
-        self.answers = Answers()
-        self._network = lru_cache(maxsize=4)(self._load)
+        self.teachers = Teachers(workspace, dataset, shares, files, self.device)
         torch.set_num_threads(machine.threads())
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
@@ -96,7 +86,8 @@ class Builder:
         folder = self.workspace.model(stage.key)
         if stage.kind == "given":
             on_phase("taking in the teacher")
-            made = self._take_in(stage, folder)
+            brought = self.teachers.bring(stage, folder / "scratch")
+            made = Made(brought.network, brought=brought)
         else:
             made = self._carry_out(stage, folder, on_epoch, on_phase, check)
         check()
@@ -107,25 +98,6 @@ class Builder:
         check()
         on_phase("evaluating")
         self._finish(stage, folder, made, exported)
-
-    def _take_in(self, stage: Stage, folder: Path) -> Made:
-        """A teacher that nobody trains here. Raises ChangedFile, GoneTeacher, and what its source raises."""
-        spec, content = stage.spec, stage.spec["content"]
-        entry = registry.entry("teacher", spec["teacher"])
-        model = entry.traits.get("model", False)  # of the workspace, else a file
-        if model and (content == stage.key or not self.workspace.complete(content)):
-            raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
-        told = {name: spec[name] for name in entry.options.model_fields if name in spec}
-        place, scratch = Path(self.files[content]), folder / "scratch"
-        scratch.mkdir(parents=True, exist_ok=True)
-        try:
-            place = place if model else copied(place, content, scratch)
-            source = entry.implementation(entry.options.model_validate(told))
-            brought = source.bring(place, spec.get("model"), self.dataset, scratch)
-        except Exception:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise
-        return Made(brought.network, brought=brought)
 
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
@@ -138,7 +110,7 @@ class Builder:
             torch.manual_seed(stage.seed)
             network = self._create(stage.spec["model"])
             if method:
-                network = method.begin(network, self._plain(stage.teacher) if stage.teacher else None)
+                network = method.begin(network, self.teachers.load(stage.teacher) if stage.teacher else None)
         progress = Progress()
         if "train" in stage.spec:
             on_phase("training")
@@ -203,38 +175,7 @@ class Builder:
             scheme = registry.validate("scheme", spec["scheme"])
             made = [self._create(model) for model in spec["beside"]]
             return registry.entry_of("scheme", scheme).implementation(scheme).lesson(method, made)
-        if not stage.teacher or not stage.asked:
-            return Taught(method, None)
-        folder = self.workspace.model(stage.teacher)
-        sees = spec.get("sees", "seen")  # fine-tuning shows what the student has seen
-        if gives(folder) == "table":
-            rows = recorded(folder, getattr(self.shares, sees)).to(self.device)
-            return Taught(method, OnRecord(), table=lambda: rows)
-        teacher = self._teacher(stage, plain=taps_teacher(method.options))
-        asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], sees, spec["precision"]]
-        table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(asked), images, spec)
-        stream = keys.canonical([*asked, train.views.model_dump(), train.batch_size, stage.seed])
-        return Taught(method, teacher, self.answers, stream, table)
-
-    def _teacher(self, stage: Stage, plain: bool) -> nn.Module:
-        """Who is asked: the teacher, or several as one; plain where its features are wanted, else folded."""
-        assert stage.teacher
-        if plain and not stage.others:
-            return _asked(self._plain(stage.teacher), self.device)
-        teachers = [self._network(key) for key in (stage.teacher, *stage.others)]
-        return Mean(teachers, stage.spec["weights"]).eval() if stage.others else teachers[0]
-
-    def _table(self, teacher: nn.Module, name: str, images: Images, spec: dict[str, Any]) -> Callable[[], torch.Tensor]:
-        """What the teacher says of every image, once: each always looks the same, so the answers stay legal."""
-
-        def table() -> torch.Tensor:
-            known = self.answers.known(name)
-            if known is None:
-                known = ask_all(teacher, images, spec["precision"])
-                self.answers.keep(name, known)
-            return known
-
-        return table
+        return self.teachers.lesson(stage, method, train, images)
 
     def _method(self, spec: dict[str, Any]) -> Method[Any] | None:
         if "method" not in spec:
@@ -258,18 +199,6 @@ class Builder:
             targets = np.zeros(shape, dtype=np.float32)
             targets[rows, labels[indices[rows]]] = 1
         return torch.from_numpy(targets).to(self.device)
-
-    def _load(self, key: str) -> nn.Module:
-        network = self._plain(key)
-        whole = isinstance(network, FromFile | OnRecord)
-        return _asked(network if whole else folded(network) or network, self.device)  # it is only ever asked
-
-    def _plain(self, key: str) -> nn.Module:
-        folder = self.workspace.model(key)
-        kind = gives(folder)
-        if kind == "features":
-            return weights.load(folder).eval()
-        return FromFile(folder / "model.onnx") if kind == "answers" else OnRecord()
 
     def _export(self, made: Made, folder: Path) -> dict[str, Any]:
         target, network = folder / "model.onnx", made.network
@@ -367,14 +296,6 @@ class Builder:
         return cost.get("macs") or 0
 
 
-class GoneTeacher(LookupError):
-    """The model that should teach has been removed since the run was planned."""
-
-
 def _keep(path: Path, **arrays: Any) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
-
-
-def _asked(network: nn.Module, device: torch.device) -> nn.Module:
-    return network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)

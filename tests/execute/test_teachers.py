@@ -14,8 +14,8 @@ import pytest
 from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.distill.source import ChangedFile
-from kdcore.execute.builder import GoneTeacher
 from kdcore.execute.file_teachers import OnRecord
+from kdcore.execute.teachers import GoneTeacher
 from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.jobs.tasks import task
