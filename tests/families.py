@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from kdcore import registry
-from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
+from kdcore.data.types import Dataset
 from kdcore.execute import builder
 from kdcore.export import runtime
 from kdcore.plan.arms import Stage

@@ -19,8 +19,8 @@ from kdcore.workspace.index import RunRow
 from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from kdcore.data.dataset import Dataset
-    from kdcore.data.dataset import Progress as Fetching
+    from kdcore.data.types import Dataset
+    from kdcore.data.types import Progress as Fetching
     from kdcore.registry import Options
     from kdcore.report.hidden import Recalled
     from kdcore.report.robustness import Robust

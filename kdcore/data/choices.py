@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from kdcore.data.dataset import RawImages
+from kdcore.data.types import RawImages
 
 
 def classes_option(most: int) -> Any:

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kdcore.data.dataset import Progress, Remote
+from kdcore.data.types import Progress, Remote
 
 BLOCK = 2**20
 TIMEOUT = 30.0  # s without a single byte

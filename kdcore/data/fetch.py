@@ -14,8 +14,10 @@ from filelock import Timeout
 
 from kdcore import registry
 from kdcore.data import dataset, prepare
-from kdcore.data.dataset import Dataset, Progress, megabytes, missing, place, raw_folder, ready
+from kdcore.data.dataset import megabytes
 from kdcore.data.download import FetchFailed, download
+from kdcore.data.places import missing, place, raw_folder, ready
+from kdcore.data.types import Dataset, Progress
 from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.paths import data_home
 from kdcore.problems import RecipeError

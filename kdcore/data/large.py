@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kdcore.data.dataset import Progress, RawImages, Work
+from kdcore.data.types import Progress, RawImages, Work
 
 THREADS = 4
 AHEAD = 64  # undecoded images in memory

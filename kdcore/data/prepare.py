@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from kdcore import registry
-from kdcore.data.dataset import ARRAYS, Progress, RawImages, Work, raw_folder, ready
-from kdcore.data.splits import images_by_class
+from kdcore.data.ordering import images_by_class
+from kdcore.data.places import raw_folder, ready
+from kdcore.data.types import ARRAYS, Progress, RawImages, Work
 from kdcore.registry import Options
 
 SCHEMA = 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 
 SUM_TOLERANCE = 1e-3  # of the probabilities of an image
 LEAST = 1e-6  # what a probability of zero counts as: its logarithm must be a number

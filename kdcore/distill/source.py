@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
 

@@ -13,8 +13,9 @@ import numpy as np
 from filelock import Timeout
 
 from kdcore import machine, models
-from kdcore.data.dataset import Dataset, load
+from kdcore.data.dataset import load
 from kdcore.data.splits import split
+from kdcore.data.types import Dataset
 from kdcore.execute.builder import Builder
 from kdcore.execute.robustness import robustness
 from kdcore.files import lock, read_json, replacing, write_json

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdcore.data.dataset import Dataset, load
+from kdcore.data.dataset import load
 from kdcore.data.splits import split
+from kdcore.data.types import Dataset
 from kdcore.distill import softlabels
 from kdcore.files import read_json, replacing
 from kdcore.problems import Problem, RecipeError

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from kdcore import registry
-from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
+from kdcore.data.types import Dataset
 from kdcore.data.views import random as views_are_random
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method

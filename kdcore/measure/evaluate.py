@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
-from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
+from kdcore.data.types import Dataset
 from kdcore.export import runtime
 from kdcore.export.layers import layers
 from kdcore.measure.calibration import calibration

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdcore.data.dataset import Dataset
-from kdcore.data.splits import LABELLED, label_set_order, stratified_order
+from kdcore.data.ordering import label_set_order, stratified_order
+from kdcore.data.splits import LABELLED
+from kdcore.data.types import Dataset
 
 MOST = 2000  # images that are asked for their losses: more cost time and tell little
 FEWEST = 20  # members, or strangers, below which no interval holds

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from kdcore import machine, registry
-from kdcore.data.dataset import Dataset
 from kdcore.data.splits import Split
+from kdcore.data.types import Dataset
 from kdcore.distill.scheme import Scheme
 from kdcore.distill.source import Find, Given
 from kdcore.distill.traits import asks, trait

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from kdcore import machine, registry
-from kdcore.data.dataset import Dataset, load
+from kdcore.data.dataset import load
 from kdcore.data.splits import Split, split
+from kdcore.data.types import Dataset
 from kdcore.plan.arms import Arms, Stage, Variant
 from kdcore.plan.naming import named, titled
 from kdcore.plan.rules import checks, refusals, tasks

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kdcore import registry
 from kdcore.data import fetch
-from kdcore.data.dataset import Progress
+from kdcore.data.types import Progress
 from kdcore.problems import RecipeError
 from kdcore.recipe import Data
 from kdcore.registry import Options

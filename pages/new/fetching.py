@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from kdcore.data import fetch
-from kdcore.data.dataset import place
+from kdcore.data.places import place
 from kdcore.files import read_json, write_json
 from kdcore.jobs.process import start as start_process
 from kdcore.registry import Options

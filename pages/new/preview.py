@@ -13,7 +13,8 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from kdcore.data.dataset import NotFetched, load, place
+from kdcore.data.dataset import NotFetched, load
+from kdcore.data.places import place
 from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs

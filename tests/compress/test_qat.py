@@ -8,7 +8,7 @@ from torch import nn
 
 from kdcore.compress.material import CompressError
 from kdcore.compress.nets import lsq
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.models.fold import folded

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kdcore import registry
 from kdcore.data import dataset
-from kdcore.data.dataset import Dataset, RawImages
+from kdcore.data.types import Dataset, RawImages
 from kdcore.recipe import Data
 from kdcore.registry import Options
 

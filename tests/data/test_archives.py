@@ -18,12 +18,12 @@ from PIL import Image
 from scipy.io import savemat
 
 from kdcore import registry
-from kdcore.data import dataset, large
-from kdcore.data.dataset import Dataset
+from kdcore.data import large, places
 from kdcore.data.download import FetchFailed
 from kdcore.data.fetch import fetch
 from kdcore.data.sets.cifar100 import mosaics
-from kdcore.data.sets.flowers102 import NAMES
+from kdcore.data.sets.published import FLOWERS
+from kdcore.data.types import Dataset
 
 RANDOM = np.random.RandomState(0)
 
@@ -36,7 +36,7 @@ def prepared(tmp_path, monkeypatch):
 
     def make(options: dict, **files: bytes) -> Dataset:
         source = registry.validate("dataset", options)
-        raw = dataset.raw_folder(source)
+        raw = places.raw_folder(source)
         raw.mkdir(parents=True, exist_ok=True)
         known = registry.entry_of("dataset", source).traits["fetch"]
         expected = []
@@ -309,7 +309,7 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_nothing_stays(prepared, t
 def test_cifar100_from_the_mosaics(tmp_path, monkeypatch):
     monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
     source = registry.validate("dataset", {"dataset": "cifar100", "classes": 3})
-    assert dataset.missing(source) == []
+    assert places.missing(source) == []
     made = fetch(source)
     assert made.classes == ("apple", "aquarium_fish", "baby")
     assert np.bincount(made.train_labels).tolist() == [500] * 3
@@ -340,6 +340,6 @@ def test_addresses_and_sums_are_those_that_torchvision_knows():
         assert [(file.urls, file.md5) for file in known[name]] == [((url,), md5)]
     assert [(file.urls[0], file.md5) for file in known["oxford_pets"]] == list(published.OxfordIIITPet._RESOURCES)
     assert {(file.name, file.md5) for file in known["flowers102"]} == set(published.Flowers102._file_dict.values())
-    assert [name.strip() for name in NAMES.replace("\n", " ").split(",")] == published.Flowers102.classes
+    assert [name.strip() for name in FLOWERS.replace("\n", " ").split(",")] == published.Flowers102.classes
     for split, file in zip(("train", "test"), known["svhn"], strict=True):
         assert [file.urls[0], file.name, file.md5] == published.SVHN.split_list[split]

@@ -178,7 +178,7 @@ def test_registries_and_a_prepared_data_set_need_no_heavy_library(digits, data_f
     assert float(seconds) < 0.02
 
 
-@pytest.mark.parametrize("module", ["dataset", "digits", "splits", "views"])
+@pytest.mark.parametrize("module", ["dataset", "places", "prepare", "sets.digits", "splits", "views"])
 def test_every_module_can_be_the_first_that_is_imported(module):
     subprocess.run([sys.executable, "-c", f"import kdcore.data.{module}"], cwd=CHECKOUT, check=True)
 

@@ -19,10 +19,11 @@ from filelock import FileLock
 
 from kdcore import registry
 from kdcore.cli.main import main
-from kdcore.data import dataset, download, prepare
-from kdcore.data.dataset import Fetch, NotFetched, Progress, RawImages, Remote
+from kdcore.data import dataset, download, places, prepare
+from kdcore.data.dataset import NotFetched
 from kdcore.data.download import FetchFailed
 from kdcore.data.fetch import fetch, here, status
+from kdcore.data.types import Fetch, Progress, RawImages, Remote
 from kdcore.paths import CHECKOUT
 
 CONTENT = np.random.RandomState(0).bytes(300_000)
@@ -123,7 +124,7 @@ def test_fetch_downloads_prepares_and_tells_how_far_it_is(remote, tmp_path):
     assert seen[0] == Progress("downloading file.bin", 0, 300_000, "bytes")
     assert seen[-1] == Progress("downloading file.bin", 300_000, 300_000, "bytes")
     left = sorted(path.name for path in (tmp_path / "far").iterdir() if not path.name.endswith(".lock"))
-    assert left == [dataset.place(source).name, "raw"]
+    assert left == [places.place(source).name, "raw"]
     assert here("far") == {"prepared": [{}], "download_bytes": 0, "here": "yes"}
 
 
@@ -148,7 +149,7 @@ def test_a_download_that_broke_off_goes_on_where_it_ended(remote, server, ranges
 
 def test_a_part_that_is_wrong_is_thrown_away(remote, server):
     source = remote()
-    raw = dataset.raw_folder(source)
+    raw = places.raw_folder(source)
     raw.mkdir(parents=True)
     (raw / "file.bin.part").write_bytes(b"something else" * 10)
     assert fetch(source).train_images.tobytes() == CONTENT[:48]
@@ -207,7 +208,7 @@ def test_what_cannot_be_prepared_is_told_and_leaves_nothing_half_done(remote, mo
 
 def test_who_comes_while_another_fetches_waits_and_sees_its_progress(remote, server):
     source, seen = remote(), []
-    folder = dataset.place(source)
+    folder = places.place(source)
     folder.parent.mkdir(parents=True)
     holder = FileLock(folder.with_name(f".{folder.name}.lock"))
     holder.acquire()
@@ -241,7 +242,7 @@ def test_two_at_once_download_once(remote, server):
 KILLED = """
 import sys
 from kdcore import registry
-from kdcore.data import dataset, folder
+from kdcore.data.sets import folder
 from kdcore.data.fetch import fetch
 fetch(registry.validate("dataset", {"dataset": "folder", "path": sys.argv[1]}), lambda p: print(p.done, flush=True))
 """
@@ -258,9 +259,9 @@ def test_a_fetch_that_is_killed_leaves_missing_and_the_next_one_cleans_up(pictur
         assert status(source).state == "fetching"
         process.kill()
     assert status(source).state == "missing"
-    assert len(prepare.leftovers(dataset.place(source))) == 1
+    assert len(prepare.leftovers(places.place(source))) == 1
     assert len(fetch(source).train_labels) == 80
-    assert prepare.leftovers(dataset.place(source)) == []
+    assert prepare.leftovers(places.place(source)) == []
 
 
 def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypatch):

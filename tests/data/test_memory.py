@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from kdcore import registry
-from kdcore.data import dataset, prepare
-from kdcore.data.dataset import Fetch, RawImages
+from kdcore.data import dataset, prepare, types
 from kdcore.data.fetch import fetch
+from kdcore.data.types import Fetch, RawImages
 
 
 def test_pieces_change_neither_fingerprint_nor_moments(tiny, monkeypatch):
@@ -23,7 +23,7 @@ def test_pieces_change_neither_fingerprint_nor_moments(tiny, monkeypatch):
     monkeypatch.setattr(prepare, "CHUNK_BYTES", 30)  # two images and a half
     made = dataset.load(tiny(train_images=images, train_labels=labels))
     whole = hashlib.sha256(json.dumps(["cat", "dog"]).encode())
-    for name in dataset.ARRAYS:
+    for name in types.ARRAYS:
         array = getattr(made, name)
         whole.update(f"{name} {array.shape}".encode() + array.tobytes())
     assert made.fingerprint == whole.hexdigest()

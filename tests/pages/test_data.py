@@ -14,7 +14,7 @@ from PIL import Image
 
 from kdcore import registry
 from kdcore.data import fetch
-from kdcore.data.dataset import Progress
+from kdcore.data.types import Progress
 from pages.new import fetching
 from tests.pages.conftest import opened, said
 from tests.pages.test_new import recipe_of

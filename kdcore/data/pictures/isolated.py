@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any
 
-from kdcore.data.dataset import Progress
 from kdcore.data.pictures.names import Refused
+from kdcore.data.types import Progress
 from kdcore.paths import CHECKOUT
 
 STALL_SECONDS = 60.0  # for one picture

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kdcore.data.splits import stratified_order
+from kdcore.data.ordering import stratified_order
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 JUNK = ("thumbs.db", "desktop.ini", "__macosx")

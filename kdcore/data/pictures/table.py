@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kdcore.data.ordering import label_set_order
 from kdcore.data.pictures.members import Member
 from kdcore.data.pictures.names import SPLITS, TABLE, TEST, TRAIN, VALIDATION, Layout, Parts, Refused, parts
-from kdcore.data.splits import label_set_order
 
 MOST_BYTES = 2**26
 MOST_ROWS = 1_000_000

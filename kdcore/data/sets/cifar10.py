@@ -14,7 +14,7 @@ import numpy as np
 from numpy._core.multiarray import _reconstruct  # what a pickled array is rebuilt with
 
 from kdcore.data.choices import classes_option, first_classes
-from kdcore.data.dataset import Fetch, RawImages, Remote, Work
+from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
 ARCHIVE = Remote(

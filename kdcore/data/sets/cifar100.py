@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from kdcore.data.choices import by_class, classes_option, first_classes
-from kdcore.data.dataset import Fetch, Progress, RawImages, Remote, Work
 from kdcore.data.sets.cifar10 import batches, pixels
+from kdcore.data.types import Fetch, Progress, RawImages, Remote, Work
 from kdcore.paths import CHECKOUT
 from kdcore.registry import Options, register
 

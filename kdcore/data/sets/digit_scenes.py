@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from kdcore.data.dataset import RawImages
 from kdcore.data.sets.digits import Digits, digits
+from kdcore.data.types import RawImages
 from kdcore.registry import Options, register
 
 SIDE = 8  # pixels of one digit

@@ -6,8 +6,8 @@ from importlib.metadata import distribution
 
 import numpy as np
 
-from kdcore.data.dataset import RawImages
-from kdcore.data.splits import stratified_order
+from kdcore.data.ordering import stratified_order
+from kdcore.data.types import RawImages
 from kdcore.registry import Options, register
 
 TEST_IMAGES = 600

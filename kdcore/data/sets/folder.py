@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, field_validator
 
-from kdcore.data.dataset import ARRAYS, Fetch, RawImages, Work
+from kdcore.data.types import ARRAYS, Fetch, RawImages, Work
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options, register
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.data.dataset import RawImages, Work
 from kdcore.data.sets.folder import Folder, Given, decoded
+from kdcore.data.types import RawImages, Work
 from kdcore.registry import register
 
 

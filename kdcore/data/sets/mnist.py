@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kdcore.data.choices import classes_option, first_classes
-from kdcore.data.dataset import Fetch, RawImages, Remote, Work
+from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
 PARTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdcore.data.choices import classes_option, first_classes
-from kdcore.data.dataset import Fetch, RawImages, Remote, Work
+from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
 PLACE = "http://ufldl.stanford.edu/housenumbers/"

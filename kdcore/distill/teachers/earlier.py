@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 from kdcore.distill.source import Brought, Find, Found, Given, Source, refuse
 from kdcore.registry import Options, register
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
 from kdcore.export import external_onnx
 from kdcore.files import Damaged, read_json, write_json

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from kdcore import models, registry
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
 from kdcore.registry import Options, register
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kdcore import registry
-from kdcore.data.dataset import Dataset
+from kdcore.data.types import Dataset
 from kdcore.distill.traits import takes
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
