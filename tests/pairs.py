@@ -7,7 +7,7 @@ import torch
 
 from kdcore import models, registry
 from kdcore.data.dataset import load
-from kdcore.distill.labelling import MANY_LABELS
+from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.traits import asks, takes, trait
 from kdcore.recipe import Train, Views

@@ -8,51 +8,68 @@ import pytest
 import kdcore
 
 ROOT = Path(kdcore.__file__).parent
-# A room may import the rooms of its own rank, and of every rank below (after it).
-RANKS = [
-    {"cli", "__main__"},
-    {"figures", "report", "jobs", "presets"},
-    {"execute"},
-    {"plan"},
-    {"workspace"},
-    {"distill", "compress", "measure", "export"},
-    {"train"},
-    {"models", "data"},
-    {"recipe"},
-    {"registry", "problems", "machine", "paths", "files", "lazy", "__init__"},
+# A room may import the rooms below it (after it) alone, in functions and for type checkers too.
+ROOMS = [
+    "__main__",
+    "cli",
+    "figures",
+    "jobs",
+    "report",
+    "execute",
+    "plan",
+    "workspace",
+    "compress",
+    "distill",
+    "measure",
+    "train",
+    "export",
+    "models",
+    "data",
+    "presets",
+    "recipe",
+    "registry",
+    "problems",
+    "files",
+    "machine",
+    "paths",
+    "lazy",
+    "__init__",
 ]
-# The loop trains what a method's loss says, so it knows what a method is.
-EXCEPTIONS = {("train", "distill")}
+FILES = sorted(ROOT.rglob("*.py"))
 
 
-def rank(room):
-    return next(number for number, rooms in enumerate(RANKS) if room in rooms)
+def module_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room_of(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return parts[0]
+MODULES = {module_of(path): path for path in FILES}
+
+
+def room_of(module):
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def imported(path):
+    """The dotted names that a file imports anywhere; of `from a import b` the module a.b where there is one, else a."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        yield from (name.split(".") for name in names)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in MODULES else node.module for name in names)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_room_imports_a_room_above_it(path):
-    here = room_of(path)
+    here = room_of(module_of(path))
     for name in imported(path):
-        assert name[0] != "streamlit", "the engine prints to no page"
-        if name[0] != "kdcore" or len(name) < 2 or (here, name[1]) in EXCEPTIONS:
-            continue
-        if any(name[1] in rooms for rooms in RANKS):
-            assert rank(here) <= rank(name[1]), f"{here} imports {'.'.join(name)}"
+        assert name.split(".")[0] != "streamlit", "the engine prints to no page"
+        if name in MODULES and room_of(name) != here:
+            assert ROOMS.index(here) < ROOMS.index(room_of(name)), f"{here} imports {name}"
 
 
-def test_every_room_has_its_rank():
+def test_every_room_has_its_place():
     rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert rooms == set().union(*RANKS)
+    assert rooms == set(ROOMS)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.data.labelling import ONE_LABEL, Labelling
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

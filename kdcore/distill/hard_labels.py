@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.distill.method import Method, Seen
 from kdcore.lazy import torch
 from kdcore.registry import Options, register

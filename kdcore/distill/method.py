@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from kdcore.distill import labelling
-from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.data import labelling
+from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options
 

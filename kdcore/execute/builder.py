@@ -14,9 +14,9 @@ from torch import nn
 
 from kdcore import machine, models, registry
 from kdcore.compress.material import Material, Outcome
+from kdcore.data.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
-from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought
 from kdcore.execute.teachers import Teachers

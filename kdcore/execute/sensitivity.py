@@ -12,9 +12,9 @@ from kdcore import machine
 from kdcore.compress.tools import sensitivity as measuring
 from kdcore.compress.tools.sensitivity import Exam, Kind
 from kdcore.data.dataset import load
+from kdcore.data.labelling import MANY_LABELS, ONE_LABEL
 from kdcore.data.splits import split
 from kdcore.data.types import Dataset
-from kdcore.distill.labelling import MANY_LABELS, ONE_LABEL
 from kdcore.export import weights
 from kdcore.files import read_json, write_json
 from kdcore.recipe import Recipe, parse

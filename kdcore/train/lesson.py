@@ -1,4 +1,4 @@
-"""What a network learns from in one step: the labels; in the lessons of `distill/schemes/`, its teachers too."""
+"""What a network learns from in one step: the labels; in the lessons of `kdcore.distill.lessons`, its teachers too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.train.precision import autocast
 
 

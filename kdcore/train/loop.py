@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from kdcore.data import views
-from kdcore.distill.labelling import ONE_LABEL, Labelling
+from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.recipe import Train
 from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress

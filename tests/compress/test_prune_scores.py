@@ -11,7 +11,7 @@ from kdcore.compress.material import CompressError, Material
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.masks import keep_zeros, patterned, picked
 from kdcore.compress.tools.scores import scores
-from kdcore.distill.labelling import MANY_LABELS
+from kdcore.data.labelling import MANY_LABELS
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:

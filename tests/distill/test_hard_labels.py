@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.hard_labels import HardLabels, TeacherHardLabels, teacher_labels
 from kdcore.distill.kd import soft_targets
-from kdcore.distill.labelling import MANY_LABELS
 from kdcore.distill.method import Seen
 
 STUDENT = torch.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from kdcore.distill.labelling import MANY_LABELS
+from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.method import Seen
 from kdcore.distill.sigmoid import binary_divergence
 from kdcore.registry import entry, validate

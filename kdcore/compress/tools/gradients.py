@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kdcore.compress.material import CompressError, Material
-from kdcore.distill.labelling import ONE_LABEL
+from kdcore.data.labelling import ONE_LABEL
 from kdcore.lazy import nn, torch
 
 BATCH = 64

@@ -12,7 +12,7 @@ from kdcore.compress.tools import quant_grid
 from kdcore.compress.tools.masks import layers_of, picked
 from kdcore.compress.tools.norms import followers
 from kdcore.compress.tools.recalibrate import recalibrate
-from kdcore.distill.labelling import Labelling
+from kdcore.data.labelling import Labelling
 from kdcore.lazy import nn, torch
 
 Kind = Literal["prune", "filters", "quantize"]

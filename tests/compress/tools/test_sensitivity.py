@@ -11,7 +11,7 @@ from kdcore.compress.material import CompressError
 from kdcore.compress.tools import quant_grid
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.sensitivity import Exam, check, measure, policy, step
-from kdcore.distill.labelling import ONE_LABEL
+from kdcore.data.labelling import ONE_LABEL
 
 
 @pytest.fixture(scope="module")
