@@ -1,6 +1,7 @@
-"""The arrows between the rooms of kdcore point down only."""
+"""The arrows between the rooms of kdcore point down only, and no two files import each other."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,32 @@ def test_no_room_imports_a_room_above_it(path):
 def test_every_room_has_its_place():
     rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert rooms == set(ROOMS)
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {module: {name for name in imported(path) if name in MODULES} for module, path in MODULES.items()}
+    found = circle(graph)
+    assert not found, " -> ".join(found)
+
+
+def test_circles_are_found_and_named():
+    assert circle({"a": {"b", "c"}, "b": {"d"}, "c": {"b"}, "d": set()}) == []
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b", "d", "b"]
+
+
+def circle(graph):
+    """The modules along some circle, the first again at its end; empty where there is none."""
+
+    @cache
+    def from_(module):
+        path.append(module)
+        for name in sorted(graph[module]):
+            if name in path:
+                return [*path[path.index(name) :], name]
+            if found := from_(name):
+                return found
+        path.pop()
+        return []
+
+    path: list[str] = []
+    return next(filter(None, map(from_, sorted(graph))), [])
