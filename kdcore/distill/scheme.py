@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from kdcore import registry
 from kdcore.lazy import nn
 from kdcore.recipe import Recipe, Teacher
 from kdcore.registry import Options
@@ -54,3 +55,8 @@ class Scheme(Generic[O]):
     def lesson(self, method: Any, made: Sequence[nn.Module]) -> Any:
         """The lesson of a scheme that trains the networks `made` beside the student."""
         raise NotImplementedError
+
+
+def scheme_of(recipe: Recipe) -> Scheme[Any]:
+    """The scheme that the Recipe names."""
+    return registry.entry_of("scheme", recipe.scheme).implementation(recipe.scheme)

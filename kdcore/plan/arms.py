@@ -11,10 +11,9 @@ from typing import Any, Literal
 from kdcore import machine, registry
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
-from kdcore.distill.scheme import Scheme
-from kdcore.distill.source import Find, Given
+from kdcore.distill.scheme import scheme_of
+from kdcore.distill.source import Given
 from kdcore.distill.traits import asks, trait
-from kdcore.plan.rules import checks
 from kdcore.recipe import Part, Recipe, Teacher, Train
 from kdcore.registry import Options
 from kdcore.train.order import steps_of
@@ -63,22 +62,15 @@ class Variant(Part):
     note: str = ""
 
 
-def scheme_of(recipe: Recipe) -> Scheme[Any]:
-    """The scheme that the Recipe names."""
-    return registry.entry_of("scheme", recipe.scheme).implementation(recipe.scheme)
-
-
 class Arms:
     """The stages and variants of one point of a sweep, made in the order in which they are carried out.
 
     `files`: what given teachers are made of, and where it is. Raises RecipeError.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, shares: Split, values: dict[str, Any], find: Find):
-        self.scheme = scheme_of(recipe)
+    def __init__(self, recipe: Recipe, dataset: Dataset, shares: Split, values: dict[str, Any], given: Given | None):
+        self.scheme, self.given = scheme_of(recipe), given
         entry = registry.entry_of("teacher", recipe.teacher.source)
-        self.given = entry.implementation(recipe.teacher.source).given(recipe.teacher.model, dataset, find)
-        checks.check(recipe, self.scheme, self.given)
         self.recipe = recipe = self.scheme.adapt(recipe)
         self.dataset, self.shares, self.values = dataset, shares, values
         self.stages: list[Stage] = []

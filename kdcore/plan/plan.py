@@ -12,9 +12,9 @@ from kdcore import machine, registry
 from kdcore.data.dataset import load
 from kdcore.data.splits import Split, split
 from kdcore.data.types import Dataset
+from kdcore.plan import rules
 from kdcore.plan.arms import Arms, Stage, Variant
 from kdcore.plan.naming import named, titled
-from kdcore.plan.rules import checks, refusals, tasks
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Part, Recipe, points
 from kdcore.workspace.library import Library
@@ -55,10 +55,8 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     rows: list[Variant] = []
     files: dict[str, str] = {}
     for point in points(recipe):
-        checks.order(point.recipe)
-        tasks.check(point.recipe, dataset)
-        refusals.check(point.recipe)
-        arms = Arms(point.recipe, dataset, shares, point.values, find)
+        given = rules.check(point.recipe, dataset, find)
+        arms = Arms(point.recipe, dataset, shares, point.values, given)
         stages |= {stage.key: stage for stage in arms.stages if stage.key not in stages}
         rows += arms.variants
         files |= arms.files

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from kdcore.data.dataset import NotFetched, load
 from kdcore.data.places import place
+from kdcore.distill.scheme import scheme_of
 from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
-from kdcore.plan.arms import scheme_of
 from kdcore.plan.plan import Plan, plan
 from kdcore.plan.rules.advice import advice
 from kdcore.presets import Preset, presets

@@ -1,1 +1,35 @@
-"""What a Recipe must keep to, checked before anything runs. No torch."""
+"""What the parts of a Recipe must keep to among themselves; `kdcore.recipe` looks at single fields. No torch.
+
+One file for each thing that is checked; `advice.py` has what is allowed but worth knowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kdcore import registry
+from kdcore.data.types import Dataset
+from kdcore.distill.source import Find, Given
+from kdcore.plan.rules import combinations, labels, steps, students
+from kdcore.problems import Problem, RecipeError
+from kdcore.recipe import Recipe
+
+
+def check(recipe: Recipe, dataset: Dataset, find: Find) -> Given | None:
+    """Refuses a Recipe, one point of a sweep, whose parts do not work together.
+
+    Returns its teacher where the run does not train it: looking for it with `find` is part of the check. Raises
+    RecipeError, at the fields that are wrong.
+    """
+    _refuse(steps.problems(recipe))
+    _refuse(labels.problems(recipe, dataset))
+    _refuse(students.problems(recipe))
+    source = registry.entry_of("teacher", recipe.teacher.source).implementation(recipe.teacher.source)
+    given: Given | None = source.given(recipe.teacher.model, dataset, find)
+    _refuse(combinations.problems(recipe, given))
+    return given
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    if found := list(problems):
+        raise RecipeError(found)

@@ -8,10 +8,13 @@ from kdcore import registry
 from kdcore.distill.features import AUTO
 from kdcore.distill.traits import parts, trait
 from kdcore.models.cost import Cost
+from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem
 from kdcore.recipe import Recipe
+from kdcore.registry import Options
 
 FEW_SEEDS = 3
+Warned = tuple[str, str]  # a field, and what is worth knowing of it
 
 
 def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]:
@@ -19,66 +22,76 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
 
     `teacher`: the cost of the Recipe's `teacher.model`, which is not the teacher where its source has another.
     """
-    source = registry.entry_of("teacher", recipe.teacher.source)
-    own = source.name == "trained" or source.traits.get("architecture", False)
-    most = teacher.params if teacher and own else None
-    told = [
-        Problem(field, message, "warning")
-        for field, message, applies in (
-            (
-                "student.model",
-                f"The student is not smaller than its teacher ({student.params:,} parameters against "
-                f"{most or 0:,}): nothing can be saved by it.",
-                most is not None and student.params >= most,
-            ),
-            (
-                "teacher.source",
-                "Nobody here knows what this teacher was trained on: if test images were among it, its own accuracy is "
-                "too high, and what it teaches is helped by them.",
-                source.traits.get("uploaded", False),
-            ),
-            (
-                "seeds",
-                f"With fewer than {FEW_SEEDS} seeds hardly any difference can be told from chance.",
-                len(recipe.seeds) < FEW_SEEDS,
-            ),
-            (
-                "controls",
-                "Without the control on the teacher's hard labels, nobody can tell what its soft targets added.",
-                _claims_soft_targets(recipe),
-            ),
-            (
-                "distill.method",
-                "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what "
-                "it remembers is blurred. It is meant to be used without both.",
-                _mixes(recipe) and any(not trait(part, "mixup", True) for part in parts(recipe.distill)),
-            ),
-            (
-                "data.hide_classes",
-                "Labels never name a hidden class: give them no weight, or the student unlearns it.",
-                bool(recipe.data.hide_classes) and getattr(recipe.distill, "hard_weight", 0) > 0,
-            ),
-        )
-        if applies
+    own = _is_of_architecture(recipe)
+    warnings = [
+        *_on_networks(recipe, teacher.params if teacher and own else None, student.params),
+        *_on_evidence(recipe),
+        *_on_training(recipe),
+        *_taps(recipe, "student", student),
+        *(_taps(recipe, "teacher", teacher) if teacher and own else ()),
     ]
-    return [*told, *_taps(recipe, "student", student), *(_taps(recipe, "teacher", teacher) if teacher and own else ())]
+    return [Problem(field, message, "warning") for field, message in warnings]
 
 
-def _taps(recipe: Recipe, whose: str, cost: Cost) -> Iterator[Problem]:
+def _is_of_architecture(recipe: Recipe) -> bool:
+    """Whether the teacher has the architecture `teacher.model`."""
+    source = registry.entry_of("teacher", recipe.teacher.source)
+    return source.name == "trained" or source.traits.get("architecture", False)
+
+
+def _on_networks(recipe: Recipe, teacher: int | None, student: int) -> Iterator[Warned]:
+    """`teacher`, `student`: their numbers of parameters."""
+    if teacher is not None and student >= teacher:
+        message = (
+            f"The student is not smaller than its teacher ({student:,} parameters against "
+            f"{teacher:,}): nothing can be saved by it."
+        )
+        yield "student.model", message
+    if registry.entry_of("teacher", recipe.teacher.source).traits.get("uploaded", False):
+        message = (
+            "Nobody here knows what this teacher was trained on: if test images were among it, its own accuracy is "
+            "too high, and what it teaches is helped by them."
+        )
+        yield "teacher.source", message
+
+
+def _on_evidence(recipe: Recipe) -> Iterator[Warned]:
+    if len(recipe.seeds) < FEW_SEEDS:
+        yield "seeds", f"With fewer than {FEW_SEEDS} seeds hardly any difference can be told from chance."
+    if _claims_soft_targets(recipe):
+        message = "Without the control on the teacher's hard labels, nobody can tell what its soft targets added."
+        yield "controls", message
+
+
+def _on_training(recipe: Recipe) -> Iterator[Warned]:
+    if _mixes(recipe) and any(not trait(part, "mixup", True) for part in parts(recipe.distill)):
+        message = (
+            "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what "
+            "it remembers is blurred. It is meant to be used without both."
+        )
+        yield "distill.method", message
+    if recipe.data.hide_classes and getattr(recipe.distill, "hard_weight", 0) > 0:
+        yield "data.hide_classes", "Labels never name a hidden class: give them no weight, or the student unlearns it."
+
+
+def _taps(recipe: Recipe, whose: str, cost: Cost) -> Iterator[Warned]:
     """The stages that a method is to match and that the network does not have: the run would only tell in the end."""
-    methods = {f"controls.{place}": one for place, one in enumerate(recipe.controls)} | {"distill": recipe.distill}
-    methods |= {
-        f"distill.parts.{place}.of": piece.of for place, piece in enumerate(getattr(recipe.distill, "parts", ()))
-    }
-    for at, method in methods.items():
-        for name in (f"{whose}_tap", f"{whose}_taps"):
-            asked = getattr(method, name, ())
-            for tap in [asked] if isinstance(asked, str) else asked:
-                if cost.taps and tap not in ("", AUTO, *cost.taps):
-                    message = (
-                        f'The {whose} has no stage "{tap}", so the run would fail. It has: {", ".join(cost.taps)}.'
-                    )
-                    yield Problem(f"{at}.{name}", message, "warning")
+    if not cost.taps:
+        return
+    for at, method in _single_methods(recipe):
+        for field in (f"{whose}_tap", f"{whose}_taps"):
+            asked = getattr(method, field, ())
+            taps = [asked] if isinstance(asked, str) else asked
+            for tap in (tap for tap in taps if tap not in ("", AUTO, *cost.taps)):
+                message = f'The {whose} has no stage "{tap}", so the run would fail. It has: {", ".join(cost.taps)}.'
+                yield f"{at}.{field}", message
+
+
+def _single_methods(recipe: Recipe) -> Iterator[tuple[str, Options]]:
+    """Field and options of every method, those of a combination among them."""
+    yield from methods(recipe)
+    for place, piece in enumerate(getattr(recipe.distill, "parts", ())):
+        yield f"distill.parts.{place}.of", piece.of
 
 
 def _mixes(recipe: Recipe) -> bool:

@@ -1,24 +1,23 @@
-"""Steps that cannot work on the student: told before anything is trained. No torch."""
+"""Steps that cannot work on the student's architecture."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kdcore import registry
-from kdcore.problems import Problem, RecipeError
+from kdcore.problems import Problem
 from kdcore.recipe import Recipe
 
 
-def check(recipe: Recipe) -> None:
-    """Raises RecipeError, which says why, for each step that refuses the student's architecture.
+def problems(recipe: Recipe) -> Iterator[Problem]:
+    """Steps that refuse the student, and why.
 
     A step's trait `refuses` is asked with the architecture's options and the names of the steps before.
     """
-    problems = []
     before: list[str] = []
     for index, step in enumerate(recipe.compress):
         entry = registry.entry_of("step", step)
         refuses = entry.traits.get("refuses")
         if refuses and (reason := refuses(recipe.student.model, before)):
-            problems.append(Problem(f"compress.{index}.step", reason))
+            yield Problem(f"compress.{index}.step", reason)
         before.append(entry.name)
-    if problems:
-        raise RecipeError(problems)

@@ -1,0 +1,89 @@
+"""Methods, scheme, views and teacher that do not fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kdcore import registry
+from kdcore.data.views import random as views_are_random
+from kdcore.distill.scheme import Scheme, scheme_of
+from kdcore.distill.source import Given
+from kdcore.distill.traits import looks_inside, parts, trait
+from kdcore.plan.rules.methods import methods
+from kdcore.problems import Problem
+from kdcore.recipe import Recipe
+from kdcore.registry import Options
+
+RANDOM = ("shift", "flip", "crop", "mixup", "cutmix")
+CHOOSE = "choose a method that matches responses, such as kd, dkd or dist"
+
+
+def problems(recipe: Recipe, given: Given | None) -> Iterator[Problem]:
+    """What cannot work together. `given`: the teacher, where the run does not train it."""
+    scheme = scheme_of(recipe)
+    if given and given.gives == "table":
+        yield from _views(recipe, scheme)
+        yield from _own_teachers(recipe, scheme)
+    for field, method in methods(recipe):
+        yield from _method(recipe, scheme, given, field, method)
+
+
+def _views(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
+    """Answers on record are about images as they are: a view that changes them would be answered wrongly."""
+    views = recipe.train.views
+    for name in RANDOM:
+        if getattr(views, name):
+            message = (
+                "the soft labels are cached outputs, one for each image as it is; with "
+                f"{name} every view is another image: set it to {'false' if name == 'flip' else 0}"
+            )
+            yield Problem(f"train.views.{name}", message)
+    if not views_are_random(views) and views_are_random(scheme.adapt(recipe).train.views):
+        yield Problem("scheme.scheme", f"{_name(scheme)} blends images, and soft labels are about images as they are")
+
+
+def _own_teachers(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
+    if scheme.begins != "teacher" or scheme.others(recipe) or scheme.beside(recipe):
+        message = f"{_name(scheme)} trains its own teachers, which a soft-label file cannot join: choose offline"
+        yield Problem("scheme.scheme", message)
+
+
+def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str, method: Options) -> Iterator[Problem]:
+    name = registry.entry_of("method", method).name
+    if reason := _unseen(recipe, scheme, given, method, main=field == "distill"):
+        yield Problem(f"{field}.method", f"{name} looks into {reason}: {CHOOSE}")
+    if any(trait(part, "maps", False) for part in parts(method)):
+        yield from _maps(recipe, given, field, name)
+
+
+def _unseen(recipe: Recipe, scheme: Scheme[Any], given: Given | None, method: Options, *, main: bool) -> str | None:
+    """What a method looks into without being able to; None where it can, or need not. `main`: it is no control."""
+    inside = looks_inside(method)
+    if main and scheme.begins == "nobody" and (inside or trait(method, "taps", False)):
+        return f"the teacher, and {_name(scheme)} shares answers only"
+    if main and scheme.others(recipe) and inside:
+        return f"one teacher, and {_name(scheme)} has several"
+    if given and given.gives != "features" and inside and not (main and scheme.begins != "teacher"):
+        source = registry.entry_of("teacher", recipe.teacher.source).name
+        return f"the teacher, and one of source {source} gives its answers alone"
+    return None
+
+
+def _maps(recipe: Recipe, given: Given | None, field: str, name: str) -> Iterator[Problem]:
+    """Feature maps are compared: a network that makes none of the image's places has nothing to compare."""
+    teacher = registry.validate("architecture", given.architecture) if given and given.architecture else None
+    networks = {"student": recipe.student.model, "teacher": teacher or (None if given else recipe.teacher.model)}
+    for whose, network in networks.items():
+        if network is not None:
+            entry = registry.entry_of("architecture", network)
+            if not entry.traits.get("maps", True):
+                message = (
+                    f"{name} compares feature maps, and the {whose} ({entry.name}) has none: choose a convolutional "
+                    f"{whose}, or a method that takes plain vectors, such as fitnets or rkd"
+                )
+                yield Problem(f"{field}.method", message)
+
+
+def _name(scheme: Scheme[Any]) -> str:
+    return registry.entry_of("scheme", scheme.options).name
