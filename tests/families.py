@@ -17,7 +17,7 @@ from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.execute import builder
 from kdcore.export import runtime
-from kdcore.plan.arms import Stage
+from kdcore.plan.stages import Stage
 from kdcore.recipe import Train
 from kdcore.registry import Options
 from kdcore.workspace import keys

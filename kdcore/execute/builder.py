@@ -25,7 +25,7 @@ from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
-from kdcore.plan.arms import Stage
+from kdcore.plan.stages import Stage
 from kdcore.recipe import Train
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, pixels

@@ -23,7 +23,7 @@ from kdcore.execute.file_teachers import FromFile, OnRecord, recorded
 from kdcore.export import weights
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
-from kdcore.plan.arms import Stage
+from kdcore.plan.stages import Stage
 from kdcore.recipe import Train
 from kdcore.train.answers import Answers, ask_all
 from kdcore.train.images import Images

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdcore import registry
-from kdcore.plan.arms import Stage, Variant
+from kdcore.plan.stages import Stage, Variant
 from kdcore.workspace import keys
 
 Identity = tuple[str, ...]  # a row's name and its models' keys: a teacher may be the very student of the first seed

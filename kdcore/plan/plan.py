@@ -12,9 +12,9 @@ from kdcore import machine, registry
 from kdcore.data.dataset import load
 from kdcore.data.splits import Split, split
 from kdcore.data.types import Dataset
-from kdcore.plan import rules
-from kdcore.plan.arms import Arms, Stage, Variant
+from kdcore.plan import planner, rules
 from kdcore.plan.naming import named, titled
+from kdcore.plan.stages import Stage, Variant
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Part, Recipe, points
 from kdcore.workspace.library import Library
@@ -56,10 +56,11 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     files: dict[str, str] = {}
     for point in points(recipe):
         given = rules.check(point.recipe, dataset, find)
-        arms = Arms(point.recipe, dataset, shares, point.values, given)
-        stages |= {stage.key: stage for stage in arms.stages if stage.key not in stages}
-        rows += arms.variants
-        files |= arms.files
+        made = planner.rows(point, given, dataset.fingerprint, shares)
+        stages |= {stage.key: stage for row in made for stage in row.stages if stage.key not in stages}
+        rows += [row.variant for row in made]
+        if given:
+            files[given.content] = str(given.place)
     if len(stages) > MOST_STAGES:
         raise RecipeError([Problem("sweep", f"makes {len(stages)} stages; at most {MOST_STAGES} are accepted")])
     variants = named(rows)
