@@ -88,9 +88,9 @@ class Teachers:
             rows = recorded(folder, getattr(self.shares, sees)).to(self.device)
             return Taught(method, OnRecord(), table=lambda: rows)
         teacher = self._teacher(stage, plain=taps_teacher(method.options))
-        asked = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], sees, spec["precision"]]
-        table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(asked), images, spec)
-        stream = keys.canonical([*asked, train.views.model_dump(), train.batch_size, stage.seed])
+        question = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], sees, spec["precision"]]
+        table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(question), images, spec)
+        stream = keys.canonical([*question, train.views.model_dump(), train.batch_size, stage.seed])
         return Taught(method, teacher, self.answers, stream, table)
 
     def _teacher(self, stage: Stage, plain: bool) -> nn.Module:

@@ -75,13 +75,13 @@ def _on_training(recipe: Recipe) -> Iterator[Warned]:
 
 
 def _taps(recipe: Recipe, whose: str, cost: Cost) -> Iterator[Warned]:
-    """The stages that a method is to match and that the network does not have: the run would only tell in the end."""
+    """Taps that a method names and the network lacks: without the warning, the run fails once its training starts."""
     if not cost.taps:
         return
     for at, method in _single_methods(recipe):
         for field in (f"{whose}_tap", f"{whose}_taps"):
-            asked = getattr(method, field, ())
-            taps = [asked] if isinstance(asked, str) else asked
+            named = getattr(method, field, ())
+            taps = [named] if isinstance(named, str) else named
             for tap in (tap for tap in taps if tap not in ("", AUTO, *cost.taps)):
                 message = f'The {whose} has no stage "{tap}", so the run would fail. It has: {", ".join(cost.taps)}.'
                 yield f"{at}.{field}", message
