@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 app: $(VENV)/.installed  ## install what is needed and open the dashboard on http://127.0.0.1:8501 (PORT=...)
 	@echo "The dashboard is on http://127.0.0.1:$(PORT); Ctrl-C ends it, runs go on."
@@ -22,6 +22,10 @@ test: $(VENV)/.installed-dev  ## set up and pass the tests (some minutes; JOBS=.
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
+
+test-avx2: $(VENV)/.installed-dev  ## the tests as on an x86 processor with AVX2 alone
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell PYTHONPATH=$(CURDIR)/tests/avx2 \
+	  $(BIN)/python -m pytest -m "not slow" -n $(JOBS)
 
 lint: $(VENV)/.installed-dev  ## style, formatting and types; changes nothing
 	$(BIN)/ruff check

@@ -72,6 +72,17 @@ HOLDS = {
     "tie": "file",
     "weight_quant": "file",
 }
+
+
+def holding(step: str) -> str:
+    """What model.safetensors holds after the step. Raises AssertionError, which names the missing place."""
+    assert step in HOLDS, (
+        f"HOLDS in tests/families.py does not say what model.safetensors holds after the step {step}: one of "
+        f"{', '.join(HELD)}. Then run `python -m tests.families`"
+    )
+    return HOLDS[step]
+
+
 DATA = {"labels": None, "transfer": False, "hide_classes": [], "validation": 0.2}
 TRAINING: dict[str, Any] = {
     "train": Train(steps=2, batch_size=16).model_dump(mode="json", exclude={"epochs", "precision"}),
@@ -214,7 +225,7 @@ def _families() -> list[str]:
         _table(["step", *FAMILIES], rows),
         "\n".join(notes),
         "What `model.safetensors` holds afterwards:",
-        _table(["step", "model.safetensors"], [[step, HELD[HOLDS[step]]] for step in step_names()]),
+        _table(["step", "model.safetensors"], [[step, HELD[holding(step)]] for step in step_names()]),
     ]
 
 

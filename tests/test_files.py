@@ -10,7 +10,7 @@ from kdcore.files import Damaged, held, lock, read_json, replacing, write_json
 def test_a_write_that_fails_leaves_the_old_text(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="Out of range"):
+    with pytest.raises(ValueError):
         write_json(path, {"a": float("nan")})
     with pytest.raises(FileNotFoundError), replacing(path) as temporary:
         temporary.write_text("half")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kdcore import machine
 from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
 
@@ -111,12 +112,10 @@ def _quantize(
 ) -> None:
     import onnx
     from onnxruntime import quantization
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     from kdcore.export.graph import slim
 
-    quant_pre_process(source, prepared, skip_symbolic_shape=True)
-    model = onnx.load(prepared)
+    model = prepare(source, prepared)
     for place, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{place}"
     methods = quantization.CalibrationMethod
@@ -138,6 +137,7 @@ def _quantize(
         extra_options={"TensorQuantOverrides": overrides(model)} if overrides else {},
     )
     made = onnx.load(target)
+    restore_names(made, onnx.load(prepared))
     if finish:
         finish(made)
     slim(made)

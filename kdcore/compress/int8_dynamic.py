@@ -8,7 +8,7 @@ from pydantic import Field
 
 from kdcore.compress.int8 import report, saturates
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.compress.tools.files import merge, part
+from kdcore.compress.tools.files import merge, part, prepare, restore_names
 from kdcore.registry import Options, register
 
 KINDS = {"all": ["Conv", "Gemm", "MatMul"], "linear": ["Gemm", "MatMul"]}
@@ -62,12 +62,10 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
         with quiet():
             import onnx
             from onnxruntime import quantization
-            from onnxruntime.quantization.shape_inference import quant_pre_process
 
             from kdcore.export.graph import slim
 
-            quant_pre_process(material.onnx, prepared, skip_symbolic_shape=True)
-            model = onnx.load(prepared)
+            model = prepare(material.onnx, prepared)
             part(model)  # the quantizer turns weights around where they are, once for each layer that reads them
             quantization.quantize_dynamic(
                 model,
@@ -79,6 +77,7 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
             )
             made = onnx.load(target)
             merge(made)
+            restore_names(made, onnx.load(prepared))
             slim(made)
             onnx.save(made, target)
     except Exception as error:  # the quantizer raises many kinds

@@ -14,75 +14,107 @@ from onnx import helper, numpy_helper
 
 SPATIAL = ({-2, -1}, {2, 3})
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-WHOLE = ("ConvInteger", "MatMulInteger")  # whose weights' scales only their names tell
+INTEGER = ("ConvInteger", "MatMulInteger")  # whole numbers in and out: scales are applied to what they give
 
 
 class Weighted(NamedTuple):
-    """A node with weights: the module's path, weight with filters (outputs) first, bias, and bits a weight."""
+    """A node with weights: the module's path, weight with filters (outputs) first, bias, bits a weight, and the
+    name of the constant that holds them."""
 
     node: onnx.NodeProto
     name: str
     weight: np.ndarray
     bias: np.ndarray | None
     bits: int
+    stored: str
+
+
+class _Links(NamedTuple):
+    """Constants by name, and for each tensor the node that makes it and the last that reads it."""
+
+    known: dict[str, onnx.TensorProto]
+    makers: dict[str, onnx.NodeProto]
+    readers: dict[str, onnx.NodeProto]
 
 
 def weighted(model: onnx.ModelProto) -> list[Weighted]:
     """The Conv, Gemm and MatMul nodes with constant weights, in order; quantized ones as the numbers they stand for.
 
     Those of dynamically quantized files too (ConvInteger, MatMulInteger), without the bias, which is a node of its own.
+    Raises ValueError where the graph does not show what the whole numbers of such a node are multiplied by.
     """
-    known = constants(model)
-    makers = {name: node for node in model.graph.node for name in node.output}
+    nodes = model.graph.node
+    links = _Links(
+        constants(model),
+        {name: node for node in nodes for name in node.output},
+        {name: node for node in nodes for name in node.input},
+    )
     found = []
-    for node in model.graph.node:
-        stored = _stored(node.input[1], known, makers) if node.op_type in (*WEIGHTED, *WHOLE) else None
+    for node in nodes:
+        stored = _stored(node.input[1], links) if node.op_type in (*WEIGHTED, *INTEGER) else None
         if stored is None or len(stored.dims) < 2:
             continue
-        weight = _real(node.input[1], known, makers) if node.op_type in WEIGHTED else _named(stored, known)
+        weight = _real(node.input[1], links) if node.op_type in WEIGHTED else _scaled(node, stored, links)
         if not node.op_type.startswith("Conv") and not any(a.name == "transB" and a.i for a in node.attribute):
             weight = np.swapaxes(weight, -1, -2)
         bias = None
-        if node.op_type in WEIGHTED and len(node.input) > 2 and _stored(node.input[2], known, makers) is not None:
-            bias = _real(node.input[2], known, makers)
+        if node.op_type in WEIGHTED and len(node.input) > 2 and _stored(node.input[2], links) is not None:
+            bias = _real(node.input[2], links)
         name = stored.name.removesuffix("_quantized").removesuffix(".weight")
-        found.append(Weighted(node, name, weight, bias, _bits(stored)))
+        found.append(Weighted(node, name, weight, bias, _bits(stored), stored.name))
     return found
 
 
-def _stored(
-    name: str, known: dict[str, onnx.TensorProto], makers: dict[str, onnx.NodeProto]
-) -> onnx.TensorProto | None:
+def _stored(name: str, links: _Links) -> onnx.TensorProto | None:
     """The constant behind a node's input, as it is in the file; None when it is computed from the images."""
-    if name in known or name not in makers:
-        return known.get(name)
-    maker = makers[name]
-    if maker.op_type == "Mul" and maker.input[1] in known:  # unpacked: a Cast times the scales
-        return _stored(maker.input[0], known, makers)
-    return known.get(maker.input[0]) if maker.op_type in ("DequantizeLinear", "Cast") else None
+    if name in links.known or name not in links.makers:
+        return links.known.get(name)
+    maker = links.makers[name]
+    if maker.op_type == "Mul" and maker.input[1] in links.known:  # unpacked: a Cast times the scales
+        return _stored(maker.input[0], links)
+    return links.known.get(maker.input[0]) if maker.op_type in ("DequantizeLinear", "Cast") else None
 
 
-def _real(name: str, known: dict[str, onnx.TensorProto], makers: dict[str, onnx.NodeProto]) -> np.ndarray:
+def _real(name: str, links: _Links) -> np.ndarray:
     """The same constant as real numbers: (stored - zero point) * scale where it is quantized."""
-    if name in known:
-        return numpy_helper.to_array(known[name])
-    maker = makers[name]
+    if name in links.known:
+        return numpy_helper.to_array(links.known[name])
+    maker = links.makers[name]
     if maker.op_type == "Cast":
-        return numpy_helper.to_array(known[maker.input[0]]).astype(np.float32)
+        return numpy_helper.to_array(links.known[maker.input[0]]).astype(np.float32)
     if maker.op_type == "Mul":
-        return _real(maker.input[0], known, makers) * numpy_helper.to_array(known[maker.input[1]])
-    whole, scale, *zero = (numpy_helper.to_array(known[given]) for given in maker.input if given)
+        return _real(maker.input[0], links) * numpy_helper.to_array(links.known[maker.input[1]])
+    whole, scale, *zero = (numpy_helper.to_array(links.known[given]) for given in maker.input if given)
     axis = next((attribute.i for attribute in maker.attribute if attribute.name == "axis"), 1)
     along = [-1 if place == axis % whole.ndim else 1 for place in range(whole.ndim)] if scale.ndim else []
     offset = zero[0].reshape(along).astype(np.float32) if zero else np.float32(0)
     return (whole.astype(np.float32) - offset) * scale.reshape(along)
 
 
-def _named(stored: onnx.TensorProto, known: dict[str, onnx.TensorProto]) -> np.ndarray:
-    """Whole numbers as the real ones they stand for; scale and zero point, of all or of each output, by their names."""
-    name = stored.name.removesuffix("_quantized")
-    scale, zero = (numpy_helper.to_array(known[f"{name}_{part}"]) for part in ("scale", "zero_point"))
-    return (numpy_helper.to_array(stored).astype(np.float32) - zero) * scale
+def _scaled(node: onnx.NodeProto, stored: onnx.TensorProto, links: _Links) -> np.ndarray:
+    """The whole numbers of an integer node as the real ones they stand for.
+
+    The zero point is the node's own. The scale, of all or of each output, is the constant among the factors of its
+    result: result -> Cast -> Mul with (scale of the input * scale of the weights).
+    """
+    whole = numpy_helper.to_array(stored).astype(np.float32)
+    filters = 0 if node.op_type == "ConvInteger" else whole.ndim - 1
+    along = [-1 if place == filters else 1 for place in range(whole.ndim)]
+    zero = numpy_helper.to_array(links.known[node.input[3]]) if len(node.input) > 3 else np.zeros(1)
+    scales = [numpy_helper.to_array(links.known[name]) for name in _factors(node, links) if name in links.known]
+    if len(scales) != 1:
+        raise ValueError(f"the graph does not show what the weights {stored.name} are multiplied by")
+    return (whole - zero.astype(np.float32).reshape(along)) * scales[0].reshape(along)
+
+
+def _factors(node: onnx.NodeProto, links: _Links) -> list[str]:
+    """The tensors that the result of an integer node is multiplied by once it is cast to real numbers."""
+    cast = links.readers.get(node.output[0])
+    product = links.readers.get(cast.output[0]) if cast is not None else None
+    if cast is None or product is None or product.op_type != "Mul":
+        return []
+    other = next((name for name in product.input if name != cast.output[0]), "")
+    return list(links.makers[other].input) if other in links.makers else [other]
 
 
 def _bits(stored: onnx.TensorProto) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from kdcore.export import runtime
-from kdcore.export.graph import WHOLE, Weighted, weighted
+from kdcore.export.graph import INTEGER, Weighted, weighted
 
 IMAGES = 64
 BATCH = 8  # every layer's output is held at once: 16 MB an image of resnet18 at 224
@@ -93,7 +93,7 @@ def _whole(name: str, known: Mapping[str, Any]) -> str | None:
 def _output(model: onnx.ModelProto, layer: Weighted, biased: bool) -> str:
     """The name of what a layer gives. Whole numbers of dynamic int8 are followed to the real ones, with the bias."""
     name = layer.node.output[0]
-    if layer.node.op_type not in WHOLE:
+    if layer.node.op_type not in INTEGER:
         return name
     users = {given: node for node in model.graph.node for given in node.input}
     for kind in ("Cast", "Mul", "Add") if biased else ("Cast", "Mul"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from kdcore.paths import CHECKOUT, home
 from kdcore.registry import Options
 
 TIMEOUT_SECONDS = 120
+COUNT = 2  # raise it when the same network should be counted otherwise: earlier answers are then forgotten
+ATTENTION = "_scaled_dot_product_"  # how torch's fused kernels begin; the plain one is made of matrix products
 _CPU_PIXELS = 64 * 64  # what is larger is counted on the meta device: no arithmetic, but seconds of imports
 
 
@@ -75,9 +78,11 @@ def costs(questions: Iterable[Question | tuple[Options, int, tuple[int, int, int
 
 
 def macs(network: nn.Module, shape: Sequence[int]) -> int:
-    """Multiply-accumulates of one image (C, H, W): conv + linear + matmul, by the formulas of torch's FlopCounterMode.
+    """Multiply-accumulates of one image (C, H, W): conv + linear + matmul, with both products of attention.
 
-    FlopCounterMode itself imports torch's compiler, which takes 2 s; the numbers are the same.
+    Attention counts as queries times keys and weights times values, without the softmax: the same on every version of
+    torch, on the CPU and on the meta device, whichever kernel is taken. The other formulas are those of torch's
+    FlopCounterMode, which itself imports torch's compiler, and that takes 2 s.
     """
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
@@ -93,7 +98,10 @@ def macs(network: nn.Module, shape: Sequence[int]) -> int:
             nonlocal flops
             out = func(*args, **(kwargs or {}))
             formula = flop_registry.get(func.overloadpacket)
-            flops += formula(*args, **(kwargs or {}), out_val=out) if formula else 0
+            if func.overloadpacket.__name__.startswith(ATTENTION):
+                flops += 2 * _attention(*(tensor.shape for tensor in args[:3]))
+            elif formula:
+                flops += formula(*args, **(kwargs or {}), out_val=out)
             return out
 
     image = torch.zeros(1, *shape, device=next(network.parameters()).device)
@@ -108,8 +116,14 @@ def macs(network: nn.Module, shape: Sequence[int]) -> int:
     return flops // 2
 
 
+def _attention(queries: Sequence[int], keys: Sequence[int], values: Sequence[int]) -> int:
+    """Multiply-accumulates of scaled dot-product attention by the shapes (..., length, width) of its inputs."""
+    return math.prod(queries[:-1]) * keys[-2] * (keys[-1] + values[-1])
+
+
 def _document(question: Question) -> dict[str, Any]:
     document: dict[str, Any] = {
+        "count": COUNT,
         "version": registry.entry_of("architecture", question.architecture).version,
         "architecture": question.architecture.model_dump(mode="json"),
         "classes": question.classes,

@@ -16,9 +16,8 @@ import pytest
 from kdcore.jobs import api
 from kdcore.paths import CHECKOUT
 from kdcore.workspace.workspace import Workspace
+from tests import patience
 from tests.pages.conftest import counted, full_workspace  # noqa: F401 (a fixture)
-
-START_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +50,12 @@ def dashboard(home):
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(patience.SECONDS)
         api.stop_all(Workspace(home))
 
 
 def _until_it_answers(address):
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + patience.SECONDS
     while True:
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
@@ -83,7 +82,7 @@ class Tab:
         self.address = address
         self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 2400}} | options))
         self.page = self.context.new_page()
-        self.page.set_default_timeout(45_000)
+        self.page.set_default_timeout(patience.MILLISECONDS)
         self.wrong, self.outside = [], []
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))

@@ -10,7 +10,6 @@ from kdcore.report.comparison import COLUMNS
 from tests.pages.test_data import pictures
 
 pytestmark = pytest.mark.browser
-PATIENCE = 120_000  # ms; a process has to start and read the pictures
 
 
 def choose_row(page, row):
@@ -120,7 +119,7 @@ def test_own_pictures_are_sent_and_made_ready(tab, full):
         {"name": "pets.zip", "mimeType": "application/zip", "buffer": pictures()}
     )
     page.get_by_role("button", name="Prepare").click()
-    page.get_by_text("pets.zip is on this machine").wait_for(timeout=PATIENCE)
+    page.get_by_text("pets.zip is on this machine").wait_for()
     visitor.settled().check()
 
 

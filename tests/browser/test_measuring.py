@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PATIENCE = 120_000  # ms; the dispatcher and its worker have to start
 
 
 def test_robustness_is_measured_at_the_press_of_a_button(tab, full):
@@ -13,7 +12,7 @@ def test_robustness_is_measured_at_the_press_of_a_button(tab, full):
     page = visitor.page
     page.get_by_role("button", name="Measure robustness").click()
     page.get_by_role("button", name="Open the run").first.wait_for()
-    page.get_by_role("button", name="CSV by severity").wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="CSV by severity").wait_for()
     page.get_by_text("Corruption leaves").wait_for()
     assert page.get_by_role("button", name="Measure robustness").count() == 0
     visitor.settled().drawn().check()
@@ -24,7 +23,7 @@ def test_sensitivity_is_measured_and_its_policy_opened_in_the_form(tab, full):
     page = visitor.page
     page.get_by_role("button", name="Measure sensitivity").click()
     opens = page.get_by_role("button", name="New experiment with it")
-    opens.wait_for(timeout=PATIENCE)
+    opens.wait_for()
     visitor.settled().drawn()
     opens.click()
     page.get_by_role("heading", name="New experiment", level=1).wait_for()
@@ -38,5 +37,5 @@ def test_runs_are_timed_together_at_the_press_of_a_button(tab, full):
     visitor = tab(full).open("compare")
     page = visitor.page
     page.get_by_role("button", name="Measure again").click()
-    page.get_by_text("all variants interleaved").wait_for(timeout=PATIENCE)
+    page.get_by_text("all variants interleaved").wait_for()
     visitor.settled().drawn().check()

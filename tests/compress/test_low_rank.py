@@ -16,6 +16,7 @@ from kdcore.export import runtime, weights
 from kdcore.export.onnx_file import export
 from kdcore.models.nets import factored
 from kdcore.paths import home
+from tests import patience
 
 KINDS = ["spatial", "channel", "tucker"]
 
@@ -170,7 +171,7 @@ def test_a_split_network_is_the_same_in_a_fresh_process(trained, material, carry
         "torch.set_num_threads(1); folder = Path(sys.argv[1]); seen = np.load(folder / 'seen.npz');"
         "assert np.array_equal(weights.load(folder)(torch.from_numpy(seen['images'])).detach(), seen['logits'])"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=patience.SECONDS)
 
 
 def test_later_steps_take_a_split_network(trained, material, carry_out, tmp_path, images):
@@ -201,7 +202,7 @@ class Peeking(nn.Module):
 
 
 def test_a_network_that_reads_its_weights_is_refused(material, carry_out):
-    with pytest.raises(CompressError, match="this Peeking cannot be split: 'Sequential' object has no attribute"):
+    with pytest.raises(CompressError, match="this Peeking cannot be split: "):
         carry_out(material(Peeking()), "low_rank", share=0.3)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from kdcore import registry
 from kdcore.recipe import RecipeError, parse
+from tests import patience
 
 STEPS = {"prune_structured", "prune_unstructured", "int8"}
 
@@ -94,4 +95,4 @@ def test_listing_the_steps_imports_no_torch():
         "import sys; from kdcore import registry; registry.entries('step');"
         "assert not {'torch', 'onnx', 'onnxruntime', 'torch_pruning', 'scipy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patience.SECONDS)

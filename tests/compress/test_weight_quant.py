@@ -19,6 +19,7 @@ from kdcore.compress.material import CompressError
 from kdcore.export import runtime, weights
 from kdcore.export.graph import weighted
 from kdcore.export.layers import layers
+from tests import patience
 
 FAMILIES = [("cnn", {"width": 16}), ("resnet", {"depth": 8})]
 
@@ -205,7 +206,9 @@ for name in json.loads(sys.argv[1]):
 """
     names = json.dumps([step for step, _ in steps])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code, names], cwd=tmp_path, check=True, timeout=120, env=environment)
+    subprocess.run(
+        [sys.executable, "-c", code, names], cwd=tmp_path, check=True, timeout=patience.SECONDS, env=environment
+    )
 
 
 def test_bits_by_layer(trained, material, carry_out):

@@ -24,8 +24,8 @@ def test_its_defaults_are_valid_and_survive_being_written_down(entry):
     assert entry.implementation(options).options == options
 
 
-def test_it_names_its_paper_and_explains_every_option(entry):
-    assert any(f"{year}" in entry.source for year in range(2012, 2027)), "the source names no year"
+def test_it_says_where_it_comes_from_and_explains_every_option(entry):
+    assert entry.source, "it names no source"
     assert len(entry.description) > 20
     for name, field in entry.options.model_fields.items():
         assert name == "method" or (field.description and field.description[0].isupper()), name

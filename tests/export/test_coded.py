@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 from kdcore import models, registry
 from kdcore.export import coded, huffman
 from kdcore.export.coded_tensors import CodedError
+from tests import patience
 
 
 def back(tensors):
@@ -136,7 +137,7 @@ seen = np.load(folder / "seen.npz")
 network = coded.load(folder / "model.coded")
 assert np.array_equal(network(torch.from_numpy(seen["images"])).detach(), seen["logits"])
 """
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=patience.SECONDS)
 
 
 def test_a_document_of_another_network_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from kdcore.export import onnx_file, runtime, template, weights
 from kdcore.export.graph import weighted
 from kdcore.export.onnx_file import ExportError, export
 from kdcore.models.fold import folded
+from tests import patience
 
 DIGIT = (1, 8, 8)
 
@@ -201,7 +202,7 @@ def test_both_files_give_the_same_logits_in_a_fresh_process(make, describe, cach
     weights.save(tmp_path, network, describe(width=16))
     np.save(tmp_path / "images.npy", images)
     here = runtime.logits(tmp_path / "model.onnx", images)
-    subprocess.run([sys.executable, "-c", FRESH, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", FRESH, str(tmp_path)], check=True, timeout=patience.SECONDS)
     np.testing.assert_array_equal(np.load(tmp_path / "onnx.npy"), here)
     np.testing.assert_allclose(np.load(tmp_path / "torch.npy"), expected(network, images), rtol=0, atol=1e-6)
 

@@ -9,6 +9,7 @@ import pytest
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.workspace.workspace import Workspace
+from tests import patience
 
 
 @pytest.fixture
@@ -16,12 +17,12 @@ def workspace(tmp_path):
     made = Workspace(tmp_path / "workspace").ensure()
     yield made
     api.stop_all(made)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patience.SECONDS
     while api.queue(made).dispatcher and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
-def until(condition, seconds=60.0):
+def until(condition, seconds=patience.SECONDS):
     """Waits for what must come true; fails when it does not."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -16,6 +16,7 @@ from kdcore import models, registry
 from kdcore.export import runtime
 from kdcore.measure import timing
 from kdcore.measure.peak_memory import peak_memory_mb
+from tests import patience
 
 DIGIT = (1, 8, 8)
 SECONDS = {"teacher": 0.004, "student": 0.001, "int8": 0.0005}  # of one image; a batch of 64 takes 8 times as long
@@ -239,7 +240,7 @@ def test_reading_a_session_needs_neither_torch_nor_onnxruntime():
         "assert found.value == 2.0;"
         "assert not {'torch', 'onnxruntime', 'scipy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patience.SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -58,11 +58,28 @@ def test_a_borrowed_classifier_and_its_projector_are_counted(asked):
 
 
 def test_macs_are_those_of_torchs_own_counter(network):
+    """Of attention by its plain kernel: what is counted of the fused ones depends on torch's version."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 16, 16))
     assert macs(network, (3, 16, 16)) == counter.get_total_flops() // 2 > 0
+
+
+@pytest.mark.parametrize("kernel", ["MATH", "FLASH_ATTENTION"])
+def test_attention_counts_the_same_by_every_kernel(kernel):
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    class Attention(nn.Module):
+        def forward(self, queries):
+            keys = values = torch.zeros(2, 3, 7, 8)
+            return nn.functional.scaled_dot_product_attention(queries.expand(2, 3, 5, 8), keys, values) + self.bias
+
+    layer = Attention()
+    layer.bias = nn.Parameter(torch.zeros(1))
+    with sdpa_kernel(getattr(SDPBackend, kernel)):
+        assert macs(layer, (1, 5, 8)) == 2 * (2 * 3 * 5 * 7 * 8)
 
 
 def test_attention_is_counted_and_the_network_is_left_as_it_was():

@@ -18,6 +18,7 @@ from kdcore.presets import preset
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 from pages.shared import draft
+from tests import patience
 from tests.small import small
 
 UNSEEN = (
@@ -95,7 +96,7 @@ def opened(page, **query):
 
     Home runs first: until `st.navigation` has run once, AppTest knows pages by their file names alone.
     """
-    app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=patience.SECONDS).run()
     for name, value in query.items():
         app.query_params[name] = value
     app.switch_page(f"pages/{page}/page.py").run()

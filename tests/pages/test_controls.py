@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kdcore.recipe import parse
+from tests import patience
 from tests.pages.conftest import key_of
 
 
@@ -28,7 +29,7 @@ def everything():
 
 @pytest.fixture
 def form(empty):
-    app = AppTest.from_function(everything, default_timeout=30).run()
+    app = AppTest.from_function(everything, default_timeout=patience.SECONDS).run()
     assert not app.exception
     return app
 

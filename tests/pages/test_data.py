@@ -16,10 +16,9 @@ from kdcore import registry
 from kdcore.data import fetch
 from kdcore.data.types import Progress
 from pages.new import fetching
+from tests import patience
 from tests.pages.conftest import opened, said
 from tests.pages.test_new import recipe_of
-
-PATIENCE = 60  # s: a process has to start on a machine that may be busy
 
 
 def pictures(readable=True):
@@ -53,7 +52,7 @@ def button(app, words):
 
 def until(app, words):
     """Waits for a process of its own to change what the page says."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience.SECONDS
     while words not in said(app):
         assert time.monotonic() < deadline, said(app)
         time.sleep(0.3)
@@ -137,5 +136,5 @@ def test_a_fetch_that_was_started_twice_is_one_and_its_end_frees_it(empty, monke
     assert len(processes) == 1
     assert fetching.status(source).state == "fetching"
     fetching.cancel(source)
-    processes[0].wait(PATIENCE)
+    processes[0].wait(patience.SECONDS)
     assert fetching.status(source).state == "missing"

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from kdcore.paths import CHECKOUT
+from tests import patience
 from tests.pages.conftest import opened, runs, said
 
 PAGES = ("home", "new", "runs", "compare", "soft_targets", "trust", "layers", "system")
@@ -55,11 +56,11 @@ def test_the_dashboard_imports_no_torch(full):
     program = f"""
 import sys
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file({str(CHECKOUT / "app.py")!r}, default_timeout=60).run()
+app = AppTest.from_file({str(CHECKOUT / "app.py")!r}, default_timeout={patience.SECONDS}).run()
 for page in {PAGES!r}:
     app.switch_page(f"pages/{{page}}/page.py").run()
     assert not app.exception, app.exception[0].message
 assert "torch" not in sys.modules
 """
     environment = os.environ | {"KDCORE_HOME": str(full.root), "PYTHONPATH": str(CHECKOUT)}
-    subprocess.run([sys.executable, "-c", program], env=environment, cwd=CHECKOUT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], env=environment, cwd=CHECKOUT, check=True, timeout=patience.SECONDS)

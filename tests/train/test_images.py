@@ -12,6 +12,7 @@ import torch
 from kdcore.train import images as module
 from kdcore.train.images import Held, Streamed, images, pixels, portion, portions
 from kdcore.train.loop import fit
+from tests import patience
 from tests.train.conftest import bright, network, same, state
 
 CPU = torch.device("cpu")
@@ -52,8 +53,8 @@ def test_the_next_batch_is_read_while_this_one_is_learnt_and_never_more(stored):
     first, second, third = (np.array(one) for one in ([3, 1], [5, 5], [7, 0]))
     expected = torch.from_numpy(np.array(array)).permute(0, 3, 1, 2)[rows]
     assert torch.equal(streamed.batch(first, second), expected[first])
-    assert done.acquire(timeout=5)
-    assert done.acquire(timeout=5), "the next batch was not read ahead"
+    assert done.acquire(timeout=patience.SECONDS)
+    assert done.acquire(timeout=patience.SECONDS), "the next batch was not read ahead"
     assert torch.equal(streamed.batch(second, None), expected[second])
     assert asked == [([3, 1], True), ([5, 5], False)], "read twice, or more than was asked for"
     assert torch.equal(streamed.batch(third, first), expected[third])

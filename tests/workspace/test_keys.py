@@ -29,5 +29,5 @@ def test_the_version_of_the_loop_is_in_the_key(monkeypatch):
 
 
 def test_canonical_json_refuses_what_has_no_one_text():
-    with pytest.raises(ValueError, match="Out of range"):
+    with pytest.raises(ValueError):
         keys.canonical(float("nan"))

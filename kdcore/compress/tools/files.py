@@ -116,3 +116,47 @@ def part(model: Any) -> None:
             own.CopyFrom(known[name])
             own.name = node.input[1] = f"{name}_{place}"
         seen.add(name)
+
+
+def prepare(source: Path, target: Path) -> Any:
+    """The graph of `source` as quantizers want it, shapes inferred and nodes fused; also written to `target`."""
+    import onnx
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    quant_pre_process(source, target, skip_symbolic_shape=True)
+    model = onnx.load(target)
+    restore_names(model, onnx.load(source))
+    onnx.save(model, target)
+    return model
+
+
+def restore_names(model: Any, source: Any) -> None:
+    """Gives the layers' weights, in place, the names that they have in `source`, which `model` was made from.
+
+    Quantizers and optimizers call what they write as they like. A layer is known by its weights: each filter points
+    the way it did, whatever it was scaled or rounded by; of several alike the first is taken. Weights stored in
+    another type than before are called NAME_quantized.
+    """
+    from kdcore.export.graph import weighted
+
+    free = [(layer, _directions(layer.weight)) for layer in weighted(source)]
+    names: dict[str, str] = {}
+    for layer in weighted(model):
+        mine = _directions(layer.weight)
+        alike = [abs((mine * one).sum(1)).sum() if mine.shape == one.shape else -1 for _, one in free]
+        if max(alike, default=-1) < 0 or layer.stored in names:  # not from there, or tied
+            continue
+        origin, _ = free.pop(alike.index(max(alike)))
+        names[layer.stored] = origin.stored if layer.bits == origin.bits else f"{origin.stored}_quantized"
+    for tensor in model.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def _directions(weight: Any) -> Any:
+    """Each filter as a row of length one; of zeros where it is zero."""
+    import numpy as np
+
+    rows = weight.reshape(len(weight), -1)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -41,16 +41,15 @@ def write(
     source, prepared = target.with_name("fp32.onnx"), target.with_name("prepared.onnx")
     fp32(material, network, source)
     known = inputs or {}
-    weights: dict[str, str] = {}  # where each layer's are in the graph
+    places: dict[str, str] = {}  # what each layer is called in the graph
 
     def overrides(model: Any) -> dict[str, Any]:
         layers = matched(model, network, codes)
-        weights.update({name: layer.node.input[1] for name, layer in layers.items()})
+        places.update({name: layer.name for name, layer in layers.items()})
         return _overrides(model, layers, codes, known)
 
     def finish(made: Any) -> None:
-        fewer = {f"{weights[name]}_quantized": step for name, step in known.items() if step.bits < 8}
-        _clip_inputs(made, fewer)
+        _clip_inputs(made, {places[name]: step for name, step in known.items() if step.bits < 8})
 
     int8.static(material, source, prepared, target, int8.Calibration(images), overrides=overrides, finish=finish)
 
@@ -91,7 +90,7 @@ def _origin(tensor: str, makers: Mapping[str, Any]) -> str:
 
 
 def _clip_inputs(model: Any, inputs: Mapping[str, Step]) -> None:
-    """Gives layers, by the name of their quantized weights, inputs of fewer than 8 bits.
+    """Gives layers, by their names in the graph, inputs of fewer than 8 bits.
 
     Quantized with the layer's own step, clipped as whole numbers, and back; other readers of the same tensor keep
     it as it was. The int32 bias, whose scale is the product of the input's and the weights', is written anew.
@@ -99,15 +98,15 @@ def _clip_inputs(model: Any, inputs: Mapping[str, Step]) -> None:
     import numpy as np
     from onnx import helper, numpy_helper
 
-    from kdcore.export.graph import WEIGHTED, constants
+    from kdcore.export.graph import constants, weighted
 
     known = constants(model)
+    steps = {layer.node.output[0]: inputs[layer.name] for layer in weighted(model) if layer.name in inputs}
     makers = {output: node for node in model.graph.node for output in node.output}
     nodes = []
     for place, node in enumerate(model.graph.node):
-        weights = makers.get(node.input[1]) if node.op_type in WEIGHTED else None
-        step = inputs.get(weights.input[0]) if weights is not None else None
-        if weights is not None and step is not None:
+        step = steps.get(node.output[0])
+        if step is not None:
             name = f"input{place}"
             values = (np.float32(step.scale), np.uint8(step.zero), np.uint8(0), np.uint8(2**step.bits - 1))
             scale, zero, low, high = (f"{name}_{part}" for part in ("scale", "zero", "low", "high"))
@@ -122,7 +121,7 @@ def _clip_inputs(model: Any, inputs: Mapping[str, Step]) -> None:
             ]
             node.input[0] = f"{name}_real"
             if len(node.input) > 2:
-                _rescale(makers[node.input[2]], step.scale, known[weights.input[1]], known)
+                _rescale(makers[node.input[2]], step.scale, known[makers[node.input[1]].input[1]], known)
         nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)

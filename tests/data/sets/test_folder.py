@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from kdcore.data.pictures.decode import Header
 from kdcore.data.pictures.names import Refused
 from kdcore.data.sets.cifar100 import mosaics
 from kdcore.problems import RecipeError
+from tests import patience
 
 
 @pytest.fixture(autouse=True)
@@ -122,14 +124,14 @@ def test_what_has_changed_is_prepared_anew_and_what_is_gone_is_told(pictures):
     assert fetch(chosen(path)).fingerprint != first.fingerprint
     assert len(list((path.parent / "data" / "folder").glob("*/info.json"))) == 1  # what nobody can load is gone
     path.rename(path.with_name("elsewhere"))
-    with pytest.raises(RecipeError, match=r"data.source.path: .*mine cannot be read \(No such file"):
+    with pytest.raises(RecipeError, match=r"data.source.path: .*mine cannot be read"):
         dataset.load(chosen(path))
 
 
 def test_a_prepared_folder_loads_at_once(pictures):
     source = chosen(pictures({f"{kind}/{n}.png": (n, 10) for kind in "ab" for n in range(5)}))
     fetch(source)
-    assert min(_seconds(lambda: dataset.load(source)) for _ in range(3)) < 0.01
+    assert min(_seconds(lambda: dataset.load(source)) for _ in range(3)) < patience.stretched(0.01)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -145,7 +147,7 @@ def test_bad_pictures_are_named_together_at_the_field_and_nothing_is_left(packed
     (problem,) = caught.value.problems
     assert problem.field == "data.source.path"
     assert problem.message.startswith("mine.zip: cat/3.png cannot be read (")
-    assert "; dog/1.jpg cannot be read (cannot identify image file): save it again, or leave it out" in problem.message
+    assert re.search(r"; dog/1.jpg cannot be read \(.+\): save it again, or leave it out", problem.message)
     assert status(chosen(tmp_path / "mine.zip")).message == problem.message
     assert not [path for path in (tmp_path / "data" / "folder").iterdir() if path.is_dir()]
 
