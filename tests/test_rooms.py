@@ -10,7 +10,7 @@ import kdcore
 ROOT = Path(kdcore.__file__).parent
 # A room may import the rooms of its own rank, and of every rank below (after it).
 RANKS = [
-    {"cli", "__main__"},
+    {"__init__", "__main__", "api", "cli"},
     {"figures", "report", "jobs", "presets"},
     {"execute"},
     {"plan"},
@@ -19,7 +19,7 @@ RANKS = [
     {"train"},
     {"models", "data"},
     {"recipe"},
-    {"registry", "problems", "machine", "paths", "files", "lazy", "__init__"},
+    {"registry", "problems", "machine", "paths", "files", "lazy"},
 ]
 # The loop trains what a method's loss says, so it knows what a method is.
 EXCEPTIONS = {("train", "distill")}
