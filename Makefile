@@ -19,8 +19,7 @@ help:
 	@echo "CPU=1 leaves out CUDA, JOBS=4 tests in four processes, ARGS=\"tests/data -x\" chooses what pytest runs."
 
 app: $(VENV)/.installed  ## install what is needed and open the dashboard on http://127.0.0.1:8501 (PORT=...)
-	@echo "The dashboard is on http://127.0.0.1:$(PORT); Ctrl-C ends it, runs go on."
-	@$(BIN)/streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
+	@$(BIN)/python -m kdcore app --port $(PORT)
 
 quickstart: $(VENV)/.installed  ## the first experiment without a browser: progress, then the table
 	$(BIN)/python -m kdcore run quickstart

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from kdcore.cli.main import main
+from kdcore.cli import main
 from kdcore.jobs import api
 from kdcore.report.layers import COLUMNS
 from kdcore.workspace.index import Index

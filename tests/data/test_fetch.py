@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from kdcore import registry
-from kdcore.cli.main import main
+from kdcore.cli import main
 from kdcore.data import dataset, download, prepare
 from kdcore.data.dataset import Fetch, NotFetched, Progress, RawImages, Remote
 from kdcore.data.download import FetchFailed
