@@ -32,7 +32,7 @@ class Check(NamedTuple):
 
 
 def checks(workspace: Workspace) -> list[Check]:
-    """Looks at Python, the libraries' versions and whether they load, the device, the disk, the workspace, the index and the queue."""
+    """Looks at Python, the libraries, the device, the disk, the workspace, the index and the queue."""
     return [_python(), _versions(), _libraries(), _device(), _disk(workspace), _index(workspace), _queue(workspace)]
 
 
