@@ -1,6 +1,33 @@
 """kdcore: the engine of the laboratory. Distil, compress and measure image classifiers, honestly.
 
-Importing this package imports neither torch nor streamlit.
+    >>> import kdcore
+    >>> document = kdcore.run("quickstart")
+    >>> kdcore.compare(document["run"])
+
+Importing this package imports neither torch nor streamlit; the names in `__all__` are loaded when they are used.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kdcore.api import compare, run, submit
+    from kdcore.recipe import Recipe
+    from kdcore.registry import register
+
 __version__ = "0.1.0"
+__all__ = ["Recipe", "compare", "register", "run", "submit"]
+
+_MODULES = {"Recipe": "kdcore.recipe", "register": "kdcore.registry"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(_MODULES.get(name, "kdcore.api")), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

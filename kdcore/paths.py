@@ -1,16 +1,29 @@
-"""Where things are kept: the workspace (`KDCORE_HOME`) and the data sets (`KDCORE_DATA`)."""
+"""Where things are kept: the workspace (`KDCORE_HOME`), the data sets (`KDCORE_DATA`) and the dashboard's script."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = PACKAGE.parent  # of an installed wheel: site-packages
+PACKED = PACKAGE / "_dashboard"  # where a wheel has what stands at the root of the checkout
+
+
+def is_checkout() -> bool:
+    """Whether this code runs from a checkout (an editable installation too), not from an installed wheel."""
+    return not PACKED.is_dir()
+
+
+def dashboard() -> Path:
+    """The script that Streamlit runs; its configuration and pages stand beside it."""
+    return (CHECKOUT if is_checkout() else PACKED) / "app.py"
 
 
 def home() -> Path:
-    """The workspace's folder: `KDCORE_HOME`, or `workspace/` in the checkout."""
-    return Path(os.environ.get("KDCORE_HOME") or CHECKOUT / "workspace").expanduser().resolve()
+    """The workspace's folder: `KDCORE_HOME`, or `workspace/` in the checkout; of a wheel `~/.local/share/kdcore`."""
+    usual = CHECKOUT / "workspace" if is_checkout() else Path("~/.local/share/kdcore")
+    return Path(os.environ.get("KDCORE_HOME") or usual).expanduser().resolve()
 
 
 def data_home() -> Path:

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from kdcore.cli.main import main
-from kdcore.presets import presets
+import kdcore
+from kdcore.cli import main
+from kdcore.presets import preset, presets
 from kdcore.recipe import parse
+from kdcore.report import comparison
 from kdcore.report.layers import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +71,16 @@ def test_the_recipe_is_accepted():
     assert parse(json.loads(recipe)).sweep
 
 
+def test_the_python_example_asks_for_sound_recipes_and_known_columns(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(kdcore, "run", lambda experiment: asked.append(preset(experiment).recipe) or {"run": "id"})
+    monkeypatch.setattr(kdcore, "submit", lambda document: asked.append(parse(document)) or "id")
+    monkeypatch.setattr(kdcore, "compare", lambda run: pd.DataFrame(columns=list(comparison.COLUMNS)))
+    (example,) = [block for block in blocks("python") if "import kdcore\n" in block]
+    exec(example, {})
+    assert len(asked) == 2
+
+
 def test_links_and_pictures_are_there():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(r'(?:src|srcset)="([^"]+)"', README)
     assert [link for link in links if not (ROOT / link).exists()] == []
@@ -75,7 +88,7 @@ def test_links_and_pictures_are_there():
 
 def test_the_example_of_a_method_is_one():
     """In a process of its own, because it joins the registry."""
-    (example,) = blocks("python")
+    (example,) = [block for block in blocks("python") if "@register" in block]
     check = """
 import torch
 from kdcore import registry

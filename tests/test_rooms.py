@@ -11,7 +11,9 @@ import kdcore
 ROOT = Path(kdcore.__file__).parent
 # A room may import the rooms below it (after it) alone, in functions and for type checkers too.
 ROOMS = [
+    "__init__",
     "__main__",
+    "api",
     "cli",
     "figures",
     "jobs",
@@ -34,7 +36,6 @@ ROOMS = [
     "machine",
     "paths",
     "lazy",
-    "__init__",
 ]
 FILES = sorted(ROOT.rglob("*.py"))
 

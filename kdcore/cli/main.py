@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from kdcore.cli import data, models
+from kdcore.cli import app, data, models
 from kdcore.files import Damaged
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import UnknownRun, Workspace
@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
     for name, kind in {"presets": "one-click experiment", **CATALOGS}.items():
         json_option(add(name, _presets if name == "presets" else _catalog, f"list every {kind}"))
+    app.add(add)
     data.add(add, json_option)
     for name, command, text in (
         ("run", _run, "carry out an experiment in the foreground"),

@@ -8,11 +8,14 @@ import sys
 from typing import NamedTuple
 
 from kdcore import machine
+from kdcore.jobs import versions
 from kdcore.jobs.api import queue
+from kdcore.paths import is_checkout
 from kdcore.report import format
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
+REMEDY = "pip install -r requirements.txt" if is_checkout() else "pip install --upgrade kdcore"
 LEAST_FREE = 2 * 2**30
 PROBE = (
     "import torch, onnx, onnxruntime, onnxscript, torch_pruning, safetensors;"
@@ -29,8 +32,8 @@ class Check(NamedTuple):
 
 
 def checks(workspace: Workspace) -> list[Check]:
-    """Looks at Python, the libraries, the disk, the workspace, the index and the queue."""
-    return [_python(), _libraries(), _device(), _disk(workspace), _index(workspace), _queue(workspace)]
+    """Looks at Python, the libraries, the device, the disk, the workspace, the index and the queue."""
+    return [_python(), _versions(), _libraries(), _device(), _disk(workspace), _index(workspace), _queue(workspace)]
 
 
 def _python() -> Check:
@@ -38,10 +41,28 @@ def _python() -> Check:
     return Check("python", ok, sys.version.split()[0] + ("" if ok else ": install Python 3.11 or later"))
 
 
+def _versions() -> Check:
+    """Outside the allowed ranges is a finding; other than the lock, which only says what was tested, is not."""
+    here = versions.installed()
+    if wrong := versions.differences(versions.allowed(), here):
+        return Check("versions", False, f"not allowed: {_listed(wrong)}; {REMEDY}")
+    lock = versions.locked()
+    if not lock:
+        return Check("versions", True, "in the allowed ranges")
+    other = [one for one in versions.differences(lock, here) if one.installed]
+    if not other:
+        return Check("versions", True, "those of the lock (requirements.txt)")
+    return Check("versions", True, f"in the allowed ranges; other than the lock: {_listed(other)}")
+
+
+def _listed(found: list[versions.Difference]) -> str:
+    return ", ".join(map(str, found))
+
+
 def _libraries() -> Check:
     answer = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120, check=False)
     if answer.returncode:
-        return Check("libraries", False, f"{answer.stderr.strip().splitlines()[-1]}: pip install -r requirements.txt")
+        return Check("libraries", False, f"{answer.stderr.strip().splitlines()[-1]}: {REMEDY}")
     return Check("libraries", True, answer.stdout.strip())
 
 

@@ -229,14 +229,10 @@ def command(recipe: Recipe) -> str:
 def python(recipe: Recipe) -> str:
     """The program that queues this Recipe."""
     document = pprint.pformat(recipe.document(), sort_dicts=False, width=100)
-    return f"""from kdcore.jobs import api
-from kdcore.workspace.workspace import Workspace
-from kdcore.recipe import parse
+    return f"""import kdcore
 
-recipe = parse(
+run = kdcore.submit(
 {textwrap.indent(document, "    ")}
 )
-workspace = Workspace()
-print(api.submit(workspace, recipe))
-api.ensure_dispatcher(workspace)
+print(run)  # kdcore.compare(run) gives its table; kdcore.run instead of submit waits for it
 """

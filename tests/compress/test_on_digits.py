@@ -11,7 +11,7 @@ import time
 import pytest
 
 from kdcore import registry
-from kdcore.cli.main import main
+from kdcore.cli import main
 from kdcore.jobs import api
 from kdcore.plan.plan import plan
 from kdcore.recipe import parse

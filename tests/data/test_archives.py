@@ -305,7 +305,7 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_nothing_stays(prepared, t
     assert [path.name for path in (tmp_path / "dtd").iterdir() if path.is_dir()] == ["raw"]
 
 
-@pytest.mark.skipif(mosaics() is None, reason="needs the CIFAR-100 mosaics beside the checkout")
+@pytest.mark.skipif(mosaics() is None, reason="KDCORE_CIFAR100 names no folder of mosaics")
 def test_cifar100_from_the_mosaics(tmp_path, monkeypatch):
     monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
     source = registry.validate("dataset", {"dataset": "cifar100", "classes": 3})

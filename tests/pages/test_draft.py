@@ -10,6 +10,7 @@ import pytest
 from kdcore.jobs import api
 from kdcore.presets import preset, presets
 from kdcore.recipe import Recipe, override, parse
+from kdcore.workspace.workspace import Workspace
 from pages.new import preview
 from pages.shared import draft
 
@@ -70,13 +71,13 @@ def test_another_method_is_one_value():
     assert (path, value["method"]) == ("distill", "hard_labels")
 
 
-def test_the_program_makes_the_same_recipe(monkeypatch, capsys):
-    recipe = changed(*CHANGES[:4])
-    submitted = []
-    monkeypatch.setattr(api, "submit", lambda workspace, asked: submitted.append(asked))
+def test_the_program_makes_the_same_recipe(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KDCORE_HOME", str(tmp_path))
     monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    recipe = changed(*CHANGES[:4])
     exec(preview.python(recipe), {})
-    assert submitted == [recipe]
+    run_id = capsys.readouterr().out.strip()
+    assert api.recipe(Workspace(), run_id) == recipe
 
 
 def test_paths_reach_into_lists():

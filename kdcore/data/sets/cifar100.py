@@ -1,4 +1,4 @@
-"""CIFAR-100, from lossless mosaics where they lie beside the checkout, else from its authors' archive."""
+"""CIFAR-100, from lossless mosaics where `KDCORE_CIFAR100` names their folder, else from its authors' archive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from kdcore.data.choices import by_class, classes_option, first_classes
 from kdcore.data.sets.cifar10 import batches, pixels
 from kdcore.data.types import Fetch, Progress, RawImages, Remote, Work
-from kdcore.paths import CHECKOUT
 from kdcore.registry import Options, register
 
 ARCHIVE = Remote(
@@ -30,10 +29,10 @@ class Cifar100(Options):
 
 
 def mosaics() -> Path | None:
-    """The folder of the mosaics: `KDCORE_CIFAR100`, or `../shared/data/cifar100` beside the checkout."""
+    """The folder of the mosaics, if `KDCORE_CIFAR100` names it."""
     chosen = os.environ.get("KDCORE_CIFAR100")
-    folder = Path(chosen).expanduser() if chosen else CHECKOUT.parent / "shared" / "data" / "cifar100"
-    return folder if (folder / "classes.txt").exists() else None
+    folder = Path(chosen).expanduser() if chosen else None
+    return folder if folder and (folder / "classes.txt").exists() else None
 
 
 class _MosaicsOrArchive(Fetch):

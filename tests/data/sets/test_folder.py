@@ -102,7 +102,7 @@ def test_a_zip_and_the_same_folder_give_the_same_data_set(packed, tmp_path):
     assert dataset.load(chosen(path)).fingerprint == from_zip.fingerprint
 
 
-@pytest.mark.skipif(mosaics() is None, reason="needs the CIFAR-100 mosaics beside the checkout")
+@pytest.mark.skipif(mosaics() is None, reason="KDCORE_CIFAR100 names no folder of mosaics")
 def test_the_zip_of_cifar100_gives_its_very_pixels(tmp_path):
     path = tmp_path / "cifar.zip"
     script = mosaics() / "unpack.py"

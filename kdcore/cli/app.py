@@ -1,0 +1,30 @@
+"""The command `app`: the dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from collections.abc import Callable
+
+from kdcore.paths import dashboard
+from kdcore.workspace.workspace import Workspace
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the command and its options to the command line."""
+    app = command("app", open_dashboard, "open the dashboard in a browser")
+    app.add_argument("--port", type=int, default=8501)
+    app.add_argument(
+        "--address", default="127.0.0.1", help="where to listen; whoever reaches it may start and delete runs"
+    )
+
+
+def open_dashboard(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Serves the dashboard until it is interrupted."""
+    print(f"The dashboard is on http://{chosen.address}:{chosen.port}; Ctrl-C ends it, runs go on.")
+    sys.argv = ["streamlit", "run", str(dashboard())]
+    sys.argv += [f"--server.address={chosen.address}", f"--server.port={chosen.port}"]
+    if chosen.address != "127.0.0.1":
+        sys.argv += [f"--server.allowedHosts={chosen.address}", f"--browser.serverAddress={chosen.address}"]
+    runpy.run_module("streamlit", run_name="__main__", alter_sys=True)
