@@ -19,7 +19,7 @@ RANKS = [
     {"train"},
     {"models", "data"},
     {"recipe"},
-    {"registry", "problems", "machine", "paths", "files", "lazy", "__init__"},
+    {"registry", "problems", "json_input", "machine", "paths", "files", "lazy", "__init__"},
 ]
 # The loop trains what a method's loss says, so it knows what a method is.
 EXCEPTIONS = {("train", "distill")}

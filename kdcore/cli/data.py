@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore import json_input
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import Workspace
 
@@ -70,6 +71,6 @@ def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
 def named(text: str, field: str) -> Any:
     """What `NAME|JSON` says. Raises RecipeError."""
     try:
-        return json.loads(text) if text.startswith("{") else text
-    except ValueError as error:
-        raise RecipeError([Problem(field, f"{text} is not JSON: {error}")]) from None
+        return json_input.read(text) if text.startswith("{") else text
+    except json_input.BadJson as error:
+        raise RecipeError([Problem(field, f"{text[:80]} cannot be read: {error}")]) from None

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from kdcore import json_input
 from kdcore.cli import data, models
 from kdcore.files import Damaged
-from kdcore.problems import Problem, RecipeError
+from kdcore.problems import RecipeError
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
 if TYPE_CHECKING:
@@ -136,16 +137,15 @@ def recipe_of(experiment: str, assignments: Sequence[str]) -> tuple[Recipe, str 
     return parse(override(known.recipe.document(), assignments)), known.name
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Any:
     try:
-        document = json.loads(path.read_text("utf-8"))
+        return json_input.read(path.read_text("utf-8"))
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise BadInput(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise RecipeError([Problem(str(path), "holds no recipe; a recipe is a JSON object")])
-    return document
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} cannot be read: it is no text in UTF-8") from None
+    except json_input.BadJson as error:
+        raise BadInput(f"{path} cannot be read: {error}") from None
 
 
 def _print_json(document: Any) -> None:
