@@ -23,7 +23,7 @@ from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought, copied
 from kdcore.distill.traits import taps_teacher
-from kdcore.execute.file_teachers import FromFile, OnRecord, recorded
+from kdcore.execute.file_teachers import FromFile, OnRecord, check_answers, recorded
 from kdcore.export import onnx_file, weights
 from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
@@ -122,10 +122,16 @@ class Builder:
             place = place if model else copied(place, content, scratch)
             source = entry.implementation(entry.options.model_validate(told))
             brought = source.bring(place, spec.get("model"), self.dataset, scratch)
+            self._check_answers(brought)
         except Exception:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
         return Made(brought.network, brought=brought)
+
+    def _check_answers(self, brought: Brought) -> None:
+        network = FromFile(brought.onnx) if brought.onnx else brought.network
+        if network is not None:
+            check_answers(network, self.dataset.train_images)
 
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
