@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from kdcore import json_input
-from kdcore.cli import data, models
+from kdcore.cli import data, models, output
 from kdcore.files import Damaged
 from kdcore.problems import RecipeError
 from kdcore.workspace.workspace import UnknownRun, Workspace
@@ -46,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return chosen.command(chosen, Workspace()) or DONE
     except RecipeError as error:
         for problem in error.problems:
-            print(f"{problem.field}: {problem.message}", file=sys.stderr)
+            output.complain(f"{problem.field}: {problem.message}")
         return BAD_INPUT
     except (BadInput, UnknownRun, Damaged) as error:
-        print(error, file=sys.stderr)
+        output.complain(error)
         return BAD_INPUT
     except KeyboardInterrupt:
         return CANCELLED
@@ -148,16 +147,12 @@ def _read(path: Path) -> Any:
         raise BadInput(f"{path} cannot be read: {error}") from None
 
 
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
-
-
 def _presets(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.presets import presets
 
     if chosen.json:
         told = ("name", "title", "summary", "look_for")
-        _print_json(
+        output.document(
             [{name: getattr(known, name) for name in told} | {"recipe": known.recipe.document()} for known in presets()]
         )
         return
@@ -177,7 +172,7 @@ def _catalog(chosen: argparse.Namespace, workspace: Workspace) -> None:
         found = [known | here(known["name"]) for known in found]
         columns["on this machine"] = "here"
     if chosen.json:
-        _print_json(found)
+        output.document(found)
         return
     from kdcore.cli import console
 
@@ -196,9 +191,9 @@ def _submit(chosen: argparse.Namespace, workspace: Workspace) -> None:
     _warn(recipe, preset if not chosen.set else None)
     api.ensure_dispatcher(workspace)
     if chosen.json:
-        _print_json({"run": run_id})
+        output.document({"run": run_id})
     else:
-        print(run_id)
+        output.line(run_id)
 
 
 def _warn(recipe: Recipe, preset: str | None) -> None:
@@ -213,7 +208,7 @@ def _warn(recipe: Recipe, preset: str | None) -> None:
     about = len(data.classes), data.shape
     teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
     for problem in advice(recipe, teacher, student):
-        print(f"{problem.field}: {problem.message}", file=sys.stderr)
+        output.complain(f"{problem.field}: {problem.message}")
 
 
 def _run(chosen: argparse.Namespace, workspace: Workspace) -> int:
@@ -242,7 +237,7 @@ def _compared(workspace: Workspace, runs: Sequence[str], as_json: bool) -> None:
     from kdcore.report import comparison
 
     if as_json:
-        _print_json(comparison.documents(workspace, runs))
+        output.document(comparison.documents(workspace, runs))
     else:
         console.comparison(comparison.rows(workspace, runs))
 
@@ -253,7 +248,7 @@ def _follow(workspace: Workspace, run_id: str, as_json: bool, table: bool = True
 
     row = console.settled(workspace, run_id)
     if as_json:
-        _print_json(comparison.document(workspace, run_id))
+        output.document(comparison.document(workspace, run_id))
     elif row.state == "done" and table:
         console.result(workspace, run_id)
     else:
@@ -279,7 +274,7 @@ def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
     index = Index(workspace)
     index.sync()
     if chosen.json:
-        _print_json([row._asdict() for row in index.runs()])
+        output.document([row._asdict() for row in index.runs()])
         return
     from kdcore.cli import console
 
@@ -296,7 +291,7 @@ def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.report import comparison
 
     if chosen.json:
-        _print_json(comparison.document(workspace, chosen.run))
+        output.document(comparison.document(workspace, chosen.run))
         return
     from kdcore.cli import console
 
@@ -320,9 +315,9 @@ def _steer(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     if chosen.name == "delete":
         api.delete(workspace, chosen.run)
-        print(f"{chosen.run}: in the trash")
+        output.line(f"{chosen.run}: in the trash")
         return
-    print(f"{chosen.run}: {_asked(workspace, chosen.run, chosen.name)}")
+    output.line(f"{chosen.run}: {_asked(workspace, chosen.run, chosen.name)}")
     if chosen.name == "resume":
         api.ensure_dispatcher(workspace)
 
@@ -347,10 +342,10 @@ def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.all == bool(chosen.run):
         raise BadInput("stop: give one run's id, or --all")
     if chosen.run:
-        print(f"{chosen.run}: {_asked(workspace, chosen.run, 'stop')}")
+        output.line(f"{chosen.run}: {_asked(workspace, chosen.run, 'stop')}")
         return
     stopped = api.stop_all(workspace)
-    print(f"{format.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
+    output.line(f"{format.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
 
 
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
@@ -368,7 +363,7 @@ def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     index = Index(workspace)
     index.rebuild()
-    print(f"{len(index.runs())} runs in the index")
+    output.line(f"{len(index.runs())} runs in the index")
 
 
 def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
@@ -376,7 +371,7 @@ def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.workspace.gc import collect
 
     freed = collect(workspace)
-    print(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
+    output.line(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
 
 
 def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:
@@ -384,7 +379,7 @@ def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
     found = checks(workspace)
     if chosen.json:
-        _print_json([check._asdict() for check in found])
+        output.document([check._asdict() for check in found])
     else:
         from kdcore.cli import console
 
