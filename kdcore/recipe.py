@@ -18,10 +18,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from kdcore import registry
+from kdcore import json_input, registry
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
 
+SHOWN = 80  # characters of a wrong value in a message
+NO_MAPPING = 'holds no recipe; a recipe is a JSON object, as in {"name": "Mine", "distill": {"method": "kd"}}'
 MOST_POINTS = 24  # of a sweep: more than that is no longer a lesson but a cluster job
 
 
@@ -210,13 +212,21 @@ class Recipe(Part):
 
 
 def parse(document: Mapping[str, Any]) -> Recipe:
-    """A Recipe from a mapping. Raises RecipeError, which names every field that is wrong."""
+    """A Recipe from a mapping. Raises RecipeError, which names every field that is wrong, for any other value too."""
+    _check_shape(document)
     try:
         recipe = Recipe.model_validate(dict(document))
     except ValidationError as error:
         raise RecipeError([_problem(detail) for detail in error.errors()]) from None
     points(recipe)
     return recipe
+
+
+def _check_shape(document: Any) -> None:
+    if not isinstance(document, Mapping):
+        raise RecipeError([Problem("recipe", NO_MAPPING)])
+    if found := json_input.fault(document):
+        raise RecipeError([Problem(found.path or "recipe", found.message)])
 
 
 def _problem(detail: Any) -> Problem:
@@ -226,8 +236,13 @@ def _problem(detail: Any) -> Problem:
     if detail["type"] == "extra_forbidden":
         return Problem(field, "there is no such field")
     if isinstance(given, str | int | float | bool) or given is None:
-        message = f"{json.dumps(given)} is not accepted: {message}"
+        message = f"{_shown(given)} is not accepted: {message}"
     return Problem(field, message)
+
+
+def _shown(given: Any) -> str:
+    text = json.dumps(given)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def override(document: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
@@ -235,19 +250,21 @@ def override(document: Mapping[str, Any], assignments: Iterable[str]) -> dict[st
 
     Setting `steps` clears `epochs` beside it, and the other way round. Raises RecipeError.
     """
+    _check_shape(document)
     changed = json.loads(json.dumps(document))
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals:
             raise RecipeError([Problem(path, "write it as path=value, as in train.epochs=2")])
         _assign(changed, path.strip(), _value(text))
+        _check_shape(changed)
     return changed
 
 
 def _value(text: str) -> Any:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+        value = json_input.read(text)
+    except json_input.BadJson:
         return text
     return text if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -275,9 +292,10 @@ def _assign(document: Any, path: str, value: Any) -> None:
 
 def _child(here: Any, name: str, path: str) -> Any:
     if isinstance(here, list):
-        if not name.isdigit() or int(name) >= len(here):
-            raise RecipeError([Problem(path, f"there is no item {name}; the list has {len(here)}")])
-        return here[int(name)]
+        numbers = {str(number): item for number, item in enumerate(here)}
+        if name not in numbers:
+            raise RecipeError([Problem(path[:SHOWN], f"there is no item {name[:SHOWN]}; the list has {len(here)}")])
+        return numbers[name]
     if isinstance(here, dict):
         return here.setdefault(name, {})
     raise RecipeError([Problem(path, "there is no such field")])

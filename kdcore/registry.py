@@ -24,6 +24,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import PydanticCustomError
 
+from kdcore.json_input import fault
+
 T = TypeVar("T")
 
 # Where the entries of each kind live: every module of the package is imported on first use.
@@ -147,8 +149,12 @@ def validate(kind: str, value: Any) -> Options:
         value = value.model_dump()
     if not isinstance(value, Mapping) or kind not in value:
         raise PydanticCustomError("choice", "needs '{kind}': the name of a {kind}", {"kind": kind})
+    if not isinstance(value[kind], str):
+        raise PydanticCustomError("choice", "'{kind}' takes the name of a {kind}, as text", {"kind": kind})
+    if wrong := fault(value):
+        raise PydanticCustomError("choice", "{message}", {"message": wrong.message})
     try:
-        chosen = entry(kind, str(value[kind]))
+        chosen = entry(kind, value[kind])
     except UnknownEntry as error:
         raise PydanticCustomError("choice", "{message}", {"message": str(error)}) from None
     return chosen.options.model_validate(dict(value))

@@ -86,3 +86,55 @@ def test_a_sweep_with_a_bad_value_or_too_many_points_is_refused_before_it_runs()
 def test_a_loss_without_any_weight_is_refused():
     found = problems(lambda: parse({"distill": {"method": "kd", "hard_weight": 0, "soft_weight": 0}}))
     assert "nothing to learn" in found["distill"]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+fields = st.sampled_from([*Recipe.model_fields, "schema", "seeds.0", "²"])
+
+
+@given(anything | st.dictionaries(fields, anything, max_size=4))
+def test_no_document_does_worse_than_a_recipe_error(document):
+    with contextlib.suppress(RecipeError):
+        parse(document)
+    with contextlib.suppress(RecipeError):
+        parse(override(document, ["train.epochs=2"]))
+
+
+@pytest.mark.parametrize("document", [5, False, None, [[]], "²", [["name", "x"]]])
+def test_what_is_no_mapping_is_no_recipe(document):
+    for call in (lambda: parse(document), lambda: override(document, ["name=x"])):
+        assert "a recipe is a JSON object" in problems(call)["recipe"]
+
+
+def deep(times=100_000):
+    made = []
+    for _ in range(times):
+        made = [made]
+    return made
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"sweep": {"train.epochs": [deep()]}},
+        {"distill": {"method": deep()}},
+        {"train": {"learning_rate": 10**5000}},
+        {"compress": [{"step": "int8"}], "sweep": {"compress.²": [1]}},
+    ],
+    ids=["sweep", "method", "number", "path"],
+)
+def test_nesting_and_numbers_without_end_are_told_at_their_field(document):
+    (field,) = problems(lambda: parse(document))
+    assert field.startswith(next(iter(document)))
+
+
+@pytest.mark.parametrize(
+    "assignment", ["seeds.²=1", f"seeds.{'9' * 5000}=1", f"data={'[' * 100_000}", "a" + ".a" * 99 + "=1"]
+)
+def test_a_hostile_assignment_is_refused_in_a_short_message(assignment):
+    found = problems(lambda: parse(override(Recipe().document(), [assignment])))
+    assert all(len(message) < 300 for message in found.values())

@@ -1,7 +1,12 @@
+import contextlib
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from kdcore import registry
 from kdcore.presets import presets
@@ -59,3 +64,23 @@ def test_presets_are_found_and_say_what_to_look_for():
     names = [preset.name for preset in presets()]
     assert names[0] == "quickstart"
     assert all(len(preset.look_for) > 40 for preset in presets())
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("kind", registry.PACKAGES)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_no_choice_does_worse_than_a_validation_error(kind, data):
+    chosen = data.draw(st.sampled_from(registry.entries(kind)))
+    fields = st.sampled_from([*chosen.options.model_fields, "²"])
+    value = data.draw(
+        json_values | st.dictionaries(fields, json_values, max_size=4).map(lambda v: {kind: chosen.name} | v)
+    )
+    with contextlib.suppress(ValidationError, PydanticCustomError):
+        registry.validate(kind, value)

@@ -31,6 +31,7 @@ ROOMS = [
     "presets",
     "recipe",
     "registry",
+    "json_input",
     "problems",
     "files",
     "machine",

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from kdcore.files import read_json
 from kdcore.report import format
+from kdcore.report.names import printable
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.workspace import Workspace
 
@@ -31,9 +32,14 @@ _out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 _aside = Console(stderr=True, highlight=False)
 
 
+def shown(text: str) -> str:
+    """Other people's words for the terminal: no control characters, and no markup of rich's."""
+    return escape(printable(text))
+
+
 def say(message: str) -> None:
     """A line beside the result."""
-    _aside.print(escape(message))
+    _aside.print(shown(message))
 
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -42,7 +48,7 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(shown(cell) for cell in row))
     _out.print(table)
 
 
@@ -87,7 +93,7 @@ def progress(workspace: Workspace, run_id: str) -> RunRow:
         bar = bars.add_task(run_id, total=1.0, left="")
         for row in follow(workspace, run_id):
             left = f"about {format.roughly(row.eta_seconds)} left" if row.eta_seconds else ""
-            bars.update(bar, completed=row.progress, description=escape(_doing(workspace, row)), left=left)
+            bars.update(bar, completed=row.progress, description=shown(_doing(workspace, row)), left=left)
     return row
 
 
@@ -124,7 +130,7 @@ def fetching(source: Options) -> Dataset:
             amount = f"{now.done:,} of {now.total:,} {now.unit}"
             if now.unit == "bytes":
                 amount = f"{format.size(now.done)} of {format.size(now.total)}"
-            bars.update(bar, completed=now.done, total=now.total, description=escape(now.doing), amount=amount)
+            bars.update(bar, completed=now.done, total=now.total, description=shown(now.doing), amount=amount)
 
         return fetch(source, show)
 
@@ -151,13 +157,13 @@ def result(workspace: Workspace, run_id: str) -> None:
     _hidden(report.hidden(workspace, run_id))
     _out.print()
     for verdict in report.verdicts(workspace, run_id):
-        _out.print(f"{verdict.variant}: {escape(verdict.words)}", soft_wrap=True)
+        _out.print(shown(f"{verdict.variant}: {verdict.words}"), soft_wrap=True)
     for variant in plan["variants"]:
         if variant["note"]:
-            _out.print(f"{variant['name']}: {escape(variant['note'])}", soft_wrap=True)
+            _out.print(shown(f"{variant['name']}: {variant['note']}"), soft_wrap=True)
     if any(row["verdict"] for row in rows):
         _out.print(SCOPE)
-    _out.print(shares(plan["dataset"]), soft_wrap=True)
+    _out.print(shown(shares(plan["dataset"])), soft_wrap=True)
     say(f"run {run_id} in {workspace.root}")
 
 
@@ -181,7 +187,7 @@ def robustness(found: Sequence[Robust]) -> None:
     _out.print()
     for told in (against(one, other) for one, other in compared(found)):
         if told:
-            _out.print(escape(told.words), soft_wrap=True)
+            _out.print(shown(told.words), soft_wrap=True)
 
 
 def _hidden(recalls: Sequence[Recalled]) -> None:
@@ -218,5 +224,5 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
             format.times(row["throughput_gain"]),
             row["verdict"] or "",
         ]
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(shown(cell) for cell in cells))
     _out.print(table)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore import json_input
+from kdcore.cli import output
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import Workspace
 
@@ -39,14 +39,14 @@ def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
     try:
         dataset = console.fetching(source)
     except FetchFailed as error:
-        print(error, file=sys.stderr)
+        output.complain(error)
         return 1
     told = {"name": dataset.name, "classes": len(dataset.classes), "shape": dataset.shape}
     told |= {"train": len(dataset.train_labels), "test": len(dataset.test_labels), "fingerprint": dataset.fingerprint}
     if chosen.json:
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        output.document(told)
         return 0
-    print("{name}: {train} training and {test} test images, {classes} classes".format(**told))
+    output.line("{name}: {train} training and {test} test images, {classes} classes".format(**told))
     if note := status(source).message:
         console.say(note)
     return 0
@@ -61,15 +61,15 @@ def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     about = softening.about(workspace, chosen.source, data, chosen.validation)
     done = softening.soften(workspace, chosen.source, chosen.output, about)
     if chosen.json:
-        print(json.dumps(done._asdict(), indent=2, ensure_ascii=False))
+        output.document(done._asdict())
         return
     right = f"right about {format.percent(done.accuracy)} of the test images"
-    print(f"{done.file}: {done.images} images, from {done.source}, {right}")
+    output.line(f"{done.file}: {done.images} images, from {done.source}, {right}")
 
 
 def named(text: str, field: str) -> Any:
     """What `NAME|JSON` says. Raises RecipeError."""
     try:
-        return json.loads(text) if text.startswith("{") else text
-    except ValueError as error:
-        raise RecipeError([Problem(field, f"{text} is not JSON: {error}")]) from None
+        return json_input.read(text) if text.startswith("{") else text
+    except json_input.BadJson as error:
+        raise RecipeError([Problem(field, f"{text[:80]} cannot be read: {error}")]) from None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from kdcore.cli import app, data, models
+from kdcore import json_input
+from kdcore.cli import app, data, models, output
 from kdcore.files import Damaged
-from kdcore.problems import Problem, RecipeError
+from kdcore.problems import RecipeError
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return chosen.command(chosen, Workspace()) or DONE
     except RecipeError as error:
         for problem in error.problems:
-            print(f"{problem.field}: {problem.message}", file=sys.stderr)
+            output.complain(f"{problem.field}: {problem.message}")
         return BAD_INPUT
     except (BadInput, UnknownRun, Damaged) as error:
-        print(error, file=sys.stderr)
+        output.complain(error)
         return BAD_INPUT
     except KeyboardInterrupt:
         return CANCELLED
@@ -137,20 +137,15 @@ def recipe_of(experiment: str, assignments: Sequence[str]) -> tuple[Recipe, str 
     return parse(override(known.recipe.document(), assignments)), known.name
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Any:
     try:
-        document = json.loads(path.read_text("utf-8"))
+        return json_input.read(path.read_text("utf-8"))
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise BadInput(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise RecipeError([Problem(str(path), "holds no recipe; a recipe is a JSON object")])
-    return document
-
-
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} cannot be read: it is no text in UTF-8") from None
+    except json_input.BadJson as error:
+        raise BadInput(f"{path} cannot be read: {error}") from None
 
 
 def _presets(chosen: argparse.Namespace, workspace: Workspace) -> None:
@@ -158,7 +153,7 @@ def _presets(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     if chosen.json:
         told = ("name", "title", "summary", "look_for")
-        _print_json(
+        output.document(
             [{name: getattr(known, name) for name in told} | {"recipe": known.recipe.document()} for known in presets()]
         )
         return
@@ -178,7 +173,7 @@ def _catalog(chosen: argparse.Namespace, workspace: Workspace) -> None:
         found = [known | here(known["name"]) for known in found]
         columns["on this machine"] = "here"
     if chosen.json:
-        _print_json(found)
+        output.document(found)
         return
     from kdcore.cli import console
 
@@ -197,9 +192,9 @@ def _submit(chosen: argparse.Namespace, workspace: Workspace) -> None:
     _warn(recipe, preset if not chosen.set else None)
     api.ensure_dispatcher(workspace)
     if chosen.json:
-        _print_json({"run": run_id})
+        output.document({"run": run_id})
     else:
-        print(run_id)
+        output.line(run_id)
 
 
 def _warn(recipe: Recipe, preset: str | None) -> None:
@@ -214,7 +209,7 @@ def _warn(recipe: Recipe, preset: str | None) -> None:
     about = len(data.classes), data.shape
     teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
     for problem in advice(recipe, teacher, student):
-        print(f"{problem.field}: {problem.message}", file=sys.stderr)
+        output.complain(f"{problem.field}: {problem.message}")
 
 
 def _run(chosen: argparse.Namespace, workspace: Workspace) -> int:
@@ -243,7 +238,7 @@ def _compared(workspace: Workspace, runs: Sequence[str], as_json: bool) -> None:
     from kdcore.report import comparison
 
     if as_json:
-        _print_json(comparison.documents(workspace, runs))
+        output.document(comparison.documents(workspace, runs))
     else:
         console.comparison(comparison.rows(workspace, runs))
 
@@ -254,7 +249,7 @@ def _follow(workspace: Workspace, run_id: str, as_json: bool, table: bool = True
 
     row = console.settled(workspace, run_id)
     if as_json:
-        _print_json(comparison.document(workspace, run_id))
+        output.document(comparison.document(workspace, run_id))
     elif row.state == "done" and table:
         console.result(workspace, run_id)
     else:
@@ -280,7 +275,7 @@ def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
     index = Index(workspace)
     index.sync()
     if chosen.json:
-        _print_json([row._asdict() for row in index.runs()])
+        output.document([row._asdict() for row in index.runs()])
         return
     from kdcore.cli import console
 
@@ -297,7 +292,7 @@ def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.report import comparison
 
     if chosen.json:
-        _print_json(comparison.document(workspace, chosen.run))
+        output.document(comparison.document(workspace, chosen.run))
         return
     from kdcore.cli import console
 
@@ -321,9 +316,9 @@ def _steer(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     if chosen.name == "delete":
         api.delete(workspace, chosen.run)
-        print(f"{chosen.run}: in the trash")
+        output.line(f"{chosen.run}: in the trash")
         return
-    print(f"{chosen.run}: {_asked(workspace, chosen.run, chosen.name)}")
+    output.line(f"{chosen.run}: {_asked(workspace, chosen.run, chosen.name)}")
     if chosen.name == "resume":
         api.ensure_dispatcher(workspace)
 
@@ -348,10 +343,10 @@ def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.all == bool(chosen.run):
         raise BadInput("stop: give one run's id, or --all")
     if chosen.run:
-        print(f"{chosen.run}: {_asked(workspace, chosen.run, 'stop')}")
+        output.line(f"{chosen.run}: {_asked(workspace, chosen.run, 'stop')}")
         return
     stopped = api.stop_all(workspace)
-    print(f"{format.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
+    output.line(f"{format.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
 
 
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
@@ -369,7 +364,7 @@ def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     index = Index(workspace)
     index.rebuild()
-    print(f"{len(index.runs())} runs in the index")
+    output.line(f"{len(index.runs())} runs in the index")
 
 
 def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
@@ -377,7 +372,7 @@ def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.workspace.gc import collect
 
     freed = collect(workspace)
-    print(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
+    output.line(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
 
 
 def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:
@@ -385,7 +380,7 @@ def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
     found = checks(workspace)
     if chosen.json:
-        _print_json([check._asdict() for check in found])
+        output.document([check._asdict() for check in found])
     else:
         from kdcore.cli import console
 

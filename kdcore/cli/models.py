@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from kdcore.cli import output
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import Workspace
 
@@ -50,7 +50,7 @@ def robustness(chosen: argparse.Namespace, workspace: Workspace) -> int:
     if row.state != "done":
         console.say(f"{run_id}: {row.state}" + (f": {row.error}" if row.error else ""))
     elif chosen.json:
-        print(json.dumps({"runs": [report.document(workspace, one) for one in runs]}, indent=2, ensure_ascii=False))
+        output.document({"runs": [report.document(workspace, one) for one in runs]})
     else:
         for one in runs:
             console.robustness(report.measured(workspace, one))
@@ -90,10 +90,10 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
             found = policy(document, chosen.budget)
             document |= {"mixed": found, "step": step(document, found)}
     except CompressError as error:
-        print(error, file=sys.stderr)
+        output.complain(error)
         return 1
     if chosen.json:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        output.document(document)
     else:
         _print(document)
     return 0
@@ -112,10 +112,10 @@ def _print(document: dict[str, Any]) -> None:
         ["layer", *(f"{strength:g}" for strength in strengths)],
         [[name, *(f"{100 * found[strength]:.1f} %" for strength in strengths)] for name, found in layers.items()],
     )
-    print(
+    output.line(
         f"no layer changed: {baseline:.1f} % of {document['images']} validation images "
         f"({untouched:.1f} % with batch norm's own statistics)"
     )
     if mixed := document.get("mixed"):
         step = json.dumps(document["step"] or mixed["policy"])
-        print(f"with {100 * mixed['share']:.1f} % of the {BUDGETED[document['kind']]}: {step}")
+        output.line(f"with {100 * mixed['share']:.1f} % of the {BUDGETED[document['kind']]}: {step}")

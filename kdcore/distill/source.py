@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 from kdcore.data.types import Dataset
@@ -118,10 +119,13 @@ def file_at(path: str, what: str, most_bytes: int) -> tuple[Path, str]:
     """An existing file of at most so many bytes, and its sha256. Raises RecipeError."""
     if not path.strip():
         refuse("path", f"name the file: {what}")
-    place = Path(path).expanduser().absolute()
-    if not place.is_file():
-        refuse("path", f"there is no file {place}; give the path of {what}")
-    about = place.stat()
+    try:
+        place = Path(path).expanduser().absolute()
+        about = place.stat()
+    except (OSError, ValueError, RuntimeError):  # no such file, user or name
+        refuse("path", f"there is no file {path}; give the path of {what}")
+    if not S_ISREG(about.st_mode):
+        refuse("path", f"{place} is no file; give the path of {what}")
     if not 0 < about.st_size <= most_bytes:
         refuse("path", f"{place} has {about.st_size:,} bytes; 1 to {most_bytes:,} are accepted")
     try:

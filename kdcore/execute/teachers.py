@@ -19,7 +19,7 @@ from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought, copied
 from kdcore.distill.traits import taps_teacher
-from kdcore.execute.file_teachers import FromFile, OnRecord, recorded
+from kdcore.execute.file_teachers import FromFile, OnRecord, check_answers, recorded
 from kdcore.export import weights
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
@@ -52,7 +52,7 @@ class Teachers:
     def bring(self, stage: Stage, scratch: Path) -> Brought:
         """The teacher of a "given" stage, with `scratch` for files of its own.
 
-        Raises ChangedFile, GoneTeacher, and what its source raises; `scratch` is removed then.
+        Raises ChangedFile, GoneTeacher, NotFinite, and what its source raises; `scratch` is removed then.
         """
         spec, content = stage.spec, stage.spec["content"]
         entry = registry.entry("teacher", spec["teacher"])
@@ -65,10 +65,17 @@ class Teachers:
         try:
             place = place if model else copied(place, content, scratch)
             source = entry.implementation(entry.options.model_validate(chosen))
-            return source.bring(place, spec.get("model"), self.dataset, scratch)
+            brought = source.bring(place, spec.get("model"), self.dataset, scratch)
+            self._check(brought)
         except Exception:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
+        return brought
+
+    def _check(self, brought: Brought) -> None:
+        network = FromFile(brought.onnx) if brought.onnx else brought.network
+        if network is not None:
+            check_answers(network, self.dataset.train_images)
 
     def load(self, key: str) -> nn.Module:
         """A finished model on the CPU, its layers as they are; in the place of one without a network, its answers."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from kdcore.export.external_onnx import MOST_BYTES, ForeignModel, Judged, Wanted
 from kdcore.export.layers import layers
+from kdcore.export.onnx_limits import check_limits
 
 EXTERNAL = TensorProto.EXTERNAL
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -30,7 +33,6 @@ TOLERANCE = 1e-3  # of the largest logit, between images asked together and one 
 LEAST_OPSET = 11  # older files have other forms of the operators that are added
 
 MEMORY_BYTES = 8 * 2**30
-CPU_SECONDS = 150
 LEAST_IR = 8  # older ones want every weight among the inputs
 
 
@@ -59,6 +61,7 @@ def _read(path: Path) -> onnx.ModelProto:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, whose module differs by version
         raise ForeignModel(f"it is no ONNX file: {_line(error)}") from None
+    check_limits(model)
     outside = next((one.name for one in _tensors(model) if one.data_location == EXTERNAL or one.external_data), None)
     if outside is not None:
         raise ForeignModel(f"its weight {outside[:60]!r} is kept in another file: save it with the weights inside")
@@ -309,15 +312,15 @@ def _line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _limit() -> None:
-    """Bounds what this process may take, where the system can: memory, time, sizes of files."""
+def _limit(seconds: float) -> None:
+    """Bounds what this process may take from now on, where the system can: memory, processor time, sizes of files."""
     try:
         import resource
     except ImportError:
         return
     for what, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, math.ceil(time.process_time() + seconds)),
         (resource.RLIMIT_FSIZE, 2 * MOST_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -326,8 +329,8 @@ def _limit() -> None:
 
 
 def _main() -> None:
-    _limit()
     question = json.load(sys.stdin)
+    _limit(question["seconds"])
     target = Path(question["target"]) if question["target"] else None
     try:
         answer: dict[str, Any] = adopt(Path(question["path"]), Wanted(**question["wanted"]), target)._asdict()

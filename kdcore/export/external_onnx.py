@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from typing import Any, Literal, NamedTuple
 from kdcore.paths import CHECKOUT
 
 MOST_BYTES = 500_000_000
-TIMEOUT_SECONDS = 180
+CPU_SECONDS = 10  # of processor time, for a small file: a busy machine refuses no honest one
+BYTES_A_SECOND = 5_000_000  # how much longer a large file may take
+PATIENCE = 12  # wall time beside processor time
 
 Pixels = Literal["0..1", "0..255", "normalised"]
 Outputs = Literal["logits", "probabilities"]
@@ -26,6 +29,10 @@ Outputs = Literal["logits", "probabilities"]
 
 class ForeignModel(ValueError):
     """The file cannot teach here; the message says why and what would do."""
+
+
+class TooSlow(ForeignModel):
+    """It was given up by the clock on the wall, so another time may end otherwise."""
 
 
 class Wanted(NamedTuple):
@@ -59,20 +66,26 @@ class Judged(NamedTuple):
 def adopt(path: Path, wanted: Wanted, target: Path | None = None) -> Judged:
     """Judges the file at `path` in a subprocess, and writes the one that takes what ours take to `target`.
 
-    Raises ForeignModel.
+    Small inputs and some runs must do within `CPU_SECONDS` of processor time, and more for a large file. Raises
+    ForeignModel.
     """
     if path.stat().st_size > MOST_BYTES:
         raise ForeignModel(f"it has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are accepted")
-    question = {"path": str(path), "target": str(target) if target else None, "wanted": wanted._asdict()}
+    seconds = CPU_SECONDS + path.stat().st_size / BYTES_A_SECOND
+    question = {
+        "path": str(path), "target": str(target) if target else None, "wanted": wanted._asdict(), "seconds": seconds
+    }  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "kdcore.export.adoption"],
             input=json.dumps(question), capture_output=True, encoding="utf-8", errors="replace",
-            cwd=CHECKOUT, env=environment, timeout=TIMEOUT_SECONDS, check=False,
+            cwd=CHECKOUT, env=environment, timeout=PATIENCE * seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise ForeignModel(f"checking and running it takes longer than {TIMEOUT_SECONDS} s") from None
+        raise TooSlow(f"checking and running it takes longer than {PATIENCE * seconds:.0f} s") from None
+    if done.returncode == -getattr(signal, "SIGXCPU", 0):
+        raise ForeignModel(f"checking and running it takes more than {seconds:.0f} s of processor time")
     if done.returncode:
         raise ForeignModel("running it ends the process: it asks for too much memory or time, or is damaged")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

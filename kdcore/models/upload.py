@@ -24,6 +24,8 @@ TIMEOUT_SECONDS = 300
 SPARE_BYTES = 3 * 2**30  # what torch takes, beside four times the file
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # under which training scripts put the tensors
 SHOWN = 3  # names of each kind in a message
+FLOATS = ("F64", "F32", "F16", "BF16")  # as safetensors names them
+WHOLE = ("I64", "I32", "I16", "I8", "U8")  # in which a count may be
 REFUSED = 3  # the subprocess's exit code when its last line is for the person
 
 
@@ -42,9 +44,7 @@ def read(path: Path, document: Mapping[str, Any]) -> nn.Module:
     with tempfile.TemporaryDirectory() as folder:
         plain = path if kind == "safetensors" else _converted(path, Path(folder) / "tensors.safetensors")
         tensors = _tensors(plain, document)
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise UploadError(f"tensor {name!r} holds numbers that are not finite (NaN or infinity)")
+    _check_values(tensors)
     try:
         return zoo.rebuild(document, tensors)
     except ValueError as error:
@@ -71,13 +71,34 @@ def _tensors(path: Path, document: Mapping[str, Any]) -> dict[str, torch.Tensor]
     own = _expected(document)
     try:
         with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            places = _places(shapes, own, document)
-            _compare({ours: shapes[theirs] for ours, theirs in places.items()}, own, document)
+            about = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            places = _places(about, own, document)
+            _compare({ours: tuple(about[theirs].get_shape()) for ours, theirs in places.items()}, own, document)
+            _check_kinds({ours: about[theirs].get_dtype() for ours, theirs in places.items()}, own)
             tensors = {ours: file.get_tensor(theirs) for ours, theirs in places.items()}
     except (SafetensorError, OSError) as error:
         raise UploadError(f"the weights file is damaged or cut short ({error})") from None
     return own | {name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}
+
+
+def _check_kinds(kinds: Mapping[str, str], own: Mapping[str, torch.Tensor]) -> None:
+    for name, kind in kinds.items():
+        if kind not in (FLOATS if own[name].is_floating_point() else WHOLE):
+            wanted = "float32" if own[name].is_floating_point() else "int64"
+            raise UploadError(f"tensor {name!r} holds numbers of the kind {kind}: save it as {wanted}")
+
+
+def _check_values(tensors: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise UploadError(
+                f"tensor {name!r} holds numbers that are not finite (NaN, infinity or beyond float32): "
+                "give the weights of a training that did not diverge"
+            )
+        if name == "normalize.std" and not (tensor > 0).all():
+            raise UploadError(f"tensor {name!r} holds a standard deviation that is not above zero: leave it out")
+        if name.endswith("running_var") and not (tensor >= 0).all():
+            raise UploadError(f"tensor {name!r} holds a variance below zero: the file is damaged, or of other layers")
 
 
 def _expected(document: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -185,6 +206,9 @@ def _convert(source: Path, target: Path) -> None:
     for name, value in found.items():
         if value.layout != torch.strided or value.is_quantized:
             raise UploadError(f"tensor {name!r} is sparse or quantized; plain numbers are needed")
+        if value.is_complex() or (value.is_floating_point() and value.element_size() < 2):
+            kind = str(value.dtype).removeprefix("torch.")
+            raise UploadError(f"tensor {name!r} holds numbers of the kind {kind}: save it as float32")
     save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, target)
 
 

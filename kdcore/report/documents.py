@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kdcore.report.comparison import Row, documents, table
+from kdcore.report.names import printable, unlinked
 from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]+")
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the wide ones count in East Asian spreadsheets
 _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in r"\`*_[]<>|~&$"})
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -83,7 +82,7 @@ def _csv(found: pd.DataFrame) -> bytes:
 
 def _markdown(found: pd.DataFrame) -> bytes:
     aligned = ["right" if number else "left" for number in _numeric(found)]
-    cells = _text(found, lambda name: name.translate(_MARKDOWN))
+    cells = _text(found, lambda name: unlinked(name.translate(_MARKDOWN)))
     return (cells.to_markdown(index=False, disable_numparse=True, colalign=aligned) + "\n").encode()
 
 
@@ -137,7 +136,7 @@ def _numeric(found: pd.DataFrame) -> list[bool]:
 
 
 def _printable(value: Any) -> Any:
-    return _UNPRINTABLE.sub(" ", value) if isinstance(value, str) else value
+    return printable(value) if isinstance(value, str) else value
 
 
 def _no_formula(name: str) -> str:

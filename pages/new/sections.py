@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore import registry
+from kdcore import json_input, registry
 from kdcore.plan import naming
 from kdcore.report import format
 from pages.new.form import Form, told
@@ -96,16 +96,16 @@ def sweep(form: Form) -> None:
 def _take(path: str, key: str) -> None:
     text = st.session_state[key]
     try:
-        values = json.loads(f"[{text}]")
-    except json.JSONDecodeError:  # words without their quotation marks
+        values = json_input.read(f"[{text}]")
+    except json_input.BadJson:  # words without their quotation marks
         values = [_value(part) for part in text.split(",")]
     draft.get()["sweep"][path] = values
 
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return json_input.read(text)
+    except json_input.BadJson:
         return text.strip()
 
 

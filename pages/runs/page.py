@@ -25,7 +25,7 @@ if not rows:
 known = {row.id: row for row in rows}
 asked = st.query_params.get("run", "")
 if asked and asked not in known:
-    st.warning(f"There is no run {text.plain(asked)} any more; this is the newest one.")
+    st.warning(f"There is no run {text.plain(asked[:40])} any more; this is the newest one.")
 chosen = known.get(asked, rows[0])
 busy = any(row.state in store.ACTIVE for row in rows)
 active = chosen.state in store.ACTIVE

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.shared import links
 from pages.shared.soft import Chosen
 from pages.shared.store import Pictures
 from pages.shared.text import plain
@@ -22,9 +23,8 @@ UNSURE = "Teacher least sure"
 
 def pick(pictures: Pictures, models: list[Chosen]) -> int:
     """The chosen image's number in the test split; it is `?image=` in the URL. At first one that shows something."""
-    asked = st.query_params.get("image", "")
     usual = int(pictures.labels.any(axis=1).argmax()) if pictures.several else 0
-    image = int(asked) if asked.isdigit() and int(asked) < len(pictures.labels) else usual
+    image = links.number("image", len(pictures.labels), default=usual)
     with st.container(border=True, horizontal_alignment="center"):
         name = pictures.name(image)
         st.image(enlarged(pictures.images[image]), width=200, alt=f"Test image {image}, labelled {name}")

@@ -32,7 +32,8 @@ def one(label: str, options: Sequence[str], name: str, *, default: str, **widget
 def many(label: str, options: Sequence[str], name: str, *, default: Sequence[str], **widget: Any) -> list[str]:
     """A multiselect whose choices are `?name=a&name=b` in the URL."""
     asked = st.query_params.get_all(name)
-    st.session_state[name] = [option for option in asked if option in options] or list(default)
+    known = [option for option in dict.fromkeys(asked) if option in options]
+    st.session_state[name] = known or list(default)
     return st.multiselect(label, options, key=name, on_change=_write_many, args=(name,), **widget)
 
 
@@ -44,6 +45,14 @@ def segments(label: str, options: Sequence[str], name: str, *, format_func: Call
         label, options, key=name, on_change=_write_one, args=(name,), format_func=format_func, required=True, **widget
     )
     return chosen or options[0]
+
+
+def number(name: str, below: int, *, default: int) -> int:
+    """The whole number that is `?name=` in the URL, from 0 and less than `below`; the default for everything else."""
+    asked = st.query_params.get(name, "")
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= len(str(below))):
+        return default
+    return int(asked) if int(asked) < below else default
 
 
 def _write_one(name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import streamlit as st
 
+from kdcore.report.names import printable, unlinked
 from kdcore.workspace.index import RunRow
 
 Colour = Literal["gray", "blue", "green", "orange", "red"]
@@ -25,9 +26,14 @@ STATES: dict[str, tuple[str, str, Colour]] = {
 }
 
 
+_INDENT = re.compile(r"^\s{2,}")  # would make code of a line
+_BLOCK = re.compile(r"^(\s?\d{0,9})([-+=.)])")  # would begin a list, or underline what is before it
+
+
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is: names of runs and classes are other people's words."""
-    return re.sub(r"([\\`*_{}\[\]()<>#|~$:!])", r"\\\1", text)
+    """Text that Markdown shows as it is, in one line: names of runs and classes are other people's words."""
+    text = re.sub(r"([\\`*_{}\[\]()<>#|~$:!&])", r"\\\1", unlinked(printable(text)))
+    return _BLOCK.sub(r"\1\\\2", _INDENT.sub(" ", text))
 
 
 def badge(state: str) -> None:

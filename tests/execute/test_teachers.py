@@ -10,11 +10,12 @@ import sys
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.distill.source import ChangedFile
-from kdcore.execute.file_teachers import OnRecord
+from kdcore.execute.file_teachers import NotFinite, OnRecord
 from kdcore.execute.teachers import GoneTeacher
 from kdcore.files import read_json
 from kdcore.jobs import api
@@ -183,6 +184,16 @@ def test_weights_of_another_architecture_fail_in_words(laboratory, earlier):
         laboratory.run(source("weights_file", path=path), 'teacher.model={"architecture":"mlp"}')
 
 
+def test_weights_that_answer_with_no_number_are_refused(laboratory, earlier, tmp_path):
+    state = load_file(laboratory.model(earlier) / "model.safetensors")
+    for name, tensor in state.items():
+        if name.endswith("weight"):
+            tensor.fill_(1e38)
+    save_file(state, tmp_path / "large.safetensors")
+    with pytest.raises(NotFinite, match=r"answers are not finite .* of 16 images"):
+        laboratory.run(source("weights_file", path=tmp_path / "large.safetensors"))
+
+
 def test_an_onnx_file_teaches_by_its_answers(laboratory, earlier):
     path = laboratory.model(earlier) / "model.onnx"
     run_id = laboratory.run(source("onnx_file", path=path))
@@ -202,6 +213,12 @@ def test_a_file_that_is_not_there_is_told_at_the_field(laboratory, tmp_path, nam
     assert "name the file" in problems(laboratory, source(name, path=""))["teacher.source.path"]
     missing = problems(laboratory, source(name, path=tmp_path / "none.npz"), *STILL)
     assert f"there is no file {tmp_path / 'none.npz'}" in missing["teacher.source.path"]
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/a", "a\0b", "a" * 500, "/"])
+def test_a_name_that_no_file_has_is_told_at_the_field(laboratory, path):
+    for name in ("onnx_file", "weights_file", "soft_labels"):
+        assert "give the path" in problems(laboratory, source(name, path=path), *STILL)["teacher.source.path"]
 
 
 @pytest.mark.parametrize(

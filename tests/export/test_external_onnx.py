@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import time
 
 import numpy as np
 import onnx
@@ -196,10 +198,87 @@ def huge():
     return model(nodes=nodes, initializers=[numpy_helper.from_array(np.array([2**36], np.int64), "size")])
 
 
-def test_what_takes_for_ever_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(external_onnx, "TIMEOUT_SECONDS", 3)
-    with pytest.raises(ForeignModel, match="longer than 3 s"):
-        external_onnx.adopt(saved(tmp_path, endless()), PLAIN)
+def bomb(depth=40):
+    """Functions that call the next one twice: 2 to the power of 40 nodes when written out."""
+    made = model(domain="")
+    for level in range(depth):
+        inner = ("Relu", "") if level == depth - 1 else (f"f{level + 1}", "bomb")
+        nodes = [helper.make_node(inner[0], [a], [b], domain=inner[1]) for a, b in (("x", "m"), ("m", "y"))]
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("bomb", 1)]
+        made.functions.append(helper.make_function("bomb", f"f{level}", ["x"], ["y"], nodes, opsets))
+    made.opset_import.append(helper.make_opsetid("bomb", 1))
+    made.graph.node[1].output[0] = "z"
+    made.graph.node.append(helper.make_node("f0", ["z"], ["y"], domain="bomb"))
+    return made
+
+
+def circle():
+    made = bomb(2)
+    made.functions[1].node[0].CopyFrom(helper.make_node("f0", ["x"], ["m"], domain="bomb"))
+    return made
+
+
+def many_nodes():
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["a0"])]
+    nodes += [helper.make_node("Tanh", [f"a{i}"], [f"a{i + 1}"]) for i in range(20_000)]
+    return model(nodes=[*nodes, helper.make_node("Identity", ["a20000"], ["y"])])
+
+
+def nested(depth=4):
+    nodes, name = [helper.make_node("MatMul", ["f", "w"], ["y0"])], "y0"
+    for level in range(1, depth + 1):
+        branches = [
+            helper.make_graph(nodes, "branch", [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)])
+            for _ in range(2)
+        ]
+        name = "y" if level == depth else f"y{level}"
+        nodes = [helper.make_node("If", ["yes"], [name], then_branch=branches[0], else_branch=branches[1])]
+    yes = numpy_helper.from_array(np.array(True), "yes")
+    return model(nodes=[helper.make_node("Flatten", ["x"], ["f"]), *nodes], initializers=[yes])
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (endless(), r"a loop \(Loop\)"),
+        (bomb(), "more than 20,000 nodes"),
+        (circle(), "'f0' calls itself"),
+        (many_nodes(), "more than 20,000 nodes"),
+        (nested(), "nested more than 2 deep"),
+    ],
+    ids=["loop", "function bomb", "circle", "nodes", "nested"],
+)
+def test_what_would_take_for_ever_is_refused_before_it_is_converted(tmp_path, made, words):
+    started = time.process_time()
+    with pytest.raises(ForeignModel, match=words):
+        adopt(saved(tmp_path, made), PLAIN, None)
+    assert time.process_time() - started < 5
+
+
+def test_functions_of_an_honest_size_are_accepted(tmp_path):
+    assert adopt(saved(tmp_path, bomb(6)), PLAIN, None).params == 48
+
+
+def slow():
+    """Multiplies large matrices for minutes."""
+    nodes = [helper.make_node("ConstantOfShape", ["size"], ["m0"])]
+    nodes += [helper.make_node("MatMul", [f"m{i}", "m0"], [f"m{i + 1}"]) for i in range(400)]
+    nodes += [helper.make_node("ReduceSum", ["m400"], ["none"]), helper.make_node("Flatten", ["x"], ["f"])]
+    nodes += [helper.make_node("MatMul", ["f", "w"], ["z"]), helper.make_node("Add", ["z", "none"], ["y"])]
+    return model(nodes=nodes, initializers=[numpy_helper.from_array(np.array([2000, 2000], np.int64), "size")])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="this system has no limit on processor time")
+def test_what_takes_too_much_processor_time_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(external_onnx, "CPU_SECONDS", 1)
+    with pytest.raises(ForeignModel, match="more than 1 s of processor time"):
+        external_onnx.adopt(saved(tmp_path, slow()), PLAIN)
+
+
+def test_what_the_clock_ended_is_told_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr(external_onnx, "PATIENCE", 0.01)
+    with pytest.raises(external_onnx.TooSlow, match="takes longer than"):
+        external_onnx.adopt(saved(tmp_path, model()), PLAIN)
 
 
 def test_what_asks_for_too_much_memory_ends_its_own_process_at_most(tmp_path):

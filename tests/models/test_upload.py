@@ -169,6 +169,43 @@ def test_numbers_that_are_not_finite_are_refused_by_name(made, tmp_path):
         read(tmp_path / "a.safetensors", document)
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensor: tensor.to(torch.complex64), "kind C64|kind complex64"),
+        (lambda tensor: tensor.to(torch.float8_e4m3fn), "kind F8_E4M3|kind float8_e4m3fn"),
+        (lambda tensor: tensor.to(torch.int8), "kind I8"),
+        (lambda tensor: tensor.double() + 1e300, "not finite"),
+    ],
+    ids=["complex", "float8", "int8", "beyond float32"],
+)
+def test_numbers_of_another_kind_are_refused_by_name(made, here, tmp_path, change, message, suffix):
+    network, document = made
+    state = dict(network.state_dict())
+    state["stage1.conv.weight"] = change(state["stage1.conv.weight"])
+    (save_file if suffix == ".safetensors" else torch.save)(state, tmp_path / f"a{suffix}")
+    with pytest.raises(UploadError, match=rf"'stage1\.conv\.weight' holds numbers .*({message})"):
+        read(tmp_path / f"a{suffix}", document)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("normalize.std", 0.0, "standard deviation that is not above zero"),
+        ("normalize.std", -0.4, "standard deviation that is not above zero"),
+        ("stage1.norm.running_var", -1.0, "variance below zero"),
+    ],
+)
+def test_a_spread_that_makes_no_sense_is_refused_by_name(made, tmp_path, name, value, message):
+    network, document = made
+    state = {place: tensor.clone() for place, tensor in network.state_dict().items()}
+    state[name].fill_(value)
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(UploadError, match=f"'{name}' holds a {message}"):
+        read(tmp_path / "a.safetensors", document)
+
+
 @pytest.mark.parametrize(
     ("wanted", "classes", "message"),
     [

@@ -38,7 +38,9 @@ class Folder(Options):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute()) if path.strip() else ""
+        if "\0" in path:
+            raise ValueError("a path has no character of number zero")
+        return str(Path(os.path.expanduser(path)).absolute()) if path.strip() else ""  # an unknown ~user stays as it is
 
 
 class Given(Fetch):

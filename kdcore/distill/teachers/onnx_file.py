@@ -17,7 +17,7 @@ from kdcore.files import Damaged, read_json, write_json
 from kdcore.paths import home
 from kdcore.registry import Options, register
 
-VERSION = 1  # of the judgement: raise it when the same file is judged otherwise
+VERSION = 2  # of the judgement: raise it when the same file is judged otherwise
 WHAT = "an ONNX classifier (.onnx)"
 
 
@@ -89,6 +89,8 @@ def _judged(place: Path, content: str, wanted: external_onnx.Wanted) -> external
     if answer is None:
         try:
             answer = external_onnx.adopt(place, wanted)._asdict()
+        except external_onnx.TooSlow:
+            raise
         except external_onnx.ForeignModel as error:
             answer = {"refused": str(error)}
         cache.parent.mkdir(parents=True, exist_ok=True)

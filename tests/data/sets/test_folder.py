@@ -353,3 +353,11 @@ def test_the_path_is_made_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert chosen("pets.zip").path == str(tmp_path / "pets.zip")
     assert chosen("").path == ""
+
+
+def test_a_path_that_no_file_can_have_is_told(tmp_path):
+    with pytest.raises(ValueError, match="number zero"):
+        chosen("a\0b")
+    for path in ("~nobody-of-this-name/pictures", "a" * 500):
+        with pytest.raises(RecipeError, match="cannot be read"):
+            status(chosen(path))
