@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import Timeout
 
 from kdcore import machine, models
 from kdcore.data.dataset import load
 from kdcore.data.splits import split
 from kdcore.data.types import Dataset
 from kdcore.execute.builder import Builder
+from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
-from kdcore.files import lock, read_json, replacing, write_json
+from kdcore.execute.stages import Stages
+from kdcore.files import replacing, write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
 from kdcore.plan.plan import Plan, Stage
 from kdcore.recipe import Recipe
-from kdcore.workspace.events import EventLog, history, read
+from kdcore.workspace.events import EventLog
 from kdcore.workspace.library import deployed, gives
 from kdcore.workspace.workspace import Workspace
 
@@ -40,43 +41,80 @@ class Stopped(Exception):
 
 
 class Execution:
-    """One Recipe being carried out. `emit` is the run's event log; `check` raises Stopped."""
+    """One run of a Recipe. `emit` is the run's event log; `check` raises Stopped; `partner` builds stages beside it."""
 
-    def __init__(self, workspace: Workspace, run: Path, recipe: Recipe, plan: Plan, check: Callable[[], None]):
+    def __init__(
+        self,
+        workspace: Workspace,
+        run: Path,
+        recipe: Recipe,
+        plan: Plan,
+        check: Callable[[], None],
+        partner: Partner | None = None,
+    ):
         self.workspace, self.recipe, self.plan, self.check = workspace, recipe, plan, check
-        self.emit = EventLog(run / "events.jsonl")
-        self.run_id = run.name
-        self.told = _told(run / "events.jsonl")
-        self.stages: list[dict[str, Any]] = []
+        self.partner = partner or Partner()
+        self.run = run
+        self.log = EventLog(run / "events.jsonl")
         self.session: str | None = None
         self.timed_from = 0.0  # share of the measuring that comes before the timing session
+        self._finished: dict[str, dict[str, Any]] = {}
+        self._stages: Stages | None = None
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The finished stages in the plan's order: title, key, whether it was reused, seconds."""
+        return [self._finished[stage.key] for stage in self.plan.stages if stage.key in self._finished]
+
+    @property
+    def current(self) -> Stage | None:
+        """The stage that is being built, or that failed."""
+        return self._stages.current if self._stages else None
 
     def carry_out(self) -> None:
-        """All stages in order, then what is measured. Raises Stopped when asked to end; what is kept is timed."""
+        """All stages, then what is measured. Raises Stopped when asked to end; what is kept is timed."""
         try:
             self._prepare()
-            for stage in self.plan.stages:
-                self.check()
-                self._stage(stage)
+            self._build()
             if self.recipe.measure.robustness:
                 self._robustness()
         except Stopped as stopped:
             if stopped.keep:
+                self.partner.leave()
                 self._measure()
             raise
         self._measure()
 
+    def emit(self, kind: str, **facts: Any) -> None:
+        """Writes an event, and notes the stages that it finishes."""
+        if kind == "stage" and facts["state"] in ("done", "reused"):
+            title = next(stage.title for stage in self.plan.stages if stage.key == facts["stage"])
+            reused, seconds = facts["state"] == "reused", facts["seconds"]
+            self._finished[facts["stage"]] = {
+                "stage": title, "key": facts["stage"], "reused": reused, "seconds": seconds,
+            }  # fmt: skip
+        self.log(kind, **facts)
+
     def _prepare(self) -> None:
-        dataset = load(self.recipe.data.source)
-        self.shares = split(dataset, self.recipe.data)
+        builder = builder_of(self.workspace, self.recipe, self.plan)
+        dataset = builder.dataset
         _show(self.workspace.dataset(dataset.fingerprint), dataset)
-        self.builder = Builder(self.workspace, dataset, self.shares, self.recipe.data.hide_classes, self.plan.files)
         sizes = self._sizes(dataset)
         timing, corrupted = measuring_seconds(self.recipe.measure.timing_seconds), 0.0
         if self.recipe.measure.robustness:
             corrupted = robustness_seconds(self.plan, sizes, self.workspace)
         self.timed_from = corrupted / (timing + corrupted) if corrupted else 0.0
+        self._stages = Stages(
+            self.workspace, self.run, self.plan, builder,
+            emit=self.emit, check=self.check, elsewhere=self.partner.begun,
+        )  # fmt: skip
         self.emit("weights", weights=weights(self.plan, sizes), session=timing + corrupted)
+
+    def _build(self) -> None:
+        assert self._stages
+        self.partner.listen(self.emit)
+        self._stages.build(self.plan.stages)
+        self.partner.finish()
 
     def _sizes(self, dataset: Dataset) -> dict[str, int]:
         sizes = {}
@@ -86,59 +124,6 @@ class Execution:
             )
             sizes[name] = macs(network, dataset.shape)
         return sizes
-
-    def _stage(self, stage: Stage) -> None:
-        started = time.perf_counter()
-        if self.workspace.complete(stage.key):
-            self._tell(stage, "reused", 0.0)
-            return
-        folder = self.workspace.model(stage.key)
-        folder.mkdir(parents=True, exist_ok=True)
-        holding = self._acquire(stage, folder)
-        try:
-            if self.workspace.complete(stage.key):  # another run trained it while this one waited
-                self._tell(stage, "reused", 0.0)
-                return
-            self.emit("stage", stage=stage.key, state="running")
-            log.info("%s: started", stage.title)
-            self._catch_up(stage, folder)
-            self.builder.build(
-                stage,
-                on_epoch=lambda row: self.emit("epoch", stage=stage.key, **row),
-                on_phase=lambda phase: self.emit("phase", stage=stage.key, phase=phase),
-                check=self.check,
-            )
-            self._tell(stage, "done", time.perf_counter() - started)
-        finally:
-            holding.release()
-
-    def _acquire(self, stage: Stage, folder: Path) -> Any:
-        holding = lock(folder / "lock", timeout=1.0)
-        waiting = False
-        while True:
-            try:
-                holding.acquire()
-                return holding
-            except Timeout:
-                if not waiting:
-                    self.emit("stage", stage=stage.key, state="waiting")
-                    log.info("%s: waiting for another run that is training it", stage.title)
-                    waiting = True
-                self.check()
-
-    def _catch_up(self, stage: Stage, folder: Path) -> None:
-        """Tells the epochs that a killed worker had made safe but not told."""
-        checkpoint = folder / "checkpoint" / "progress.json"
-        if not checkpoint.exists():
-            return
-        for row in history(folder / "history.jsonl", read_json(checkpoint)["history_bytes"]):
-            if row["epoch"] > self.told.get(stage.key, 0):
-                self.emit("epoch", stage=stage.key, **row)
-
-    def _tell(self, stage: Stage, state: str, seconds: float) -> None:
-        self.stages.append({"stage": stage.title, "key": stage.key, "reused": state == "reused", "seconds": seconds})
-        self.emit("stage", stage=stage.key, state=state, seconds=seconds)
-        log.info("%s: %s%s", stage.title, state, f" in {seconds:.1f} s" if seconds else "")
 
     def _robustness(self) -> None:
         def told(progress: float) -> None:
@@ -155,7 +140,7 @@ class Execution:
             return
         shape = tuple(self.plan.dataset["shape"])
         self.session = measure(
-            self.workspace, [self.run_id], files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check,
+            self.workspace, [self.run.name], files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check,
             begin=self.timed_from,
         )  # fmt: skip
 
@@ -168,7 +153,7 @@ def measure(
     shape: tuple[int, ...],
     seconds: float,
     *,
-    emit: EventLog,
+    emit: Callable[..., None],
     check: Callable[[], None],
     begin: float = 0.0,
 ) -> str:
@@ -215,14 +200,10 @@ def environment() -> dict[str, Any]:
     return machine.describe() | {"device": machine.device()}
 
 
-def _told(path: Path) -> dict[str, int]:
-    """The last epoch of each stage that the run has already told."""
-    events, _ = read(path)
-    told: dict[str, int] = {}
-    for event in events:
-        if event["type"] == "epoch":
-            told[event["stage"]] = max(told.get(event["stage"], 0), event["epoch"])
-    return told
+def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
+    """What builds the stages of a run: it holds the run's data."""
+    dataset = load(recipe.data.source)
+    return Builder(workspace, dataset, split(dataset, recipe.data), recipe.data.hide_classes, plan.files)
 
 
 def _show(folder: Path, dataset: Dataset) -> None:

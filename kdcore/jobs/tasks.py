@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.run import Execution, measure
 from kdcore.execute.sensitivity import sensitivity
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 Check = Callable[[], None]
 
 
-def task(workspace: Workspace, folder: Path, check: Check) -> Any:
+def task(workspace: Workspace, folder: Path, check: Check, partner: Partner) -> Any:
     """The work of the run in `folder`: something with `carry_out()`, `stages` and `session`."""
     document = read_json(folder / "recipe.json")
     for name, kind in KINDS.items():
@@ -31,7 +32,7 @@ def task(workspace: Workspace, folder: Path, check: Check) -> Any:
     plan = Plan.model_validate(
         {name: value for name, value in read_json(folder / "plan.json").items() if name != "schema"}
     )
-    return Execution(workspace, folder, parse(document), plan, check)
+    return Execution(workspace, folder, parse(document), plan, check, partner)
 
 
 class Measurement:

@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import Timeout
 
+from kdcore.execute.partner import join
 from kdcore.files import lock, read_json, write_json
 from kdcore.jobs.control import Control
 from kdcore.jobs.process import end_children
@@ -74,10 +75,14 @@ class _Work:
         return state
 
     def _execute(self) -> None:
-        from kdcore.jobs.tasks import task
+        partner = join(self.workspace, self.folder)  # its libraries load while this process loads its own
+        try:
+            from kdcore.jobs.tasks import task
 
-        self.execution = task(self.workspace, self.folder, self.control.check)
-        self.execution.carry_out()
+            self.execution = task(self.workspace, self.folder, self.control.check, partner)
+            self.execution.carry_out()
+        finally:
+            partner.leave()
 
     def _explain(self, problem: BaseException) -> tuple[str, str | None]:
         from kdcore.execute.run import Stopped
@@ -93,8 +98,7 @@ class _Work:
 
         if not isinstance(problem, OutOfMemory) or not problem.fits:
             return None
-        stage = self.execution.plan.stages[len(self.execution.stages)]  # stages are told once they are done
-        where = "teacher.train" if stage.role == "teacher" else "train"
+        where = "teacher.train" if self.execution.current.role == "teacher" else "train"
         return {"path": f"{where}.batch_size", "value": problem.fits}
 
     def _write(self, state: str, error: str | None, remedy: dict[str, Any] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,14 @@ class EventLog:
         self.path = path
         _mend(path)
         self._file = path.open("a", encoding="utf-8")
+        self._turn = threading.Lock()
 
     def __call__(self, kind: str, **facts: Any) -> None:
-        """Writes one event: its time, its type, and these facts."""
-        self._file.write(json.dumps({"t": time.time(), "type": kind, **facts}, allow_nan=False) + "\n")
-        self._file.flush()
+        """Writes one event: its time, its type, and these facts. Threads may call."""
+        line = json.dumps({"t": time.time(), "type": kind, **facts}, allow_nan=False) + "\n"
+        with self._turn:
+            self._file.write(line)
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()

@@ -1,0 +1,89 @@
+"""A second process that builds stages beside the worker: the same models, each told once, with or without its help."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from kdcore import machine
+from kdcore.execute import partner
+from kdcore.execute.run import Execution
+from kdcore.jobs import api
+from kdcore.workspace.workspace import Workspace
+from tests.execute.conftest import Laboratory
+
+STAGES = "seeds=[0,1]"  # a teacher, two students alone, two distilled
+
+
+def run(workspace, helper=lambda workspace, folder: partner.Partner()):
+    """Runs a Recipe with this helper; returns its folder and what the execution says of its stages."""
+    laboratory = Laboratory(workspace.ensure())
+    run_id = laboratory.submit(STAGES)
+    folder = workspace.run(run_id)
+    execution = Execution(
+        workspace,
+        folder,
+        api.recipe(workspace, run_id),
+        laboratory.plan(run_id),
+        lambda: None,
+        helper(workspace, folder),
+    )
+    execution.carry_out()
+    return folder, execution
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """A partner joins however little there is to do, on whatever machine."""
+    monkeypatch.setattr(partner, "WORTH_STEPS", 1)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "threads", lambda: 1)
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
+
+
+def files(workspace):
+    return {path.parent.name: path.read_bytes() for path in workspace.models.glob("*/model.onnx")}
+
+
+def test_with_a_partner_the_models_are_the_same_and_each_stage_is_told_once(always, tmp_path):
+    shared, alone = Workspace(tmp_path / "shared"), Workspace(tmp_path / "alone")
+
+    def patient(workspace, folder):
+        joined = partner.join(workspace, folder)
+        while not any(workspace.models.glob("*/lock")):  # it has begun the teacher before the worker looks
+            assert joined._process.poll() is None
+        return joined
+
+    folder, execution = run(shared, patient)
+    run(alone)
+    assert files(shared) == files(alone)
+    assert len(files(shared)) == 5
+    assert [stage["reused"] for stage in execution.stages] == [False] * 5
+    assert execution.partner.begun(), "the partner took no stage"
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    told = Counter((event["stage"], event["state"]) for event in events if event["type"] == "stage")
+    assert {count for (_, state), count in told.items() if state in ("running", "done")} == {1}
+    epochs = Counter((event["stage"], event["epoch"]) for event in events if event["type"] == "epoch")
+    assert set(epochs.values()) == {1}
+
+
+def test_the_run_goes_on_without_a_partner_that_died(always, tmp_path):
+    def dead(workspace, folder):
+        joined = partner.join(workspace, folder)
+        joined._process.kill()
+        return joined
+
+    _, execution = run(Workspace(tmp_path / "workspace"), dead)
+    assert len(execution.stages) == 5
+
+
+def test_a_partner_joins_where_it_pays(always, tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "workspace").ensure()
+    folder = workspace.run(Laboratory(workspace).submit(STAGES))
+    assert partner._worth_it(workspace, folder)
+    for name, value in (("device", "cuda"), ("cores", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(machine, name, lambda value=value: value)
+            assert not partner._worth_it(workspace, folder)
+    monkeypatch.setattr(partner, "WORTH_STEPS", 10**6)
+    assert not partner._worth_it(workspace, folder)
