@@ -40,6 +40,7 @@ from kdcore.train.images import images as training_images
 from kdcore.train.lesson import Lesson
 from kdcore.train.loop import Task, fit
 from kdcore.workspace import keys
+from kdcore.workspace.integrity import DONE, LEFTOVERS, inventory
 from kdcore.workspace.library import ANSWERS, gives
 from kdcore.workspace.workspace import Workspace
 
@@ -307,11 +308,11 @@ class Builder:
             "environment": machine.describe() | {"device": str(self.device)},
         }
         write_json(folder / "report.json", report)
-        for leftover in ("checkpoint", "scratch"):
-            shutil.rmtree(folder / leftover, ignore_errors=True)
         about = {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes), "shape": list(dataset.shape)}
         done = {"stage": stage.model_dump(mode="json"), "dataset": about, "finished": time.time()}
-        write_json(folder / "done.json", done)
+        write_json(folder / DONE, done | {"files": inventory(folder)})
+        for leftover in LEFTOVERS:  # only now: what is killed before goes on from the checkpoint
+            shutil.rmtree(folder / leftover, ignore_errors=True)
 
     def _measured(self, stage: Stage, folder: Path, made: Made) -> Evaluation:
         if made.brought and made.brought.answers:

@@ -17,13 +17,14 @@ from kdcore.data.dataset import Dataset, load
 from kdcore.data.splits import split
 from kdcore.execute.builder import Builder
 from kdcore.execute.robustness import robustness
+from kdcore.execute.sound import make_room, sound
 from kdcore.files import lock, read_json, replacing, write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
 from kdcore.plan.plan import Plan, Stage
 from kdcore.recipe import Recipe
-from kdcore.workspace.events import EventLog, history, read
+from kdcore.workspace.events import EventLog, read
 from kdcore.workspace.library import deployed, gives
 from kdcore.workspace.workspace import Workspace
 
@@ -88,22 +89,23 @@ class Execution:
 
     def _stage(self, stage: Stage) -> None:
         started = time.perf_counter()
-        if self.workspace.complete(stage.key):
+        if sound(self.workspace, stage.key):
             self._tell(stage, "reused", 0.0)
             return
         folder = self.workspace.model(stage.key)
         folder.mkdir(parents=True, exist_ok=True)
         holding = self._acquire(stage, folder)
         try:
-            if self.workspace.complete(stage.key):  # another run trained it while this one waited
+            if sound(self.workspace, stage.key):  # another run trained it while this one waited
                 self._tell(stage, "reused", 0.0)
                 return
+            if reason := make_room(self.workspace, stage):
+                self.emit("damaged", stage=stage.key, reason=reason)
             self.emit("stage", stage=stage.key, state="running")
             log.info("%s: started", stage.title)
-            self._catch_up(stage, folder)
             self.builder.build(
                 stage,
-                on_epoch=lambda row: self.emit("epoch", stage=stage.key, **row),
+                on_epoch=lambda row: self._epoch(stage, row),
                 on_phase=lambda phase: self.emit("phase", stage=stage.key, phase=phase),
                 check=self.check,
             )
@@ -125,14 +127,11 @@ class Execution:
                     waiting = True
                 self.check()
 
-    def _catch_up(self, stage: Stage, folder: Path) -> None:
-        """Tells the epochs that a killed worker had made safe but not told."""
-        checkpoint = folder / "checkpoint" / "progress.json"
-        if not checkpoint.exists():
-            return
-        for row in history(folder / "history.jsonl", read_json(checkpoint)["history_bytes"]):
-            if row["epoch"] > self.told.get(stage.key, 0):
-                self.emit("epoch", stage=stage.key, **row)
+    def _epoch(self, stage: Stage, row: dict[str, Any]) -> None:
+        """Tells an epoch once, however often a stage is begun again: the numbers are the same."""
+        if row["epoch"] > self.told.get(stage.key, 0):
+            self.emit("epoch", stage=stage.key, **row)
+            self.told[stage.key] = row["epoch"]
 
     def _tell(self, stage: Stage, state: str, seconds: float) -> None:
         self.stages.append({"stage": stage.title, "key": stage.key, "reused": state == "reused", "seconds": seconds})
