@@ -144,6 +144,8 @@ def result(workspace: Workspace, run_id: str) -> None:
 
     rows = report.rows(workspace, [run_id])
     plan = read_json(workspace.run(run_id) / "plan.json")
+    for line in report.damages(workspace, [run_id]):
+        say(line)
     if not rows:
         say(f"{run_id}: no finished model yet")
         return

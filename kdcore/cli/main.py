@@ -356,10 +356,14 @@ def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.report.documents import comparison_file
 
+    from kdcore.report.comparison import damages
+
     for run_id in chosen.runs:
         workspace.run(run_id)
     if chosen.format == "xlsx" and not chosen.output:
         raise BadInput("--output: xlsx is no text; give a file with -o FILE")
+    for line in damages(workspace, chosen.runs):
+        print(line, file=sys.stderr)
     _write(comparison_file(workspace, chosen.runs, chosen.format), chosen.output)
 
 

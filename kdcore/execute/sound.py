@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 
 from kdcore import registry
 from kdcore.plan.arms import Stage
@@ -19,6 +21,14 @@ class DamagedTeacher(LookupError):
 def sound(workspace: Workspace, key: str) -> bool:
     """Whether the model of this key is finished, and its files are what was written."""
     return workspace.complete(key) and workspace.damage(key, read=None) is None
+
+
+def usable(workspace: Workspace, files: Mapping[str, Path]) -> dict[str, Path]:
+    """Those of these models' files that can be measured; the log says which are damaged."""
+    damaged = {key: reason for key in files if (reason := workspace.damage(key, read=None))}
+    for key, reason in damaged.items():
+        log.warning("model %s is left out, it is damaged (%s): resume the run that made it", key[:12], reason)
+    return {key: path for key, path in files.items() if key not in damaged}
 
 
 def make_room(workspace: Workspace, stage: Stage) -> str | None:

@@ -124,6 +124,8 @@ def _read(
         tensors = load(state)
     except Unusable:
         raise
+    except FileNotFoundError as error:
+        raise Unusable(f"{Path(error.filename).name} is missing") from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError, SafetensorError) as error:
         raise Unusable(error) from None
     for part, module in modules.items():
