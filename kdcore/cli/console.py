@@ -54,7 +54,7 @@ def runs(rows: Iterable[RunRow]) -> None:
             [
                 row.id,
                 row.name,
-                row.state,
+                format.state(row.state, row.silent_since),
                 format.percent(row.progress),
                 format.percent(row.score),
                 format.times(row.smaller),
@@ -134,7 +134,7 @@ def _doing(workspace: Workspace, row: RunRow) -> str:
 
     if row.state == "queued" and (before := ahead(workspace, row.id)):
         return f"{row.name}: queued behind {format.plural(before, 'run')}"
-    return f"{row.name}: {row.stage or row.state}"
+    return f"{row.name}: {format.state(row.stage or row.state, row.silent_since)}"
 
 
 def result(workspace: Workspace, run_id: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from kdcore.cli import data, models
 from kdcore.files import Damaged
 from kdcore.problems import Problem, RecipeError
-from kdcore.workspace.workspace import UnknownRun, Workspace
+from kdcore.workspace.workspace import StillRunning, UnknownRun, Workspace
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadInput, UnknownRun, Damaged) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+    except StillRunning as error:
+        print(error, file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return CANCELLED
     except BrokenPipeError:

@@ -23,6 +23,10 @@ class UnknownRun(LookupError):
     """There is no run of this id."""
 
 
+class StillRunning(RuntimeError):
+    """The run's worker lives, and cannot be ended from here."""
+
+
 class Workspace:
     """One workspace folder. Making the object touches nothing; `ensure()` makes the folders.
 
