@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 SCHEMA = 1
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")  # as `replacing` names them: with the writer's process
 
 
 class Damaged(ValueError):
@@ -56,6 +60,18 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def abandoned(path: Path, now: float) -> bool:
+    """Whether this is the temporary file of a writer that is gone: an hour old where no process here has the writer's
+    number, else a day (it may be another process by now, or write on another host)."""
+    writer = _TEMPORARY.fullmatch(path.name)
+    if not writer:
+        return False
+    import psutil
+
+    patience = 86400 if psutil.pid_exists(int(writer[1])) else 3600
+    return now - path.lstat().st_mtime > patience
 
 
 def remove(path: Path) -> None:

@@ -357,9 +357,8 @@ def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    from kdcore.report.documents import comparison_file
-
     from kdcore.report.comparison import damages
+    from kdcore.report.documents import comparison_file
 
     for run_id in chosen.runs:
         workspace.run(run_id)

@@ -18,7 +18,7 @@ from kdcore.data.splits import split
 from kdcore.execute.builder import Builder
 from kdcore.execute.robustness import robustness
 from kdcore.execute.sound import make_room, sound
-from kdcore.files import lock, read_json, replacing, write_json
+from kdcore.files import lock, replacing, write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights

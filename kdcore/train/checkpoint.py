@@ -77,7 +77,7 @@ def resume(
     `history` is cut to these rows. Where there is no checkpoint, or it is unusable, which is logged, training begins
     anew: nothing is changed but an empty history.
     """
-    progress, rows = Progress(), []
+    progress, rows = Progress(), list[Row]()
     if folder.exists():
         try:
             progress, rows, tensors = _read(folder, history, modules, optimizer)

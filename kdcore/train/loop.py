@@ -266,4 +266,3 @@ def validate(
     targets = (labels if labels.ndim == 2 else nn.functional.one_hot(labels, logits.shape[1])).float()
     loss, right = labelling.loss(logits, targets), labelling.right(logits, targets)
     return {"val_loss": loss.item(), "val_accuracy": right.item()}
-
