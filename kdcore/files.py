@@ -5,9 +5,12 @@ Every JSON file carries `schema`. Each file has one writer.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 SCHEMA = 1
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")  # as `replacing` names them: with the writer's process
 
 
 class Damaged(ValueError):
@@ -54,6 +60,32 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def abandoned(path: Path, now: float) -> bool:
+    """Whether this is the temporary file of a writer that is gone: an hour old where no process here has the writer's
+    number, else a day (it may be another process by now, or write on another host)."""
+    writer = _TEMPORARY.fullmatch(path.name)
+    if not writer:
+        return False
+    import psutil
+
+    patience = 86400 if psutil.pid_exists(int(writer[1])) else 3600
+    return now - path.lstat().st_mtime > patience
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that it holds; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def lock(path: Path, timeout: float = 5.0) -> FileLock:

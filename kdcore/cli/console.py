@@ -60,7 +60,7 @@ def runs(rows: Iterable[RunRow]) -> None:
             [
                 row.id,
                 row.name,
-                row.state,
+                format.state(row.state, row.silent_since),
                 format.percent(row.progress),
                 format.percent(row.score),
                 format.times(row.smaller),
@@ -140,7 +140,7 @@ def _doing(workspace: Workspace, row: RunRow) -> str:
 
     if row.state == "queued" and (before := ahead(workspace, row.id)):
         return f"{row.name}: queued behind {format.plural(before, 'run')}"
-    return f"{row.name}: {row.stage or row.state}"
+    return f"{row.name}: {format.state(row.stage or row.state, row.silent_since)}"
 
 
 def result(workspace: Workspace, run_id: str) -> None:
@@ -150,6 +150,8 @@ def result(workspace: Workspace, run_id: str) -> None:
 
     rows = report.rows(workspace, [run_id])
     plan = read_json(workspace.run(run_id) / "plan.json")
+    for line in report.damages(workspace, [run_id]):
+        say(line)
     if not rows:
         say(f"{run_id}: no finished model yet")
         return

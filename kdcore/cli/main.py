@@ -12,7 +12,7 @@ from kdcore import json_input
 from kdcore.cli import app, data, models, output
 from kdcore.files import Damaged
 from kdcore.problems import RecipeError
-from kdcore.workspace.workspace import UnknownRun, Workspace
+from kdcore.workspace.workspace import StillRunning, UnknownRun, Workspace
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadInput, UnknownRun, Damaged) as error:
         output.complain(error)
         return BAD_INPUT
+    except StillRunning as error:
+        output.complain(error)
+        return FAILED
     except KeyboardInterrupt:
         return CANCELLED
     except BrokenPipeError:
@@ -350,12 +353,15 @@ def _stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.report.comparison import damages
     from kdcore.report.documents import comparison_file
 
     for run_id in chosen.runs:
         workspace.run(run_id)
     if chosen.format == "xlsx" and not chosen.output:
         raise BadInput("--output: xlsx is no text; give a file with -o FILE")
+    for line in damages(workspace, chosen.runs):
+        print(line, file=sys.stderr)
     _write(comparison_file(workspace, chosen.runs, chosen.format), chosen.output)
 
 

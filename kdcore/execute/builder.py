@@ -14,8 +14,9 @@ from torch import nn
 
 from kdcore import machine, models, registry
 from kdcore.compress.material import Material, Outcome
+from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS, ONE_LABEL, Labelling
-from kdcore.data.splits import Split
+from kdcore.data.splits import Split, split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought
@@ -25,13 +26,15 @@ from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
+from kdcore.plan.plan import Plan
 from kdcore.plan.stages import Stage
-from kdcore.recipe import Train
+from kdcore.recipe import Recipe, Train
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, pixels
 from kdcore.train.images import images as training_images
 from kdcore.train.lesson import Lesson
 from kdcore.train.loop import Task, fit
+from kdcore.workspace.integrity import DONE, LEFTOVERS, inventory
 from kdcore.workspace.library import ANSWERS
 from kdcore.workspace.workspace import Workspace
 
@@ -236,11 +239,11 @@ class Builder:
             "environment": machine.describe() | {"device": str(self.device)},
         }
         write_json(folder / "report.json", report)
-        for leftover in ("checkpoint", "scratch"):
-            shutil.rmtree(folder / leftover, ignore_errors=True)
         about = {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes), "shape": list(dataset.shape)}
         done = {"stage": stage.model_dump(mode="json"), "dataset": about, "finished": time.time()}
-        write_json(folder / "done.json", done)
+        write_json(folder / DONE, done | {"files": inventory(folder)})
+        for leftover in LEFTOVERS:  # only now: what is killed before goes on from the checkpoint
+            shutil.rmtree(folder / leftover, ignore_errors=True)
 
     def _measured(self, stage: Stage, folder: Path, made: Made) -> Evaluation:
         if made.brought and made.brought.answers:
@@ -294,6 +297,12 @@ class Builder:
     def _macs(self, key: str) -> int:
         cost = read_json(self.workspace.model(key) / "report.json").get("cost") or {}
         return cost.get("macs") or 0
+
+
+def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
+    """What builds the stages of a run: it holds the run's data."""
+    dataset = load(recipe.data.source)
+    return Builder(workspace, dataset, split(dataset, recipe.data), recipe.data.hide_classes, plan.files)
 
 
 def _keep(path: Path, **arrays: Any) -> None:

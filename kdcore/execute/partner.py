@@ -101,14 +101,14 @@ def _worth_it(workspace: Workspace, run: Path) -> bool:
 
 def work(workspace: Workspace, run: Path, emit: Callable[..., None]) -> None:
     """Builds stages of the run until all are complete; the last seeds first, so that it meets the worker halfway."""
-    from kdcore.execute.run import builder_of
+    from kdcore.execute.builder import builder_of
     from kdcore.execute.stages import Stages
     from kdcore.plan.plan import Plan
     from kdcore.recipe import parse
 
     recipe, document = parse(read_json(run / "recipe.json")), read_json(run / "plan.json")
     plan = Plan.model_validate({name: value for name, value in document.items() if name != "schema"})
-    stages = Stages(workspace, run, plan, builder_of(workspace, recipe, plan), emit=emit, check=lambda: None)
+    stages = Stages(workspace, plan, builder_of(workspace, recipe, plan), emit=emit, check=lambda: None)
     stages.build(sorted(plan.stages, key=lambda stage: -stage.seed))
 
 

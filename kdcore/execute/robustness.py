@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kdcore import machine
+from kdcore.execute.sound import usable
 from kdcore.files import lock, read_json, write_json
 from kdcore.measure import robustness as measuring
 from kdcore.measure.robustness import FILE, MOST_IMAGES
@@ -64,6 +65,7 @@ def _measure(
         ) from None
     asked = measuring.protocol(len(images), images.shape[1:3], most)
     due = {key: path for key, path in deployed(workspace, keys).items() if not _known(workspace, key, asked)}
+    due = usable(workspace, due)
     if not due:
         return
     log.info("robustness of %d models on %d test images", len(due), asked["images"])

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from kdcore import machine, models
-from kdcore.data.dataset import load
-from kdcore.data.splits import split
 from kdcore.data.types import Dataset
-from kdcore.execute.builder import Builder
+from kdcore.execute.builder import builder_of
 from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.stages import Stages
@@ -25,7 +23,7 @@ from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
 from kdcore.plan.plan import Plan, Stage
 from kdcore.recipe import Recipe
-from kdcore.workspace.events import EventLog
+from kdcore.workspace.events import EventLog, read
 from kdcore.workspace.library import deployed, gives
 from kdcore.workspace.workspace import Workspace
 
@@ -55,6 +53,7 @@ class Execution:
         self.workspace, self.recipe, self.plan, self.check = workspace, recipe, plan, check
         self.partner = partner or Partner()
         self.run = run
+        self._last_epoch = _last_epochs(run / "events.jsonl")
         self.log = EventLog(run / "events.jsonl")
         self.session: str | None = None
         self.timed_from = 0.0  # share of the measuring that comes before the timing session
@@ -86,7 +85,12 @@ class Execution:
         self._measure()
 
     def emit(self, kind: str, **facts: Any) -> None:
-        """Writes an event, and notes the stages that it finishes."""
+        """Writes an event, and notes the stages that it finishes. Each epoch is written once, however often it is told:
+        a stage that begins again has the same numbers."""
+        if kind == "epoch":
+            if facts["epoch"] <= self._last_epoch.get(facts["stage"], 0):
+                return
+            self._last_epoch[facts["stage"]] = facts["epoch"]
         if kind == "stage" and facts["state"] in ("done", "reused"):
             title = next(stage.title for stage in self.plan.stages if stage.key == facts["stage"])
             reused, seconds = facts["state"] == "reused", facts["seconds"]
@@ -105,7 +109,7 @@ class Execution:
             corrupted = robustness_seconds(self.plan, sizes, self.workspace)
         self.timed_from = corrupted / (timing + corrupted) if corrupted else 0.0
         self._stages = Stages(
-            self.workspace, self.run, self.plan, builder,
+            self.workspace, self.plan, builder,
             emit=self.emit, check=self.check, elsewhere=self.partner.begun,
         )  # fmt: skip
         self.emit("weights", weights=weights(self.plan, sizes), session=timing + corrupted)
@@ -200,10 +204,13 @@ def environment() -> dict[str, Any]:
     return machine.describe() | {"device": machine.device()}
 
 
-def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
-    """What builds the stages of a run: it holds the run's data."""
-    dataset = load(recipe.data.source)
-    return Builder(workspace, dataset, split(dataset, recipe.data), recipe.data.hide_classes, plan.files)
+def _last_epochs(path: Path) -> dict[str, int]:
+    """The last epoch of each stage in the run's events."""
+    last: dict[str, int] = {}
+    for event in read(path)[0]:
+        if event["type"] == "epoch":
+            last[event["stage"]] = max(last.get(event["stage"], 0), event["epoch"])
+    return last
 
 
 def _show(folder: Path, dataset: Dataset) -> None:

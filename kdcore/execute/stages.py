@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from filelock import Timeout
 
 from kdcore.execute.builder import Builder
-from kdcore.files import lock, read_json
+from kdcore.execute.sound import make_room, sound
+from kdcore.files import lock
 from kdcore.plan.plan import Plan, Stage
-from kdcore.workspace.events import history, read
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,6 @@ class Stages:
     def __init__(
         self,
         workspace: Workspace,
-        run: Path,
         plan: Plan,
         builder: Builder,
         *,
@@ -43,7 +41,6 @@ class Stages:
         self.elsewhere = elsewhere
         self.current: Stage | None = None
         self._planned = {stage.key for stage in plan.stages}
-        self._reported = _reported(run / "events.jsonl")
         self._waiting: set[str] = set()
 
     def build(self, stages: Sequence[Stage]) -> None:
@@ -60,7 +57,7 @@ class Stages:
 
     def _take(self, stage: Stage) -> bool:
         """Whether the stage is complete now. False when its inputs are not, or when another process holds it."""
-        if self.workspace.complete(stage.key):
+        if sound(self.workspace, stage.key):
             self._reuse(stage)
             return True
         if not self._ready(stage):
@@ -74,24 +71,25 @@ class Stages:
             self._wait(stage)
             return False
         try:
-            if self.workspace.complete(stage.key):  # another process completed it meanwhile
+            if sound(self.workspace, stage.key):  # another process completed it meanwhile
                 self._reuse(stage)
             else:
-                self._build(stage, folder)
+                self._build(stage)
         finally:
             holding.release()
         return True
 
     def _ready(self, stage: Stage) -> bool:
         inputs = (stage.parent, stage.teacher, *stage.others)
-        return all(self.workspace.complete(key) for key in inputs if key in self._planned and key)
+        return all(sound(self.workspace, key) for key in inputs if key in self._planned and key)
 
-    def _build(self, stage: Stage, folder: Path) -> None:
+    def _build(self, stage: Stage) -> None:
         started = time.perf_counter()
         self.current = stage
+        if reason := make_room(self.workspace, stage):
+            self.emit("damaged", stage=stage.key, reason=reason)
         self.emit("stage", stage=stage.key, state="running")
         log.info("%s: started", stage.title)
-        self._catch_up(stage, folder)
         self.builder.build(
             stage,
             on_epoch=lambda row: self.emit("epoch", stage=stage.key, **row),
@@ -113,22 +111,3 @@ class Stages:
             self._waiting.add(stage.key)
             self.emit("stage", stage=stage.key, state="waiting")
             log.info("%s: waiting for another run that is training it", stage.title)
-
-    def _catch_up(self, stage: Stage, folder: Path) -> None:
-        """Reports the epochs that a killed worker had saved but not reported."""
-        checkpoint = folder / "checkpoint" / "progress.json"
-        if not checkpoint.exists():
-            return
-        for row in history(folder / "history.jsonl", read_json(checkpoint)["history_bytes"]):
-            if row["epoch"] > self._reported.get(stage.key, 0):
-                self.emit("epoch", stage=stage.key, **row)
-
-
-def _reported(path: Path) -> dict[str, int]:
-    """The last epoch of each stage in the run's events."""
-    events, _ = read(path)
-    last: dict[str, int] = {}
-    for event in events:
-        if event["type"] == "epoch":
-            last[event["stage"]] = max(last.get(event["stage"], 0), event["epoch"])
-    return last

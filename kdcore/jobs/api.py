@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
@@ -11,14 +12,14 @@ import psutil
 from filelock import Timeout
 
 from kdcore.files import Damaged, held, lock, read_json, write_json
-from kdcore.jobs.process import code, start
+from kdcore.jobs.process import code, end_worker, start
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.plan import plan
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 from kdcore.workspace.library import Library, deployed
 from kdcore.workspace.state import SETTLED, ended, files, state
-from kdcore.workspace.workspace import Workspace
+from kdcore.workspace.workspace import StillRunning, Workspace
 
 Request = Literal["run", "stop", "cancel", "delete"]
 KINDS = {  # of runs that have no Recipe
@@ -142,7 +143,8 @@ def request(workspace: Workspace, run_id: str, wanted: Request) -> str:
     """Asks for a run to be stopped (what is finished is kept and measured), cancelled, or resumed with "run".
 
     Returns the state that it was in. Asking for what is already so changes nothing; a run that is done, asked to run,
-    is carried out again: finished stages are reused, and it is timed anew. Raises UnknownRun.
+    is carried out again: finished stages are reused, and it is timed anew. A worker that does not hear a cancel is
+    ended by the dispatcher; where there is none this call does it, in two seconds. Raises UnknownRun.
     """
     now = state(workspace.run(run_id))
     if wanted != "run" and now in SETTLED:
@@ -156,6 +158,8 @@ def request(workspace: Workspace, run_id: str, wanted: Request) -> str:
 
     if wanted != "run" or now not in ("queued", "running"):
         _change(workspace, run_id, change)
+    if wanted in ("cancel", "delete") and not held(workspace.root / "dispatcher.lock"):
+        end_worker(workspace.run(run_id))
     return now
 
 
@@ -187,15 +191,19 @@ def reorder(workspace: Workspace, run_id: str, position: int) -> None:
 
 
 def delete(workspace: Workspace, run_id: str) -> None:
-    """Moves the run to the trash, ending its worker first. Its models stay for other runs. Raises UnknownRun."""
+    """Moves the run to the trash, ending its worker first, whatever that does. Its models stay for other runs.
+
+    Raises UnknownRun, StillRunning.
+    """
     folder = workspace.run(run_id)
     if held(folder / "lock"):
         _change(workspace, run_id, lambda meta: meta | {"requested": "delete"})
+        end_worker(folder)
     try:
         with lock(folder / "lock"):
             pass
     except Timeout:
-        raise RuntimeError(f"{run_id}: its worker does not end; try again in a moment") from None
+        raise StillRunning(f"{run_id}: its worker cannot be ended from {socket.gethostname()}") from None
     workspace.discard(run_id)
 
 
@@ -239,4 +247,6 @@ def stop_all(workspace: Workspace) -> list[str]:
     if held(workspace.root / "dispatcher.lock"):
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(read_json(workspace.root / "dispatcher.json")["process"]).terminate()
+    for run_id in runs:
+        end_worker(workspace.run(run_id))
     return runs

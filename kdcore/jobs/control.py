@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kdcore.files import Damaged, read_json
+from kdcore.jobs.heartbeat import Heartbeat
 
 EVERY_SECONDS = 0.5
 PATIENCE_SECONDS = 1.0  # after a cancel is heard; then the worker is ended where it stands
 
 
 class Control:
-    """Reads `requested` twice a second from a thread, so it is heard also while data loads.
+    """Reads `requested` twice a second from a thread, so it is heard also while data loads; its heart beats there too.
 
     `on_deadline` is called from that thread when the run was cancelled and the worker has not ended
     by itself within a second.
@@ -22,6 +23,7 @@ class Control:
 
     def __init__(self, folder: Path, on_deadline: Callable[[], None]):
         self._meta = folder / "meta.json"
+        self._heartbeat = Heartbeat(folder)
         self._on_deadline = on_deadline
         self._requested = "run"
         self._kept = False
@@ -47,6 +49,7 @@ class Control:
     def _listen(self) -> None:
         heard = None
         while not self._over.wait(EVERY_SECONDS if heard is None else 0.05):
+            self._heartbeat.beat()
             try:
                 self._requested = read_json(self._meta)["requested"]
             except (Damaged, OSError, KeyError):

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import Timeout
 
 from kdcore import registry
 from kdcore.files import Damaged, lock, read_json, write_json
-from kdcore.jobs.process import code, code_on_disk, start
+from kdcore.jobs.heartbeat import Watch
+from kdcore.jobs.process import PATIENCE_SECONDS, code, code_on_disk, end_worker, start
 from kdcore.workspace.state import SETTLED, files, state
 from kdcore.workspace.workspace import Workspace
 
@@ -81,6 +86,31 @@ def _pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
     return [item for _, _, item in sorted(waiting)]
 
 
+def _watch(folder: Path, lives: Callable[[], bool]) -> None:
+    """Waits for the end of a worker: notes when it falls silent, and ends it where a cancel was asked for in vain.
+
+    `lives` takes a moment before it answers.
+    """
+    watch, asked = Watch(folder), None
+    while lives():
+        try:
+            watch.look()
+            if read_json(folder / "meta.json")["requested"] in ("cancel", "delete"):
+                asked = asked or time.monotonic()
+        except (Damaged, OSError, LookupError, TypeError):
+            continue  # moved to the trash under our eyes, or damaged: then it is only waited for
+        if asked and time.monotonic() - asked > PATIENCE_SECONDS:
+            end_worker(folder, patience=0.0)
+
+
+def _lives(worker: subprocess.Popen[bytes]) -> bool:
+    try:
+        worker.wait(EVERY_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
 class _Dispatcher:
     def __init__(self, workspace: Workspace):
         self.workspace = workspace
@@ -119,11 +149,14 @@ class _Dispatcher:
             "started": time.time(),
         }
         write_json(item.folder / "status.json", status)
-        worker.wait()
+        _watch(item.folder, partial(_lives, worker))
 
     def _follow(self, item: Next) -> None:
-        while item.folder.exists() and state(item.folder) in ("running", "stopping"):
+        def lives() -> bool:
             time.sleep(EVERY_SECONDS)
+            return item.folder.exists() and state(item.folder) in ("running", "stopping")
+
+        _watch(item.folder, lives)
 
     def _fail(self, item: Next) -> None:
         with lock(item.folder / "lock"):

@@ -6,14 +6,19 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
 import psutil
 
+from kdcore.files import Damaged, held, read_json
 from kdcore.paths import CHECKOUT, data_home
+from kdcore.workspace.state import HEARTBEAT, process
 from kdcore.workspace.workspace import Workspace
 
+PATIENCE_SECONDS = 1.75  # that a worker has to end by itself: it hears within 0.5 s, and takes 1 s
+GRACE_SECONDS = 0.25
 DETACHED = 0x00000008 | 0x00000200  # Windows: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
 
 
@@ -55,3 +60,42 @@ def end_children() -> None:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
+
+
+def end_worker(folder: Path, patience: float = PATIENCE_SECONDS) -> bool:
+    """Ends the worker of the run in `folder`, and what it has started, when it has not ended by itself in `patience`.
+
+    Returns whether no worker of the run lives any more; one on another host cannot be ended from here.
+    """
+    deadline = time.monotonic() + patience
+    while living := _workers(folder):
+        if time.monotonic() > deadline:
+            for worker in living:
+                _end_tree(worker)
+            break
+        time.sleep(0.05)
+    return not _workers(folder) and not held(folder / "lock")
+
+
+def _workers(folder: Path) -> list[psutil.Process]:
+    """The processes that were launched for the run, and that hold its lock: on Windows two, elsewhere one."""
+    found = []
+    for name in ("status.json", HEARTBEAT):
+        with contextlib.suppress(Damaged, OSError, LookupError, TypeError):
+            found.append(process(read_json(folder / name)))
+    return [one for one in found if one and one.pid != os.getpid()]
+
+
+def _end_tree(root: psutil.Process) -> None:
+    """Asks for the end of a process and all that it has started, then kills what is left."""
+    tree = [root]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        tree += root.children(recursive=True)
+    for one in tree:
+        with contextlib.suppress(psutil.Error):
+            one.terminate()
+    _, left = psutil.wait_procs(tree, timeout=GRACE_SECONDS)
+    for one in left:
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    psutil.wait_procs(left, timeout=GRACE_SECONDS)

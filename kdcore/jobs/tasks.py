@@ -11,6 +11,7 @@ from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.run import Execution, measure
 from kdcore.execute.sensitivity import sensitivity
+from kdcore.execute.sound import usable
 from kdcore.files import read_json
 from kdcore.plan.plan import Plan
 from kdcore.recipe import parse
@@ -69,7 +70,9 @@ class Bench(Measurement):
         runs: list[str] = self.document["bench"]
         plans = self.plans(runs)
         keys = [variant["keys"][0] for plan in plans for variant in plan["variants"]]
-        files = deployed(self.workspace, keys)
+        files = usable(self.workspace, deployed(self.workspace, keys))
+        if not files:
+            raise LookupError("no model of these runs is whole: resume them")
         shape = tuple(plans[0]["dataset"]["shape"])
         self.session = measure(
             self.workspace, runs, files, next(iter(files)), shape, self.document["seconds"],

@@ -89,6 +89,11 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     return [row for run in runs for row in _rows(run, timed[run.id], apart)]
 
 
+def damages(workspace: Workspace, run_ids: Iterable[str]) -> list[str]:
+    """A line for each model of these runs whose files are damaged: its row, or its seed, is left out of `rows`."""
+    return [line for run_id in run_ids for line in RunFiles(workspace, run_id).damages]
+
+
 def table(workspace: Workspace, run_ids: Iterable[str], session: str | None = None) -> pd.DataFrame:
     """`rows` as a DataFrame of COLUMNS."""
     import pandas as pd
@@ -133,6 +138,7 @@ def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dic
         "variants": [{name: row[name] for name in COLUMNS} for row in compared if row["run"] == run_id],
         "verdicts": [verdict._asdict() for verdict in judged.verdicts(run)],
         "hidden": [recalled._asdict() for recalled in hidden(workspace, run_id)],
+        "damaged": run.damages,
     }
 
 

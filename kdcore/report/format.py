@@ -6,6 +6,7 @@ Every function takes None (or NaN) for "not measured" and then gives a dash.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from functools import wraps
 
@@ -14,6 +15,17 @@ MINUS = "−"
 
 _BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def state(name: str, silent_since: float | None) -> str:
+    """A run's state, and since when (Unix seconds) its worker does not respond where that is so."""
+    return name if silent_since is None else f"{name}, not responding since {moment(silent_since)}"
+
+
+def moment(seconds: float) -> str:
+    """A moment (Unix seconds) in local time: 14:02, or with its day where that is another one: 26 Nov, 14:02."""
+    at = time.localtime(seconds)
+    return time.strftime("%H:%M" if at[:3] == time.localtime()[:3] else "%d %b, %H:%M", at)
 
 
 def _or_dash(write: Callable[[float], str]) -> Callable[[float | None], str]:

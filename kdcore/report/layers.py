@@ -45,6 +45,8 @@ def inside(workspace: Workspace, run_id: str, variant: str, field: str = "varian
         told = f"there are: {', '.join(found)}" if found else "it has no models of its own"
         refuse(f"is not in {run_id}; {told}")
     key = found[variant]
+    if reason := workspace.damage(key):
+        refuse(f"has a damaged model ({reason}): resume {run_id}")
     if not workspace.complete(key):
         refuse(f"is not finished, or no longer in the workspace: resume {run_id}")
     report = read_json(workspace.model(key) / "report.json")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ from kdcore.files import read_json
 from kdcore.workspace.workspace import Workspace
 
 Measure = Literal["accuracy", "mAP"]
+READ = ("logits.npz", "members.npz")  # of a model's files, beside the JSON
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
 
 
 class Model(NamedTuple):
@@ -103,6 +107,18 @@ class RunFiles:
         return found
 
     @property
+    def damages(self) -> list[str]:
+        """A line for each planned model that was finished and whose files are damaged since."""
+        lines = []
+        for row in self.plan["variants"]:
+            seeds = len(row["keys"])
+            for place, key in enumerate(row["keys"], start=1):
+                if reason := damage(self.workspace, key):
+                    which = f", seed {place} of {seeds}" if seeds > 1 else ""
+                    lines.append(f"{row['name']}{which}: its model is damaged ({reason}): resume {self.id}")
+        return lines
+
+    @property
     def keys(self) -> list[str]:
         """The models whose files are deployed and timed: the first seed's of each finished row that has a file."""
         return [variant.first.key for variant in self.variants if variant.first.size]
@@ -120,11 +136,22 @@ def agrees(values: dict[str, Any], others: dict[str, Any]) -> bool:
 
 
 def model(workspace: Workspace, key: str) -> Model | None:
-    """The finished model of this key, or None."""
-    if not workspace.complete(key):
-        return None
+    """The finished model of this key; None where there is none, or its files cannot be read."""
     folder = workspace.model(key)
-    return _model(folder, (folder / "report.json").stat().st_mtime_ns)
+    if not workspace.complete(key) or workspace.damage(key, READ):
+        return None
+    try:
+        return _model(folder, (folder / "report.json").stat().st_mtime_ns)
+    except UNREADABLE:
+        return None
+
+
+def damage(workspace: Workspace, key: str) -> str | None:
+    """What is wrong with a finished model that cannot be shown; None where nothing is, or it was never finished."""
+    found = workspace.damage(key, READ)
+    if not found and workspace.complete(key) and model(workspace, key) is None:
+        return "its report and its logits do not belong together"
+    return found
 
 
 @lru_cache(maxsize=1024)

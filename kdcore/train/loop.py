@@ -63,14 +63,15 @@ def fit(
 
     `history.jsonl` in `folder` gets a row an epoch: epoch, step, loss, accuracy (both on the views), val_loss,
     val_accuracy, learning_rate, images_per_s. Accuracy is the share of images that are answered right; of many labels,
-    those whose whole label set is. `on_epoch` hears each row once it is safe on disk; `check` is called every step and
-    may raise to stop. Raises Diverged, OutOfMemory.
+    those whose whole label set is. `on_epoch` hears each row once it is safe on disk, those before the checkpoint
+    first; `check` is called every step and may raise to stop. Raises Diverged, OutOfMemory.
     """
     trainer = Trainer(network, task, check)
-    progress = checkpoint.load(folder / "checkpoint", trainer.modules, trainer.optimizer)
+    kept, history = folder / "checkpoint", folder / "history.jsonl"
+    progress, rows = checkpoint.resume(kept, history, trainer.modules, trainer.optimizer)
     trainer.resume(progress)
-    history = folder / "history.jsonl"
-    _truncate(history, progress.history_bytes)
+    for row in rows:
+        on_epoch(row)
     length = order.epoch_steps(len(task.images), task.train.batch_size)
     while progress.step < task.steps and not trainer.exhausted(progress):
         end = min(progress.step + length, task.steps)
@@ -88,7 +89,7 @@ def fit(
             seconds=progress.seconds + seconds,
             scaler=trainer.scaler.state_dict(),
         )
-        checkpoint.save(folder / "checkpoint", trainer.modules, trainer.optimizer, progress)
+        checkpoint.write(kept, history, trainer.modules, trainer.optimizer, progress)
         on_epoch(row)
     trainer.finish()
     return progress
@@ -265,9 +266,3 @@ def validate(
     targets = (labels if labels.ndim == 2 else nn.functional.one_hot(labels, logits.shape[1])).float()
     loss, right = labelling.loss(logits, targets), labelling.right(logits, targets)
     return {"val_loss": loss.item(), "val_accuracy": right.item()}
-
-
-def _truncate(history: Path, size: int) -> None:
-    history.touch()
-    with history.open("rb+") as file:
-        file.truncate(size)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kdcore.files import Damaged, held, read_json
+from kdcore.files import Damaged, abandoned, held, read_json, remove
+from kdcore.workspace.integrity import ASIDE, DONE, LEFTOVERS
 from kdcore.workspace.workspace import Workspace
 
 
@@ -46,15 +48,35 @@ def usage(workspace: Workspace) -> Usage:
 
 
 def collect(workspace: Workspace) -> Freed:
-    """Removes models that no run's plan names and that nobody is training, and empties the trash.
+    """Removes models that no run's plan names and that nobody is training, and what killed writers left behind; empties
+    the trash.
 
     Raises Damaged when a plan cannot be read: what it names is then unknown, and nothing is removed.
     """
-    models, runs = _unused(workspace), _folders(workspace.trash)
-    freed = sum(_bytes(folder) for folder in [*models, *runs])
-    for folder in [*models, *runs]:
-        shutil.rmtree(folder, ignore_errors=True)
+    models, trash, left = _unused(workspace), _folders(workspace.trash), _left_behind(workspace)
+    freed = sum(_bytes(folder) for folder in [*models, *trash]) + sum(_bytes(path) for path in left)
+    for path in [*models, *trash, *left]:
+        with contextlib.suppress(OSError):
+            remove(path)
+    runs = [folder for folder in trash if not folder.name.startswith(ASIDE)]
     return Freed(len(models), len(runs), freed)
+
+
+def _left_behind(workspace: Workspace) -> list[Path]:
+    """What killed writers left: their temporary files and folders, and checkpoints of models that are finished."""
+    now = time.time()
+    parts = (workspace.runs, workspace.models, workspace.sessions, workspace.datasets, workspace.cache)
+    files = [*workspace.root.glob(".*"), *(path for part in parts for path in part.rglob(".*"))]
+    found = []
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # just renamed by a writer that lives
+            half_a_run = path.parent == workspace.runs and now - path.lstat().st_mtime > 3600
+            if half_a_run or abandoned(path, now):
+                found.append(path)
+    for folder in _folders(workspace.models):
+        if (folder / DONE).exists() and not held(folder / "lock"):
+            found += [folder / name for name in LEFTOVERS if (folder / name).exists()]
+    return found
 
 
 def _unused(workspace: Workspace) -> list[Path]:
@@ -80,4 +102,6 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _bytes(folder: Path) -> int:
+    if folder.is_file():
+        return folder.stat().st_size
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

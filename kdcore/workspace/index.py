@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kdcore.files import Damaged, read_json
 from kdcore.workspace import events, keys
-from kdcore.workspace.state import Files, State, files, state
+from kdcore.workspace.state import Files, State, files, silent_since, state
 from kdcore.workspace.workspace import Workspace
 
 VERSION = 2
@@ -35,6 +35,7 @@ class RunRow(NamedTuple):
     """A run in the list. Times are Unix seconds; accuracy, smaller and faster are of its last variant.
 
     `score`: what it is judged by, told in `measure`: accuracy, or mAP where images have several labels.
+    `silent_since`: since when its worker, which should be at work, gives no sign of life.
     """
 
     id: str
@@ -55,6 +56,7 @@ class RunRow(NamedTuple):
     faster: float | None
     variant: str | None
     error: str | None
+    silent_since: float | None = None
 
 
 class StageRow(NamedTuple):
@@ -275,7 +277,12 @@ class Index:
             faster=summary.get("faster"),
             variant=summary.get("variant"),
             error=facts.get("error"),
+            silent_since=self._silent_since(row["id"], now, facts),
         )
+
+    def _silent_since(self, run_id: str, now: State, facts: dict[str, Any]) -> float | None:
+        live = now in ("running", "waiting", "stopping")
+        return silent_since(self.workspace.runs / run_id, facts) if live else None
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -317,7 +324,7 @@ class Index:
 def _facts(known: Files) -> dict[str, Any]:
     meta, status, result = known
     facts = {name: meta.get(name) for name in ("name", "tags", "preset", "created")}
-    facts["started"] = status.get("started")
+    facts |= {name: status.get(name) for name in ("started", "silent")}
     if result:
         facts |= {name: result.get(name) for name in ("state", "error", "started", "finished", "summary")}
     return facts

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcore.distill.source import Found, Gives, refuse
-from kdcore.files import read_json
+from kdcore.files import Damaged, read_json
 from kdcore.workspace.workspace import UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
 
@@ -57,6 +57,9 @@ class Library:
 
     def _found(self, key: str, name: str, dataset: dict[str, Any]) -> Found:
         folder = self.workspace.model(key)
+        if reason := self.workspace.damage(key, ["model.safetensors"]):
+            by = maker(self.workspace, key)
+            refuse("model", f"{name} is damaged: {reason}" + (f"; resume {by} to make it again" if by else ""))
         if not self.workspace.complete(key):
             refuse("model", f"{name} is not finished, or is no longer in the workspace: resume its run, or train anew")
         report = read_json(folder / "report.json")
@@ -75,6 +78,18 @@ class Library:
             macs=cost.get("macs"),
             gives=gives(folder, report),
         )  # fmt: skip
+
+
+def maker(workspace: Workspace, key: str) -> str | None:
+    """The newest run that makes the model of this key, so that to resume it would make it again."""
+    for run_id in reversed(workspace.run_ids()):
+        try:
+            stages = read_json(workspace.runs / run_id / "plan.json")["stages"]
+            if any(stage["key"] == key and stage["spec"].get("content") != key for stage in stages):
+                return run_id
+        except (Damaged, OSError, LookupError, TypeError, AttributeError):
+            continue  # a damaged run makes nothing
+    return None
 
 
 def gives(folder: Path, report: dict[str, Any] | None = None) -> Gives:

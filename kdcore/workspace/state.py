@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kdcore.files import held, read_json
+
+if TYPE_CHECKING:
+    import psutil
 
 State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed", "interrupted", "done"]
 SETTLED = ("cancelled", "failed", "done")
 ENDING = ("stop", "cancel", "delete")
+HEARTBEAT = "heartbeat"  # of the run's worker, in the run's folder
 CLOCK_SLACK = 2.0  # s; a process that began later than this after the launch only has the worker's number
 
 
@@ -62,12 +67,33 @@ def _ended(folder: Path, _meta_written: int, _result_written: int) -> bool:
 
 def _starting(status: dict[str, Any]) -> bool:
     """Whether the worker of this attempt lives but may not have come to its lock yet: Python starts in seconds."""
-    if not status or status["host"] != socket.gethostname():
-        return False
+    return process(status) is not None
+
+
+def process(told: dict[str, Any]) -> psutil.Process | None:
+    """The living process that `process`, `host` and `started` tell of; None on another host, or where it has ended."""
+    if not told or told["host"] != socket.gethostname():
+        return None
     import psutil
 
     try:
-        worker = psutil.Process(status["process"])
-        return worker.status() != psutil.STATUS_ZOMBIE and worker.create_time() <= status["started"] + CLOCK_SLACK
+        found = psutil.Process(told["process"])
+        lives = found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= told["started"] + CLOCK_SLACK
     except psutil.Error:
-        return False
+        return None
+    return found if lives else None
+
+
+def beat(folder: Path) -> int | None:
+    """What changes with each heartbeat of a run's worker; None before the first."""
+    try:
+        with (folder / HEARTBEAT).open("rb") as file:  # opened: a network file system then asks its server
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return None
+
+
+def silent_since(folder: Path, status: dict[str, Any]) -> float | None:
+    """Since when (Unix seconds) the worker gives no sign of life, as the dispatcher found; None where it does."""
+    silent = status.get("silent")
+    return silent["since"] if silent and silent["heartbeat"] == beat(folder) else None

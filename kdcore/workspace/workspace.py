@@ -7,11 +7,13 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kdcore.files import write_json
 from kdcore.paths import home
+from kdcore.workspace import integrity
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{3,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -19,6 +21,10 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 class UnknownRun(LookupError):
     """There is no run of this id."""
+
+
+class StillRunning(RuntimeError):
+    """The run's worker lives, and cannot be ended from here."""
 
 
 class Workspace:
@@ -64,8 +70,14 @@ class Workspace:
         return self.models / key
 
     def complete(self, key: str) -> bool:
-        """Whether the stage of this key has left a whole model."""
-        return (self.model(key) / "done.json").is_file()
+        """Whether the stage of this key has left a whole model, as far as sizes and small files tell."""
+        folder = self.model(key)
+        return os.path.lexists(folder / integrity.DONE) and integrity.damage(folder) is None
+
+    def damage(self, key: str, read: Iterable[str] | None = ()) -> str | None:
+        """What is wrong with a model that was finished, see `integrity.damage`; None for one that is not there."""
+        folder = self.model(key)
+        return integrity.damage(folder, read) if os.path.lexists(folder / integrity.DONE) else None
 
     def dataset(self, fingerprint: str) -> Path:
         return self.datasets / fingerprint
@@ -80,6 +92,15 @@ class Workspace:
             write_json(temporary / name, document)
         temporary.rename(self.runs / run_id)
         return run_id
+
+    def set_aside(self, key: str) -> None:
+        """Moves what a model's folder holds to the trash; its lock stays with its holder."""
+        folder, destination = self.model(key), self.trash / f"{integrity.ASIDE}{key[:12]}-{time.time_ns()}"
+        destination.mkdir(parents=True)
+        # without done.json it is no model any more, however far this comes
+        for path in sorted(folder.iterdir(), key=lambda path: path.name != integrity.DONE):
+            if path.name != "lock":
+                shutil.move(path, destination / path.name)
 
     def discard(self, run_id: str) -> Path:
         """Moves a run, and the run alone, to the trash."""

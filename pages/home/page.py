@@ -118,7 +118,7 @@ def result(row: RunRow | None) -> str:
 def run_line(row: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=120):
-            text.badge(row.state)
+            text.badge(row)
         st.markdown(f"**{text.plain(row.name)}**", width=260)
         with st.container(width=380):
             if row.state in store.ACTIVE:

@@ -38,7 +38,7 @@ QUANTITIES: dict[str, Quantity] = {
 def headline(row: RunRow) -> None:
     """State, times, and while it runs how much is left."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        text.badge(row.state)
+        text.badge(row)
         st.caption(told(row), width="content")
     if row.state in ("running", "waiting", "stopping"):
         left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""

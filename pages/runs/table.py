@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from kdcore.report import format
 from kdcore.workspace.index import RunRow
 from pages.shared.text import STATES
 
@@ -84,7 +85,7 @@ def _frame(rows: list[RunRow]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "name": [row.name for row in rows],
-            "state": [STATES[row.state][0] for row in rows],
+            "state": [format.state(STATES[row.state][0], row.silent_since) for row in rows],
             "progress": [100 * row.progress for row in rows],
             "stage": [row.stage for row in rows],
             "variant": [row.variant for row in rows],

@@ -15,6 +15,7 @@ from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.measure.robustness import FILE
 from kdcore.report import comparison
+from kdcore.report.reading import damage
 from kdcore.workspace.index import Index, RunRow
 from kdcore.workspace.workspace import Workspace
 from pages.shared.text import plain
@@ -88,8 +89,8 @@ def plan(run_id: str) -> dict[str, Any]:
 
 
 def report(key: str) -> dict[str, Any] | None:
-    """A model's report.json; None while it is not finished."""
-    return document(workspace().model(key) / "report.json")
+    """A model's report.json; None while it is not finished, or where its files are damaged."""
+    return document(workspace().model(key) / "report.json") if workspace().complete(key) else None
 
 
 def logits(key: str) -> NDArray[np.float32]:
@@ -137,9 +138,15 @@ def pictures(fingerprint: str) -> Pictures | None:
 
 
 def variants(run_id: str) -> list[dict[str, Any]]:
-    """The run's variants of which the first seed's model is there, in table order. The page ends where none is."""
+    """The run's variants of which the first seed's model is there, in table order. The page ends where none is.
+
+    Those whose model is damaged are left out, which the page says.
+    """
     here = workspace()
-    found = [variant for variant in plan(run_id)["variants"] if here.complete(variant["keys"][0])]
+    for line in comparison.damages(here, [run_id]):
+        st.warning(plain(line))
+    firsts = [(variant, variant["keys"][0]) for variant in plan(run_id)["variants"]]
+    found = [variant for variant, key in firsts if here.complete(key) and not damage(here, key)]
     return found or _gone()
 
 
@@ -154,7 +161,10 @@ def rows(run_ids: list[str], session: str | None = None) -> list[dict[str, Any]]
     state = tuple(identity(here.runs / run_id / name) for run_id in run_ids for name in ("events.jsonl", "result.json"))
     first = [row["keys"][0] for run_id in run_ids for row in (plan(run_id) or {"variants": ()})["variants"]]
     corrupted = tuple(identity(here.model(key) / FILE) for key in first)
-    known = (state, identity(here.sessions), identity(here.models), corrupted)
+    damaged = tuple(comparison.damages(here, run_ids))
+    for line in damaged:
+        st.warning(plain(line))
+    known = (state, identity(here.sessions), identity(here.models), corrupted, damaged)
     return _rows(str(here.root), tuple(run_ids), session, known) or _gone()
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import streamlit as st
 
+from kdcore.report import format
 from kdcore.report.names import printable, unlinked
 from kdcore.workspace.index import RunRow
 
@@ -36,9 +37,12 @@ def plain(text: str) -> str:
     return _BLOCK.sub(r"\1\\\2", _INDENT.sub(" ", text))
 
 
-def badge(state: str) -> None:
-    name, icon, colour = STATES[state]
-    st.badge(name, icon=icon, color=colour)
+def badge(row: RunRow) -> None:
+    """A run's state, and that its worker does not respond where that is so."""
+    name, icon, colour = STATES[row.state]
+    if row.silent_since:
+        icon, colour = ":material/heart_broken:", "red"
+    st.badge(format.state(name, row.silent_since), icon=icon, color=colour)
 
 
 def ago(moment: float | None) -> str:

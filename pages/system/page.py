@@ -66,7 +66,7 @@ def queue() -> None:
 
 def queue_line(row: RunRow, waiting: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        text.badge(row.state)
+        text.badge(row)
         st.markdown(text.plain(row.name), width="stretch")
         if row.id in waiting:
             place = waiting.index(row.id)

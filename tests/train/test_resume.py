@@ -88,18 +88,6 @@ def test_what_a_resumed_run_starts_from_does_not_matter_once_there_is_a_checkpoi
     assert same(state(whole), state(other))
 
 
-def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(task, tmp_path):
-    (tmp_path / "whole").mkdir()
-    whole, torn = network(), network()
-    fit(whole, task, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        fit(network(), task, tmp_path, check=stop_after(40))
-    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    (tmp_path / "checkpoint.new").mkdir()
-    fit(torn, task, tmp_path)
-    assert same(state(whole), state(torn))
-
-
 def test_fp16_remembers_how_long_its_scale_has_held(task, tmp_path):
     half = replace(task, precision="fp16")
     progress = fit(network(), half, tmp_path)

@@ -1,3 +1,6 @@
+import os
+import time
+
 import pytest
 
 from kdcore.files import Damaged, lock, write_json
@@ -47,3 +50,40 @@ def test_a_plan_of_another_version_is_not_guessed_at(workspace):
     write_json(workspace.run(workspace.run_ids()[0]) / "plan.json", {"schema": 9})
     with pytest.raises(Damaged):
         collect(workspace)
+
+
+def aged(path, seconds):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x" * 10)
+    os.utime(path, times=(time.time() - seconds,) * 2)
+    return path
+
+
+def test_temporary_files_go_once_their_writer_is_gone(workspace):
+    gone, here, run = 2**22 + 1, os.getpid(), workspace.runs / workspace.run_ids()[0]
+    names = [(folder, f".thing.json.{process}-0a1b2c3d") for process in (gone, here)
+             for folder in (workspace.root, run, workspace.model("a" * 64), workspace.cache / "onnx")]  # fmt: skip
+    fresh = [aged(folder / name, 60) for folder, name in names]
+    collect(workspace)
+    assert all(path.exists() for path in fresh), "the writer may live on another host"
+    old = [aged(path, 7200) for path in fresh]
+    collect(workspace)
+    assert [path.exists() for path in old] == 4 * [False] + 4 * [True]
+    for path in old[4:]:
+        aged(path, 2 * 86400)
+    kept = aged(run / ".hidden", 10 * 86400)
+    collect(workspace)
+    assert not any(path.exists() for path in old)
+    assert kept.exists(), "not one of ours"
+
+
+def test_the_checkpoint_of_a_finished_model_goes_and_that_of_another_stays(workspace):
+    for letter, done in (("a", True), ("c", False)):
+        folder = workspace.model(letter * 64)
+        aged(folder / "checkpoint" / "progress.json", 0)
+        if done:
+            write_json(folder / "done.json", {})
+    with lock(workspace.model("c" * 64) / "lock"):
+        collect(workspace)
+        assert not (workspace.model("a" * 64) / "checkpoint").exists()
+        assert (workspace.model("c" * 64) / "checkpoint").exists()
