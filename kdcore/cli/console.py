@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kdcore.files import read_json
 from kdcore.report import format
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.workspace import Workspace
@@ -143,7 +142,7 @@ def result(workspace: Workspace, run_id: str) -> None:
     from kdcore.report.verdicts import SCOPE, shares
 
     rows = report.rows(workspace, [run_id])
-    plan = read_json(workspace.run(run_id) / "plan.json")
+    plan = workspace.plan(run_id)
     if not rows:
         say(f"{run_id}: no finished model yet")
         return
@@ -152,12 +151,12 @@ def result(workspace: Workspace, run_id: str) -> None:
     _out.print()
     for verdict in report.verdicts(workspace, run_id):
         _out.print(f"{verdict.variant}: {escape(verdict.words)}", soft_wrap=True)
-    for variant in plan["variants"]:
-        if variant["note"]:
-            _out.print(f"{variant['name']}: {escape(variant['note'])}", soft_wrap=True)
+    for variant in plan.variants:
+        if variant.note:
+            _out.print(f"{escape(variant.name)}: {escape(variant.note)}", soft_wrap=True)
     if any(row["verdict"] for row in rows):
         _out.print(SCOPE)
-    _out.print(shares(plan["dataset"]), soft_wrap=True)
+    _out.print(shares(plan.dataset), soft_wrap=True)
     say(f"run {run_id} in {workspace.root}")
 
 

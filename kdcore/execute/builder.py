@@ -31,7 +31,6 @@ from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
-from kdcore.plan.arms import Stage
 from kdcore.recipe import Train
 from kdcore.train.answers import Answers, ask_all
 from kdcore.train.checkpoint import Progress
@@ -41,6 +40,7 @@ from kdcore.train.lesson import Lesson
 from kdcore.train.loop import Task, fit
 from kdcore.workspace import keys
 from kdcore.workspace.library import ANSWERS, gives
+from kdcore.workspace.plans import Stage
 from kdcore.workspace.workspace import Workspace
 
 VERIFIED_IMAGES = 64

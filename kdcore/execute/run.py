@@ -21,10 +21,10 @@ from kdcore.files import lock, read_json, replacing, write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
-from kdcore.plan.plan import Plan, Stage
 from kdcore.recipe import Recipe
 from kdcore.workspace.events import EventLog, history, read
 from kdcore.workspace.library import deployed, gives
+from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class Execution:
             self.check()
             self.emit("session", state="running", progress=self.timed_from * progress)
 
-        robustness(self.workspace, [self.plan.document()], on_progress=told)
+        robustness(self.workspace, [self.plan], on_progress=told)
 
     def _measure(self) -> None:
         seconds = self.recipe.measure.timing_seconds
@@ -216,9 +216,8 @@ def environment() -> dict[str, Any]:
 
 def _told(path: Path) -> dict[str, int]:
     """The last epoch of each stage that the run has already told."""
-    events, _ = read(path)
     told: dict[str, int] = {}
-    for event in events:
+    for event in read(path).events:
         if event["type"] == "epoch":
             told[event["stage"]] = max(told.get(event["stage"], 0), event["epoch"])
     return told

@@ -12,9 +12,10 @@ from typing import Any
 
 from filelock import Timeout
 
-from kdcore.files import lock, read_json, write_json
+from kdcore.files import lock, write_json
 from kdcore.jobs.control import Control
 from kdcore.jobs.process import end_children
+from kdcore.workspace import shapes
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore")
@@ -52,7 +53,7 @@ def _log_to(path: Path) -> None:
 class _Work:
     def __init__(self, workspace: Workspace, folder: Path):
         self.workspace, self.folder = workspace, folder
-        self.turn = read_json(folder / "meta.json")["turn"]
+        self.turn = shapes.meta(folder)["turn"]
         self.started = time.time()
         self.execution: Any = None
         self.control = Control(folder, self._give_up)

@@ -18,12 +18,13 @@ from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
 from kdcore.plan.arms import scheme_of
-from kdcore.plan.plan import Plan, plan
+from kdcore.plan.plan import plan
 from kdcore.plan.rules.advice import advice
 from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 from pages.new.form import told
 from pages.shared import draft, estimates, roles, store
@@ -229,6 +230,7 @@ def python(recipe: Recipe) -> str:
     """The program that queues this Recipe."""
     document = pprint.pformat(recipe.document(), sort_dicts=False, width=100)
     return f"""from kdcore.jobs import api
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 from kdcore.recipe import parse
 
