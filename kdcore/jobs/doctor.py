@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kdcore import machine
 from kdcore.jobs.api import queue
+from kdcore.jobs.mending import way_out
 from kdcore.report import format
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
@@ -30,7 +31,7 @@ class Check(NamedTuple):
 
 def checks(workspace: Workspace) -> list[Check]:
     """Looks at Python, the libraries, the disk, the workspace, the index and the queue."""
-    return [_python(), _libraries(), _device(), _disk(workspace), _index(workspace), _queue(workspace)]
+    return [_python(), _libraries(), _device(), _disk(workspace), *_runs(workspace), _queue(workspace)]
 
 
 def _python() -> Check:
@@ -63,12 +64,18 @@ def _disk(workspace: Workspace) -> Check:
     return Check("workspace", free >= LEAST_FREE, found if free >= LEAST_FREE else f"{found}: free some, or run gc")
 
 
-def _index(workspace: Workspace) -> Check:
+def _runs(workspace: Workspace) -> list[Check]:
     index = Index(workspace)
     index.sync()
     rows = index.runs()
-    bad = [row.id for row in rows if row.error and row.error.startswith("its files")]
-    return Check("index", not bad, f"{len(rows)} runs" + (f"; damaged: {', '.join(bad)}; delete them" if bad else ""))
+    found = [f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}" for row in rows if row.damaged]
+    noted = [f"{row.id}: {row.note}" for row in rows if row.note]
+    strangers = [f"{name!r} is no run of ours; it is left alone" for name in workspace.strangers()]
+    told = found + noted + strangers or ["all of them can be read"]
+    return [
+        Check("index", True, format.plural(len(rows), "run")),
+        Check("runs", not found, "\n".join(told)),
+    ]
 
 
 def _queue(workspace: Workspace) -> Check:

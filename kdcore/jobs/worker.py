@@ -19,7 +19,7 @@ from kdcore.workspace import shapes
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore")
-EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 130}
+EXIT_CODES = {"done": 0, "failed": 1, "damaged": 1, "cancelled": 130}
 
 
 def work(workspace: Workspace, run_id: str) -> int:

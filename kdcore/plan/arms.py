@@ -21,6 +21,7 @@ from kdcore.train.order import steps_of
 from kdcore.workspace import keys
 from kdcore.workspace.plans import Kind, Stage, Variant
 
+
 def scheme_of(recipe: Recipe) -> Scheme[Any]:
     """The scheme that the Recipe names."""
     return registry.entry_of("scheme", recipe.scheme).implementation(recipe.scheme)

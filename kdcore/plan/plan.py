@@ -20,6 +20,7 @@ from kdcore.workspace.workspace import Workspace
 
 MOST_STAGES = 400
 
+
 def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     """The plan of a Recipe on this machine, with what `workspace` (else the usual one) has of earlier runs.
 
