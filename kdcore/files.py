@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -19,27 +20,72 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 SCHEMA = 1
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")  # as `replacing` names them: with the writer's process
 
 
 class Damaged(ValueError):
-    """A file cannot be read, or was written by another version."""
+    """A file cannot be read, or was written by another version. `reason` goes on where the file's name ends."""
+
+    def __init__(self, file: Path, reason: str):
+        super().__init__(file, reason)
+        self.file, self.reason = file, reason
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.reason}"
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text that can be written again. Raises ValueError for any other, however it is broken:
+    numbers that are not finite or need more than 64 bits, halves of characters and endless nesting among them."""
+    try:
+        value = _DECODER.decode(text)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a character") from None
+    return value
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) < 21 else 2**64
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("it holds a number beyond 64 bits")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("it holds a number that is not finite")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_float)
 
 
 def read_json(path: Path, default: Any = ...) -> Any:
     """A JSON document. Missing: `default`, or FileNotFoundError without one. Raises Damaged."""
     try:
-        document = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        document = parse_json(text) if text.strip() else None
     except FileNotFoundError:
         if default is ...:
             raise
         return default
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"{path} cannot be read: {error}") from None
-    if isinstance(document, dict) and not SCHEMA - 1 <= document.get("schema", SCHEMA) <= SCHEMA:
-        raise Damaged(f"{path} has schema {document['schema']}; this version reads {SCHEMA - 1} and {SCHEMA}")
+    except OSError as error:
+        raise Damaged(path, f"cannot be opened: {error.strerror}") from None
+    except ValueError as error:
+        raise Damaged(path, f"cannot be read: {error}") from None
+    if not text.strip():
+        raise Damaged(path, "is empty")
+    if isinstance(document, dict) and document.get("schema", SCHEMA) not in (SCHEMA - 1, SCHEMA):
+        found = str(document["schema"])[:20]
+        raise Damaged(path, f"has schema {found}; this version reads {SCHEMA - 1} and {SCHEMA}")
     return document
 
 
@@ -102,3 +148,5 @@ def held(path: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:
+        return False  # its folder has just gone, or it is no file that anybody could hold

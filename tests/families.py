@@ -17,10 +17,10 @@ from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.execute import builder
 from kdcore.export import runtime
-from kdcore.plan.stages import Stage
 from kdcore.recipe import Train
 from kdcore.registry import Options
 from kdcore.workspace import keys
+from kdcore.workspace.plans import Stage
 from kdcore.workspace.workspace import Workspace
 
 PAGE = Path(__file__).parent.parent / "docs" / "steps.md"

@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kdcore.files import read_json
 from kdcore.report import format
 from kdcore.report.names import printable
 from kdcore.workspace.index import RunRow
@@ -149,7 +148,7 @@ def result(workspace: Workspace, run_id: str) -> None:
     from kdcore.report.verdicts import SCOPE, shares
 
     rows = report.rows(workspace, [run_id])
-    plan = read_json(workspace.run(run_id) / "plan.json")
+    plan = workspace.plan(run_id)
     for line in report.damages(workspace, [run_id]):
         say(line)
     if not rows:
@@ -160,12 +159,12 @@ def result(workspace: Workspace, run_id: str) -> None:
     _out.print()
     for verdict in report.verdicts(workspace, run_id):
         _out.print(shown(f"{verdict.variant}: {verdict.words}"), soft_wrap=True)
-    for variant in plan["variants"]:
-        if variant["note"]:
-            _out.print(shown(f"{variant['name']}: {variant['note']}"), soft_wrap=True)
+    for variant in plan.variants:
+        if variant.note:
+            _out.print(shown(f"{variant.name}: {variant.note}"), soft_wrap=True)
     if any(row["verdict"] for row in rows):
         _out.print(SCOPE)
-    _out.print(shown(shares(plan["dataset"])), soft_wrap=True)
+    _out.print(shown(shares(plan.dataset)), soft_wrap=True)
     say(f"run {run_id} in {workspace.root}")
 
 

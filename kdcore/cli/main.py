@@ -12,13 +12,14 @@ from kdcore import json_input
 from kdcore.cli import app, data, models, output
 from kdcore.files import Damaged
 from kdcore.problems import RecipeError
+from kdcore.workspace.state import files
 from kdcore.workspace.workspace import StillRunning, UnknownRun, Workspace
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
 
 DONE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
-EXITS = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}
+EXITS = {"done": DONE, "failed": FAILED, "damaged": FAILED, "cancelled": CANCELLED}
 CATALOGS = {
     "datasets": "dataset",
     "models": "architecture",
@@ -40,24 +41,33 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad input, 130 cancelled."""
-    chosen = parser().parse_args(arguments)
+    chosen, workspace = parser().parse_args(arguments), Workspace()
     try:
-        return chosen.command(chosen, Workspace()) or DONE
+        return chosen.command(chosen, workspace) or DONE
     except RecipeError as error:
         for problem in error.problems:
             output.complain(f"{problem.field}: {problem.message}")
         return BAD_INPUT
-    except (BadInput, UnknownRun, Damaged) as error:
+    except (BadInput, UnknownRun) as error:
         output.complain(error)
         return BAD_INPUT
-    except StillRunning as error:
-        output.complain(error)
+    except (Damaged, StillRunning) as error:
+        output.complain(_damage(error, workspace) if isinstance(error, Damaged) else error)
         return FAILED
     except KeyboardInterrupt:
         return CANCELLED
     except BrokenPipeError:
         sys.stderr.close()
         return DONE
+
+
+def _damage(error: Damaged, workspace: Workspace) -> str:
+    """What is damaged, and what can be done about it, in one line."""
+    from kdcore.jobs.mending import way_out
+
+    folder = error.file.parent
+    told = f". {way_out(folder.name, error.file.name)}" if folder.parent == workspace.runs else ""
+    return " ".join(f"{error}{told}".split())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -273,6 +283,7 @@ def _worker(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.jobs.mending import way_out
     from kdcore.workspace.index import Index
 
     index = Index(workspace)
@@ -282,10 +293,17 @@ def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
         return
     from kdcore.cli import console
 
-    console.runs(index.runs())
+    rows = index.runs()
+    console.runs(rows)
+    for row in rows:
+        if row.damaged:
+            console.say(f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}")
+        elif row.note:
+            console.say(f"{row.id}: {row.note}")
 
 
 def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    files(workspace.run(chosen.run))  # of a damaged run nothing is shown
     if chosen.layers is not None:
         _write(models.layers(chosen, workspace), chosen.output)
         return
@@ -299,7 +317,6 @@ def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
         return
     from kdcore.cli import console
 
-    workspace.run(chosen.run)
     console.result(workspace, chosen.run)
 
 
@@ -357,7 +374,7 @@ def _compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.report.documents import comparison_file
 
     for run_id in chosen.runs:
-        workspace.run(run_id)
+        files(workspace.run(run_id))
     if chosen.format == "xlsx" and not chosen.output:
         raise BadInput("--output: xlsx is no text; give a file with -o FILE")
     for line in damages(workspace, chosen.runs):
@@ -370,15 +387,21 @@ def _reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
     index = Index(workspace)
     index.rebuild()
-    output.line(f"{len(index.runs())} runs in the index")
+    rows = index.runs()
+    damaged = sum(row.damaged is not None for row in rows)
+    output.line(f"{len(rows)} runs in the index" + (f", {damaged} of them damaged: see doctor" if damaged else ""))
 
 
 def _gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.jobs.mending import way_out
     from kdcore.report.format import size
     from kdcore.workspace.gc import collect
 
     freed = collect(workspace)
     output.line(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
+    for run_id in freed.unknown:
+        told = "its plan cannot be read, so nobody knows which models it needs, and all are kept"
+        output.complain(f"{run_id}: {told}. {way_out(run_id, 'plan.json')}; then run gc again")
 
 
 def _doctor(chosen: argparse.Namespace, workspace: Workspace) -> int:

@@ -26,8 +26,6 @@ from kdcore.files import read_json, replacing, write_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
-from kdcore.plan.plan import Plan
-from kdcore.plan.stages import Stage
 from kdcore.recipe import Recipe, Train
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, pixels
@@ -36,6 +34,7 @@ from kdcore.train.lesson import Lesson
 from kdcore.train.loop import Task, fit
 from kdcore.workspace.integrity import DONE, LEFTOVERS, inventory
 from kdcore.workspace.library import ANSWERS
+from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
 
 VERIFIED_IMAGES = 64

@@ -90,24 +90,17 @@ def _worth_it(workspace: Workspace, run: Path) -> bool:
     """Two processes need two sets of threads, so that neither waits for the other's cores."""
     if machine.device() != "cpu" or machine.cores() < 2 * machine.threads():
         return False
-    stages = read_json(run / "plan.json")["stages"]
-    steps = [
-        stage["spec"]["train"]["steps"]
-        for stage in stages
-        if "train" in stage["spec"] and not workspace.complete(stage["key"])
-    ]
-    return len(steps) > 1 and sum(steps) >= WORTH_STEPS and psutil.virtual_memory().available > MEMORY_BYTES
+    steps = [stage.steps for stage in workspace.plan(run.name).stages if not workspace.complete(stage.key)]
+    return sum(map(bool, steps)) > 1 and sum(steps) >= WORTH_STEPS and psutil.virtual_memory().available > MEMORY_BYTES
 
 
 def work(workspace: Workspace, run: Path, emit: Callable[..., None]) -> None:
     """Builds stages of the run until all are complete; the last seeds first, so that it meets the worker halfway."""
     from kdcore.execute.builder import builder_of
     from kdcore.execute.stages import Stages
-    from kdcore.plan.plan import Plan
     from kdcore.recipe import parse
 
-    recipe, document = parse(read_json(run / "recipe.json")), read_json(run / "plan.json")
-    plan = Plan.model_validate({name: value for name, value in document.items() if name != "schema"})
+    recipe, plan = parse(read_json(run / "recipe.json")), workspace.plan(run.name)
     stages = Stages(workspace, plan, builder_of(workspace, recipe, plan), emit=emit, check=lambda: None)
     stages.build(sorted(plan.stages, key=lambda stage: -stage.seed))
 

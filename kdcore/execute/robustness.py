@@ -14,6 +14,7 @@ from kdcore.files import lock, read_json, write_json
 from kdcore.measure import robustness as measuring
 from kdcore.measure.robustness import FILE, MOST_IMAGES
 from kdcore.workspace.library import deployed
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def robustness(
     workspace: Workspace,
-    plans: Iterable[Mapping[str, Any]],
+    plans: Iterable[Plan],
     *,
     images: int = MOST_IMAGES,
     on_progress: Callable[[float], None],
@@ -45,11 +46,11 @@ class GoneImages(LookupError):
     """The test images of a data set are no longer in the workspace."""
 
 
-def _by_dataset(plans: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+def _by_dataset(plans: Iterable[Plan]) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for plan in plans:
-        keys = found.setdefault(plan["dataset"]["fingerprint"], {})
-        keys |= dict.fromkeys(variant["keys"][0] for variant in plan["variants"])
+        keys = found.setdefault(plan.dataset["fingerprint"], {})
+        keys |= dict.fromkeys(variant.keys[0] for variant in plan.variants)
     return {fingerprint: list(keys) for fingerprint, keys in found.items()}
 
 

@@ -21,10 +21,10 @@ from kdcore.files import replacing, write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
-from kdcore.plan.plan import Plan, Stage
 from kdcore.recipe import Recipe
 from kdcore.workspace.events import EventLog, read
 from kdcore.workspace.library import deployed, gives
+from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Execution:
             self.check()
             self.emit("session", state="running", progress=self.timed_from * progress)
 
-        robustness(self.workspace, [self.plan.document()], on_progress=told)
+        robustness(self.workspace, [self.plan], on_progress=told)
 
     def _measure(self) -> None:
         seconds = self.recipe.measure.timing_seconds
@@ -207,7 +207,7 @@ def environment() -> dict[str, Any]:
 def _last_epochs(path: Path) -> dict[str, int]:
     """The last epoch of each stage in the run's events."""
     last: dict[str, int] = {}
-    for event in read(path)[0]:
+    for event in read(path).events:
         if event["type"] == "epoch":
             last[event["stage"]] = max(last.get(event["stage"], 0), event["epoch"])
     return last

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kdcore import registry
-from kdcore.plan.stages import Stage
 from kdcore.workspace.library import maker
+from kdcore.workspace.plans import Stage
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from filelock import Timeout
 from kdcore.execute.builder import Builder
 from kdcore.execute.sound import make_room, sound
 from kdcore.files import lock
-from kdcore.plan.plan import Plan, Stage
+from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -23,12 +23,12 @@ from kdcore.execute.file_teachers import FromFile, OnRecord, check_answers, reco
 from kdcore.export import weights
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
-from kdcore.plan.stages import Stage
 from kdcore.recipe import Train
 from kdcore.train.answers import Answers, ask_all
 from kdcore.train.images import Images
 from kdcore.workspace import keys
 from kdcore.workspace.library import gives
+from kdcore.workspace.plans import Stage
 from kdcore.workspace.workspace import Workspace
 
 

@@ -6,22 +6,24 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 from filelock import Timeout
 
-from kdcore.files import Damaged, held, lock, read_json, write_json
+from kdcore.files import Damaged, held, lock, write_json
+from kdcore.jobs.mending import mend
 from kdcore.jobs.process import code, end_worker, start
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.plan import plan
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
+from kdcore.workspace import shapes
 from kdcore.workspace.library import Library, deployed
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.state import SETTLED, ended, files, state
 from kdcore.workspace.workspace import StillRunning, Workspace
 
-Request = Literal["run", "stop", "cancel", "delete"]
 KINDS = {  # of runs that have no Recipe
     "bench": "a timing session",
     "sensitivity": "a measurement of layers",
@@ -49,11 +51,11 @@ def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> s
 def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -> str:
     """Queues a timing session over the variants of these runs; returns its run's id. Raises RecipeError, UnknownRun."""
     plans = _with_models(workspace, run_ids)
-    if len({tuple(document["dataset"]["shape"]) for document in plans.values()}) > 1:
+    if len({tuple(found.dataset["shape"]) for found in plans.values()}) > 1:
         raise RecipeError([Problem("runs", "take images of different shapes, so they cannot be timed together")])
     files = {
         "recipe.json": {"bench": list(plans), "seconds": seconds},
-        "plan.json": {"stages": [], "variants": [], "dataset": next(iter(plans.values()))["dataset"]},
+        "plan.json": _measuring(next(iter(plans.values()))),
         "meta.json": _meta(f"Timing {len(plans)} run{'s' * (len(plans) > 1)} together", "bench"),
     }
     return workspace.new_run(files)
@@ -68,28 +70,28 @@ def robustness(workspace: Workspace, run_ids: Iterable[str], images: int = MOST_
     plans = _with_models(workspace, run_ids)
     if images < 1:
         raise RecipeError([Problem("images", "at least one image is needed")])
-    for run_id, document in plans.items():
-        if not (workspace.dataset(document["dataset"]["fingerprint"]) / "info.json").is_file():
+    for run_id, found in plans.items():
+        if not (workspace.dataset(found.dataset["fingerprint"]) / "info.json").is_file():
             message = (
                 f"{run_id}: its test images are no longer in the workspace; duplicate and start it to have them back"
             )
             raise RecipeError([Problem("runs", message)])
-    named = [read_json(workspace.run(run_id) / "meta.json")["name"] for run_id in plans]
+    named = [shapes.meta(workspace.run(run_id))["name"] for run_id in plans]
     of = named[0] if len(named) == 1 else f"{len(named)} runs"
     files = {
         "recipe.json": {"robustness": list(plans), "images": images},
-        "plan.json": {"stages": [], "variants": [], "dataset": next(iter(plans.values()))["dataset"]},
+        "plan.json": _measuring(next(iter(plans.values()))),
         "meta.json": _meta(f"Robustness of {of}"[:120], "robustness"),
     }
     return workspace.new_run(files)
 
 
-def _with_models(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The plans of these runs by id, each of which has a finished model. Raises RecipeError, UnknownRun."""
-    plans = {run_id: read_json(workspace.run(run_id) / "plan.json") for run_id in run_ids}
-    if not plans or any(not document["variants"] for document in plans.values()):
+def _with_models(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, Plan]:
+    """The plans of these runs by id, each of which has a finished model. Raises RecipeError, UnknownRun, Damaged."""
+    plans = {run_id: workspace.plan(run_id) for run_id in run_ids}
+    if not plans or any(not found.variants for found in plans.values()):
         raise RecipeError([Problem("runs", "choose runs that have models; timing sessions have none")])
-    unfinished = [run_id for run_id, document in plans.items() if not _any_model(workspace, document)]
+    unfinished = [run_id for run_id, found in plans.items() if not _any_model(workspace, found)]
     if unfinished:
         raise RecipeError([Problem("runs", f"{', '.join(unfinished)}: no finished model yet")])
     return plans
@@ -103,18 +105,19 @@ def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> s
     Library(workspace).network(run_id, variant)
     files = {
         "recipe.json": {"sensitivity": {"run": run_id, "variant": variant, "kind": kind}},
-        "plan.json": {
-            "stages": [],
-            "variants": [],
-            "dataset": read_json(workspace.run(run_id) / "plan.json")["dataset"],
-        },
+        "plan.json": _measuring(workspace.plan(run_id)),
         "meta.json": _meta(f"Which layers of {variant} mind?"[:120], "sensitivity"),
     }
     return workspace.new_run(files)
 
 
-def _any_model(workspace: Workspace, document: dict[str, Any]) -> bool:
-    return bool(deployed(workspace, [variant["keys"][0] for variant in document["variants"]]))
+def _any_model(workspace: Workspace, found: Plan) -> bool:
+    return bool(deployed(workspace, [variant.keys[0] for variant in found.variants]))
+
+
+def _measuring(other: Plan) -> dict[str, Any]:
+    """The plan of a run that measures models of this other one."""
+    return Plan(dataset=other.dataset, precision=other.precision, stages=(), variants=()).document()
 
 
 def _meta(name: str, preset: str | None) -> dict[str, Any]:
@@ -131,22 +134,32 @@ def _meta(name: str, preset: str | None) -> dict[str, Any]:
     }
 
 
+def _told_by(asked: shapes.Asked) -> dict[str, Any]:
+    """The meta.json of a run that has lost it."""
+    kind = next((kind for kind in KINDS if kind in asked), None)
+    return _meta(asked.get("name", KINDS[kind].capitalize() if kind else "A run"), kind)
+
+
 def _change(workspace: Workspace, run_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     folder = workspace.run(run_id)
     with lock(folder / "meta.lock"):
-        changed = change(read_json(folder / "meta.json"))
+        changed = change(dict(shapes.meta(folder)))
         write_json(folder / "meta.json", changed)
     return changed
 
 
-def request(workspace: Workspace, run_id: str, wanted: Request) -> str:
+def request(workspace: Workspace, run_id: str, wanted: shapes.Request) -> str:
     """Asks for a run to be stopped (what is finished is kept and measured), cancelled, or resumed with "run".
 
     Returns the state that it was in. Asking for what is already so changes nothing; a run that is done, asked to run,
-    is carried out again: finished stages are reused, and it is timed anew. A worker that does not hear a cancel is
-    ended by the dispatcher; where there is none this call does it, in two seconds. Raises UnknownRun.
+    is carried out again: finished stages are reused, and it is timed anew. One that is damaged can be asked to run
+    where what is damaged can be made again. A worker that does not hear a cancel is ended by the dispatcher, or without
+    one by this call, in two seconds. Raises UnknownRun, Damaged.
     """
-    now = state(workspace.run(run_id))
+    folder = workspace.run(run_id)
+    if wanted == "run" and not held(folder / "lock"):
+        mend(folder, _told_by)
+    now = state(folder)
     if wanted != "run" and now in SETTLED:
         return now
 
@@ -185,7 +198,7 @@ def reorder(workspace: Workspace, run_id: str, position: int) -> None:
     """Moves a waiting run to `position` (0 is the next to be carried out) among the waiting ones. Raises UnknownRun."""
     waiting = [other for other in queue(workspace).runs if other != run_id and state(workspace.run(other)) == "queued"]
     waiting.insert(position, run_id)
-    orders = sorted(read_json(workspace.run(other) / "meta.json")["order"] for other in waiting)
+    orders = sorted(shapes.meta(workspace.run(other)).get("order", 0.0) for other in waiting)
     for other, order in zip(waiting, orders, strict=True):
         _change(workspace, other, lambda meta, order=order: meta | {"order": order})  # type: ignore[misc]
 
@@ -197,7 +210,8 @@ def delete(workspace: Workspace, run_id: str) -> None:
     """
     folder = workspace.run(run_id)
     if held(folder / "lock"):
-        _change(workspace, run_id, lambda meta: meta | {"requested": "delete"})
+        with contextlib.suppress(Damaged):
+            _change(workspace, run_id, lambda meta: meta | {"requested": "delete"})
         end_worker(folder)
     try:
         with lock(folder / "lock"):
@@ -208,8 +222,8 @@ def delete(workspace: Workspace, run_id: str) -> None:
 
 
 def recipe(workspace: Workspace, run_id: str) -> Recipe:
-    """The Recipe of a run. Raises UnknownRun, and RecipeError for one of KINDS, which have none."""
-    document = read_json(workspace.run(run_id) / "recipe.json")
+    """The Recipe of a run. Raises UnknownRun, Damaged, and RecipeError for one of KINDS, which have none."""
+    document: Any = shapes.asked(workspace.run(run_id))
     if kind := next((kind for kind in KINDS if kind in document), None):
         raise RecipeError([Problem("run", f"is {KINDS[kind]}; it has no recipe")])
     return parse(document)
@@ -224,12 +238,20 @@ def queue(workspace: Workspace) -> Queue:
             if ended(folder):
                 continue
             known = files(folder)
-            now, order = state(folder, known), known.meta["order"]
-        except (Damaged, OSError, KeyError):
-            continue  # the index tells of it as a failed run
+            now, order = state(folder, known), known.meta.get("order", 0.0)
+        except (Damaged, OSError):
+            continue  # the index lists it as damaged
         if now not in SETTLED:
             waiting.append((now == "queued", order, run_id))
     return Queue(held(workspace.root / "dispatcher.lock"), [run_id for _, _, run_id in sorted(waiting)])
+
+
+def serving(workspace: Workspace) -> shapes.Serving | None:
+    """What the last dispatcher told of itself; None where that is not known."""
+    try:
+        return shapes.serving(workspace.root)
+    except Damaged:
+        return None
 
 
 def ensure_dispatcher(workspace: Workspace) -> None:
@@ -244,9 +266,9 @@ def stop_all(workspace: Workspace) -> list[str]:
     runs = queue(workspace).runs
     for run_id in runs:
         request(workspace, run_id, "cancel")
-    if held(workspace.root / "dispatcher.lock"):
+    if held(workspace.root / "dispatcher.lock") and (told := serving(workspace)):
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(read_json(workspace.root / "dispatcher.json")["process"]).terminate()
+            psutil.Process(told["process"]).terminate()
     for run_id in runs:
         end_worker(workspace.run(run_id))
     return runs

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kdcore.files import Damaged, read_json
+from kdcore.files import Damaged
 from kdcore.jobs.heartbeat import Heartbeat
+from kdcore.workspace import shapes
 
 EVERY_SECONDS = 0.5
 PATIENCE_SECONDS = 1.0  # after a cancel is heard; then the worker is ended where it stands
@@ -22,10 +23,10 @@ class Control:
     """
 
     def __init__(self, folder: Path, on_deadline: Callable[[], None]):
-        self._meta = folder / "meta.json"
+        self._folder = folder
         self._heartbeat = Heartbeat(folder)
         self._on_deadline = on_deadline
-        self._requested = "run"
+        self._requested: shapes.Request = "run"
         self._kept = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -51,8 +52,8 @@ class Control:
         while not self._over.wait(EVERY_SECONDS if heard is None else 0.05):
             self._heartbeat.beat()
             try:
-                self._requested = read_json(self._meta)["requested"]
-            except (Damaged, OSError, KeyError):
+                self._requested = shapes.meta(self._folder)["requested"]
+            except Damaged:
                 continue
             if self._requested in ("cancel", "delete"):
                 heard = heard or time.monotonic()

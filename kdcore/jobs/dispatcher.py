@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from filelock import Timeout
 
 from kdcore import registry
-from kdcore.files import Damaged, lock, read_json, write_json
+from kdcore.files import Damaged, lock, write_json
 from kdcore.jobs.heartbeat import Watch
 from kdcore.jobs.process import PATIENCE_SECONDS, code, code_on_disk, end_worker, start
+from kdcore.workspace import shapes
 from kdcore.workspace.state import SETTLED, files, state
 from kdcore.workspace.workspace import Workspace
 
@@ -33,6 +34,7 @@ class Next(NamedTuple):
     folder: Any
     turn: int
     attempt: int
+    code: int
 
 
 def dispatch(workspace: Workspace, idle_seconds: float = IDLE_SECONDS) -> int:
@@ -62,7 +64,7 @@ def dispatch(workspace: Workspace, idle_seconds: float = IDLE_SECONDS) -> int:
 
 def _newer(waiting: list[Next]) -> bool:
     """Whether a waiting run was submitted by newer code than this process runs."""
-    return any(read_json(item.folder / "meta.json").get("code", 0) > code() for item in waiting)
+    return any(item.code > code() for item in waiting)
 
 
 def _pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
@@ -78,11 +80,12 @@ def _pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
             if state(folder, seen) in SETTLED:
                 known[run_id] = changed
                 continue
-        except (Damaged, OSError, KeyError):
+        except (Damaged, OSError):
             continue
         if seen.meta["requested"] == "run":
-            item = Next(run_id, folder, seen.meta["turn"], seen.status.get("attempt", 0))
-            waiting.append((seen.meta["order"], run_id, item))
+            attempt = seen.status["attempt"] if seen.status else 0
+            item = Next(run_id, folder, seen.meta["turn"], attempt, seen.meta.get("code", 0))
+            waiting.append((seen.meta.get("order", 0.0), run_id, item))
     return [item for _, _, item in sorted(waiting)]
 
 
@@ -95,9 +98,9 @@ def _watch(folder: Path, lives: Callable[[], bool]) -> None:
     while lives():
         try:
             watch.look()
-            if read_json(folder / "meta.json")["requested"] in ("cancel", "delete"):
+            if shapes.meta(folder)["requested"] in ("cancel", "delete"):
                 asked = asked or time.monotonic()
-        except (Damaged, OSError, LookupError, TypeError):
+        except (Damaged, OSError):
             continue  # moved to the trash under our eyes, or damaged: then it is only waited for
         if asked and time.monotonic() - asked > PATIENCE_SECONDS:
             end_worker(folder, patience=0.0)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kdcore import machine
 from kdcore.jobs import versions
 from kdcore.jobs.api import queue
+from kdcore.jobs.mending import way_out
 from kdcore.paths import is_checkout
 from kdcore.report import format
 from kdcore.workspace.index import Index
@@ -32,8 +33,8 @@ class Check(NamedTuple):
 
 
 def checks(workspace: Workspace) -> list[Check]:
-    """Looks at Python, the libraries, the device, the disk, the workspace, the index and the queue."""
-    return [_python(), _versions(), _libraries(), _device(), _disk(workspace), _index(workspace), _queue(workspace)]
+    """Looks at Python, the libraries, the device, the disk, the workspace, its runs and the queue."""
+    return [_python(), _versions(), _libraries(), _device(), _disk(workspace), *_runs(workspace), _queue(workspace)]
 
 
 def _python() -> Check:
@@ -84,12 +85,18 @@ def _disk(workspace: Workspace) -> Check:
     return Check("workspace", free >= LEAST_FREE, found if free >= LEAST_FREE else f"{found}: free some, or run gc")
 
 
-def _index(workspace: Workspace) -> Check:
+def _runs(workspace: Workspace) -> list[Check]:
     index = Index(workspace)
     index.sync()
     rows = index.runs()
-    bad = [row.id for row in rows if row.error and row.error.startswith("its files")]
-    return Check("index", not bad, f"{len(rows)} runs" + (f"; damaged: {', '.join(bad)}; delete them" if bad else ""))
+    found = [f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}" for row in rows if row.damaged]
+    noted = [f"{row.id}: {row.note}" for row in rows if row.note]
+    strangers = [f"{name!r} is no run of ours; it is left alone" for name in workspace.strangers()]
+    told = found + noted + strangers or ["all of them can be read"]
+    return [
+        Check("index", True, format.plural(len(rows), "run")),
+        Check("runs", not found, "\n".join(told)),
+    ]
 
 
 def _queue(workspace: Workspace) -> Check:

@@ -12,11 +12,11 @@ from kdcore.execute.robustness import robustness
 from kdcore.execute.run import Execution, measure
 from kdcore.execute.sensitivity import sensitivity
 from kdcore.execute.sound import usable
-from kdcore.files import read_json
-from kdcore.plan.plan import Plan
 from kdcore.recipe import parse
+from kdcore.workspace import shapes
 from kdcore.workspace.events import EventLog
 from kdcore.workspace.library import deployed
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,11 @@ Check = Callable[[], None]
 
 def task(workspace: Workspace, folder: Path, check: Check, partner: Partner) -> Any:
     """The work of the run in `folder`: something with `carry_out()`, `stages` and `session`."""
-    document = read_json(folder / "recipe.json")
+    document: Any = shapes.asked(folder)
     for name, kind in KINDS.items():
         if name in document:
             return kind(workspace, folder, document, check)
-    plan = Plan.model_validate(
-        {name: value for name, value in read_json(folder / "plan.json").items() if name != "schema"}
-    )
-    return Execution(workspace, folder, parse(document), plan, check, partner)
+    return Execution(workspace, folder, parse(document), workspace.plan(folder.name), check, partner)
 
 
 class Measurement:
@@ -59,8 +56,8 @@ class Measurement:
         self.check()
         self.emit("session", state="running", progress=progress)
 
-    def plans(self, runs: list[str]) -> list[dict[str, Any]]:
-        return [read_json(self.workspace.run(run_id) / "plan.json") for run_id in runs]
+    def plans(self, runs: list[str]) -> list[Plan]:
+        return [self.workspace.plan(run_id) for run_id in runs]
 
 
 class Bench(Measurement):
@@ -69,11 +66,11 @@ class Bench(Measurement):
     def measure(self) -> None:
         runs: list[str] = self.document["bench"]
         plans = self.plans(runs)
-        keys = [variant["keys"][0] for plan in plans for variant in plan["variants"]]
+        keys = [variant.keys[0] for plan in plans for variant in plan.variants]
         files = usable(self.workspace, deployed(self.workspace, keys))
         if not files:
             raise LookupError("no model of these runs is whole: resume them")
-        shape = tuple(plans[0]["dataset"]["shape"])
+        shape = tuple(plans[0].dataset["shape"])
         self.session = measure(
             self.workspace, runs, files, next(iter(files)), shape, self.document["seconds"],
             emit=self.emit, check=self.check,

@@ -13,13 +13,14 @@ from typing import Any
 from filelock import Timeout
 
 from kdcore.execute.partner import join
-from kdcore.files import lock, read_json, write_json
+from kdcore.files import lock, write_json
 from kdcore.jobs.control import Control
 from kdcore.jobs.process import end_children
+from kdcore.workspace import shapes
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore")
-EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 130}
+EXIT_CODES = {"done": 0, "failed": 1, "damaged": 1, "cancelled": 130}
 
 
 def work(workspace: Workspace, run_id: str) -> int:
@@ -53,7 +54,7 @@ def _log_to(path: Path) -> None:
 class _Work:
     def __init__(self, workspace: Workspace, folder: Path):
         self.workspace, self.folder = workspace, folder
-        self.turn = read_json(folder / "meta.json")["turn"]
+        self.turn = shapes.meta(folder)["turn"]
         self.started = time.time()
         self.execution: Any = None
         self.control = Control(folder, self._give_up)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from kdcore import machine, registry
 from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.models.cost import costs
-from kdcore.plan.plan import Plan, Stage
 from kdcore.registry import Options
 from kdcore.workspace import keys
 from kdcore.workspace.index import Index
+from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
 
 NOMINAL_RATE = 2e10  # MACs a second; only the proportions matter, they are scaled by what was measured
@@ -39,9 +39,9 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     paces = Index(workspace).pace()
     if not paces:
         return Estimate(None, "Nothing has run on this machine yet.")
-    classes, shape = len(plan.dataset["classes"]), tuple(plan.dataset["shape"])
+    classes, (channels, height, width) = len(plan.dataset["classes"]), plan.dataset["shape"]
     asked = architectures(plan)
-    counted = costs([(options, classes, shape) for options in asked.values()])
+    counted = costs([(options, classes, (channels, height, width)) for options in asked.values()])
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
     due = {key: value for key, value in weights(plan, sizes).items() if not workspace.complete(key)}
     pace = _pace(plan, paces)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kdcore import registry
-from kdcore.plan.stages import Stage, Variant
 from kdcore.workspace import keys
+from kdcore.workspace.plans import Stage, Variant
 
 Identity = tuple[str, ...]  # a row's name and its models' keys: a teacher may be the very student of the first seed
 

@@ -6,40 +6,19 @@ names the models, one a seed, that it stands for.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from kdcore import machine, registry
 from kdcore.data.dataset import load
 from kdcore.data.splits import Split, split
 from kdcore.data.types import Dataset
 from kdcore.plan import planner, rules
 from kdcore.plan.naming import named, titled
-from kdcore.plan.stages import Stage, Variant
 from kdcore.problems import Problem, RecipeError
-from kdcore.recipe import Part, Recipe, points
+from kdcore.recipe import Recipe, points
 from kdcore.workspace.library import Library
+from kdcore.workspace.plans import Data, Plan, Stage, Variant
 from kdcore.workspace.workspace import Workspace
 
 MOST_STAGES = 400
-
-__all__ = ["Plan", "Stage", "Variant", "plan"]
-
-
-class Plan(Part):
-    """What a run will do: its data, its stages in an order that works, the rows that they will make.
-
-    `files`: where the content (a sha256, or a model's key) of a teacher that is not trained here was found.
-    """
-
-    schema_: Literal[1] = 1
-    dataset: dict[str, Any]
-    precision: str
-    stages: tuple[Stage, ...]
-    variants: tuple[Variant, ...]
-    files: dict[str, str] = {}
-
-    def document(self) -> dict[str, Any]:
-        return {"schema": 1} | self.model_dump(mode="json", exclude={"schema_"})
 
 
 def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
@@ -73,7 +52,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     )
 
 
-def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> dict[str, Any]:
+def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> Data:
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,

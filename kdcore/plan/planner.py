@@ -14,11 +14,11 @@ from kdcore.data.splits import Split
 from kdcore.distill.scheme import Link, Scheme, scheme_of
 from kdcore.distill.source import Given
 from kdcore.distill.traits import trait
-from kdcore.plan.stages import Kind, Stage, Variant
 from kdcore.recipe import Point, Recipe, Teacher, Train
 from kdcore.registry import Options
 from kdcore.train.order import steps_of
 from kdcore.workspace import keys
+from kdcore.workspace.plans import Kind, Stage, Variant
 
 
 class Row(NamedTuple):

@@ -195,7 +195,7 @@ def _row(
     first = variant.first
     return {
         "run": run.id,
-        "dataset": run.plan["dataset"]["name"],
+        "dataset": run.plan.dataset["name"],
         "variant": variant.name,
         "stage": variant.stage,
         "model_key": first.key,

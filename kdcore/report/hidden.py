@@ -26,7 +26,7 @@ def recalls(run: RunFiles) -> list[Recalled]:
         _recalled(variant.name, name, [_told(model, name) for model in variant.finished])
         for variant in run.variants
         if variant.role != "teacher"
-        for name in run.plan["dataset"]["hidden"]
+        for name in run.plan.dataset["hidden"]
     ]
 
 

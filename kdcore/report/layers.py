@@ -40,7 +40,7 @@ def inside(workspace: Workspace, run_id: str, variant: str, field: str = "varian
     def refuse(message: str) -> NoReturn:
         raise RecipeError([Problem(field, f'"{variant}" {message}')])
 
-    found = {row["name"]: row["keys"][0] for row in read_json(workspace.run(run_id) / "plan.json")["variants"]}
+    found = {row.name: row.keys[0] for row in workspace.plan(run_id).variants}
     if variant not in found:
         told = f"there are: {', '.join(found)}" if found else "it has no models of its own"
         refuse(f"is not in {run_id}; {told}")

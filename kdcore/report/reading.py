@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcore.files import read_json
+from kdcore.workspace import shapes
+from kdcore.workspace.plans import Variant as Planned
 from kdcore.workspace.workspace import Workspace
 
 Measure = Literal["accuracy", "mAP"]
@@ -79,43 +82,41 @@ class Variant(NamedTuple):
 
 
 class RunFiles:
-    """One run, read from its folder. Raises UnknownRun. A timing session is a run without variants."""
+    """One run, read from its folder. Raises UnknownRun, Damaged. A timing session is a run without variants."""
 
     def __init__(self, workspace: Workspace, run_id: str):
         self.workspace, self.id = workspace, run_id
         folder = workspace.run(run_id)
-        self.plan = read_json(folder / "plan.json")
-        self.recipe = read_json(folder / "recipe.json")
-        self.result: dict[str, Any] = read_json(folder / "result.json", {})
+        self.plan = workspace.plan(run_id)
+        self.recipe = shapes.asked(folder)
+        self.result: Mapping[str, Any] = shapes.result(folder) or {}
 
     @cached_property
     def variants(self) -> list[Variant]:
         """The finished rows, in table order."""
-        planned = self.plan["variants"]
-        teachers = {stage["key"]: stage["teacher"] for stage in self.plan["stages"]}
+        planned = self.plan.variants
+        teachers = {stage.key: stage.teacher for stage in self.plan.stages}
         found = []
         for row in planned:
-            models = tuple(model(self.workspace, key) for key in row["keys"])
+            models = tuple(model(self.workspace, key) for key in row.keys)
             if models[0] is None:
                 continue
-            asked = teachers.get(row["keys"][0]) or _teacher_of(row, planned)
+            asked = teachers.get(row.keys[0]) or _teacher_of(row, planned)
             teacher = model(self.workspace, asked) if asked else None
-            told = {name: row[name] for name in ("name", "role", "stage", "parent")}
-            found.append(
-                Variant(**told, models=models, teacher=teacher, values=row["values"], note=row.get("note", ""))
-            )
+            told = row.model_dump(include={"name", "role", "stage", "parent", "values", "note"})
+            found.append(Variant(**told, models=models, teacher=teacher))
         return found
 
     @property
     def damages(self) -> list[str]:
         """A line for each planned model that was finished and whose files are damaged since."""
         lines = []
-        for row in self.plan["variants"]:
-            seeds = len(row["keys"])
-            for place, key in enumerate(row["keys"], start=1):
+        for row in self.plan.variants:
+            seeds = len(row.keys)
+            for place, key in enumerate(row.keys, start=1):
                 if reason := damage(self.workspace, key):
                     which = f", seed {place} of {seeds}" if seeds > 1 else ""
-                    lines.append(f"{row['name']}{which}: its model is damaged ({reason}): resume {self.id}")
+                    lines.append(f"{row.name}{which}: its model is damaged ({reason}): resume {self.id}")
         return lines
 
     @property
@@ -126,7 +127,7 @@ class RunFiles:
     @cached_property
     def labels(self) -> NDArray[Any] | None:
         """The test images' classes, (N,), or label sets, (N, K); None when the data set's folder is gone."""
-        path = self.workspace.dataset(self.plan["dataset"]["fingerprint"]) / "test_labels.npy"
+        path = self.workspace.dataset(self.plan.dataset["fingerprint"]) / "test_labels.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
 
@@ -165,8 +166,8 @@ def _model(folder: Path, _written: int) -> Model:
     return Model(folder.name, quality, size, cost, report.get("train", {}).get("seconds", 0.0), answers, privacy)
 
 
-def _teacher_of(row: dict[str, Any], planned: list[dict[str, Any]]) -> str | None:
-    if row["role"] == "teacher":
-        return row["keys"][0]
-    teachers = (other for other in planned if other["role"] == "teacher" and agrees(row["values"], other["values"]))
-    return next((teacher["keys"][0] for teacher in teachers), None)
+def _teacher_of(row: Planned, planned: Sequence[Planned]) -> str | None:
+    if row.role == "teacher":
+        return row.keys[0]
+    teachers = (other for other in planned if other.role == "teacher" and agrees(row.values, other.values))
+    return next((teacher.keys[0] for teacher in teachers), None)

@@ -145,10 +145,14 @@ def _chains(run: RunFiles) -> list[Verdict]:
     pairs: dict[str, list[tuple[Variant, Variant]]] = {}
     for row in ends:
         others = [one for one in ends if _without_chain(one) == _without_chain(row)]
-        first = min(others, key=lambda one: chains.index(one.values["compress"]))
+        first = min(others, key=lambda one: _place(chains, one.values["compress"]))
         if first is not row:
             pairs.setdefault(first.name, []).append((row, first))
     return [verdict for family in pairs.values() for verdict in _family(family, _margin(run))]
+
+
+def _place(chains: list[Any], chain: Any) -> int:
+    return chains.index(chain) if chain in chains else len(chains)
 
 
 def _without_chain(row: Variant) -> dict[str, Any]:

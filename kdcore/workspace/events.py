@@ -1,4 +1,4 @@
-"""What a run tells: one JSON line an event, in a file that only grows."""
+"""What a run tells: one JSON line an event, in a file that only grows. A bad line spoils no other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,69 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from kdcore.files import Damaged, parse_json
+from kdcore.workspace.shapes import Count, Key, Moment, Seconds, Share
+
+
+class Weights(TypedDict):
+    """A worker has begun: nominal seconds of each stage, by key, and of the measuring (`session`)."""
+
+    type: Literal["weights"]
+    t: Moment
+    weights: dict[Key, Seconds]
+    session: Seconds
+
+
+class StageTold(TypedDict):
+    """A stage has come to this state, after so many seconds."""
+
+    type: Literal["stage"]
+    t: Moment
+    stage: Key
+    state: Literal["waiting", "running", "reused", "done", "failed", "stopped"]
+    seconds: NotRequired[Seconds]
+
+
+class Phase(TypedDict):
+    """What a stage does beside its training."""
+
+    type: Literal["phase"]
+    stage: Key
+    phase: str
+
+
+class Row(TypedDict):
+    """An epoch, as history.jsonl tells of it too. What was not measured is None."""
+
+    epoch: Count
+    step: Count
+    loss: float | None
+    accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+
+
+class Epoch(Row):
+    type: Literal["epoch"]
+    stage: Key
+
+
+class Session(TypedDict):
+    """The share of the measuring that is done."""
+
+    type: Literal["session"]
+    progress: Share
+
+
+Event = Weights | StageTold | Phase | Epoch | Session
+_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_ROW = TypeAdapter(Row)
+_KINDS = ("weights", "stage", "phase", "epoch", "session")
 
 
 class EventLog:
@@ -39,32 +101,61 @@ def _mend(path: Path) -> None:
                 file.write(b"\n")
 
 
-def read(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Events from a byte offset on, and the offset after the last whole line. Torn lines are passed over."""
+class Told(NamedTuple):
+    """What an event log told: events, the byte offset after the last whole line, and how many lines made no sense."""
+
+    events: list[Event]
+    offset: int
+    skipped: int
+
+
+def read(path: Path, offset: int = 0) -> Told:
+    """The events from a byte offset on. A line that was torn by a kill, or of a type that this version does not know,
+    is passed over; one that lacks what its type needs, or has it of another kind, is passed over and counted.
+
+    Raises Damaged where the file cannot be opened.
+    """
     try:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read()
     except FileNotFoundError:
-        return [], 0
+        return Told([], 0, 0)
+    except OSError as error:
+        raise Damaged(path, f"cannot be opened: {error.strerror}") from None
     end = data.rfind(b"\n") + 1
-    return list(_parsed(data[:end])), offset + end
+    lines = list(_parsed(data[:end]))
+    return Told([event for event in lines if event], offset + end, lines.count(None))
 
 
 def history(path: Path, size: int = -1) -> list[dict[str, Any]]:
-    """The rows of a model's `history.jsonl`, or of its first `size` bytes; none where there is no file."""
+    """The rows of a model's `history.jsonl`, or of its first `size` bytes, that tell of an epoch; none without a file."""
     try:
         with path.open("rb") as file:
-            return [json.loads(line) for line in file.read(size).splitlines() if line.endswith(b"}")]
-    except FileNotFoundError:
+            data = file.read(size)
+    except OSError:
         return []
+    return [row for row in map(_value, data.splitlines()) if _fits(_ROW, row)]
 
 
-def _parsed(data: bytes) -> Iterator[dict[str, Any]]:
+def _parsed(data: bytes) -> Iterator[Event | None]:
     for line in data.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "type" in event:
-            yield event
+        event = _value(line)
+        if isinstance(event, dict) and event.get("type") in _KINDS:
+            yield event if _fits(_EVENT, event) else None  # type: ignore[misc]
+
+
+def _value(line: bytes) -> Any:
+    """None for a line that is no JSON."""
+    try:
+        return parse_json(line.decode())
+    except ValueError:
+        return None
+
+
+def _fits(shape: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        shape.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True

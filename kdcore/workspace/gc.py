@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kdcore.files import Damaged, abandoned, held, read_json, remove
+from kdcore.files import Damaged, abandoned, held, remove
+from kdcore.workspace import plans
 from kdcore.workspace.integrity import ASIDE, DONE, LEFTOVERS
-from kdcore.workspace.workspace import Workspace
+from kdcore.workspace.workspace import UnknownRun, Workspace
 
 
 class Usage(NamedTuple):
-    """Bytes on disk, and how many models no plan names."""
+    """Bytes on disk, and how many models no plan names: none that could be told where `unknown` runs have no plan."""
 
     models: int
     unused_models: int
@@ -22,28 +24,36 @@ class Usage(NamedTuple):
     unused_count: int
     trash: int
     datasets: int
+    unknown: tuple[str, ...]
 
 
 class Freed(NamedTuple):
-    """What a clean-up removed."""
+    """What a clean-up removed. `unknown`: runs whose plan cannot be read, for whose sake it kept all models."""
 
     models: int
     trashed_runs: int
     bytes: int
+    unknown: tuple[str, ...]
+
+
+class _Unused(NamedTuple):
+    folders: list[Path]
+    unknown: tuple[str, ...]
 
 
 def usage(workspace: Workspace) -> Usage:
-    """What the workspace holds."""
-    unused = _unused(workspace)
+    """What the workspace holds. Files may come and go meanwhile."""
+    unused, unknown = _unused(workspace)
     folders = _folders(workspace.models)
     sizes = {folder: _bytes(folder) for folder in folders}
     return Usage(
         models=sum(sizes.values()),
-        unused_models=sum(sizes[folder] for folder in unused),
+        unused_models=sum(sizes.get(folder, 0) for folder in unused),
         model_count=len(folders),
         unused_count=len(unused),
         trash=_bytes(workspace.trash),
         datasets=_bytes(workspace.datasets),
+        unknown=unknown,
     )
 
 
@@ -51,15 +61,15 @@ def collect(workspace: Workspace) -> Freed:
     """Removes models that no run's plan names and that nobody is training, and what killed writers left behind; empties
     the trash.
 
-    Raises Damaged when a plan cannot be read: what it names is then unknown, and nothing is removed.
+    What a plan that cannot be read names is not known: no model is removed while there is one.
     """
-    models, trash, left = _unused(workspace), _folders(workspace.trash), _left_behind(workspace)
+    (models, unknown), trash, left = _unused(workspace), _folders(workspace.trash), _left_behind(workspace)
     freed = sum(_bytes(folder) for folder in [*models, *trash]) + sum(_bytes(path) for path in left)
     for path in [*models, *trash, *left]:
         with contextlib.suppress(OSError):
             remove(path)
     runs = [folder for folder in trash if not folder.name.startswith(ASIDE)]
-    return Freed(len(models), len(runs), freed)
+    return Freed(len(models), len(runs), freed, unknown)
 
 
 def _left_behind(workspace: Workspace) -> list[Path]:
@@ -79,29 +89,54 @@ def _left_behind(workspace: Workspace) -> list[Path]:
     return found
 
 
-def _unused(workspace: Workspace) -> list[Path]:
+def _unused(workspace: Workspace) -> _Unused:
+    folders = _folders(workspace.models)  # before the plans: a model that is begun meanwhile is not looked at
     named: set[str] = set()
+    unknown = []
     for run_id in workspace.run_ids():
-        path = workspace.runs / run_id / "plan.json"
         try:
-            named |= _named(path, path.stat().st_mtime_ns)
-        except FileNotFoundError as error:
-            raise Damaged(f"run {run_id} has no plan: {error}") from None
-    return [folder for folder in _folders(workspace.models) if folder.name not in named and not held(folder / "lock")]
+            named |= _named(workspace, run_id)
+        except UnknownRun:
+            continue  # deleted meanwhile
+        except Damaged:
+            unknown.append(run_id)
+    for name in workspace.strangers():  # nobody touches them, nor the models that one of them may need
+        with contextlib.suppress(Damaged):
+            named |= plans.read(workspace.runs / name / "plan.json").models
+    if unknown:
+        return _Unused([], tuple(unknown))
+    return _Unused([one for one in folders if one.name not in named and not held(one / "lock")], ())
+
+
+def _named(workspace: Workspace, run_id: str) -> frozenset[str]:
+    path = workspace.run(run_id) / "plan.json"
+    try:
+        info = path.stat()
+    except OSError:
+        return plans.read(path).models  # says what is wrong
+    return _models(path, (info.st_mtime_ns, info.st_size))
 
 
 @lru_cache(maxsize=4096)
-def _named(path: Path, _written: int) -> frozenset[str]:
-    plan = read_json(path)
-    keys = (stage["key"] for stage in plan["stages"])
-    return frozenset((*keys, *plan.get("files", ())))  # what a teacher is made of may be a model of another data set
+def _models(path: Path, _identity: tuple[int, int]) -> frozenset[str]:
+    return plans.read(path).models
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:
+        return []
 
 
 def _bytes(folder: Path) -> int:
     if folder.is_file():
-        return folder.stat().st_size
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return _size(str(folder))
+    return sum(_size(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0  # gone since its name was read

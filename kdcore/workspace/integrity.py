@@ -117,7 +117,7 @@ def _whole(path: Path, _seen: Identity) -> bool:
 def _json(path: Path) -> dict[str, Any]:
     document = read_json(path)
     if not isinstance(document, dict):
-        raise Damaged(f"{path} holds no object")
+        raise Damaged(path, "holds no object")
     return document
 
 

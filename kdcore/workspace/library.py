@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,17 @@ class Library:
         if _KEY.fullmatch(model):
             return self._found(model, f"model {model[:12]}", {})
         try:
-            plan = read_json(self.workspace.run(model) / "plan.json")
+            plan = self.workspace.plan(model)
         except UnknownRun:
             refuse("model", f'"{model}" is neither a run of this workspace nor the key of a model (64 hex digits)')
-        rows = {row["name"]: row for row in plan["variants"]}
+        except Damaged as error:
+            refuse("model", f"{model} is damaged: {error}")
+        rows = {row.name: row for row in plan.variants}
         if not rows:
             refuse("model", f"{model} measures models of other runs; it has none of its own")
         if variant not in rows:
             refuse("variant", f'"{variant}" is not in {model}; there are: {", ".join(rows)}')
-        return self._found(rows[variant]["keys"][0], f"{variant} of {model}", plan["dataset"])
+        return self._found(rows[variant].keys[0], f"{variant} of {model}", plan.dataset)
 
     def network(self, run: str, variant: str) -> Found:
         """The model of the first seed of a run's variant, whose network could be changed.
@@ -55,7 +57,7 @@ class Library:
             raise RecipeError([Problem("variant", message)])
         return found
 
-    def _found(self, key: str, name: str, dataset: dict[str, Any]) -> Found:
+    def _found(self, key: str, name: str, dataset: Mapping[str, Any]) -> Found:
         folder = self.workspace.model(key)
         if reason := self.workspace.damage(key, ["model.safetensors"]):
             by = maker(self.workspace, key)

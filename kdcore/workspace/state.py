@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from kdcore.files import held, read_json
+from kdcore.files import held
+from kdcore.workspace import shapes
+from kdcore.workspace.shapes import Meta, Result, Status
 
 if TYPE_CHECKING:
     import psutil
 
-State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed", "interrupted", "done"]
-SETTLED = ("cancelled", "failed", "done")
+State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed", "interrupted", "done", "damaged"]
+SETTLED = ("cancelled", "failed", "done", "damaged")
 ENDING = ("stop", "cancel", "delete")
 HEARTBEAT = "heartbeat"  # of the run's worker, in the run's folder
 CLOCK_SLACK = 2.0  # s; a process that began later than this after the launch only has the worker's number
 
 
 class Files(NamedTuple):
-    """The JSON files that tell a run's state. A result of an earlier turn does not count."""
+    """The JSON files that tell a run's state. A status and a result of an earlier turn do not count."""
 
-    meta: dict[str, Any]
-    status: dict[str, Any]
-    result: dict[str, Any] | None
+    meta: Meta
+    status: Status | None
+    result: Result | None
 
 
 def files(folder: Path) -> Files:
-    meta = read_json(folder / "meta.json")
-    status = read_json(folder / "status.json", {})
-    result = read_json(folder / "result.json", None)
-    if status.get("turn") != meta["turn"]:
-        status = {}
+    """What the run in `folder` tells now. Raises Damaged."""
+    meta, status, result = shapes.meta(folder), shapes.status(folder), shapes.result(folder)
+    if status and status["turn"] != meta["turn"]:
+        status = None
     if result and result["turn"] != meta["turn"]:
         result = None
     return Files(meta, status, result)
 
 
 def state(folder: Path, known: Files | None = None) -> State:
-    """The state of the run in `folder`. `waiting` is told by the events, and not here."""
+    """The state of the run in `folder`. `waiting` is told by the events, and not here. Raises Damaged."""
     meta, status, result = known or files(folder)
     if result:
         return result["state"]
@@ -49,11 +51,14 @@ def state(folder: Path, known: Files | None = None) -> State:
         return "stopping" if ending else "running"
     if ending:
         return "cancelled"
-    return "interrupted" if status.get("attempt") else "queued"
+    return "interrupted" if status and status["attempt"] else "queued"
 
 
 def ended(folder: Path) -> bool:
-    """Whether the run has a result of its present turn. Its files are read again only when they have changed."""
+    """Whether the run has a result of its present turn. Its files are read again only when they have changed.
+
+    Raises Damaged.
+    """
     try:
         return _ended(folder, *((folder / name).stat().st_mtime_ns for name in ("meta.json", "result.json")))
     except FileNotFoundError:
@@ -65,12 +70,12 @@ def _ended(folder: Path, _meta_written: int, _result_written: int) -> bool:
     return files(folder).result is not None
 
 
-def _starting(status: dict[str, Any]) -> bool:
+def _starting(status: Status | None) -> bool:
     """Whether the worker of this attempt lives but may not have come to its lock yet: Python starts in seconds."""
     return process(status) is not None
 
 
-def process(told: dict[str, Any]) -> psutil.Process | None:
+def process(told: Mapping[str, Any] | None) -> psutil.Process | None:
     """The living process that `process`, `host` and `started` tell of; None on another host, or where it has ended."""
     if not told or told["host"] != socket.gethostname():
         return None
@@ -93,7 +98,7 @@ def beat(folder: Path) -> int | None:
         return None
 
 
-def silent_since(folder: Path, status: dict[str, Any]) -> float | None:
+def silent_since(folder: Path, status: Mapping[str, Any]) -> float | None:
     """Since when (Unix seconds) the worker gives no sign of life, as the dispatcher found; None where it does."""
     silent = status.get("silent")
     return silent["since"] if silent and silent["heartbeat"] == beat(folder) else None

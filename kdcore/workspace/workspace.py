@@ -13,10 +13,15 @@ from typing import Any
 
 from kdcore.files import write_json
 from kdcore.paths import home
-from kdcore.workspace import integrity
+from kdcore.workspace import integrity, plans
+from kdcore.workspace.plans import Plan
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{3,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def _is_run(item: os.DirEntry[str]) -> bool:
+    return bool(_RUN_ID.fullmatch(item.name)) and item.is_dir(follow_symlinks=False)
 
 
 class UnknownRun(LookupError):
@@ -50,9 +55,9 @@ class Workspace:
         return self
 
     def run(self, run_id: str) -> Path:
-        """The folder of an existing run. Raises UnknownRun."""
+        """The folder of an existing run; a link to a folder is none. Raises UnknownRun."""
         folder = self.runs / run_id
-        if not _RUN_ID.fullmatch(run_id) or not folder.is_dir():
+        if not _RUN_ID.fullmatch(run_id) or folder.is_symlink() or not folder.is_dir():
             raise UnknownRun(f"there is no run {run_id!r} in {self.root}")
         return folder
 
@@ -61,7 +66,18 @@ class Workspace:
         if not self.runs.is_dir():
             return []
         with os.scandir(self.runs) as found:
-            return sorted(item.name for item in found if _RUN_ID.fullmatch(item.name) and item.is_dir())
+            return sorted(item.name for item in found if _is_run(item))
+
+    def strangers(self) -> list[str]:
+        """What lies among the runs and is none: links, files, folders whose names are no ids. Nobody touches them."""
+        if not self.runs.is_dir():
+            return []
+        with os.scandir(self.runs) as found:
+            return sorted(item.name for item in found if not item.name.startswith(".") and not _is_run(item))
+
+    def plan(self, run_id: str) -> Plan:
+        """What a run will do, or has done. Raises UnknownRun, Damaged."""
+        return plans.read(self.run(run_id) / "plan.json")
 
     def model(self, key: str) -> Path:
         """The folder of a model; it need not exist. Raises ValueError for what is no key."""

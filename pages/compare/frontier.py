@@ -91,7 +91,7 @@ def lessons(rows: list[Row], run_ids: list[str]) -> None:
         return
     _methods(run_ids[0])
     paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
-    hidden = store.plan(run_ids[0])["dataset"]["hidden"]
+    hidden = store.plan(run_ids[0]).dataset["hidden"]
     drawn = [lambda path=path: charts.show(sweep(rows, path), key=f"sweep_{path}") for path in paths]
     if TEMPERATURE in paths:
         drawn += [
@@ -116,7 +116,7 @@ def _stored(row: Row) -> list[Row]:
 
 def _methods(run_id: str) -> None:
     """All ways to teach the student beside each other, where there are many: points in one column tell them apart."""
-    roles = {variant["name"]: variant["role"] for variant in store.plan(run_id)["variants"]}
+    roles = {variant.name: variant.role for variant in store.plan(run_id).variants}
     judged = [one for one in verdicts.of(run_id) if roles.get(one.against) == "alone"]
     for against in dict.fromkeys(one.against for one in judged):
         if sum(one.against == against for one in judged) >= MANY_METHODS:
@@ -127,11 +127,11 @@ def _methods(run_id: str) -> None:
 def seen(run_id: str, hidden: str) -> list[Seen]:
     """Recall of the hidden class by every distilled student of the run."""
     found = []
-    for variant in store.plan(run_id)["variants"]:
-        if variant["role"] != "distilled" or TEMPERATURE not in variant["values"]:
+    for variant in store.plan(run_id).variants:
+        if variant.role != "distilled" or TEMPERATURE not in variant.values:
             continue
-        for report in filter(None, map(store.report, variant["keys"])):
+        for report in filter(None, map(store.report, variant.keys)):
             one = next((row for row in report["quality"]["hidden"] if row["class"] == hidden), None)
             if one:
-                found.append(Seen(float(variant["values"][TEMPERATURE]), one["recall"], one["recall_corrected"]))
+                found.append(Seen(float(variant.values[TEMPERATURE]), one["recall"], one["recall_corrected"]))
     return found

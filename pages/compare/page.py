@@ -26,6 +26,7 @@ run_names = text.told_apart(runs.values())
 runs_column, baseline_column = st.columns([2, 1])
 with runs_column:
     shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place
+    store.left_out(asked for asked in st.query_params.get_all("runs") if asked not in runs)
     chosen = links.many(
         "Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_names.__getitem__
     )

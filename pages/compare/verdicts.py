@@ -27,7 +27,7 @@ def show(run_ids: list[str], names: Mapping[str, str]) -> None:
     for run_id in run_ids:
         if len(run_ids) > 1:
             st.subheader(plain(names[run_id]), anchor=False)
-        role = {variant["name"]: variant["role"] for variant in store.plan(run_id)["variants"]}
+        role = {variant.name: variant.role for variant in store.plan(run_id).variants}
         found = of(run_id)
         first = [one for one in found if one in own(found).values()]
         rest = [one for one in found if one not in first]
@@ -43,7 +43,7 @@ def show(run_ids: list[str], names: Mapping[str, str]) -> None:
                 _line(one, role)
         if not found:
             st.caption("Nothing in this run has something to be judged against.")
-        st.caption(shares(store.plan(run_id)["dataset"]))
+        st.caption(shares(store.plan(run_id).dataset))
     st.caption(SCOPE)
 
 

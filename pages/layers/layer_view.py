@@ -14,6 +14,7 @@ from kdcore.figures.weights import histogram
 from kdcore.report import format
 from kdcore.report import layers as report
 from kdcore.report.documents import FORMATS
+from kdcore.workspace.plans import Variant
 from pages.shared import charts, links, roles, store
 from pages.shared.text import plain
 
@@ -47,10 +48,9 @@ class Inside(NamedTuple):
     report: dict[str, Any]
 
 
-def read(run_id: str, variant: dict[str, Any]) -> Inside:
-    key = variant["keys"][0]
-    found = store.report(key)
-    return Inside(run_id, variant["name"], variant["role"], variant["parent"], variant["note"], key, found or {})
+def read(run_id: str, variant: Variant) -> Inside:
+    key = variant.keys[0]
+    return Inside(run_id, variant.name, variant.role, variant.parent, variant.note, key, store.report(key) or {})
 
 
 def _each(chosen: list[Inside]) -> list[Inside]:

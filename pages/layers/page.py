@@ -27,7 +27,7 @@ def choose(suffix: str, title: str, default_run: str | None, default_variant: st
     with run_column:
         run = links.run(f"{title}: run", runs, f"run{suffix}", default=default_run)
     with store.legible():
-        found = {variant["name"]: variant for variant in store.variants(run)}
+        found = {variant.name: variant for variant in store.variants(run)}
     with variant_column:
         usual = default_variant if default_variant and default_variant in found else list(found)[-1]
         name = links.one(f"{title}: variant", list(found), f"variant{suffix}", default=usual)

@@ -112,13 +112,13 @@ def _policy(one: Inside, found: dict[str, Any]) -> None:
 
 def _open(one: Inside, made: dict[str, Any]) -> None:
     """The form with the run's Recipe, its steps up to the variant, and the new one."""
-    rows = {row["name"]: row for row in store.plan(one.run)["variants"]}
-    steps, parent = 0, rows[one.name]["parent"]
+    rows = {row.name: row for row in store.plan(one.run).variants}
+    steps, parent = 0, rows[one.name].parent
     while parent:
-        steps, parent = steps + 1, rows[parent]["parent"]
+        steps, parent = steps + 1, rows[parent].parent
     try:
         recipe = api.recipe(store.workspace(), one.run)
-        set_here = [f"{path}={json.dumps(value)}" for path, value in rows[one.name]["values"].items()]
+        set_here = [f"{path}={json.dumps(value)}" for path, value in rows[one.name].values.items()]
         document = override(recipe.document(), set_here) | {"sweep": {}}
         document["compress"] = [*document["compress"][:steps], made]
         draft.load(parse(document), f"{recipe.name[:100]}, by layer")

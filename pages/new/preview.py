@@ -19,12 +19,13 @@ from kdcore.distill.scheme import scheme_of
 from kdcore.distill.traits import parts, trait
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
-from kdcore.plan.plan import Plan, plan
+from kdcore.plan.plan import plan
 from kdcore.plan.rules.advice import advice
 from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 from pages.new.form import told
 from pages.shared import draft, estimates, roles, store

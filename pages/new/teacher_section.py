@@ -83,15 +83,15 @@ def _offers() -> Iterator[Offer]:
         return
     here, count = store.workspace(), 0
     for row in store.runs():
-        plan = store.plan(row.id)
-        if not plan or not plan["variants"] or (plan["dataset"]["classes"], plan["dataset"]["shape"]) != about:
+        plan = None if row.damaged else store.plan(row.id)
+        if plan is None or (plan.dataset["classes"], plan.dataset["shape"]) != about:
             continue
-        for variant in plan["variants"]:
-            key = variant["keys"][0]
+        for variant in plan.variants:
+            key = variant.keys[0]
             if here.complete(key) and (report := store.report(key)):
                 accuracy = report["quality"].get("accuracy")
                 right = f" · {format.percent(accuracy)} right" if accuracy is not None else ""
-                yield Offer(row.id, variant["name"], f"{variant['name']}{right} · {text.dated(row)}")
+                yield Offer(row.id, variant.name, f"{variant.name}{right} · {text.dated(row)}")
                 count += 1
         if count >= MOST_OFFERED:
             return

@@ -8,7 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from kdcore.files import Damaged
 from kdcore.jobs import api
+from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.workspace.index import RunRow
 from pages.shared import draft, store
@@ -21,6 +23,9 @@ TRUST, LAYERS = ":material/verified_user:", ":material/layers:"
 def bar(row: RunRow) -> None:
     """The buttons that make sense in the run's state."""
     here = store.workspace()
+    if row.damaged:
+        _of_damaged(row)
+        return
     with st.container(horizontal=True):
         if row.state in ("queued", "waiting", "running"):
             st.button(
@@ -54,16 +59,32 @@ def bar(row: RunRow) -> None:
             key = f"name_{row.id}"
             st.text_input("Name", row.name, key=key, max_chars=120)
             st.button("Save", key="save_name", type="primary", on_click=rename, args=(row.id, key))
-        with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}"):
-            st.markdown(
-                f"Delete **{plain(row.name)}**? Its models stay for other runs that share them, until the clean-up "
-                "on the page System."
-            )
-            st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
+        _deletion(row)
+
+
+def _of_damaged(row: RunRow) -> None:
+    """What can be done about it is all that can be done with it."""
+    with st.container(horizontal=True):
+        if mendable(row.damaged or ""):
+            st.button("Resume", key="resume", icon=":material/replay:", on_click=resume, args=(row.id,))
+        _deletion(row)
+
+
+def _deletion(row: RunRow) -> None:
+    with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}"):
+        st.markdown(
+            f"Delete **{plain(row.name)}**? Its models stay for other runs that share them, until the clean-up "
+            "on the page System."
+        )
+        st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
 
 
 def resume(run_id: str) -> None:
-    api.request(store.workspace(), run_id, "run")
+    try:
+        api.request(store.workspace(), run_id, "run")
+    except Damaged as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
     api.ensure_dispatcher(store.workspace())
 
 
@@ -90,7 +111,7 @@ def duplicate(row: RunRow, *changes: str) -> None:
     try:
         document = api.recipe(store.workspace(), row.id).document()
         draft.load(parse(override(document, changes)), f"{row.name[:110]}, again")
-    except RecipeError as error:
+    except (RecipeError, Damaged) as error:
         st.error(f"This run cannot be opened in the form: {plain(str(error))}")
         return
     st.switch_page("pages/new/page.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
@@ -10,9 +11,10 @@ import streamlit as st
 from kdcore.data import upload
 from kdcore.figures.curves import AXES, Quantity
 from kdcore.figures.curves import curves as draw
-from kdcore.files import read_json
 from kdcore.jobs import api
+from kdcore.jobs.mending import mendable
 from kdcore.report import format
+from kdcore.workspace import shapes
 from kdcore.workspace.index import RunRow, StageRow
 from pages.runs import actions
 from pages.shared import charts, roles, store, text
@@ -44,6 +46,8 @@ def headline(row: RunRow) -> None:
         left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
         st.caption("It goes on without this page: close the browser or stop the dashboard as you like.")
+    if row.note:
+        st.caption(f":material/info: {text.plain(row.note)}.")
     if row.error:
         st.error(text.plain(row.error), title="What happened")
         st.caption(f"Finished stages are kept. {_next(row)}; the log says more.")
@@ -165,14 +169,34 @@ def tabs(row: RunRow, active: bool) -> None:
                 _models(row)
             st.caption("The run's own files, on this machine in")
             st.code(str(folder), language=None)
-            sizes = {path.name: format.size(path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()}
-            st.table(sizes, border="horizontal", width="content")
+            _sizes(folder)
+
+
+def _sizes(folder: Path) -> None:
+    """The run's files; some may go while they are looked at."""
+    found = {path.name: store.identity(path) for path in sorted(folder.glob("*")) if path.is_file()}
+    sizes = {text.plain(name): format.size(about[1]) for name, about in found.items() if about}
+    st.table(sizes, border="horizontal", width="content")
+
+
+def damage(row: RunRow) -> None:
+    """What is wrong with a damaged run, and what can be done; its files, to look at."""
+    text.badge(row.state)
+    st.error(text.plain(row.error or ""), title="A file of this run cannot be read")
+    st.caption(
+        "Press Resume: what is damaged is made anew, and finished models are used again."
+        if mendable(row.damaged or "")
+        else "Press Delete: its models stay, and a new run of the same recipe finds them again."
+    )
+    folder = store.workspace().runs / row.id
+    st.code(str(folder), language=None)
+    _sizes(folder)
 
 
 def _models(row: RunRow) -> None:
     """The models that it made, to take away."""
     here = store.workspace()
-    made = {one["name"]: one["keys"][0] for one in store.plan(row.id)["variants"] if here.complete(one["keys"][0])}
+    made = {one.name: one.keys[0] for one in store.plan(row.id).variants if here.complete(one.keys[0])}
     if not made:
         return
     name = st.selectbox(
@@ -206,14 +230,13 @@ def _log(row: RunRow, active: bool) -> None:
 
 def _notes(row: RunRow) -> None:
     here = store.workspace()
-    meta = read_json(here.runs / row.id / "meta.json")
+    meta = shapes.meta(here.run(row.id))
+    notes, tags = meta.get("notes", ""), meta.get("tags", [])
     known = sorted({tag for other in store.runs() for tag in other.tags})
     words_key, tags_key = f"notes_{row.id}", f"tags_{row.id}"
 
     def save() -> None:
         api.annotate(here, row.id, notes=st.session_state[words_key], tags=st.session_state[tags_key])
 
-    st.text_area("Notes", meta["notes"], key=words_key, max_chars=10_000, on_change=save)
-    st.multiselect(
-        "Tags", sorted({*known, *meta["tags"]}), meta["tags"], key=tags_key, accept_new_options=True, on_change=save
-    )
+    st.text_area("Notes", notes, key=words_key, max_chars=10_000, on_change=save)
+    st.multiselect("Tags", sorted({*known, *tags}), tags, key=tags_key, accept_new_options=True, on_change=save)

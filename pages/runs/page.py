@@ -51,6 +51,9 @@ def progress() -> None:
 live_table()
 st.header(text.plain(chosen.name), anchor=False)
 actions.bar(chosen)
+if chosen.damaged:
+    detail.damage(chosen)
+    st.stop()
 stages_column, curves_column = st.columns([1, 2], gap="medium")
 with stages_column:
     progress()

@@ -12,8 +12,9 @@ import streamlit as st
 from kdcore.data.dataset import NotFetched
 from kdcore.models.cost import CostError, costs
 from kdcore.plan.estimate import Estimate, architectures, estimate
-from kdcore.plan.plan import Plan, plan
+from kdcore.plan.plan import plan
 from kdcore.recipe import Recipe, parse
+from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 from pages.shared import store
 

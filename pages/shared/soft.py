@@ -12,6 +12,7 @@ from kdcore.figures.class_similarity import alike
 from kdcore.figures.distributions import Said, distributions
 from kdcore.figures.softening import TEMPERATURES
 from kdcore.figures.temperature import temperatures
+from kdcore.workspace.plans import Variant
 from pages.shared import charts, roles, store
 from pages.shared.store import Pictures
 from pages.shared.text import plain
@@ -31,24 +32,24 @@ class Chosen(NamedTuple):
 def models(run_id: str) -> list[Chosen]:
     """The teacher, and the variants that somebody has picked, in table order."""
     found = store.variants(run_id)
-    students = {variant["name"]: variant for variant in found if variant["role"] != "teacher"}
+    students = {variant.name: variant for variant in found if variant.role != "teacher"}
     asked = st.query_params.get("variant")
-    usual = [name for name, variant in students.items() if variant["role"] in ("alone", "distilled")][:2]
+    usual = [name for name, variant in students.items() if variant.role in ("alone", "distilled")][:2]
     key = f"soft_students_{run_id}"
     if key not in st.session_state:
         st.session_state[key] = [asked] if asked in students else usual
     picked = st.pills(
         "Beside the teacher", list(students), selection_mode="multi", key=key, persist_state="session", wrap=True,
-        format_func=lambda name: f"{roles.mark(students[name]['role'])} {plain(name)}",
+        format_func=lambda name: f"{roles.mark(students[name].role)} {plain(name)}",
     )  # fmt: skip
-    shown = [variant for variant in found if variant["role"] == "teacher"][:1]
+    shown = [variant for variant in found if variant.role == "teacher"][:1]
     shown += [variant for name, variant in students.items() if name in picked]
     return [one for variant in shown if (one := _chosen(variant))] or _nobody()
 
 
-def _chosen(variant: dict[str, Any]) -> Chosen | None:
+def _chosen(variant: Variant) -> Chosen | None:
     try:
-        return Chosen(variant["name"], variant["role"], store.logits(variant["keys"][0]))
+        return Chosen(variant.name, variant.role, store.logits(variant.keys[0]))
     except KeyError:
         st.caption(":material/info: This teacher is a file of soft labels that does not tell about the test images.")
         return None

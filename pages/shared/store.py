@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -17,6 +17,7 @@ from kdcore.measure.robustness import FILE
 from kdcore.report import comparison
 from kdcore.report.reading import damage
 from kdcore.workspace.index import Index, RunRow
+from kdcore.workspace.plans import Plan, Variant
 from kdcore.workspace.workspace import Workspace
 from pages.shared.text import plain
 
@@ -47,7 +48,15 @@ def serve(rows: list[RunRow]) -> None:
 
 def finished() -> dict[str, RunRow]:
     """The runs that have a result to look at, by id, the newest first."""
-    return {row.id: row for row in runs() if row.accuracy is not None}
+    return {row.id: row for row in runs() if row.accuracy is not None and not row.damaged}
+
+
+def left_out(asked: Iterable[str]) -> None:
+    """Says which of the runs that a page was asked for are damaged: it goes on without them."""
+    for run_id in asked:
+        row = index().run(run_id)
+        if row and row.damaged:
+            st.warning(f"{plain(row.name)} is damaged and left out: {plain(row.error or '')}. The page Runs says more.")
 
 
 @contextmanager
@@ -84,8 +93,8 @@ def _document(path: str, identity: Identity | None) -> Any:
     return read_json(Path(path), None)
 
 
-def plan(run_id: str) -> dict[str, Any]:
-    return document(workspace().runs / run_id / "plan.json")
+def plan(run_id: str) -> Plan:
+    return workspace().plan(run_id)
 
 
 def report(key: str) -> dict[str, Any] | None:
@@ -137,7 +146,7 @@ def pictures(fingerprint: str) -> Pictures | None:
     return _pictures(str(folder)) if (folder / "info.json").is_file() else None
 
 
-def variants(run_id: str) -> list[dict[str, Any]]:
+def variants(run_id: str) -> list[Variant]:
     """The run's variants of which the first seed's model is there, in table order. The page ends where none is.
 
     Those whose model is damaged are left out, which the page says.
@@ -145,7 +154,7 @@ def variants(run_id: str) -> list[dict[str, Any]]:
     here = workspace()
     for line in comparison.damages(here, [run_id]):
         st.warning(plain(line))
-    firsts = [(variant, variant["keys"][0]) for variant in plan(run_id)["variants"]]
+    firsts = [(variant, variant.keys[0]) for variant in plan(run_id).variants]
     found = [variant for variant, key in firsts if here.complete(key) and not damage(here, key)]
     return found or _gone()
 
@@ -159,7 +168,7 @@ def rows(run_ids: list[str], session: str | None = None) -> list[dict[str, Any]]
     """The comparison's rows of these runs, as they are now. The page ends where there are none."""
     here = workspace()
     state = tuple(identity(here.runs / run_id / name) for run_id in run_ids for name in ("events.jsonl", "result.json"))
-    first = [row["keys"][0] for run_id in run_ids for row in (plan(run_id) or {"variants": ()})["variants"]]
+    first = [row.keys[0] for run_id in run_ids for row in plan(run_id).variants]
     corrupted = tuple(identity(here.model(key) / FILE) for key in first)
     damaged = tuple(comparison.damages(here, run_ids))
     for line in damaged:

@@ -23,6 +23,7 @@ STATES: dict[str, tuple[str, str, Colour]] = {
     "done": ("Done", ":material/check_circle:", "green"),
     "failed": ("Failed", ":material/error:", "red"),
     "cancelled": ("Cancelled", ":material/cancel:", "gray"),
+    "damaged": ("Damaged", ":material/broken_image:", "red"),
     "interrupted": ("Interrupted", ":material/bolt:", "orange"),
 }
 

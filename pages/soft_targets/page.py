@@ -23,7 +23,7 @@ run_column, students_column = st.columns([1, 2])
 with run_column:
     run_id = links.run("Run", runs)
 with store.legible():
-    about = store.plan(run_id)["dataset"]
+    about = store.plan(run_id).dataset
 pictures = store.pictures(about["fingerprint"])
 if pictures is None:
     st.error("The test images of this run's data set are no longer in the workspace. Run it again to get them back.")

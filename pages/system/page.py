@@ -6,7 +6,6 @@ import psutil
 import streamlit as st
 
 from kdcore import machine
-from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.report import format
 from kdcore.workspace import gc
@@ -48,7 +47,7 @@ def load() -> None:
 def queue() -> None:
     now = api.queue(here)
     known = {row.id: row for row in store.runs()}
-    about = read_json(here.root / "dispatcher.json", {})
+    about = api.serving(here)
     told = f" It is process {about['process']}, started {text.ago(about['started'])}." if about else ""
     st.caption(
         f":green[:material/check_circle:] The dispatcher is at work.{told}" if now.dispatcher
@@ -84,11 +83,12 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
 
 
 def disk() -> None:
-    try:
-        used = gc.usage(here)
-    except Damaged as error:
-        st.warning(f"{text.plain(str(error))}. What its run needs is not known, so nothing can be cleaned up.")
-        return
+    used = gc.usage(here)
+    for run_id in used.unknown:
+        st.warning(
+            f"The plan of run {run_id} cannot be read. What it needs is not known, so the clean-up keeps all models: "
+            "delete the run on the page Runs first."
+        )
     st.table(
         {
             "Models": f"{format.size(used.models)} in {format.plural(used.model_count, 'model')}",

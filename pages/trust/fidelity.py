@@ -12,6 +12,7 @@ from kdcore.figures.confusion import confusion
 from kdcore.report import format
 from kdcore.report.class_changes import class_changes
 from kdcore.report.reading import agrees
+from kdcore.workspace.plans import Data
 from pages.shared import charts, links, roles, store
 from pages.trust.models import Shown, shown
 
@@ -68,7 +69,7 @@ def _by_class(run_id: str, models: list[Shown]) -> None:
     by_name = {one.name: one for one in models}
     usual = next((one.name for one in reversed(models) if one.role != "teacher"), models[-1].name)
     chosen = by_name[links.one("Variant", list(by_name), "variant", default=usual)]
-    about = store.plan(run_id)["dataset"]
+    about = store.plan(run_id).dataset
     if "confusion" not in chosen.quality:
         st.caption("Images with several labels have no confusion matrix: each label is a decision of its own.")
         with st.container(border=True):
@@ -81,7 +82,7 @@ def _by_class(run_id: str, models: list[Shown]) -> None:
         _changes(run_id, chosen, about)
 
 
-def _changes(run_id: str, chosen: Shown, about: dict) -> None:
+def _changes(run_id: str, chosen: Shown, about: Data) -> None:
     """Recall by class beside the file that this one came from, or the student alone; a teacher has neither."""
     other = _beside(run_id, chosen)
     pictures = store.pictures(about["fingerprint"])
@@ -102,7 +103,7 @@ def _beside(run_id: str, chosen: Shown) -> Shown | None:
         return next(iter(shown(run_id, [chosen.parent])), None)
     if chosen.role in ("teacher", "alone"):
         return None
-    every = shown(run_id, [variant["name"] for variant in store.variants(run_id)])
+    every = shown(run_id, [variant.name for variant in store.variants(run_id)])
     return next((one for one in every if one.role == "alone" and agrees(chosen.values, one.values)), None)
 
 

@@ -32,9 +32,9 @@ class Shown(NamedTuple):
 def shown(run_id: str, names: list[str]) -> list[Shown]:
     """These variants of the run, in table order."""
     return [
-        Shown(one["name"], one["role"], one["keys"][0], one["parent"], one["values"], found)
+        Shown(one.name, one.role, one.keys[0], one.parent, one.values, found)
         for one in store.variants(run_id)
-        if one["name"] in names and (found := store.report(one["keys"][0]))
+        if one.name in names and (found := store.report(one.keys[0]))
     ]
 
 

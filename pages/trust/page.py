@@ -27,7 +27,7 @@ run_column, variants_column = st.columns([1, 2])
 with run_column:
     run_id = links.run("Run", runs)
 with store.legible():
-    known = [variant["name"] for variant in store.variants(run_id)]
+    known = [variant.name for variant in store.variants(run_id)]
 with variants_column:
     chosen = links.many("Variants", known, "variants", default=known[:USUAL])
 st.caption("Told of each variant's deployed file: that of its first seed.")

@@ -45,7 +45,7 @@ def section(run_id: str, names: list[str]) -> None:
         _offer(run_id, missing, waiting, some=bool(found))
     if found:
         _measured(found)
-    pictures = store.pictures(store.plan(run_id)["dataset"]["fingerprint"])
+    pictures = store.pictures(store.plan(run_id).dataset["fingerprint"])
     if pictures is not None:
         _samples(pictures)
 
@@ -53,7 +53,7 @@ def section(run_id: str, names: list[str]) -> None:
 def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bool) -> None:
     if waiting and waiting.state == "failed":
         st.error(plain(waiting.error or ""), title="It could not be measured")
-    about = store.plan(run_id)["dataset"]
+    about = store.plan(run_id).dataset
     seconds = START_SECONDS + corrupted_seconds(
         [row["macs"] for row in missing], about["test"], math.prod(about["shape"])
     )

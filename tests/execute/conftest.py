@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.files import read_json
 from kdcore.jobs import api
-from kdcore.plan.plan import Plan
 from kdcore.workspace.workspace import Workspace
 from tests.small import small
 
@@ -30,8 +28,7 @@ class Laboratory:
         return api.submit(self.workspace, small(*QUICK, *assignments))
 
     def plan(self, run_id):
-        document = read_json(self.workspace.run(run_id) / "plan.json")
-        return Plan.model_validate({name: value for name, value in document.items() if name != "schema"})
+        return self.workspace.plan(run_id)
 
     def carry_out(self, run_id):
         from kdcore.execute.run import Execution

@@ -3,9 +3,11 @@ import time
 
 import pytest
 
-from kdcore.files import Damaged, lock, write_json
+from kdcore.files import lock
 from kdcore.workspace.gc import collect, usage
 from kdcore.workspace.workspace import Workspace
+from tests.damage.corpus import JSON_DAMAGES
+from tests.damage.runs import plan
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def workspace(tmp_path):
         folder = made.model(letter * 64)
         folder.mkdir()
         (folder / "model.onnx").write_bytes(b"x" * 1000)
-    made.new_run({"plan.json": {"stages": [{"key": "a" * 64}]}, "meta.json": {}})
+    made.new_run({"plan.json": plan("a" * 64)})
     return made
 
 
@@ -39,17 +41,15 @@ def test_the_trash_is_emptied_and_its_models_go_with_it(workspace):
     assert usage(workspace).trash == 0
 
 
-def test_nothing_is_removed_while_a_plan_cannot_be_read(workspace):
-    (workspace.run(workspace.run_ids()[0]) / "plan.json").write_text("{")
-    with pytest.raises(Damaged):
-        collect(workspace)
+@pytest.mark.parametrize("damage", JSON_DAMAGES)
+def test_no_model_is_removed_while_a_plan_cannot_be_read(workspace, damage):
+    (broken,) = workspace.run_ids()
+    workspace.discard(workspace.new_run({"plan.json": plan("c" * 64)}))
+    JSON_DAMAGES[damage](workspace.run(broken) / "plan.json")
+    assert usage(workspace).unknown == (broken,)
+    freed = collect(workspace)
+    assert (freed.models, freed.trashed_runs, freed.unknown) == (0, 1, (broken,))
     assert names(workspace) == {"a", "b", "c"}
-
-
-def test_a_plan_of_another_version_is_not_guessed_at(workspace):
-    write_json(workspace.run(workspace.run_ids()[0]) / "plan.json", {"schema": 9})
-    with pytest.raises(Damaged):
-        collect(workspace)
 
 
 def aged(path, seconds):
@@ -87,3 +87,25 @@ def test_the_checkpoint_of_a_finished_model_goes_and_that_of_another_stays(works
         collect(workspace)
         assert not (workspace.model("a" * 64) / "checkpoint").exists()
         assert (workspace.model("c" * 64) / "checkpoint").exists()
+
+
+def test_what_is_no_run_is_left_alone_and_so_are_its_models(workspace, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    workspace.run(workspace.run_ids()[0]).rename(elsewhere / "run")
+    (workspace.runs / "261127-120000-abcdef").symlink_to(elsewhere / "run")
+    (workspace.models / ("d" * 64)).symlink_to(elsewhere)
+    assert workspace.run_ids() == []
+    collect(workspace)
+    assert names(workspace) == {"a", "d"}
+    assert (elsewhere / "run" / "plan.json").is_file()
+
+
+def test_files_may_vanish_while_they_are_counted(workspace, monkeypatch):
+    real = os.walk
+
+    def walk(folder):
+        yield from real(folder)
+        yield str(folder), [], ["gone a moment ago"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert usage(workspace).models == 3000

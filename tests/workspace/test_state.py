@@ -11,13 +11,14 @@ import pytest
 
 from kdcore.files import write_json
 from kdcore.workspace.state import state
+from tests.damage.runs import META
 
 
 @pytest.fixture
 def launched(tmp_path):
     """A run whose worker was launched and holds no lock."""
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    write_json(tmp_path / "meta.json", {"turn": 1, "requested": "run"})
+    write_json(tmp_path / "meta.json", META)
     status = {"attempt": 1, "turn": 1, "process": worker.pid, "host": socket.gethostname(), "started": time.time()}
     write_json(tmp_path / "status.json", status)
     yield tmp_path, worker, status

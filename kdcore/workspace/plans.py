@@ -1,0 +1,136 @@
+"""A run's plan: its data, its stages in an order that works, and the rows that they make. No torch."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing_extensions import TypedDict
+
+from kdcore import registry
+from kdcore.distill.traits import asks
+from kdcore.files import SCHEMA, Damaged, read_json
+from kdcore.workspace.shapes import Count, Key, misshapen
+
+Kind = Literal["train", "given", "distill", "compress"]
+Size = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class Data(TypedDict):
+    """The data set as the run's stages see it: how many images the teacher, the student and the tests have.
+
+    `shape`: channels, height, width of an image. `teacher`: the kind of teacher. `hidden`: classes that no student saw.
+    """
+
+    name: str
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+    classes: list[str]
+    shape: Annotated[list[Size], Field(min_length=3, max_length=3)]
+    train: Count
+    labelled: Count
+    seen: Count
+    validation: Count
+    test: Count
+    hidden: list[str]
+    teacher: NotRequired[str]
+    multilabel: NotRequired[bool]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)  # a later version may tell more
+
+
+class Stage(_Part):
+    """One step of the work. `spec` holds all that its result depends on beside its inputs, data and seed.
+
+    `parent`: the model that a step compresses. `teacher` and `others`: the models that teach together. `macs`: of one
+    image, told where the spec names no architecture. A "given" stage trains nothing: it takes in a teacher that is
+    there already.
+    """
+
+    key: Key
+    title: str
+    kind: Kind
+    variant: str
+    role: str
+    seed: int
+    parent: Key | None = None
+    teacher: Key | None = None
+    others: tuple[Key, ...] = ()
+    spec: dict[str, Any]
+    macs: Count | None = None
+
+    @field_validator("spec")
+    @classmethod
+    def _trains(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        steps = spec.get("train", {}).get("steps", 0) if isinstance(spec.get("train", {}), dict) else None
+        if not isinstance(steps, int) or not 0 <= steps < 2**53:
+            raise ValueError("its training has no number of steps")
+        return spec
+
+    @property
+    def steps(self) -> int:
+        """Of its training; 0 for one that trains nothing."""
+        return self.spec.get("train", {}).get("steps", 0)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The models whose answers the method wants in every step."""
+        if "method" not in self.spec or not asks(registry.validate("method", self.spec["method"])):
+            return ()
+        return tuple(key for key in (self.teacher, *self.others) if key)
+
+
+class Variant(_Part):
+    """A row of the comparison: one model a seed. `values` tells the sweep's point that it belongs to."""
+
+    name: str
+    role: str
+    stage: str
+    keys: Annotated[tuple[Key, ...], Field(min_length=1)]
+    parent: str | None = None
+    values: dict[str, Any] = {}
+    note: str = ""
+
+
+class Plan(_Part):
+    """What a run will do. One that measures models of other runs has neither stages nor variants.
+
+    `files`: where the content (a sha256, or a model's key) of a teacher that is not trained here was found.
+    """
+
+    dataset: Data
+    precision: str = ""
+    stages: tuple[Stage, ...]
+    variants: tuple[Variant, ...]
+    files: dict[Key, str] = {}
+
+    def document(self) -> dict[str, Any]:
+        """What plan.json holds."""
+        return {"schema": SCHEMA} | self.model_dump(mode="json")
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The keys of all models that it names: what a teacher is made of may be a model of another data set."""
+        return frozenset((*(stage.key for stage in self.stages), *self.files))
+
+
+def read(path: Path) -> Plan:
+    """The plan in this file. Raises Damaged."""
+    try:
+        info = path.stat()
+    except OSError as error:
+        raise Damaged(path, "is missing" if isinstance(error, FileNotFoundError) else "cannot be opened") from None
+    return _read(path, (info.st_mtime_ns, info.st_size))
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _identity: tuple[int, int]) -> Plan:
+    try:
+        return Plan.model_validate(read_json(path))
+    except FileNotFoundError:
+        raise Damaged(path, "is missing") from None
+    except ValidationError as error:
+        raise misshapen(path, error) from None

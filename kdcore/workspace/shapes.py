@@ -1,0 +1,170 @@
+"""The shapes of a run's documents. What a file tells is used only once it has the shape that its reader relies on.
+
+Fields that are not named here are left as they are: a later version may tell more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from kdcore.files import Damaged, read_json
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Moment = Annotated[float, Field(ge=0, lt=9e9)]  # Unix seconds, up to the last year that pandas knows
+Seconds = Annotated[float, Field(ge=0, lt=9e9)]
+Share = Annotated[float, Field(ge=0, lt=1.01)]  # sums of shares are rounded
+Request = Literal["run", "stop", "cancel", "delete"]
+
+
+class Meta(TypedDict):
+    """What the jobs API tells of a run in meta.json."""
+
+    name: str
+    requested: Request
+    turn: Count
+    created: Moment
+    order: NotRequired[Moment]
+    notes: NotRequired[str]
+    tags: NotRequired[list[str]]
+    preset: NotRequired[str | None]
+    code: NotRequired[int]
+
+
+class Silence(TypedDict):
+    """Since when the worker does not respond, and its last heartbeat (ns)."""
+
+    since: Moment
+    heartbeat: int | None
+
+
+class Status(TypedDict):
+    """What the dispatcher tells of the present attempt in status.json."""
+
+    turn: Count
+    attempt: Count
+    process: Annotated[int, Field(ge=1, lt=2**31)]
+    host: str
+    started: Moment
+    silent: NotRequired[Silence | None]
+
+
+class Summary(TypedDict, total=False):
+    """The last variant of a run against its teacher."""
+
+    variant: str | None
+    measure: str | None
+    accuracy: float | None
+    score: float | None
+    smaller: float | None
+    faster: float | None
+
+
+class Built(TypedDict):
+    """A stage that a run has carried out, or found."""
+
+    stage: str
+    key: Key
+    reused: bool
+    seconds: Seconds
+
+
+class Remedy(TypedDict):
+    """The one change to a Recipe with which it would go on."""
+
+    path: str
+    value: Any
+
+
+class Result(TypedDict):
+    """What the worker tells at the end in result.json."""
+
+    state: Literal["done", "failed", "cancelled"]
+    turn: Count
+    error: NotRequired[str | None]
+    remedy: NotRequired[Remedy | None]
+    started: NotRequired[Moment | None]
+    finished: NotRequired[Moment | None]
+    stages: NotRequired[list[Built]]
+    session: NotRequired[str | None]
+    environment: NotRequired[dict[str, Any]]
+    summary: NotRequired[Summary]
+
+
+class Margin(TypedDict, total=False):
+    margin: float
+
+
+class Asked(TypedDict, total=False):
+    """What recipe.json must be for a report; `kdcore.recipe.parse` says whether it can be carried out."""
+
+    name: str
+    measure: Margin
+    sweep: dict[str, list[Any]]
+    bench: list[str]
+    robustness: list[str]
+    sensitivity: dict[str, str]
+
+
+class Serving(TypedDict):
+    """What the dispatcher tells of itself."""
+
+    process: Annotated[int, Field(ge=1, lt=2**31)]
+    started: Moment
+
+
+_META, _STATUS, _RESULT = TypeAdapter(Meta), TypeAdapter(Status), TypeAdapter(Result)
+_ASKED, _SERVING = TypeAdapter(Asked), TypeAdapter(Serving)
+
+
+def meta(folder: Path) -> Meta:
+    """The meta.json of the run in `folder`. Raises Damaged, as do the others here."""
+    return _read(folder / "meta.json", _META)
+
+
+def status(folder: Path) -> Status | None:
+    """None before the run's first attempt."""
+    return _read(folder / "status.json", _STATUS, None)
+
+
+def result(folder: Path) -> Result | None:
+    """None until the run has ended once."""
+    return _read(folder / "result.json", _RESULT, None)
+
+
+def asked(folder: Path) -> Asked:
+    document: Asked = _read(folder / "recipe.json", _ASKED)
+    if not document.keys() & {"bench", "robustness", "sensitivity"} and "margin" not in document.get("measure", {}):
+        raise Damaged(folder / "recipe.json", "is not as it should be: it holds no experiment")
+    return document
+
+
+def serving(root: Path) -> Serving | None:
+    """None where no dispatcher has served the workspace in `root` yet."""
+    return _read(root / "dispatcher.json", _SERVING, None)
+
+
+def misshapen(path: Path, error: ValidationError) -> Damaged:
+    """What pydantic found wrong, as Damaged: the first field, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the document"
+    return Damaged(path, f"is not as it should be: {where}: {first['msg']}")
+
+
+def _read(path: Path, shape: TypeAdapter[Any], default: Any = ...) -> Any:
+    """A document that has this shape. Raises Damaged also where the file is missing and there is no default."""
+    try:
+        document = read_json(path)
+    except FileNotFoundError:
+        if default is ...:
+            raise Damaged(path, "is missing") from None
+        return default
+    try:
+        shape.validate_python(document, strict=True)
+    except ValidationError as error:
+        raise misshapen(path, error) from None
+    return document
