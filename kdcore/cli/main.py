@@ -303,13 +303,13 @@ def _runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _show(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    if chosen.layers is None and (chosen.format or chosen.output):
+        option = "--format" if chosen.format else "--output"
+        raise BadInput(f"{option}: is for the layers of a variant: add --layers VARIANT; the table is for compare")
     files(workspace.run(chosen.run))  # of a damaged run nothing is shown
     if chosen.layers is not None:
         _write(models.layers(chosen, workspace), chosen.output)
         return
-    if chosen.format or chosen.output:
-        option = "--format" if chosen.format else "--output"
-        raise BadInput(f"{option}: is for the layers of a variant: add --layers VARIANT; the table is for compare")
     from kdcore.report import comparison
 
     if chosen.json:

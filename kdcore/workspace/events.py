@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+from typing import Any, Literal, NamedTuple, NotRequired
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from kdcore.files import Damaged, parse_json
-from kdcore.workspace.shapes import Count, Key, Moment, Seconds, Share
+from kdcore.workspace.shapes import Count, Key, Moment, Seconds, Share, validator
 
 
 class Weights(TypedDict):
@@ -67,9 +67,7 @@ class Session(TypedDict):
 
 
 Event = Weights | StageTold | Phase | Epoch | Session
-_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
-_ROW = TypeAdapter(Row)
-_KINDS = ("weights", "stage", "phase", "epoch", "session")
+_SHAPES = {"weights": Weights, "stage": StageTold, "phase": Phase, "epoch": Epoch, "session": Session}
 
 
 class EventLog:
@@ -135,14 +133,15 @@ def history(path: Path, size: int = -1) -> list[dict[str, Any]]:
             data = file.read(size)
     except OSError:
         return []
-    return [row for row in map(_value, data.splitlines()) if _fits(_ROW, row)]
+    return [row for row in map(_value, data.splitlines()) if _fits(Row, row)]
 
 
 def _parsed(data: bytes) -> Iterator[Event | None]:
     for line in data.splitlines():
         event = _value(line)
-        if isinstance(event, dict) and event.get("type") in _KINDS:
-            yield event if _fits(_EVENT, event) else None  # type: ignore[misc]
+        kind = event.get("type") if isinstance(event, dict) else None
+        if isinstance(kind, str) and kind in _SHAPES:
+            yield event if _fits(_SHAPES[kind], event) else None
 
 
 def _value(line: bytes) -> Any:
@@ -153,9 +152,9 @@ def _value(line: bytes) -> Any:
         return None
 
 
-def _fits(shape: TypeAdapter[Any], value: Any) -> bool:
+def _fits(shape: Any, value: Any) -> bool:
     try:
-        shape.validate_python(value, strict=True)
+        validator(shape).validate_python(value, strict=True)
     except ValidationError:
         return False
     return True

@@ -39,7 +39,8 @@ class Data(TypedDict):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)  # a later version may tell more
+    # A later version may tell more; and building the validators takes milliseconds, so it waits for the first plan.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
 
 class Stage(_Part):

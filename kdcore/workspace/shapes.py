@@ -5,6 +5,7 @@ Fields that are not named here are left as they are: a later version may tell mo
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -117,27 +118,26 @@ class Serving(TypedDict):
     started: Moment
 
 
-_META, _STATUS, _RESULT = TypeAdapter(Meta), TypeAdapter(Status), TypeAdapter(Result)
-_ASKED, _SERVING = TypeAdapter(Asked), TypeAdapter(Serving)
+validator = cache(TypeAdapter)  # made when it is first needed: that takes milliseconds
 
 
 def meta(folder: Path) -> Meta:
     """The meta.json of the run in `folder`. Raises Damaged, as do the others here."""
-    return _read(folder / "meta.json", _META)
+    return _read(folder / "meta.json", Meta)
 
 
 def status(folder: Path) -> Status | None:
     """None before the run's first attempt."""
-    return _read(folder / "status.json", _STATUS, None)
+    return _read(folder / "status.json", Status, None)
 
 
 def result(folder: Path) -> Result | None:
     """None until the run has ended once."""
-    return _read(folder / "result.json", _RESULT, None)
+    return _read(folder / "result.json", Result, None)
 
 
 def asked(folder: Path) -> Asked:
-    document: Asked = _read(folder / "recipe.json", _ASKED)
+    document: Asked = _read(folder / "recipe.json", Asked)
     if not document.keys() & {"bench", "robustness", "sensitivity"} and "margin" not in document.get("measure", {}):
         raise Damaged(folder / "recipe.json", "is not as it should be: it holds no experiment")
     return document
@@ -145,7 +145,7 @@ def asked(folder: Path) -> Asked:
 
 def serving(root: Path) -> Serving | None:
     """None where no dispatcher has served the workspace in `root` yet."""
-    return _read(root / "dispatcher.json", _SERVING, None)
+    return _read(root / "dispatcher.json", Serving, None)
 
 
 def misshapen(path: Path, error: ValidationError) -> Damaged:
@@ -155,7 +155,7 @@ def misshapen(path: Path, error: ValidationError) -> Damaged:
     return Damaged(path, f"is not as it should be: {where}: {first['msg']}")
 
 
-def _read(path: Path, shape: TypeAdapter[Any], default: Any = ...) -> Any:
+def _read(path: Path, shape: Any, default: Any = ...) -> Any:
     """A document that has this shape. Raises Damaged also where the file is missing and there is no default."""
     try:
         document = read_json(path)
@@ -164,7 +164,7 @@ def _read(path: Path, shape: TypeAdapter[Any], default: Any = ...) -> Any:
             raise Damaged(path, "is missing") from None
         return default
     try:
-        shape.validate_python(document, strict=True)
+        validator(shape).validate_python(document, strict=True)
     except ValidationError as error:
         raise misshapen(path, error) from None
     return document

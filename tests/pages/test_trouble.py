@@ -9,6 +9,7 @@ import pytest
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from pages.shared import store
+from tests.damage.corpus import INDEX_DAMAGES
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_pages import PAGES
 from tests.small import small
@@ -61,3 +62,38 @@ def test_what_a_page_keeps_is_read_anew_when_its_file_changes(full):
     assert store.document(path)["value"] == 1
     write_json(path, {"value": 12})
     assert store.document(path)["value"] == 12
+
+
+def test_a_damaged_run_says_what_is_wrong_and_can_be_deleted(full):
+    run_id = runs(full)[0].id
+    (full.run(run_id) / "plan.json").write_text("[1]")
+    app = opened("runs", run=run_id)
+    assert "plan.json is not as it should be" in said(app)
+    assert "resume" not in [button.key for button in app.button], "nobody can make a plan again"
+    app.button(key=f"delete_{run_id}").click().run()
+    assert run_id not in {row.id for row in runs(full)}
+
+
+def test_what_the_machinery_tells_is_made_anew_by_resume(full):
+    run_id = runs(full)[0].id
+    (full.run(run_id) / "result.json").write_text("")
+    app = opened("runs", run=run_id)
+    assert "result.json is empty" in said(app)
+    app.button(key="resume").click().run()
+    assert not app.exception
+    assert api.queue(full).runs == [run_id]
+
+
+@pytest.mark.parametrize(("page", "name"), [("compare", "runs"), ("trust", "run")])
+def test_a_damaged_run_that_was_chosen_is_left_out_with_a_word(full, page, name):
+    run_id = runs(full)[0].id
+    (full.run(run_id) / "meta.json").write_text('{"schema": 1, "name": null}')
+    app = opened(page, **{name: run_id})
+    assert f"{run_id} is damaged and left out" in said(app)
+
+
+def test_a_damaged_index_is_mended_under_the_page(full):
+    before = [row.id for row in runs(full)]
+    INDEX_DAMAGES["random pages"](full.index)
+    opened("home")
+    assert [row.id for row in runs(full)] == before

@@ -79,7 +79,7 @@ def test_models_that_are_there_cost_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(Index, "pace", lambda self: [("", 1.0)])
     for stage in made.stages:
         workspace.model(stage.key).mkdir(parents=True)
-        (workspace.model(stage.key) / "done.json").write_text("{}")
+        (workspace.model(stage.key) / "done.json").write_text('{"files": {}}')
     told = module.estimate(made, workspace, 1.0)
     assert told.seconds == pytest.approx(1.0 + START_SECONDS)
     assert f"{len(made.stages)} of {len(made.stages)}" in told.basis
@@ -98,7 +98,7 @@ def test_a_gpu_is_given_the_timing_seconds_again(tmp_path, monkeypatch):
 def test_the_past_tells_which_network_took_how_long(tmp_path):
     workspace, made = Workspace(tmp_path).ensure(), plan(small("teacher.model.width=16"))
     meta = {"name": "a run", "created": 1.0, "requested": "run", "turn": 1, "order": 1.0}
-    run_id = workspace.new_run({"recipe.json": {}, "plan.json": made.model_dump(mode="json"), "meta.json": meta})
+    run_id = workspace.new_run({"recipe.json": small().document(), "plan.json": made.document(), "meta.json": meta})
     emit = EventLog(workspace.run(run_id) / "events.jsonl")
     emit("weights", weights={stage.key: 2.0 for stage in made.stages}, session=1.0)
     for stage in made.stages:

@@ -14,6 +14,7 @@ from kdcore.files import read_json
 from kdcore.report import comparison, sessions
 from kdcore.report.comparison import COLUMNS
 from kdcore.workspace.workspace import UnknownRun
+from tests.damage.runs import DATA
 
 ORDER = ["teacher", "student alone", "student on hard labels", "student distilled", "pruned 50 %", "int8"]
 
@@ -263,8 +264,8 @@ def test_the_table_keeps_whole_numbers_whole(laboratory, quickstart):
 
 
 def test_a_timing_session_is_a_run_without_rows(laboratory, quickstart):
-    plan = {"stages": [], "variants": [], "dataset": {"name": "digits"}}
-    meta = {"requested": "run", "turn": 1, "created": 0.0}
+    plan = {"stages": [], "variants": [], "dataset": DATA}
+    meta = {"name": "Timing", "requested": "run", "turn": 1, "created": 0.0}
     files = {"recipe.json": {"bench": [quickstart], "seconds": 5}, "plan.json": plan, "meta.json": meta}
     run = laboratory.workspace.new_run(files)
     assert comparison.rows(laboratory.workspace, [run, quickstart])[0]["run"] == quickstart
@@ -278,7 +279,9 @@ def test_every_number_is_finite_or_missing(rows):
     assert not any(isinstance(value, np.generic) for row in rows for value in row.values())
 
 
-@pytest.mark.parametrize("module", ["words", "statistics", "reading", "sessions", "verdicts", "comparison", "formats"])
+@pytest.mark.parametrize(
+    "module", ["format", "statistics", "reading", "sessions", "verdicts", "comparison", "documents"]
+)
 def test_importing_the_report_is_light(module):
     heavy = "{'torch', 'scipy', 'pandas', 'sklearn', 'onnxruntime', 'streamlit'}"
     code = f"import sys, kdcore.report.{module}; print(sorted({heavy} & set(sys.modules)))"

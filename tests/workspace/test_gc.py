@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from kdcore.files import lock
+from kdcore.files import lock, write_json
 from kdcore.workspace.gc import collect, usage
 from kdcore.workspace.workspace import Workspace
 from tests.damage.corpus import JSON_DAMAGES
