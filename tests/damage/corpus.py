@@ -109,6 +109,14 @@ def _without_fields(path: Path) -> None:
     path.write_text('{"schema": 1}', "utf-8")
 
 
+def _one_bit(path: Path) -> None:
+    """A digit becomes another one, so that JSON stays JSON."""
+    content = bytearray(path.read_bytes())
+    digits = [place for place, byte in enumerate(content) if chr(byte).isdigit()]
+    content[digits[len(digits) // 2]] ^= 1
+    path.write_bytes(content)
+
+
 BINARY_DAMAGES: dict[str, Damage] = {
     "cut to half": _half,
     "empty": _bytes(b""),
@@ -116,6 +124,9 @@ BINARY_DAMAGES: dict[str, Damage] = {
     "gone": _gone,
     "a folder": _folder,
 }
+
+# Files whose hash is known: the smallest change, and another sound document, are damages too.
+MODEL_DAMAGES: dict[str, Damage] = {**BINARY_DAMAGES, "one bit": _one_bit, "another document": _text("[1, null]\n")}
 
 JSON_DAMAGES: dict[str, Damage] = {
     **BINARY_DAMAGES,

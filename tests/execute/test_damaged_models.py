@@ -15,7 +15,7 @@ from kdcore.jobs import api
 from kdcore.problems import RecipeError
 from kdcore.report import comparison
 from kdcore.workspace.events import history, read
-from tests.damages import DAMAGES
+from tests.damage.corpus import MODEL_DAMAGES
 from tests.execute.conftest import Laboratory
 
 FILES = ("model.onnx", "model.safetensors", "logits.npz", "report.json", "architecture.json", "history.jsonl")
@@ -58,13 +58,13 @@ def restored(laboratory, folder, copy):
     shutil.copytree(copy, folder)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", MODEL_DAMAGES)
 @pytest.mark.parametrize("name", [*FILES, "done.json"])
 def test_it_is_noticed_told_in_one_line_and_the_other_rows_stay(laboratory, finished, tmp_path, name, damage):
     folder, here = laboratory.model(finished, "student distilled"), laboratory.workspace
     shutil.copytree(folder, tmp_path / "copy")
     try:
-        DAMAGES[damage](folder / name)
+        MODEL_DAMAGES[damage](folder / name)
         reason = here.damage(folder.name, read=None)
         unfinished = (name, damage) == ("done.json", "gone")
         if name != "done.json":
@@ -79,11 +79,13 @@ def test_it_is_noticed_told_in_one_line_and_the_other_rows_stay(laboratory, fini
         restored(laboratory, folder, tmp_path / "copy")
 
 
-@pytest.mark.parametrize(("name", "damage"), [("logits.npz", "cut"), ("model.onnx", "flipped"), ("done.json", "empty")])
+@pytest.mark.parametrize(
+    ("name", "damage"), [("logits.npz", "cut to half"), ("model.onnx", "flipped bytes"), ("done.json", "empty")]
+)
 def test_the_next_run_that_needs_it_makes_it_again_as_it_was(laboratory, finished, name, damage):
     before, epochs = content(laboratory, finished), told(laboratory, finished)
     folder = laboratory.model(finished)
-    DAMAGES[damage](folder / name)
+    MODEL_DAMAGES[damage](folder / name)
     again = laboratory.submit(*SMALL)
     run = laboratory.carry_out(again)
     assert [stage["reused"] for stage in run.stages] == [False, True, True]
@@ -97,7 +99,7 @@ def test_the_next_run_that_needs_it_makes_it_again_as_it_was(laboratory, finishe
 def test_a_damaged_teacher_of_an_earlier_run_is_told_with_the_run_that_would_make_it_again(laboratory, finished):
     given = json.dumps({"teacher": "earlier", "model": finished})
     asks = laboratory.submit(*SMALL[1:], "seeds=[3]", f"teacher.source={given}")
-    DAMAGES["flipped"](laboratory.model(finished) / "model.safetensors")
+    MODEL_DAMAGES["flipped bytes"](laboratory.model(finished) / "model.safetensors")
     with pytest.raises(DamagedTeacher, match=r"resume \d{6}-"):
         laboratory.carry_out(asks)
     with pytest.raises(RecipeError, match=r"resume \d{6}-"):
@@ -117,7 +119,7 @@ def test_a_model_of_an_earlier_version_is_as_good_until_a_file_is_cut(laboratory
         assert here.damage(folder.name, read=None) is None
         for name in FILES[:-1]:
             kept = (folder / name).read_bytes()
-            DAMAGES["cut"](folder / name)
+            MODEL_DAMAGES["cut to half"](folder / name)
             assert name in here.damage(folder.name)
             assert not here.complete(folder.name)
             (folder / name).write_bytes(kept)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 
-from kdcore.files import read_json, write_json
+from kdcore.files import lock, read_json, write_json
 from kdcore.jobs import api
+from kdcore.workspace.state import HEARTBEAT, beat
 from pages.shared import store
-from tests.damage.corpus import INDEX_DAMAGES
+from tests.damage.corpus import INDEX_DAMAGES, MODEL_DAMAGES
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_pages import PAGES
 from tests.small import small
@@ -28,6 +30,27 @@ def test_models_that_were_removed(full, page, every):
     for model in sorted(full.models.iterdir())[::every]:
         shutil.rmtree(model)
     opened(page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_models_whose_files_are_damaged(full, page):
+    files = ("logits.npz", "report.json", "model.onnx", "architecture.json", "done.json", "members.npz")
+    models = sorted(full.models.iterdir())[::2]
+    for place, model in enumerate(models):
+        list(MODEL_DAMAGES.values())[place % len(MODEL_DAMAGES)](model / files[place % len(files)])
+    app = opened(page)
+    assert "is damaged" in said(app) or page != "compare"
+
+
+def test_a_worker_that_does_not_respond_is_told_on_every_list(full):
+    run_id = api.submit(full, small(), None)
+    folder = full.run(run_id)
+    (folder / HEARTBEAT).touch()
+    status = {"turn": 1, "attempt": 1, "host": "elsewhere", "process": 1, "started": time.time()}
+    write_json(folder / "status.json", status | {"silent": {"since": time.time(), "heartbeat": beat(folder)}})
+    with lock(folder / "lock"):
+        for page in ("home", "runs", "system"):
+            assert "not responding since" in said(opened(page)), page
 
 
 def test_a_failed_run_says_what_happened_and_how_to_go_on(full):

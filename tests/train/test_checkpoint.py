@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kdcore.train.loop import fit
-from tests.damages import DAMAGES
+from tests.damage.corpus import MODEL_DAMAGES
 from tests.train.conftest import network, same, state, stop_after
 
 
@@ -50,14 +50,18 @@ FILES = ("checkpoint/state-*.safetensors", "checkpoint/progress.json", "history.
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [*((name, damage) for name in FILES for damage in DAMAGES), ("checkpoint", "gone"), ("checkpoint", "folder")],
+    [
+        *((name, damage) for name in FILES for damage in MODEL_DAMAGES),
+        ("checkpoint", "gone"),
+        ("checkpoint", "a folder"),
+    ],
 )
 def test_whatever_befell_it_the_weights_are_those_of_an_undisturbed_training(
     task, tmp_path, whole, caplog, name, damage
 ):
     with pytest.raises(KeyboardInterrupt):
         trained(task, tmp_path, stop_after(40))
-    DAMAGES[damage](place(tmp_path, name))
+    MODEL_DAMAGES[damage](place(tmp_path, name))
     with caplog.at_level(logging.WARNING):
         weights = trained(task, tmp_path)
     reference, history = whole(task)
