@@ -40,7 +40,7 @@ def content(laboratory, run_id):
 
 
 def told(laboratory, run_id):
-    events, _ = read(laboratory.workspace.run(run_id) / "events.jsonl")
+    events = read(laboratory.workspace.run(run_id) / "events.jsonl").events
     return [(event["stage"], event["epoch"]) for event in events if event["type"] == "epoch"]
 
 
@@ -49,7 +49,7 @@ def first_stage(laboratory, run_id):
     here = laboratory.workspace
     run = Execution(here, here.run(run_id), api.recipe(here, run_id), laboratory.plan(run_id), lambda: None)
     run._prepare()
-    run._stage(run.plan.stages[0])
+    run._stages.build(run.plan.stages[:1])
     return run
 
 
