@@ -40,7 +40,7 @@ def content(laboratory, run_id):
 
 
 def told(laboratory, run_id):
-    events, _ = read(laboratory.workspace.run(run_id) / "events.jsonl")
+    events = read(laboratory.workspace.run(run_id) / "events.jsonl").events
     return [(event["stage"], event["epoch"]) for event in events if event["type"] == "epoch"]
 
 

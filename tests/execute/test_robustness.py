@@ -68,7 +68,7 @@ def test_a_run_that_was_asked_to_leaves_a_document_beside_every_model(laboratory
 
 def test_its_progress_is_told_before_the_timing_and_never_goes_back(laboratory):
     run_id = laboratory.run(*MEASURED, "measure.timing_seconds=0.3", "train.steps=12")
-    events, _ = read(laboratory.workspace.run(run_id) / "events.jsonl")
+    events = read(laboratory.workspace.run(run_id) / "events.jsonl").events
     told = [event["progress"] for event in events if event["type"] == "session"]
     assert told == sorted(told)
     assert told[-1] == 1

@@ -30,7 +30,7 @@ def digests(workspace):
 
 
 def epochs(workspace, run_id):
-    events, _ = read(workspace.run(run_id) / "events.jsonl")
+    events = read(workspace.run(run_id) / "events.jsonl").events
     return [(event["stage"], event["epoch"]) for event in events if event["type"] == "epoch"]
 
 
