@@ -52,7 +52,7 @@ def run(home: Path) -> tuple[dict[str, Any], float]:
 
 def phase_seconds(path: Path) -> dict[str, float]:
     """Seconds by phase over all stages; `starting` is what comes before the first, `timing` the session."""
-    events, _ = read(path)
+    events = read(path).events
     document = json.loads((path.parent / "result.json").read_text())
     seconds = {"starting": events[0]["t"] - document["started"]}
     name, since = "", events[0]["t"]

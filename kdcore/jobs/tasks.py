@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Check = Callable[[], None]
 
 
-def task(workspace: Workspace, folder: Path, check: Check, partner: Partner) -> Any:
+def task(workspace: Workspace, folder: Path, check: Check, partner: Partner | None = None) -> Any:
     """The work of the run in `folder`: something with `carry_out()`, `stages` and `session`."""
     document: Any = shapes.asked(folder)
     for name, kind in KINDS.items():
