@@ -109,6 +109,11 @@ def settled(workspace: Workspace, run_id: str) -> RunRow:
         return row
 
 
+def ending(row: RunRow) -> None:
+    """How a run ended, beside the result."""
+    say(f"{row.id}: {row.state}" + (f": {row.error}" if row.error else ""))
+
+
 def fetching(source: Options) -> Dataset:
     """Fetches a data set and shows how far it is."""
     from kdcore.data.fetch import fetch

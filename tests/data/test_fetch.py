@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from kdcore import registry
-from kdcore.cli.main import main
+from kdcore.cli import main
 from kdcore.data import dataset, download, places, prepare
 from kdcore.data.dataset import NotFetched
 from kdcore.data.download import FetchFailed
