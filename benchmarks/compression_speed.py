@@ -23,6 +23,7 @@ from benchmarks.results import table
 from kdcore import models, registry
 from kdcore.compress.material import Material
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.export.onnx_file import export
 from kdcore.measure import timing
 from kdcore.measure.size import size
@@ -248,6 +249,6 @@ def _reasons() -> list[str]:
     for variant, steps in VARIANTS.items():
         for step in steps:
             options = registry.validate("step", step)
-            if not registry.trait("step", options, "faster"):
-                found.append(f"- {variant}: {registry.trait('step', options, 'why')}")
+            if not StepTraits.of(options).faster:
+                found.append(f"- {variant}: {StepTraits.of(options).why}")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from kdcore.compress.material import Material, Outcome
 from kdcore.compress.tools import quant_grid, rounding
 from kdcore.compress.tools.rounding import Layer, Rounding
 from kdcore.lazy import functional, nn, torch
-from kdcore.registry import register
+from kdcore.registry import by_options, register
 
 GAMMA, ZETA = -0.1, 1.1  # how far the sigmoid is stretched, eq. 23
 PULL = 0.01  # λ of eq. 21
@@ -37,7 +38,7 @@ class AdaRound(Rounding):
     version=2,
     options=AdaRound,
     # For the estimate: images through the network, forward, back and for what each layer is given.
-    traits=rounding.traits("AdaRound") | {"passes": lambda options: 4 * BATCH * options.iterations},
+    traits=replace(rounding.traits("AdaRound"), passes=by_options(lambda options: 4 * BATCH * options.iterations)),
 )
 def quantize(material: Material, options: AdaRound) -> Outcome:
     """Rounds layer after layer, each on the inputs that it gets from the layers already rounded.

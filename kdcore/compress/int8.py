@@ -11,6 +11,7 @@ from pydantic import Field
 from kdcore import machine
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.files import prepare, restore_names
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
 
@@ -41,13 +42,13 @@ class Int8(Options):
     source="Jacob et al. 2018, arXiv:1712.05877; ONNX Runtime quantize_static (QDQ)",
     version=2,
     options=Int8,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: "int8",
-        "faster": True,
-        "final": True,
-    },
+    traits=StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label="int8",
+        faster=True,
+        final=True,
+    ),
 )
 def quantize(material: Material, options: Int8) -> Outcome:
     """An int8 file from the network's fp32 file: weights a scale a filter, activations a scale a tensor.

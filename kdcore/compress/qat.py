@@ -14,8 +14,9 @@ from kdcore.compress.tools.divergence import Divergence
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 IMAGES = 256  # that the first steps of the activations are found on
 SAMPLE = 2**16  # values of an activation that are looked at for it
@@ -71,14 +72,14 @@ def _label(options: Qat) -> str:
     "arXiv:1903.08066; first steps of least error as in LSQ+: Bhalgat et al. 2020, arXiv:2004.09576",
     version=2,
     options=Qat,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": _label,
-        "faster": True,
-        "final": True,
-        "why": _why,
-    },
+    traits=StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label=by_options(_label),
+        faster=True,
+        final=True,
+        why=by_options(_why),
+    ),
 )
 def quantize(material: Material, options: Qat) -> Outcome:
     """A network to be trained on its grid, and what makes the int8 file of it afterwards.

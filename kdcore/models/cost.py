@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from kdcore import registry
 from kdcore.files import read_json, write_json
 from kdcore.lazy import nn, torch
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.paths import CHECKOUT, home
 from kdcore.registry import Options
 
@@ -186,9 +187,9 @@ def _count(document: dict[str, Any]) -> Cost:
 
 
 def _large(document: dict[str, Any]) -> bool:
-    traits = registry.entry("architecture", document["architecture"]["architecture"]).traits
+    traits = ArchitectureTraits.named(document["architecture"]["architecture"])
     _, height, width = document["shape"]
-    return height * width > _CPU_PIXELS or bool(traits.get("large"))
+    return height * width > _CPU_PIXELS or traits.large
 
 
 def _network(document: dict[str, Any]) -> nn.Module:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from kdcore import registry
 from kdcore.lazy import nn, torch
 from kdcore.models import zoo
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.paths import CHECKOUT
 
 TIMEOUT_SECONDS = 300
@@ -125,7 +126,7 @@ def _places(names: Iterable[str], own: Mapping[str, Any], document: Mapping[str,
     """Where each tensor of the file belongs: its name here, and its name in the file."""
     given = {_bare(name, names): name for name in names}
     options = registry.validate("architecture", document["architecture"])
-    theirs = registry.entry_of("architecture", options).traits.get("names")
+    theirs = ArchitectureTraits.of(options).names
     if theirs and not given.keys() <= own.keys():
         known = theirs(options, document["classes"], tuple(document["shape"]))
         given = {known.get(name, name): place for name, place in given.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
 from kdcore.workspace import keys
 from kdcore.workspace.plans import Stage, Variant
 
@@ -41,7 +42,7 @@ def told(value: Any) -> str:
     if not isinstance(value, list | tuple) or not all(isinstance(step, dict) and "step" in step for step in value):
         return str(value)
     chosen = [registry.validate("step", step) for step in value]
-    return " > ".join(registry.trait("step", step, "label") for step in chosen) or "none"
+    return " > ".join(StepTraits.of(step).label for step in chosen) or "none"
 
 
 def titled(stages: list[Stage], variants: list[Variant]) -> list[Stage]:

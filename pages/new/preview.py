@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from kdcore.data.dataset import NotFetched, load
 from kdcore.data.places import place
 from kdcore.distill.scheme import scheme_of
-from kdcore.distill.traits import parts, trait
+from kdcore.distill.traits import part_traits
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
 from kdcore.plan.plan import plan
@@ -177,7 +177,7 @@ def _network(model: Options) -> str:
 
 def _borrows(recipe: Recipe) -> int | None:
     """How many times narrower the projector is, where the student is deployed with one."""
-    found = (trait(part, "borrows") for part in parts(recipe.distill))
+    found = (part.borrows for part in part_traits(recipe.distill))
     return next((reduction for reduction in found if reduction), None)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore import json_input, registry
+from kdcore.compress.traits import StepTraits
 from kdcore.plan import naming
 from kdcore.report import format
 from pages.new.form import Form, told
@@ -45,7 +46,7 @@ def distil_told(document: Document) -> str:
 def compress_told(document: Document) -> str:
     if chains := document["sweep"].get("compress"):
         return "; ".join(map(naming.told, chains))
-    names = [_short("step", step) for step in document["compress"]]
+    names = [_short(step) for step in document["compress"]]
     return ", then ".join(names) if names else "nothing after distillation"
 
 
@@ -60,13 +61,12 @@ def measure_told(document: Document) -> str:
     return f"{seeds}, {clock}{corrupted}" + (f", sweep: {swept}" if swept else "")
 
 
-def _short(kind: str, options: Document) -> str:
-    """What the entry calls itself with these options, as in "pruned 50 %", or its name while they are wrong."""
-    named = registry.entry(kind, options[kind]).traits.get("label")
+def _short(step: Document) -> str:
+    """What the step calls itself with these options, as in "pruned 50 %", or its name while they are wrong."""
     try:
-        return named(registry.validate(kind, options)) if callable(named) else options[kind]
+        return StepTraits.of(registry.validate("step", step)).label
     except ValueError:
-        return options[kind].replace("_", " ")
+        return step["step"].replace("_", " ")
 
 
 def sweep(form: Form) -> None:

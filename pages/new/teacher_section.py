@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from kdcore import registry
+from kdcore.distill.traits import TeacherTraits
 from kdcore.recipe import Teacher
 from kdcore.report import format
 from pages.new import preview, uploads
@@ -33,7 +33,7 @@ def draw(form: Form, training: Callable[[], None]) -> None:
         form.say(f"{SOURCE}.variant")
     if chosen in FILES:
         uploads.offer(*FILES[chosen], f"{SOURCE}.path")
-    if chosen == "trained" or registry.entry("teacher", chosen).traits.get("architecture"):
+    if chosen == "trained" or TeacherTraits.named(chosen).architecture:
         form.part(Teacher, "teacher", ["model"])
     if chosen == "trained":
         st.caption("The teacher is trained on all labels, whatever the student sees.")

@@ -5,6 +5,7 @@ import torch
 from benchmarks import compression, compression_speed, compression_task
 from kdcore import registry
 from kdcore.compress.tools.masks import picked
+from kdcore.compress.traits import StepTraits
 from kdcore.recipe import points
 from kdcore.report.reading import Model
 
@@ -42,7 +43,7 @@ def test_a_speed_aim_is_told_as_met_or_missed_and_what_gains_nothing_says_why(sp
     assert "3.3x faster: **missed**" in lines["structured 50 %"]
     assert "1.00 (1.00 to 1.00): no difference" in lines["90 % zeros"]
     zeros = registry.validate("step", compression_speed.ZEROS)
-    assert f"- 90 % zeros: {registry.trait('step', zeros, 'why')}" in told
+    assert f"- 90 % zeros: {StepTraits.of(zeros).why}" in told
     assert "A/A band as the machine was: 1.000 to 1.000, within ±3 %" in told
 
 
