@@ -181,7 +181,7 @@ def _sizes(folder: Path) -> None:
 
 def damage(row: RunRow) -> None:
     """What is wrong with a damaged run, and what can be done; its files, to look at."""
-    text.badge(row.state)
+    text.badge(row)
     st.error(text.plain(row.error or ""), title="A file of this run cannot be read")
     st.caption(
         "Press Resume: what is damaged is made anew, and finished models are used again."

@@ -77,9 +77,7 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
                     name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary", disabled=off,
                     on_click=api.reorder, args=(here, row.id, target),
                 )  # fmt: skip
-        st.button(
-            "Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=api.request, args=(here, row.id, "cancel")
-        )
+        st.button("Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=store.ask, args=(row.id, "cancel"))
 
 
 def disk() -> None:
