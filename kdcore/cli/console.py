@@ -216,17 +216,15 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for row in rows:
-        interval = format.percent_interval(row["score"], row["score_low"], row["score_high"])
-        accuracy, _, bounds = interval.partition(" (")
         cells = [
             *([row["run"]] if several else []),
             row["variant"],
-            accuracy,
-            bounds.rstrip(")"),
+            format.percent(row["score"]),
+            format.percent_bounds(row["score_low"], row["score_high"]),
             format.size(row["size_bytes"]),
-            format.milliseconds(row["latency_ms"]).removesuffix(" ms"),
+            format.trimmed(row["latency_ms"]),
             format.times(row["speedup"]),
-            format.rate(row["images_per_s"]).removesuffix(" images/s"),
+            format.significant(row["images_per_s"]),
             format.times(row["throughput_gain"]),
             row["verdict"] or "",
         ]

@@ -96,11 +96,17 @@ def control(field: FieldInfo, kind: Kind, path: str, known: Sequence[str]) -> No
         st.multiselect(name, known, [one for one in value if one in known], **about)
     elif kind.many:
         st.text_input(f"{name} (separated by commas)", ", ".join(map(str, value)), **about)
-    elif kind.base is bool:
-        st.toggle(name, value, **about)
     elif kind.base is dict:
-        written = ", ".join(f"{of}: {one}" for of, one in value.items())
+        written = ", ".join(f"{of}: {number}" for of, number in value.items())
         st.text_input(f"{name} (name: number, separated by commas)", written, **about)
+    else:
+        _single(field, kind, name, value, about)
+
+
+def _single(field: FieldInfo, kind: Kind, name: str, value: Any, about: dict[str, Any]) -> None:
+    """The widget for one value."""
+    if kind.base is bool:
+        st.toggle(name, value, **about)
     elif get_origin(kind.base) is Literal:
         pick(name, list(get_args(kind.base)), value, **about)
     elif kind.base in (int, float):

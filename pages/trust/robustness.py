@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdcore.figures.robustness import class_changes, falls
 from kdcore.jobs import api
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, told
+from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, strength
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
 from kdcore.report import format, robustness
@@ -213,16 +213,18 @@ def _samples(pictures: Pictures) -> None:
         )
         image = np.ascontiguousarray(pictures.images[number : number + 1])
         st.caption(f"Labelled **{plain(pictures.name(number))}**. From left to right: clean, then severity 1 to 5.")
-        height, width = image.shape[1:3]
         with st.grid(2, min_column_width=420):
             for name, title in CORRUPTIONS.items():
-                strengths = [told(name, severity, height, width) for severity in SEVERITIES]
-                made = [image[0], *(corrupt(image, name, severity)[0] for severity in SEVERITIES)]
-                with st.container(gap="xxsmall"):
-                    st.image(
-                        row_of(made), width="stretch", alt=f"Test image {number}: clean, then {title}, severity 1 to 5"
-                    )
-                    st.caption(f"**{title}**: {strengths[0]} at severity 1, {strengths[-1]} at 5")
+                _sample(image, name, title, alt=f"Test image {number}: clean, then {title}, severity 1 to 5")
+
+
+def _sample(image: NDArray[np.uint8], name: str, title: str, alt: str) -> None:
+    """`image` (1, H, W, C) in all strengths of one corruption."""
+    made = [image[0], *(corrupt(image, name, severity)[0] for severity in SEVERITIES)]
+    least, most = (strength(name, severity, *image.shape[1:3]) for severity in (SEVERITIES[0], SEVERITIES[-1]))
+    with st.container(gap="xxsmall"):
+        st.image(row_of(made), width="stretch", alt=alt)
+        st.caption(f"**{title}**: {least} at severity 1, {most} at 5")
 
 
 def row_of(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
