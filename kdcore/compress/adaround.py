@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kdcore.compress.material import Material, Outcome
 from kdcore.compress.tools import quant_grid, rounding
+from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.rounding import Layer, Rounding
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import by_options, register
@@ -50,7 +51,7 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
     before = copy.deepcopy(material.network)
     whole = {name: layer.module.weight.detach().clone() for name, layer in layers.items()}
     generator = torch.Generator().manual_seed(material.seed)
-    images = material.images[torch.randperm(len(material.images), generator=generator)[: options.images]]
+    images = sample(material.images, options.images, generator)
     codes = {}
     for name, layer in layers.items():
         plain, rounded = inputs(before, images, name), inputs(material.network, images, name)
@@ -68,13 +69,7 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
 def inputs(network: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor | None:
     """What the named layer is given for these images; None where it is never called."""
     caught: list[torch.Tensor] = []
-    handle = network.get_submodule(name).register_forward_pre_hook(lambda module, given: caught.append(given[0]))
-    try:
-        with torch.no_grad():
-            for part in images.split(256):
-                network(part)
-    finally:
-        handle.remove()
+    listen(network, [name], images.split(256), lambda name, given, output: caught.append(given))
     return torch.cat(caught) if caught else None
 
 

@@ -11,8 +11,9 @@ from pydantic import Field
 from kdcore import machine
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.files import prepare, restore_names
+from kdcore.compress.tools.images import sample
 from kdcore.compress.traits import StepTraits
-from kdcore.lazy import torch
+from kdcore.problems import first_line
 from kdcore.registry import Options, register
 
 BATCH = 64
@@ -92,7 +93,7 @@ def static(
         with quiet():
             _quantize(material, source, prepared, target, how, overrides, finish)
     except Exception as error:  # the quantizer raises many kinds
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = first_line(error)
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
     try:
         runtime.logits(target, material.images[:1].numpy())
@@ -149,8 +150,7 @@ def _reader(material: Material, count: int, name: str) -> Any:
     """Batches of equal size, as the histogram methods need, of images picked at random."""
     from onnxruntime.quantization import CalibrationDataReader
 
-    generator = torch.Generator().manual_seed(material.seed)
-    picked = material.images[torch.randperm(len(material.images), generator=generator)[:count]].numpy()
+    picked = sample(material.images, count, material.seed).numpy()
     size = len(picked) // -(-len(picked) // BATCH)
     batches = iter([{name: picked[at : at + size]} for at in range(0, len(picked) - size + 1, size)])
 

@@ -10,6 +10,7 @@ from kdcore.compress.int8 import report, saturates
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.files import merge, part, prepare, restore_names
 from kdcore.compress.traits import StepTraits
+from kdcore.problems import first_line
 from kdcore.registry import Options, by_options, register
 
 KINDS = {"all": ["Conv", "Gemm", "MatMul"], "linear": ["Gemm", "MatMul"]}
@@ -82,6 +83,6 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
             slim(made)
             onnx.save(made, target)
     except Exception as error:  # the quantizer raises many kinds
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = first_line(error)
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
     return Outcome(material.network, report(prepared, target), onnx=target)

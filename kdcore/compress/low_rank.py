@@ -9,6 +9,7 @@ from pydantic import Field
 from kdcore import models
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
@@ -113,7 +114,7 @@ def _layers(network: nn.Module, convolutions: str) -> dict[str, Layer]:
 
 
 def _weights(network: nn.Module) -> int:
-    return sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    return sum(layer.weight.numel() for layer in layers_of(network).values())
 
 
 def unfoldings(weight: torch.Tensor, kind: str) -> list[torch.Tensor]:

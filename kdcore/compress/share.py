@@ -10,9 +10,10 @@ from pydantic import Field
 
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
-from kdcore.lazy import nn, torch
+from kdcore.lazy import torch
 from kdcore.registry import Options, by_options, register
 
 MOST_ROUNDS = 300  # of Lloyd's algorithm, which mostly settles in a few dozen
@@ -53,9 +54,7 @@ def share(material: Material, options: Share) -> Outcome:
     Zeros, as pruning leaves them, stay zeros and are not counted. In fine-tuning all weights of one value get the sum
     of their gradients, so they move as one. Raises CompressError where there is nothing to share.
     """
-    layers = {
-        name: module for name, module in material.network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)
-    }
+    layers = layers_of(material.network)
     unique = {id(module.weight): name for name, module in reversed(layers.items())}  # tied layers have one codebook
     codebooks, report = [], []
     for name in (name for name in layers if unique[id(layers[name].weight)] == name):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from kdcore.figures.reliability import reliability
 from kdcore.report import format
-from pages.shared import charts, links, roles
+from pages.shared import charts, links
 from pages.shared.text import plain
+from pages.trust import variant_table
 from pages.trust.models import Shown, again, shown
 
 WHAT = "calibration"
@@ -52,38 +52,26 @@ def _reasons(told: list[Shown]) -> None:
 
 
 def _numbers(told: list[Shown]) -> None:
-    table = pd.DataFrame(
-        {
-            "mark": [roles.symbol(one.role) for one in told],
-            "variant": [one.name for one in told],
-            "temperature": [one.quality[WHAT]["temperature"] for one in told],
-            "interval": [_interval(one.quality[WHAT]) for one in told],
-            "ece": [100 * one.quality["ece"] for one in told],
-            "ece_scaled": [100 * _scaled(one, "ece") for one in told],
-            "nll": [one.quality["nll"] for one in told],
-            "nll_scaled": [_scaled(one, "nll") for one in told],
-        }
-    )
+    columns = {
+        "temperature": [one.quality[WHAT]["temperature"] for one in told],
+        "interval": [_interval(one.quality[WHAT]) for one in told],
+        "ece": [100 * one.quality["ece"] for one in told],
+        "ece_scaled": [100 * _scaled(one, "ece") for one in told],
+        "nll": [one.quality["nll"] for one in told],
+        "nll_scaled": [_scaled(one, "nll") for one in told],
+    }
     number = st.column_config.NumberColumn
-    st.dataframe(
-        roles.dotted(table, [one.role for one in told]),
-        hide_index=True,
-        height="content",
-        placeholder=format.MISSING,
-        alt="Calibration, one row a variant",
-        column_config={
-            "mark": st.column_config.TextColumn("", width=24),
-            "variant": st.column_config.TextColumn("Variant", width="medium"),
-            "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation. Above 1 "
-                                  "the model is too sure of itself, below 1 not sure enough."),
-            "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
-            "ece": number("ECE (%)", format="%.1f", help="Expected calibration error, as trained: the mean gap between "
-                          "what it says and how often it is right, in 15 bins."),
-            "ece_scaled": number("at T", format="%.1f", help="ECE (%) with the logits divided by T."),
-            "nll": number("NLL", format="%.3f", help="Negative log likelihood of the label, nats an image."),
-            "nll_scaled": number("at T ", format="%.3f", help="NLL with the logits divided by T."),
-        },
-    )  # fmt: skip
+    config = {
+        "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation. Above 1 "
+                              "the model is too sure of itself, below 1 not sure enough."),
+        "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
+        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error, as trained: the mean gap between "
+                      "what it says and how often it is right, in 15 bins."),
+        "ece_scaled": number("at T", format="%.1f", help="ECE (%) with the logits divided by T."),
+        "nll": number("NLL", format="%.3f", help="Negative log likelihood of the label, nats an image."),
+        "nll_scaled": number("at T ", format="%.3f", help="NLL with the logits divided by T."),
+    }  # fmt: skip
+    variant_table.show([(one.role, one.name) for one in told], columns, config, alt="Calibration")
 
 
 def _interval(told: dict[str, Any]) -> str:
