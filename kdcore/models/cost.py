@@ -60,13 +60,11 @@ class Question(NamedTuple):
     borrowed: Borrowed | None = None
 
 
-def cost(architecture: Options, classes: int, shape: tuple[int, int, int]) -> Cost:
-    """The cost of one network. Milliseconds when it was asked before, seconds otherwise. Raises CostError."""
-    return costs([Question(architecture, classes, shape)])[0]
-
-
 def costs(questions: Iterable[Question | tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
-    """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError."""
+    """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError.
+
+    Milliseconds when they were asked before, seconds otherwise.
+    """
     documents = [_document(Question(*question)) for question in questions]
     paths = [_path(document) for document in documents]
     known = {path: answer for path in paths if (answer := _read(path))}

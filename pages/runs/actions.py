@@ -13,6 +13,7 @@ from kdcore.jobs import api
 from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.workspace.index import RunRow
+from kdcore.workspace.shapes import KINDS
 from pages.shared import draft, store
 from pages.shared.fields import label
 from pages.shared.text import plain
@@ -28,7 +29,7 @@ def bar(row: RunRow) -> None:
     with st.container(horizontal=True):
         _steer(row)
         _look(row)
-        if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
+        if row.preset not in KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
         # What is open, and what a second click would press, belongs to this run and this name alone.
         with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}"):
