@@ -180,7 +180,7 @@ def busy() -> Iterator[None]:
             other.wait()
 
 
-def told(name: str, found: dict[str, Any]) -> str:
+def report(name: str, found: dict[str, Any]) -> str:
     """The part of the section about one network."""
     subject, alone, beside = SUBJECTS[name], found["sessions"]["alone"], found["sessions"]["beside"]
     sizes = found["sizes"]
@@ -215,8 +215,8 @@ def told(name: str, found: dict[str, Any]) -> str:
 
 def _speed(speed: sessions.Speed | None) -> str:
     assert speed
-    told = f"{speed.value:.2f} ({speed.low:.2f} to {speed.high:.2f})"
-    return told if speed.differs else f"{told}: no difference"
+    text = f"{speed.value:.2f} ({speed.low:.2f} to {speed.high:.2f})"
+    return text if speed.differs else f"{text}: no difference"
 
 
 def _aims(subject: Subject, variant: str, speed: sessions.Speed | None, smaller: float) -> str:

@@ -191,9 +191,9 @@ def robustness(found: Sequence[Robust]) -> None:
         ],
     )
     _out.print()
-    for told in (against(one, other) for one, other in compared(found)):
-        if told:
-            _out.print(shown(told.words), soft_wrap=True)
+    for change in (against(one, other) for one, other in compared(found)):
+        if change:
+            _out.print(shown(change.words), soft_wrap=True)
 
 
 def _hidden(recalls: Sequence[Recalled]) -> None:

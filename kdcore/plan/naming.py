@@ -34,10 +34,10 @@ def named(rows: list[Variant]) -> list[Variant]:
 
 
 def _telling(row: Variant, paths: list[str]) -> str:
-    return ", ".join(f"{_short(path)} {told(row.values[path])}" for path in paths)
+    return ", ".join(f"{_short(path)} {describe(row.values[path])}" for path in paths)
 
 
-def told(value: Any) -> str:
+def describe(value: Any) -> str:
     """A swept value in words: a chain of steps by their labels, anything else as it is."""
     if not isinstance(value, list | tuple) or not all(isinstance(step, dict) and "step" in step for step in value):
         return str(value)

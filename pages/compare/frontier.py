@@ -63,8 +63,8 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
             f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
             f"all variants interleaved. Speed is a ratio within it, beside two copies of one file ({plain(named)})."
         )
-        if told := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
-            st.caption(f":material/timer: {plain(told)}")
+        if note := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
+            st.caption(f":material/timer: {plain(note)}")
     waiting = measuring.latest("bench", lambda runs: set(runs) == set(run_ids))
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)

@@ -27,7 +27,7 @@ from kdcore.registry import Options, validate
 from kdcore.report import format
 from kdcore.workspace.plans import Data, Plan
 from kdcore.workspace.workspace import Workspace
-from pages.new.form import told
+from pages.new.form import describe
 from pages.shared import draft, estimates, roles, store
 from pages.shared.fields import place_of
 from pages.shared.text import plain
@@ -194,7 +194,7 @@ def company(recipe: Recipe) -> str:
 
 
 def _network(model: Options) -> str:
-    return told("architecture", model.model_dump(mode="json"))
+    return describe("architecture", model.model_dump(mode="json"))
 
 
 def _borrows(recipe: Recipe) -> int | None:

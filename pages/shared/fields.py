@@ -120,15 +120,15 @@ def pick(
     options: list[Any],
     chosen: Any,
     key: str,
-    told: Callable[[str], str] | None = None,
+    describe: Callable[[str], str] | None = None,
     **about: Any,
 ) -> None:
-    """One of a few options, all to be seen; one of many in a list that opens, where each is `told` in a line."""
+    """One of a few options, all to be seen; one of many in a list that opens, where each is described in a line."""
     about |= {"key": key, "format_func": lambda option: str(option).replace("_", " ")}
-    if len(options) <= SEGMENTS and told is None:
+    if len(options) <= SEGMENTS and describe is None:
         st.segmented_control(name, options, default=chosen, required=True, **about)
     else:
-        st.selectbox(name, options, options.index(chosen), **about | ({"format_func": told} if told else {}))
+        st.selectbox(name, options, options.index(chosen), **about | ({"format_func": describe} if describe else {}))
 
 
 def _number(field: FieldInfo, kind: Kind, name: str, value: Any, about: dict[str, Any]) -> None:

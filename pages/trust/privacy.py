@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from kdcore.figures.membership import leaks
@@ -30,8 +32,8 @@ def section(run_id: str, names: list[str]) -> None:
         charts.show(leaks(known), key="leaks")
     with right:
         for one in found:
-            told = ". ".join(filter(None, (verdict(one), beside(one))))
-            st.markdown(f"{_icon(one)} {marked(one.variant, one.role)}: {plain(told)}.")
+            sentences = ". ".join(filter(None, (verdict(one), beside(one))))
+            st.markdown(f"{_icon(one)} {marked(one.variant, one.role)}: {plain(sentences)}.")
     apart = [one.variant for one in known if not one.shared]
     if apart and len(apart) < len(known):
         st.caption(
@@ -49,7 +51,7 @@ def _icon(one: Membership) -> str:
 
 
 def _numbers(known: list[Membership]) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "auc": [one.auc for one in known],
         "low": [one.low for one in known],
         "high": [one.high for one in known],
