@@ -51,7 +51,7 @@ def main() -> None:
         "bootstrap intervals.",
         table(
             ["distilling", "images/s", "ms a step", "times as fast"],
-            [[name, *told(found, name, train.batch_size)] for name in (ASKED, CACHED)],
+            [[name, *row(found, name, train.batch_size)] for name in (ASKED, CACHED)],
         ),
         f"Asking about all {len(tasks[ASKED].images):,} images once takes {1000 * asking:.0f} ms, the time of "
         f"{asking / step:.0f} steps.",
@@ -59,9 +59,13 @@ def main() -> None:
     publish("Cached answers", "python -m benchmarks.cached_answers", "\n\n".join(body))
 
 
-def told(found: dict[str, list[float]], name: str, batch: int) -> list[str]:
+def row(found: dict[str, list[float]], name: str, batch: int) -> list[str]:
     each = found[name]
-    return [interleave.rate(each, batch), f"{1000 * statistics.median(each):.2f}", interleave.told(found[ASKED], each)]
+    return [
+        interleave.rate(each, batch),
+        f"{1000 * statistics.median(each):.2f}",
+        interleave.ratio_text(found[ASKED], each),
+    ]
 
 
 def make(model: Options) -> nn.Module:

@@ -47,7 +47,7 @@ def main() -> None:
         kept.setdefault(part, {})[found["size"]["name"]] = found
         if chosen.write:
             KEPT.write_text(json.dumps(kept) + "\n", "utf-8")
-    publish("Compression", "python -m benchmarks.compression", told(kept))
+    publish("Compression", "python -m benchmarks.compression", report(kept))
 
 
 def measure(part: str, quick: bool) -> Found:
@@ -69,7 +69,7 @@ def measure(part: str, quick: bool) -> Found:
     }
 
 
-def told(kept: dict[str, Found]) -> str:
+def report(kept: dict[str, Found]) -> str:
     """All parts that are kept, in their order; what was cut down only where there is nothing better."""
     sections = []
     for part in PARTS:
@@ -83,7 +83,7 @@ def _part(part: str, found: Found) -> str:
     cut = "**Cut down (`--quick`): no result, only a sign that it works.** " if found["size"]["name"] == "quick" else ""
     when = f"Measured {found['date']} UTC on {found['machine']}."
     if part in compression_speed.SUBJECTS:
-        return f"{cut}{when} {compression_speed.told(part, found['found'])}"
+        return f"{cut}{when} {compression_speed.report(part, found['found'])}"
     about = compression_told.about(found["size"], part)
     return f"{cut}{when} {about} {compression_told.TOLD[part](found['found'])}"
 

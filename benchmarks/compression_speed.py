@@ -23,6 +23,7 @@ from benchmarks.results import table
 from kdcore import models, registry
 from kdcore.compress.material import Material
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.export.onnx_file import export
 from kdcore.measure import timing
 from kdcore.measure.size import size
@@ -179,7 +180,7 @@ def busy() -> Iterator[None]:
             other.wait()
 
 
-def told(name: str, found: dict[str, Any]) -> str:
+def report(name: str, found: dict[str, Any]) -> str:
     """The part of the section about one network."""
     subject, alone, beside = SUBJECTS[name], found["sessions"]["alone"], found["sessions"]["beside"]
     sizes = found["sizes"]
@@ -214,8 +215,8 @@ def told(name: str, found: dict[str, Any]) -> str:
 
 def _speed(speed: sessions.Speed | None) -> str:
     assert speed
-    told = f"{speed.value:.2f} ({speed.low:.2f} to {speed.high:.2f})"
-    return told if speed.differs else f"{told}: no difference"
+    text = f"{speed.value:.2f} ({speed.low:.2f} to {speed.high:.2f})"
+    return text if speed.differs else f"{text}: no difference"
 
 
 def _aims(subject: Subject, variant: str, speed: sessions.Speed | None, smaller: float) -> str:
@@ -248,6 +249,6 @@ def _reasons() -> list[str]:
     for variant, steps in VARIANTS.items():
         for step in steps:
             options = registry.validate("step", step)
-            if not registry.trait("step", options, "faster"):
-                found.append(f"- {variant}: {registry.trait('step', options, 'why')}")
+            if not StepTraits.of(options).faster:
+                found.append(f"- {variant}: {StepTraits.of(options).why}")
     return found

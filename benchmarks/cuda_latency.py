@@ -62,7 +62,7 @@ def section(found: dict[str, Any]) -> str:
         for batch, precision in ((str(batch), precision) for batch in BATCHES for precision in cuda.PRECISIONS):
             modes = model["batches"][batch][precision]
             eager = modes["eager"].get("ms")
-            rows.append([name, batch, precision, *(told(modes[mode], eager) for mode in cuda.MODES)])
+            rows.append([name, batch, precision, *(cell(modes[mode], eager) for mode in cuda.MODES)])
             reasons |= {f"{name}, {mode}": one["reason"] for mode, one in modes.items() if "reason" in one}
     return "\n\n".join(
         [
@@ -76,7 +76,7 @@ def section(found: dict[str, Any]) -> str:
     )
 
 
-def told(one: dict[str, Any], eager: float | None) -> str:
+def cell(one: dict[str, Any], eager: float | None) -> str:
     if "ms" not in one:
         return "–"
     times = f", {eager / one['ms']:.1f}x" if eager else ""

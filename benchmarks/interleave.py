@@ -54,7 +54,7 @@ def ratio(slow: list[float], fast: list[float]) -> tuple[float, float, float]:
     return float(np.median(each)), float(low), float(high)
 
 
-def told(slow: list[float], fast: list[float]) -> str:
+def ratio_text(slow: list[float], fast: list[float]) -> str:
     """The ratio in words of a table: "2.51 (2.44 to 2.60)"."""
     value, low, high = ratio(slow, fast)
     return f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -86,7 +86,7 @@ def main() -> None:
     chosen = parser.parse_args()
     cut = not (machine.gpus() or chosen.whole)
     rows = measured(recipe(chosen.pair, chosen.method, cut, chosen.seeds), chosen.pair, chosen.method, cut)
-    publish("Reproduction", "python -m benchmarks.reproduce PAIR METHOD", told(_keep(rows, chosen.write)))
+    publish("Reproduction", "python -m benchmarks.reproduce PAIR METHOD", report(_keep(rows, chosen.write)))
 
 
 def recipe(pair: str, method: str, cut: bool, seeds: int) -> Recipe:
@@ -140,7 +140,7 @@ def _keep(rows: list[dict[str, Any]], write: bool) -> list[dict[str, Any]]:
     return list(known.values())
 
 
-def told(rows: list[dict[str, Any]]) -> str:
+def report(rows: list[dict[str, Any]]) -> str:
     """Two tables: the published recipe against ours, and what was cut down for machines without a GPU."""
     whole, cut = ([row for row in rows if row["cut"] is one] for one in (False, True))
     parts = [

@@ -197,7 +197,7 @@ def compared(pair: Pair, device: torch.device, threads: int, seconds: float) -> 
                 name,
                 interleave.rate(found[name], BATCH),
                 f"{1000 * step:.2f}",
-                interleave.told(slow, found[name]),
+                interleave.ratio_text(slow, found[name]),
                 f"{aim:g}" if aim else "",
                 f"{step * order.steps_of(EPOCHS, EPOCH_IMAGES, BATCH) / 60:,.0f}",
             ]

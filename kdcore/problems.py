@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a library's message, 300 letters at most, or the error's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 class Problem(NamedTuple):
     """One thing that is wrong with a Recipe (`error`) or worth knowing before it runs (`warning`)."""
 

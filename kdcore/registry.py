@@ -17,9 +17,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 from kdcore.json_input import fault
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 # Where the entries of each kind live: every module of the package is imported on first use.
 PACKAGES = {
@@ -39,7 +40,15 @@ PACKAGES = {
     "launcher": "kdcore.jobs.launchers",
 }
 
-OF_OPTIONS = ("label", "faster", "why")  # traits that may be functions of the options, and are told in catalogs
+# The class of each kind's traits; a kind that is not here has none.
+TRAITS = {
+    "dataset": "kdcore.data.traits:DatasetTraits",
+    "architecture": "kdcore.models.traits:ArchitectureTraits",
+    "method": "kdcore.distill.traits:MethodTraits",
+    "scheme": "kdcore.distill.traits:SchemeTraits",
+    "teacher": "kdcore.distill.traits:TeacherTraits",
+    "step": "kdcore.compress.traits:StepTraits",
+}
 
 
 class Options(BaseModel):
@@ -49,12 +58,46 @@ class Options(BaseModel):
 
 
 @dataclass(frozen=True)
+class _ByOptions:
+    function: Callable[[Any], Any]
+
+
+def by_options(function: Callable[[Any], V]) -> V:
+    """A trait that depends on the options: `label=by_options(lambda options: f"{options.bits} bits")`."""
+    return cast(V, _ByOptions(function))
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Facts about an entry that other parts ask for. Each kind has a class of its own, whose fields they are."""
+
+    kind: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        """Those of the entry that these options belong to; what is `by_options` has its value for these."""
+        return cast(Self, entry_of(cls.kind, options).traits).worked_out(options)
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Those of the entry of this name; what is `by_options` has no value. Raises UnknownEntry."""
+        return cast(Self, entry(cls.kind, name).traits)
+
+    def worked_out(self, options: Options) -> Self:
+        """With the values for these options."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(
+            self, **{name: value.function(options) for name, value in values.items() if isinstance(value, _ByOptions)}
+        )
+
+
+@dataclass(frozen=True)
 class Entry:
     """One thing that can be chosen.
 
     `options` validates `{kind: name, **options}`. `version` is part of every key that the entry takes
-    part in: raise it when the entry computes something else from the same options. `traits` are facts
-    that other parts ask for, such as `{"variant": "quantized", "final": True}` of a step.
+    part in: raise it when the entry computes something else from the same options. `traits`: of the
+    class that TRAITS names for the kind; ask for them by `MethodTraits.of(options)` and its like.
     """
 
     kind: str
@@ -64,7 +107,7 @@ class Entry:
     version: int
     options: type[Options]
     implementation: Any
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    traits: Traits
 
 
 class UnknownEntry(ValueError):
@@ -82,14 +125,19 @@ def register(
     source: str = "",
     version: int = 1,
     options: type[Options] = Options,
-    traits: Mapping[str, Any] | None = None,
+    traits: Traits | None = None,
 ) -> Callable[[T], T]:
     """A decorator that adds the decorated function or class to the registry as `kind`, `name`.
 
-    Raises ValueError when the kind is unknown or the name is taken by something else.
+    Raises ValueError when the kind is unknown or the name is taken by something else, TypeError when the traits are
+    missing or another kind's.
     """
     if kind not in PACKAGES:
         raise ValueError(f"no registry for {kind!r}; there are {', '.join(PACKAGES)}")
+    wanted: type[Traits] = pkgutil.resolve_name(TRAITS[kind]) if kind in TRAITS else Traits
+    known = wanted() if traits is None else traits
+    if not isinstance(known, wanted):
+        raise TypeError(f"the traits of {kind} {name!r} are {type(known).__name__}, not {wanted.__name__}")
 
     def add(implementation: T) -> T:
         taken = _entries.get((kind, name))
@@ -98,9 +146,7 @@ def register(
         tagged: Any = {kind: (Literal[name], name)}
         model = create_model(f"{options.__name__}Choice", __base__=options, **tagged)
         model.__doc__ = options.__doc__
-        _entries[kind, name] = Entry(
-            kind, name, description, source, version, model, implementation, dict(traits or {})
-        )
+        _entries[kind, name] = Entry(kind, name, description, source, version, model, implementation, known)
         return implementation
 
     return add
@@ -135,12 +181,6 @@ def entry_of(kind: str, options: Options) -> Entry:
     return entry(kind, getattr(options, kind))
 
 
-def trait(kind: str, options: Options, name: str, default: Any = None) -> Any:
-    """A trait of the entry that these options belong to; a function among the traits is asked about the options."""
-    found = entry_of(kind, options).traits.get(name, default)
-    return found(options) if callable(found) else found
-
-
 def validate(kind: str, value: Any) -> Options:
     """Options of the entry that `value[kind]` names. Takes a mapping, a bare name, or options already made."""
     if isinstance(value, str):
@@ -160,13 +200,18 @@ def validate(kind: str, value: Any) -> Options:
     return chosen.options.model_validate(dict(value))
 
 
-def _told(known: Entry) -> dict[str, Any]:
-    """The traits that are words, or yes or no; a function of the options is asked about their defaults."""
-    fixed = {name: value for name, value in known.traits.items() if isinstance(value, str | bool)}
-    if any(field.is_required() for field in known.options.model_fields.values()):
-        return fixed
-    asked = {name: known.traits[name] for name in OF_OPTIONS if callable(known.traits.get(name))}
-    return fixed | {name: function(known.options()) for name, function in asked.items()}
+def _in_catalog(known: Entry) -> dict[str, Any]:
+    """The traits that are words, or yes or no, and not the usual; by the default options where they depend on them."""
+    traits = known.traits
+    if not any(option.is_required() for option in known.options.model_fields.values()):
+        traits = traits.worked_out(known.options())
+    found = {}
+    for one in fields(traits):
+        own, value = getattr(known.traits, one.name), getattr(traits, one.name)
+        optional = isinstance(own, _ByOptions) and isinstance(value, bool) and one.default is not MISSING
+        if isinstance(value, str | bool) and own != one.default and not optional:
+            found[one.name] = value
+    return found
 
 
 def catalog(kind: str) -> list[dict[str, Any]]:
@@ -176,7 +221,7 @@ def catalog(kind: str) -> list[dict[str, Any]]:
             "name": known.name,
             "description": known.description,
             "source": known.source,
-            **_told(known),
+            **_in_catalog(known),
             "options": {
                 name: option for name, option in known.options.model_json_schema()["properties"].items() if name != kind
             },

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.execute import builder
@@ -166,8 +167,7 @@ def noise(shape: tuple[int, int, int]) -> Dataset:
 
 def refused(step: str, family: str) -> str | None:
     """What a plan says to the pair before anything is trained; None where it says nothing."""
-    refuses = registry.entry("step", step).traits.get("refuses")
-    return refuses(registry.validate("architecture", FAMILIES[family]), ()) if refuses else None
+    return StepTraits.named(step).refuses(registry.validate("architecture", FAMILIES[family]), ())
 
 
 def page() -> str:
@@ -202,7 +202,7 @@ def _undone() -> Iterator[str]:
     for entry in registry.entries("step"):
         reasons: dict[str, list[str]] = {}
         for later in step_names():
-            reason = entry.traits["undone_by"](later) if "undone_by" in entry.traits else None
+            reason = StepTraits.named(entry.name).undone_by(later)
             if reason:
                 reasons.setdefault(reason, []).append(later)
         for reason, names in reasons.items():

@@ -9,7 +9,7 @@ from kdcore import models, registry
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.lessons.taught import Taught
-from kdcore.distill.traits import asks, takes, trait
+from kdcore.distill.traits import MethodTraits, asks, takes
 from kdcore.recipe import Train, Views
 from kdcore.train.images import Held, pixels
 from kdcore.train.loop import Task
@@ -27,7 +27,7 @@ def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Mo
     """A student as `method` begins it, and the task of learning from a teacher for so many steps on digits."""
     dataset = load(registry.validate("dataset", "digits"))
     images, labels = pixels(dataset.train_images[:100]), torch.from_numpy(np.array(dataset.train_labels[:100]))
-    mixes = trait(method, "mixup", True)
+    mixes = MethodTraits.of(method).mixup
     train = Train(steps=steps, batch_size=16, views=Views(shift=1, mixup=1.0 if mixes else 0.0), **changes)
     teacher = network(12, seed=1).eval().requires_grad_(False)
     learns = registry.entry_of("method", method).implementation(method)

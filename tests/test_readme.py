@@ -14,6 +14,7 @@ import pytest
 
 import kdcore
 from kdcore.cli import main
+from kdcore.cli.runs import recipe_of
 from kdcore.presets import preset, presets
 from kdcore.recipe import parse
 from kdcore.report import comparison
@@ -36,7 +37,7 @@ def test_every_command_is_one_that_the_program_knows(arguments):
     chosen = main.parser().parse_args(arguments)
     experiment = getattr(chosen, "experiment", "")
     if experiment and not experiment.endswith(".json"):
-        recipe, preset = main.recipe_of(experiment, chosen.set)
+        recipe, preset = recipe_of(experiment, chosen.set)
         assert preset == experiment
         assert recipe.name
 

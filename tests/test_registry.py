@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
+from kdcore.distill.traits import MethodTraits
 from kdcore.presets import presets
 
 
@@ -29,13 +31,15 @@ def test_two_entries_of_one_name_are_refused():
     def other(): ...
 
     with pytest.raises(ValueError, match="twice"):
-        registry.register("method", "kd", "again")(other)
+        registry.register("method", "kd", "again", traits=MethodTraits("responses", "student", "distilled"))(other)
 
 
 def test_registries_presets_and_plans_need_no_torch(tmp_path):
     code = """
 import sys
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
+from kdcore.distill.traits import MethodTraits
 from kdcore.presets import presets
 from kdcore.data.dataset import NotFetched
 from kdcore.plan.plan import plan
@@ -84,3 +88,18 @@ def test_no_choice_does_worse_than_a_validation_error(kind, data):
     )
     with contextlib.suppress(ValidationError, PydanticCustomError):
         registry.validate(kind, value)
+
+
+def test_a_wrong_or_missing_trait_is_refused_when_the_entry_registers():
+    with pytest.raises(TypeError, match="famly"):
+        MethodTraits(famly="responses", label="student, mine", role="distilled")
+    with pytest.raises(TypeError, match="label"):
+        registry.register("method", "mine", "Without traits")
+    with pytest.raises(TypeError, match="StepTraits, not MethodTraits"):
+        registry.register("method", "mine", "A step's traits", traits=StepTraits("pruned", "prune", "mine", True))
+    assert "mine" not in {entry.name for entry in registry.entries("method")}
+
+
+def test_a_trait_may_depend_on_the_options():
+    whole, linear = (registry.validate("step", {"step": "int8_dynamic", "layers": of}) for of in ("all", "linear"))
+    assert [StepTraits.of(step).label for step in (whole, linear)] == ["int8 dynamic", "int8 dynamic, linear layers"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-from collections.abc import Callable
 
+from kdcore.cli.command import Add
 from kdcore.paths import dashboard
 from kdcore.workspace.workspace import Workspace
 
 
-def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+def add(command: Add) -> None:
     """Adds the command and its options to the command line."""
     app = command("app", open_dashboard, "open the dashboard in a browser")
     app.add_argument("--port", type=int, default=8501)

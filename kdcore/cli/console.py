@@ -109,6 +109,11 @@ def settled(workspace: Workspace, run_id: str) -> RunRow:
         return row
 
 
+def ending(row: RunRow) -> None:
+    """How a run ended, beside the result."""
+    say(f"{row.id}: {row.state}" + (f": {row.error}" if row.error else ""))
+
+
 def fetching(source: Options) -> Dataset:
     """Fetches a data set and shows how far it is."""
     from kdcore.data.fetch import fetch
@@ -186,9 +191,9 @@ def robustness(found: Sequence[Robust]) -> None:
         ],
     )
     _out.print()
-    for told in (against(one, other) for one, other in compared(found)):
-        if told:
-            _out.print(shown(told.words), soft_wrap=True)
+    for change in (against(one, other) for one, other in compared(found)):
+        if change:
+            _out.print(shown(change.words), soft_wrap=True)
 
 
 def _hidden(recalls: Sequence[Recalled]) -> None:
@@ -211,17 +216,15 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for row in rows:
-        interval = format.percent_interval(row["score"], row["score_low"], row["score_high"])
-        accuracy, _, bounds = interval.partition(" (")
         cells = [
             *([row["run"]] if several else []),
             row["variant"],
-            accuracy,
-            bounds.rstrip(")"),
+            format.percent(row["score"]),
+            format.percent_bounds(row["score_low"], row["score_high"]),
             format.size(row["size_bytes"]),
-            format.milliseconds(row["latency_ms"]).removesuffix(" ms"),
+            format.trimmed(row["latency_ms"]),
             format.times(row["speedup"]),
-            format.rate(row["images_per_s"]).removesuffix(" images/s"),
+            format.significant(row["images_per_s"]),
             format.times(row["throughput_gain"]),
             row["verdict"] or "",
         ]

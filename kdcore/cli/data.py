@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kdcore import json_input
 from kdcore.cli import output
+from kdcore.cli.command import Add, json_option
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import Workspace
 
 
-def add(
-    command: Callable[..., argparse.ArgumentParser], json_option: Callable[[argparse.ArgumentParser], None]
-) -> None:
+def add(command: Add) -> None:
     """Adds both commands and their options to the command line."""
     fetched = command("fetch", fetch, "download and prepare a data set")
     fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
@@ -41,12 +39,16 @@ def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
     except FetchFailed as error:
         output.complain(error)
         return 1
-    told = {"name": dataset.name, "classes": len(dataset.classes), "shape": dataset.shape}
-    told |= {"train": len(dataset.train_labels), "test": len(dataset.test_labels), "fingerprint": dataset.fingerprint}
+    summary = {"name": dataset.name, "classes": len(dataset.classes), "shape": dataset.shape}
+    summary |= {
+        "train": len(dataset.train_labels),
+        "test": len(dataset.test_labels),
+        "fingerprint": dataset.fingerprint,
+    }
     if chosen.json:
-        output.document(told)
+        output.document(summary)
         return 0
-    output.line("{name}: {train} training and {test} test images, {classes} classes".format(**told))
+    output.line("{name}: {train} training and {test} test images, {classes} classes".format(**summary))
     if note := status(source).message:
         console.say(note)
     return 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
 from kdcore.compress.material import Material, Outcome
 from kdcore.compress.tools import quant_grid, rounding
+from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.rounding import Layer, Rounding
 from kdcore.lazy import functional, nn, torch
-from kdcore.registry import register
+from kdcore.registry import by_options, register
 
 GAMMA, ZETA = -0.1, 1.1  # how far the sigmoid is stretched, eq. 23
 PULL = 0.01  # λ of eq. 21
@@ -37,7 +39,7 @@ class AdaRound(Rounding):
     version=2,
     options=AdaRound,
     # For the estimate: images through the network, forward, back and for what each layer is given.
-    traits=rounding.traits("AdaRound") | {"passes": lambda options: 4 * BATCH * options.iterations},
+    traits=replace(rounding.traits("AdaRound"), passes=by_options(lambda options: 4 * BATCH * options.iterations)),
 )
 def quantize(material: Material, options: AdaRound) -> Outcome:
     """Rounds layer after layer, each on the inputs that it gets from the layers already rounded.
@@ -49,7 +51,7 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
     before = copy.deepcopy(material.network)
     whole = {name: layer.module.weight.detach().clone() for name, layer in layers.items()}
     generator = torch.Generator().manual_seed(material.seed)
-    images = material.images[torch.randperm(len(material.images), generator=generator)[: options.images]]
+    images = sample(material.images, options.images, generator)
     codes = {}
     for name, layer in layers.items():
         plain, rounded = inputs(before, images, name), inputs(material.network, images, name)
@@ -67,13 +69,7 @@ def quantize(material: Material, options: AdaRound) -> Outcome:
 def inputs(network: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor | None:
     """What the named layer is given for these images; None where it is never called."""
     caught: list[torch.Tensor] = []
-    handle = network.get_submodule(name).register_forward_pre_hook(lambda module, given: caught.append(given[0]))
-    try:
-        with torch.no_grad():
-            for part in images.split(256):
-                network(part)
-    finally:
-        handle.remove()
+    listen(network, [name], images.split(256), lambda name, given, output: caught.append(given))
     return torch.cat(caught) if caught else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.traits import StepTraits
 from kdcore.registry import Options, register
 
 
@@ -18,15 +19,15 @@ class Code(Options):
     "Write shared values and zeros in a Huffman code: the smallest file to store or send, no faster",
     source="Han et al. 2016, arXiv:1510.00149, section 4; relative positions as in its section 2; Huffman 1952",
     options=Code,
-    traits={
-        "variant": "shared",
-        "stage": "code",
-        "label": lambda options: "coded",
-        "faster": False,
-        "final": True,
-        "why": "Storage only: model.coded is decoded to the same weights before they run, and the file that runs is "
+    traits=StepTraits(
+        variant="shared",
+        stage="code",
+        label="coded",
+        faster=False,
+        final=True,
+        why="Storage only: model.coded is decoded to the same weights before they run, and the file that runs is "
         "as large and as fast as before. Only zeros and shared values make it small: prune and share first.",
-    },
+    ),
 )
 def code(material: Material, options: Code) -> Outcome:
     """Writes `model.coded` and reads it back. The network and the file that runs stay as they are.

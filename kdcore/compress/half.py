@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcore.compress.material import CompressError, Material, Outcome
-from kdcore.registry import Options, register
+from kdcore.compress.traits import StepTraits
+from kdcore.registry import Options, by_options, register
 
 
 class Half(Options):
@@ -25,15 +26,15 @@ class Half(Options):
     "Weights in 16 bits: half the size, the same speed",
     source="Micikevicius et al. 2018, arXiv:1710.03740 (fp16); Kalamkar et al. 2019, arXiv:1905.12322 (bf16)",
     options=Half,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: options.format,
-        "faster": False,
-        "final": True,
-        "why": "On this processor ONNX Runtime has no 16-bit convolution or matrix product: it turns the weights to "
+    traits=StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label=by_options(lambda options: options.format),
+        faster=False,
+        final=True,
+        why="On this processor ONNX Runtime has no 16-bit convolution or matrix product: it turns the weights to "
         "fp32 when it loads the file, and then computes as before.",
-    },
+    ),
 )
 def quantize(material: Material, options: Half) -> Outcome:
     """A file whose weights are 16-bit numbers, rounded to nearest; biases and all arithmetic stay fp32.

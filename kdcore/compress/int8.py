@@ -11,7 +11,9 @@ from pydantic import Field
 from kdcore import machine
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.files import prepare, restore_names
-from kdcore.lazy import torch
+from kdcore.compress.tools.images import sample
+from kdcore.compress.traits import StepTraits
+from kdcore.problems import first_line
 from kdcore.registry import Options, register
 
 BATCH = 64
@@ -41,13 +43,13 @@ class Int8(Options):
     source="Jacob et al. 2018, arXiv:1712.05877; ONNX Runtime quantize_static (QDQ)",
     version=2,
     options=Int8,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: "int8",
-        "faster": True,
-        "final": True,
-    },
+    traits=StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label="int8",
+        faster=True,
+        final=True,
+    ),
 )
 def quantize(material: Material, options: Int8) -> Outcome:
     """An int8 file from the network's fp32 file: weights a scale a filter, activations a scale a tensor.
@@ -91,7 +93,7 @@ def static(
         with quiet():
             _quantize(material, source, prepared, target, how, overrides, finish)
     except Exception as error:  # the quantizer raises many kinds
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = first_line(error)
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
     try:
         runtime.logits(target, material.images[:1].numpy())
@@ -148,8 +150,7 @@ def _reader(material: Material, count: int, name: str) -> Any:
     """Batches of equal size, as the histogram methods need, of images picked at random."""
     from onnxruntime.quantization import CalibrationDataReader
 
-    generator = torch.Generator().manual_seed(material.seed)
-    picked = material.images[torch.randperm(len(material.images), generator=generator)[:count]].numpy()
+    picked = sample(material.images, count, material.seed).numpy()
     size = len(picked) // -(-len(picked) // BATCH)
     batches = iter([{name: picked[at : at + size]} for at in range(0, len(picked) - size + 1, size)])
 

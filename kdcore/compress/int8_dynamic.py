@@ -9,7 +9,9 @@ from pydantic import Field
 from kdcore.compress.int8 import report, saturates
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.files import merge, part, prepare, restore_names
-from kdcore.registry import Options, register
+from kdcore.compress.traits import StepTraits
+from kdcore.problems import first_line
+from kdcore.registry import Options, by_options, register
 
 KINDS = {"all": ["Conv", "Gemm", "MatMul"], "linear": ["Gemm", "MatMul"]}
 
@@ -41,14 +43,14 @@ def _why(options: Int8Dynamic) -> str:
     source="ONNX Runtime quantize_dynamic; Jacob et al. 2018, arXiv:1712.05877, for the arithmetic",
     version=2,
     options=Int8Dynamic,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else ""),
-        "faster": False,
-        "final": True,
-        "why": _why,
-    },
+    traits=StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label=by_options(lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else "")),
+        faster=False,
+        final=True,
+        why=by_options(_why),
+    ),
 )
 def quantize(material: Material, options: Int8Dynamic) -> Outcome:
     """An int8 file from the network's fp32 file, without any images. The network itself is unchanged.
@@ -81,6 +83,6 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
             slim(made)
             onnx.save(made, target)
     except Exception as error:  # the quantizer raises many kinds
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = first_line(error)
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
     return Outcome(material.network, report(prepared, target), onnx=target)

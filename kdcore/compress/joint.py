@@ -12,8 +12,9 @@ from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.gradual import Gradual, Plan
 from kdcore.compress.tools.masks import zeros
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import register
+from kdcore.registry import by_options, register
 
 
 class Joint(qat.Trained):
@@ -48,15 +49,15 @@ def _label(options: Joint) -> str:
     "course (Zhu & Gupta 2017, arXiv:1710.01878, eq. 1) and learnt steps (LSQ: Esser et al. 2020, arXiv:1902.08153); "
     "with a teacher's soft targets on the grid: QKD, Kim et al. 2019, arXiv:1911.12491",
     options=Joint,
-    traits={
-        "variant": "quantized",
-        "stage": "prune and quantize",
-        "label": _label,
-        "faster": True,
-        "final": True,
-        "why": "It computes in int8, and multiplies by the zeros all the same. Zeros and few bits save storage only: "
+    traits=StepTraits(
+        variant="quantized",
+        stage="prune and quantize",
+        label=by_options(_label),
+        faster=True,
+        final=True,
+        why="It computes in int8, and multiplies by the zeros all the same. Zeros and few bits save storage only: "
         "a zip of the file is smaller.",
-    },
+    ),
 )
 def joint(material: Material, options: Joint) -> Outcome:
     """A network to be trained on its grid while its smallest weights become zero, and stay so in the int8 file.

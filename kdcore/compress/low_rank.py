@@ -9,9 +9,11 @@ from pydantic import Field
 from kdcore import models
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 UNDONE = {"low_rank": "the layers are split already: take one step with a lower share"}
 HALVINGS = 50  # of the interval in which the share of energy for a size is sought
@@ -54,7 +56,9 @@ def _label(options: LowRank) -> str:
     source="Jaderberg et al. 2014, arXiv:1405.3866, section 3.2 (spatial); Zhang et al. 2016, arXiv:1505.06798, "
     "section 3.1 (channel); Kim et al. 2016, arXiv:1511.06530, eq. 5 (Tucker-2)",
     options=LowRank,
-    traits={"variant": "low_rank", "stage": "low rank", "label": _label, "faster": True, "undone_by": UNDONE.get},
+    traits=StepTraits(
+        variant="low_rank", stage="low rank", label=by_options(_label), faster=True, undone_by=UNDONE.get
+    ),
 )
 def low_rank(material: Material, options: LowRank) -> Outcome:
     """Splits every linear layer and convolution that has fewer weights then; the classifier stays whole.
@@ -110,7 +114,7 @@ def _layers(network: nn.Module, convolutions: str) -> dict[str, Layer]:
 
 
 def _weights(network: nn.Module) -> int:
-    return sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    return sum(layer.weight.numel() for layer in layers_of(network).values())
 
 
 def unfoldings(weight: torch.Tensor, kind: str) -> list[torch.Tensor]:

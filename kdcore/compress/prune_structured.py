@@ -13,8 +13,9 @@ from kdcore.compress.tools.channels import Rule, Worth, cut
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 UNFOLLOWED = {
     "shufflenet": "structured pruning cannot follow a channel shuffle, so a ShuffleNet keeps its filters: take "
@@ -76,13 +77,13 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
     "bn: Liu et al. 2017, arXiv:1708.06519; fpgm: He et al. 2019, arXiv:1811.00250; lamp: Lee et al. 2021, "
     "arXiv:2010.07611; taylor: Molchanov et al. 2019, arXiv:1906.10771; hessian: LeCun et al. 1989 (Fisher diagonal)",
     options=PruneStructured,
-    traits={
-        "variant": "pruned",
-        "stage": "prune",
-        "label": lambda options: "pruned by layer" if options.policy else f"pruned {100 * options.ratio:g} %",
-        "faster": True,
-        "refuses": _refuses,
-    },
+    traits=StepTraits(
+        variant="pruned",
+        stage="prune",
+        label=by_options(lambda options: "pruned by layer" if options.policy else f"pruned {100 * options.ratio:g} %"),
+        faster=True,
+        refuses=_refuses,
+    ),
 )
 def prune(material: Material, options: PruneStructured) -> Outcome:
     """Removes filters from every layer but the classifier, then takes batch norm's statistics again.

@@ -12,8 +12,9 @@ from kdcore.compress.tools.gradual import Gradual, Plan
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.scores import chance, input_norms, scores
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 UNDONE = {
     "low_rank": "the factors of a layer with zeros have none: split first, then prune",
@@ -99,14 +100,14 @@ def _why(options: PruneUnstructured) -> str:
     "taylor: |weight x gradient|, as in SNIP, Lee et al. 2019, arXiv:1810.02340; movement: Sanh et al. 2020, "
     "arXiv:2005.07683; wanda: Sun et al. 2024, arXiv:2306.11695; N:M: Mishra et al. 2021, arXiv:2104.08378",
     options=PruneUnstructured,
-    traits={
-        "variant": "pruned",
-        "stage": "prune",
-        "label": _label,
-        "faster": False,
-        "undone_by": UNDONE.get,
-        "why": _why,
-    },
+    traits=StepTraits(
+        variant="pruned",
+        stage="prune",
+        label=by_options(_label),
+        faster=False,
+        undone_by=UNDONE.get,
+        why=by_options(_why),
+    ),
 )
 def prune(material: Material, options: PruneUnstructured) -> Outcome:
     """Sets the weights of the lowest scores to zero, the classifier's too, and takes batch norm's statistics again.

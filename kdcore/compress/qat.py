@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -12,10 +12,12 @@ from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools import int8_export, quant_grid
 from kdcore.compress.tools.divergence import Divergence
 from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 IMAGES = 256  # that the first steps of the activations are found on
 SAMPLE = 2**16  # values of an activation that are looked at for it
@@ -71,14 +73,14 @@ def _label(options: Qat) -> str:
     "arXiv:1903.08066; first steps of least error as in LSQ+: Bhalgat et al. 2020, arXiv:2004.09576",
     version=2,
     options=Qat,
-    traits={
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": _label,
-        "faster": True,
-        "final": True,
-        "why": _why,
-    },
+    traits=StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label=by_options(_label),
+        faster=True,
+        final=True,
+        why=by_options(_why),
+    ),
 )
 def quantize(material: Material, options: Qat) -> Outcome:
     """A network to be trained on its grid, and what makes the int8 file of it afterwards.
@@ -145,11 +147,11 @@ def _tensors(network: nn.Module, material: Material, names: list[str]) -> dict[s
     held: list[torch.Tensor] = []  # so that no other tensor gets the same identity
     found: dict[str, int] = {}
 
-    def see(name: str, values: torch.Tensor) -> None:
+    def hear(name: str, values: torch.Tensor, output: torch.Tensor) -> None:
         held.append(values)
         found[name] = id(values)
 
-    _watch(network, names, [material.images[:2]], see)
+    listen(network.eval(), names, [material.images[:2]], hear)
     return {name: found[name] for name in names if name in found}
 
 
@@ -159,11 +161,11 @@ def _settle(material: Material, network: nn.Module, ends: Mapping[str, tuple[int
     from kdcore.compress.nets import lsq
 
     generator = torch.Generator().manual_seed(material.seed)
-    images = material.images[torch.randperm(len(material.images), generator=generator)[:IMAGES]]
+    images = sample(material.images, IMAGES, generator)
     parts = images.split(64)
     seen: dict[str, list[torch.Tensor]] = {name: [] for name in ends}
 
-    def see(name: str, values: torch.Tensor) -> None:
+    def hear(name: str, values: torch.Tensor, output: torch.Tensor) -> None:
         flat, most = values.flatten(), SAMPLE // len(parts)
         places = torch.randint(len(flat), (most,), generator=generator) if len(flat) > most else slice(None)
         seen[name].append(flat[places].clone())
@@ -174,28 +176,10 @@ def _settle(material: Material, network: nn.Module, ends: Mapping[str, tuple[int
             weight = _weight(network, name)
             weight.copy_(lsq.quantize(weight, lsq.first_steps(weight, *span), *span))
         recalibrate(network, material.images, material.seed)
-        _watch(network, list(ends), parts, see)
+        listen(network.eval(), ends, parts, hear)
         for name, weight in whole.items():
             _weight(network, name).copy_(weight)
     return {name: torch.cat(values) for name, values in seen.items()}
-
-
-def _watch(
-    network: nn.Module, names: list[str], parts: Sequence[torch.Tensor], see: Callable[[str, torch.Tensor], None]
-) -> None:
-    """Shows the network images and `see` the inputs of its layers."""
-
-    def watch(name: str) -> Callable[[Any, Any], None]:
-        return lambda module, inputs: see(name, inputs[0])
-
-    handles = [network.get_submodule(name).register_forward_pre_hook(watch(name)) for name in names]
-    try:
-        with torch.no_grad():
-            for part in parts:
-                network.eval()(part)
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _first_step(sample: torch.Tensor, lowest: int, largest: int) -> torch.Tensor:

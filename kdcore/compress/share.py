@@ -10,9 +10,11 @@ from pydantic import Field
 
 from kdcore.compress.material import CompressError, Material, Outcome
 from kdcore.compress.tools.finetune import Finetune
+from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
-from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.compress.traits import StepTraits
+from kdcore.lazy import torch
+from kdcore.registry import Options, by_options, register
 
 MOST_ROUNDS = 300  # of Lloyd's algorithm, which mostly settles in a few dozen
 
@@ -36,15 +38,15 @@ def _undone(step: str) -> str | None:
     "A codebook of few values for each layer (k-means): smaller only when coded, no faster",
     source="Han et al. 2016, arXiv:1510.00149, section 3: eq. 2, linear initialisation, gradients as in eq. 3",
     options=Share,
-    traits={
-        "variant": "shared",
-        "stage": "share",
-        "label": lambda options: f"shared {options.bits} bits",
-        "faster": False,
-        "undone_by": _undone,
-        "why": "Storage only: the file that runs holds every weight as before, at four bytes and with batch norm "
+    traits=StepTraits(
+        variant="shared",
+        stage="share",
+        label=by_options(lambda options: f"shared {options.bits} bits"),
+        faster=False,
+        undone_by=_undone,
+        why="Storage only: the file that runs holds every weight as before, at four bytes and with batch norm "
         "folded in, and the runtime computes with it as before. The step 'code' writes the small file.",
-    },
+    ),
 )
 def share(material: Material, options: Share) -> Outcome:
     """Gives the weights of every layer at most 2^bits values, the best in squared error, and recalibrates batch norm.
@@ -52,9 +54,7 @@ def share(material: Material, options: Share) -> Outcome:
     Zeros, as pruning leaves them, stay zeros and are not counted. In fine-tuning all weights of one value get the sum
     of their gradients, so they move as one. Raises CompressError where there is nothing to share.
     """
-    layers = {
-        name: module for name, module in material.network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)
-    }
+    layers = layers_of(material.network)
     unique = {id(module.weight): name for name, module in reversed(layers.items())}  # tied layers have one codebook
     codebooks, report = [], []
     for name in (name for name in layers if unique[id(layers[name].weight)] == name):

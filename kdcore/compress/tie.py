@@ -14,8 +14,9 @@ from kdcore.compress.tools import norms
 from kdcore.compress.tools.files import merge
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 VERIFIED_IMAGES = 64
 TOLERANCE = 1e-4
@@ -58,16 +59,16 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
     source="Savarese and Maire 2019, arXiv:1902.09701, section 3.1 (sharing between layers); Lan et al. 2020, "
     "arXiv:1909.11942, section 3.1 (across a transformer's blocks)",
     options=Tie,
-    traits={
-        "variant": "shared",
-        "stage": "tie",
-        "label": lambda options: "tied in pairs" if options.group == "pairs" else "tied",
-        "faster": False,
-        "refuses": _refuses,
-        "undone_by": UNDONE.get,
-        "why": "The file holds the shared weights once and is smaller by them; every layer computes as before. Layers "
+    traits=StepTraits(
+        variant="shared",
+        stage="tie",
+        label=by_options(lambda options: "tied in pairs" if options.group == "pairs" else "tied"),
+        faster=False,
+        refuses=_refuses,
+        undone_by=UNDONE.get,
+        why="The file holds the shared weights once and is smaller by them; every layer computes as before. Layers "
         "that have learnt different things lose much by it.",
-    },
+    ),
 )
 def tie(material: Material, options: Tie) -> Outcome:
     """Gives layers of one shape the mean of their weights, the nearest in squared error; each keeps its bias.

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kdcore.compress.material import Material, Outcome
 from kdcore.compress.tools import quant_grid, rounding
+from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.norms import followers
 from kdcore.compress.tools.rounding import Rounding
 from kdcore.lazy import nn, torch
@@ -75,8 +76,7 @@ def _correct(material: Material, before: nn.Module, layers: Mapping[str, Any], *
     """
     network = material.network
     norms = followers(network)
-    picked = torch.randperm(len(material.images), generator=torch.Generator().manual_seed(material.seed))[:IMAGES]
-    images = material.images[picked]
+    images = sample(material.images, IMAGES, material.seed)
     shiftable = [name for name, layer in layers.items() if layer.module.bias is not None or name in norms]
     due = [name for name in shiftable if not (recalibrated and name in norms)]
     wanted = means(before, images, due)
@@ -93,18 +93,9 @@ def means(network: nn.Module, images: torch.Tensor, names: list[str]) -> dict[st
     """Mean output (F,) of the named layers over images (n, C, H, W) and places."""
     found: dict[str, torch.Tensor] = {}
 
-    def watch(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-            axis = 1 if isinstance(module, nn.Conv2d) else output.ndim - 1
-            found[name] = output.mean([place for place in range(output.ndim) if place != axis])
+    def hear(name: str, inputs: torch.Tensor, output: torch.Tensor) -> None:
+        axis = 1 if isinstance(network.get_submodule(name), nn.Conv2d) else output.ndim - 1
+        found[name] = output.mean([place for place in range(output.ndim) if place != axis])
 
-        return hook
-
-    handles = [network.get_submodule(name).register_forward_hook(watch(name)) for name in names]
-    try:
-        with torch.no_grad():
-            network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    listen(network, names, [images], hear)
     return found

@@ -11,6 +11,7 @@ import numpy as np
 from kdcore import registry
 from kdcore.data.places import missing, place, ready
 from kdcore.data.prepare import prepare
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import ARRAYS, Dataset
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
@@ -57,8 +58,8 @@ def load(source: Options) -> Dataset:
     entry = registry.entry_of("dataset", source)
     folder = place(source)
     if not ready(folder):
-        if "fetch" in entry.traits:
-            raise NotFetched(source, entry.traits["fetch"].title(source), sum(f.bytes for f in missing(source)))
+        if fetch := DatasetTraits.of(source).fetch:
+            raise NotFetched(source, fetch.title(source), sum(f.bytes for f in missing(source)))
         prepare(entry.implementation, source, folder)
     info = json.loads((folder / "info.json").read_text("utf-8"))
     return Dataset(

@@ -39,10 +39,10 @@ def download(files: Sequence[Remote], folder: Path, tell: Callable[[Progress], N
         before = sum(known.bytes for known in absent[:number])
         total = sum(known.bytes for known in absent)
 
-        def told(done: int, whole: int, file: Remote = file, before: int = before, total: int = total) -> None:
+        def on_bytes(done: int, whole: int, file: Remote = file, before: int = before, total: int = total) -> None:
             tell(Progress(f"downloading {file.name}", before + done, total - file.bytes + whole, "bytes"))
 
-        _get(file, absent[number:], folder, told)
+        _get(file, absent[number:], folder, on_bytes)
     for file in files:
         if file not in absent:
             _verify(file, folder, tell)
@@ -58,12 +58,12 @@ def _check_disk(absent: Sequence[Remote], folder: Path) -> None:
         )
 
 
-def _get(file: Remote, absent: Sequence[Remote], folder: Path, told: Callable[[int, int], None]) -> None:
+def _get(file: Remote, absent: Sequence[Remote], folder: Path, on_bytes: Callable[[int, int], None]) -> None:
     """Tries each address in turn."""
     reasons = []
     for url in file.urls:
         try:
-            _get_from(url, file, folder, told)
+            _get_from(url, file, folder, on_bytes)
             return
         except _Wrong as error:
             reasons.append(f"{urllib.parse.urlsplit(url).netloc}: {error}")
@@ -74,11 +74,11 @@ def _get(file: Remote, absent: Sequence[Remote], folder: Path, told: Callable[[i
     )
 
 
-def _get_from(url: str, file: Remote, folder: Path, told: Callable[[int, int], None]) -> None:
+def _get_from(url: str, file: Remote, folder: Path, on_bytes: Callable[[int, int], None]) -> None:
     part = folder / f"{file.name}.part"
     resumed = part.exists()
     try:
-        _transfer(url, file, part, told)
+        _transfer(url, file, part, on_bytes)
     except (OSError, http.client.HTTPException) as error:
         raise _Wrong(_reason(error)) from None
     if _md5(part) == file.md5:
@@ -86,7 +86,7 @@ def _get_from(url: str, file: Remote, folder: Path, told: Callable[[int, int], N
         return
     part.unlink()
     if resumed:  # the older part may be what was wrong
-        _get_from(url, file, folder, told)
+        _get_from(url, file, folder, on_bytes)
         return
     raise _Wrong("what came is not the file that is expected")
 
@@ -97,7 +97,7 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", None) or error) or type(error).__name__
 
 
-def _transfer(url: str, file: Remote, part: Path, told: Callable[[int, int], None]) -> None:
+def _transfer(url: str, file: Remote, part: Path, on_bytes: Callable[[int, int], None]) -> None:
     """Brings `part` to its full length; goes on where it ends when the server can."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "kdcore"})
@@ -115,11 +115,11 @@ def _transfer(url: str, file: Remote, part: Path, told: Callable[[int, int], Non
         length = answer.headers.get("Content-Length")
         whole = have + int(length) if length else file.bytes
         with part.open("ab" if have else "wb") as out:
-            told(have, whole)
+            on_bytes(have, whole)
             while block := answer.read(BLOCK):
                 out.write(block)
                 have += len(block)
-                told(have, max(whole, have))
+                on_bytes(have, max(whole, have))
     if length and have < whole:
         raise OSError(f"the connection ended after {have} of {whole} bytes")
 

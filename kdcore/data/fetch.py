@@ -17,11 +17,12 @@ from kdcore.data import dataset, prepare
 from kdcore.data.dataset import megabytes
 from kdcore.data.download import FetchFailed, download
 from kdcore.data.places import missing, place, raw_folder, ready
-from kdcore.data.types import Dataset, Progress
+from kdcore.data.traits import DatasetTraits
+from kdcore.data.types import Dataset, Fetch, Progress
 from kdcore.files import Damaged, held, lock, read_json, write_json
 from kdcore.paths import data_home
 from kdcore.problems import RecipeError
-from kdcore.registry import Entry, Options
+from kdcore.registry import Options
 
 WRITE_EVERY = 0.25  # s between two writes of the progress file
 LOOK_EVERY = 0.5  # s between two looks at another process's progress
@@ -44,10 +45,10 @@ class Status(NamedTuple):
 
 def status(source: Options) -> Status:
     """Where this data set stands; quick enough to be asked at every rerun of a page. Raises RecipeError."""
-    entry = registry.entry_of("dataset", source)
-    if "fetch" not in entry.traits:
-        return Status("ready", entry.name)
-    title, folder = entry.traits["fetch"].title(source), place(source)
+    fetch = DatasetTraits.of(source).fetch
+    if fetch is None:
+        return Status("ready", registry.entry_of("dataset", source).name)
+    title, folder = fetch.title(source), place(source)
     if ready(folder):
         return Status("ready", title, message=_left_out(folder))
     left = sum(file.bytes for file in missing(source))
@@ -65,19 +66,17 @@ def fetch(source: Options, on_progress: Callable[[Progress], None] = lambda prog
     May be killed and called again, and called by several processes at once: one works and the others wait, with its
     progress passed on. Raises FetchFailed, whose message says what to do by hand, and RecipeError.
     """
-    entry = registry.entry_of("dataset", source)
-    folder = place(source)
-    if "fetch" in entry.traits and not ready(folder):
+    how, folder = DatasetTraits.of(source).fetch, place(source)
+    if how and not ready(folder):
         with _turn(_lock_file(folder), lambda: _note(folder), on_progress):
             if not ready(folder):
-                _work(entry, source, folder, on_progress)
+                _work(how, source, folder, on_progress)
     return dataset.load(source)
 
 
 def here(name: str) -> dict[str, Any]:
     """What of the data set `name` is on this machine: `prepared` options, `download_bytes` to come, `here` in words."""
-    entry = registry.entry("dataset", name)
-    if "fetch" not in entry.traits:
+    if DatasetTraits.named(name).fetch is None:
         return {"prepared": [{}], "download_bytes": 0, "here": "yes"}
     found, left = _prepared(name), sum(file.bytes for file in missing(registry.validate("dataset", name)))
     forms = [", ".join(f"{option} {value}" for option, value in form.items()) or "yes" for form in found]
@@ -102,18 +101,18 @@ def _left_out(folder: Path) -> str:
     return f"{files} left out: {', '.join(names)}" + (" and others" if count > len(names) else "")
 
 
-def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+def _work(how: Fetch, source: Options, folder: Path, on_progress: Callable[[Progress], None]) -> None:
     for rest in prepare.leftovers(folder):
         shutil.rmtree(rest, ignore_errors=True)
     tell = _Teller(folder, on_progress)
     failure = None
     try:
-        files = entry.traits["fetch"].files(source)
+        files = how.files(source)
         if files:
             raw = raw_folder(source)
             with _turn(raw.with_name(".raw.lock"), lambda: None, on_progress):
                 download(files, raw, tell)
-        prepare.prepare(entry.implementation, source, folder, tell)
+        prepare.prepare(registry.entry_of("dataset", source).implementation, source, folder, tell)
         _forget_older(source, folder)
     except FetchFailed as error:
         failure = str(error)
@@ -122,7 +121,7 @@ def _work(entry: Entry, source: Options, folder: Path, on_progress: Callable[[Pr
         failure = "; ".join(problem.message for problem in error.problems)
         raise
     except Exception as error:  # whatever it is: this process may have nobody to tell, and a page reads the note
-        failure = f"{entry.traits['fetch'].title(source)} could not be prepared: {str(error) or type(error).__name__}"
+        failure = f"{how.title(source)} could not be prepared: {str(error) or type(error).__name__}"
         raise FetchFailed(failure) from error
     finally:
         tell.end(failure)

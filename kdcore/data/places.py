@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcore import registry
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Remote
 from kdcore.paths import data_home
 from kdcore.registry import Entry, Options
@@ -17,7 +18,7 @@ def place(source: Options) -> Path:
     """The folder of the prepared arrays: `data_home()/<name>/<digest of the options>/`. Raises RecipeError."""
     entry: Entry = registry.entry_of("dataset", source)
     chosen: dict[str, Any] = {"version": entry.version, **source.model_dump(mode="json")}
-    if "fetch" in entry.traits and (stamp := entry.traits["fetch"].stamp(source)):
+    if (fetch := DatasetTraits.of(source).fetch) and (stamp := fetch.stamp(source)):
         chosen["stamp"] = stamp
     digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
     return data_home() / entry.name / digest
@@ -30,9 +31,8 @@ def raw_folder(source: Options) -> Path:
 
 def missing(source: Options) -> list[Remote]:
     """The files that still have to be downloaded."""
-    folder = raw_folder(source)
-    needed = registry.entry_of("dataset", source).traits["fetch"].files(source)
-    return [file for file in needed if not (folder / file.name).exists()]
+    folder, fetch = raw_folder(source), DatasetTraits.of(source).fetch
+    return [file for file in (fetch.files(source) if fetch else ()) if not (folder / file.name).exists()]
 
 
 def ready(folder: Path) -> bool:

@@ -98,7 +98,7 @@ class Work(NamedTuple):
 
 
 class Fetch:
-    """Marks a data set that must be fetched before it is loaded: `traits={"fetch": Fetch("CIFAR-10", *files)}`.
+    """Marks a data set that must be fetched first: `traits=DatasetTraits(fetch=Fetch("CIFAR-10", *files))`.
 
     Its registered function then takes (options, work) and is called by `fetch.fetch` alone.
     """

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from kdcore.distill.features import hard_weight, matched_taps, need_maps, same_size, taps_field
 from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -52,14 +53,14 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor, power: float = 
     "Attention transfer: look where the teacher looks",
     source="Zagoruyko and Komodakis 2017, arXiv:1612.03928, eq. 2",
     options=Attention,
-    traits={
-        "family": "features",
-        "label": "student, attention transfer",
-        "role": "distilled",
-        "taps": True,
-        "maps": True,
-        "labels": "both",
-    },
+    traits=MethodTraits(
+        family="features",
+        label="student, attention transfer",
+        role="distilled",
+        taps=True,
+        maps=True,
+        labels="both",
+    ),
 )
 class AttentionTransfer(Method[Attention]):
     """`hard_weight * CE(student, labels) + attention_weight * sum over stages of MSE(attention maps)`."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from kdcore import registry
-from kdcore.distill import traits
 from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.traits import MethodTraits, short
 from kdcore.lazy import nn, torch
 from kdcore.recipe import MethodChoice, Part
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 
 class Piece(Part):
@@ -68,9 +68,9 @@ def _named(options: Combine) -> list[tuple[str, Piece]]:
     return [(registry.entry_of("method", piece.of).name, piece) for piece in options.parts]
 
 
-def _over(join: Callable[[Any], bool], name: str, default: bool) -> Callable[[Combine], bool]:
+def _over(join: Callable[[Iterable[bool]], bool], trait: Callable[[MethodTraits], bool]) -> bool:
     """A trait of the combination, from its methods'."""
-    return lambda options: join(traits.trait(piece.of, name, default) for piece in options.parts)
+    return by_options(lambda options: join(trait(MethodTraits.of(piece.of)) for piece in options.parts))
 
 
 @register(
@@ -79,15 +79,15 @@ def _over(join: Callable[[Any], bool], name: str, default: bool) -> Callable[[Co
     "Several methods at once, a weight for each; the labels count once, as in the first",
     source="sums of losses, as in Tian et al. 2020, arXiv:1910.10699, table 1 with KD added",
     options=Combine,
-    traits={
-        "family": "combinations",
-        "label": lambda options: "student, " + " + ".join(traits.short(piece.of) for piece in options.parts),
-        "role": "distilled",
-        "parts": lambda options: tuple(piece.of for piece in options.parts),
-        "teacher": _over(any, "teacher", True),
-        "mixup": _over(all, "mixup", True),
-        "taps": _over(any, "taps", False),
-    },
+    traits=MethodTraits(
+        family="combinations",
+        label=by_options(lambda options: "student, " + " + ".join(short(piece.of) for piece in options.parts)),
+        role="distilled",
+        parts=by_options(lambda options: tuple(piece.of for piece in options.parts)),
+        teacher=_over(any, lambda method: method.teacher),
+        mixup=_over(all, lambda method: method.mixup),
+        taps=_over(any, lambda method: method.taps),
+    ),
 )
 class Combination(Method[Combine]):
     """The sum of its methods' terms, each under its method's name and times its weight.

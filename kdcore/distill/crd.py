@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kdcore.distill.features import Embeddings, hard_weight, tap_field
 from kdcore.distill.method import Seen, Unsuitable, cross_entropy
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -56,7 +57,7 @@ def contrastive_loss(positive: torch.Tensor, negatives: torch.Tensor, images: in
     "Contrastive: an image's features in both networks belong together",
     source="Tian et al. 2020, arXiv:1910.10699, section 3.1",
     options=Crd,
-    traits={"family": "features", "label": "student, CRD", "role": "distilled", "taps": True, "mixup": False},
+    traits=MethodTraits(family="features", label="student, CRD", role="distilled", taps=True, mixup=False),
 )
 class Contrastive(Embeddings[Crd]):
     """`hard_weight * CE(student, labels) + contrast_weight * (NCE around the student + NCE around the teacher)`.

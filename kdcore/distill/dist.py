@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -52,7 +53,7 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
     "DIST: match relations between classes and between images, not exact probabilities",
     source="Huang et al. 2022, arXiv:2205.10536, section 4",
     options=Dist,
-    traits={"family": "responses", "label": "student, DIST", "role": "distilled"},
+    traits=MethodTraits(family="responses", label="student, DIST", role="distilled"),
 )
 class RelationDistillation(Method[Dist]):
     """`hard_weight * CE(student, labels) + inter_weight * T² * inter + intra_weight * T² * intra`."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kdcore.distill.method import Method, Seen, cross_entropy
 from kdcore.distill.standardize import HELP, label, standardized
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -91,7 +92,7 @@ def _divergence(log_student: torch.Tensor, log_teacher: torch.Tensor) -> torch.T
     "Decoupled distillation: the wrong classes get a weight of their own",
     source="Zhao et al. 2022, arXiv:2203.08679, eq. 6 and 7",
     options=Dkd,
-    traits={"family": "responses", "label": label("student, DKD"), "role": "distilled", "standardize": True},
+    traits=MethodTraits(family="responses", label=label("student, DKD"), role="distilled", standardize=True),
 )
 class DecoupledDistillation(Method[Dkd]):
     """`hard_weight * CE(student, labels) + rise * (target_weight * target + other_weight * other)`."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, middle_tap, same_size, tap_field
 from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -36,13 +37,13 @@ def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
     "Hints: a middle stage learns to predict the teacher's",
     source="Romero et al. 2015, arXiv:1412.6550, eq. 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Fitnets,
-    traits={
-        "family": "features",
-        "label": "student, FitNets hints",
-        "role": "distilled",
-        "taps": True,
-        "labels": "both",
-    },
+    traits=MethodTraits(
+        family="features",
+        label="student, FitNets hints",
+        role="distilled",
+        taps=True,
+        labels="both",
+    ),
 )
 class FitnetsHints(Method[Fitnets]):
     """`hard_weight * CE(student, labels) + hint_weight * MSE(regressor(student's stage), teacher's stage)`.

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.distill.method import Method, Seen
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
 
@@ -39,13 +40,13 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor, labelling: Labe
     "Control: the teacher's most likely class as the label",
     source="the T → 0 limit of Hinton et al. 2015; pseudo-labels, Lee 2013",
     options=HardLabels,
-    traits={
-        "family": "controls",
-        "label": "student on hard labels",
-        "short": "hard labels",
-        "role": "hard_labels",
-        "labels": "both",
-    },
+    traits=MethodTraits(
+        family="controls",
+        label="student on hard labels",
+        short="hard labels",
+        role="hard_labels",
+        labels="both",
+    ),
 )
 class TeacherHardLabels(Method[HardLabels]):
     """`hard_weight * CE(student, labels) + teacher_weight * CE(student, argmax teacher)`."""

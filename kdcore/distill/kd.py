@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from kdcore.distill.method import Method, Seen, cross_entropy
 from kdcore.distill.standardize import HELP, label, standardized
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -56,13 +57,13 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
     "Soft targets: match the teacher's softened outputs",
     source="Hinton et al. 2015, arXiv:1503.02531, eq. 1 and section 2",
     options=Kd,
-    traits={
-        "family": "responses",
-        "label": label("student distilled"),
-        "short": "KD",
-        "role": "distilled",
-        "standardize": True,
-    },
+    traits=MethodTraits(
+        family="responses",
+        label=label("student distilled"),
+        short="KD",
+        role="distilled",
+        standardize=True,
+    ),
 )
 class KnowledgeDistillation(Method[Kd]):
     """`hard_weight * CE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -51,13 +52,13 @@ def smoothing(student: torch.Tensor, targets: torch.Tensor, correct: float, temp
     "Control: smoothed labels, as if from a teacher that knows only the right class",
     source="Yuan et al. 2020 (Tf-KD), arXiv:1909.11723, eq. 8 and 9",
     options=LabelSmoothing,
-    traits={
-        "family": "controls",
-        "label": "student on smoothed labels",
-        "short": "smoothed labels",
-        "role": "smoothed",
-        "teacher": False,
-    },
+    traits=MethodTraits(
+        family="controls",
+        label="student on smoothed labels",
+        short="smoothed labels",
+        role="smoothed",
+        teacher=False,
+    ),
 )
 class TeacherFree(Method[LabelSmoothing]):
     """`hard_weight * CE(student, labels) + smooth_weight * KL(hand-made teacher ‖ student)`."""

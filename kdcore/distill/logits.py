@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.method import Method, Seen
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
 
@@ -38,7 +39,7 @@ def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     "Logit matching: copy the teacher's raw outputs, before they become probabilities",
     source="Ba and Caruana 2014, arXiv:1312.6184, eq. 1",
     options=Logits,
-    traits={"family": "responses", "label": "student, logit matching", "role": "distilled", "labels": "both"},
+    traits=MethodTraits(family="responses", label="student, logit matching", role="distilled", labels="both"),
 )
 class LogitMatching(Method[Logits]):
     """`hard_weight * CE(student, labels) + logit_weight * |student - teacher|² / 2`."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from kdcore.distill.features import hard_weight, matched_taps, taps_field
 from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -61,7 +62,7 @@ def enhanced_loss(
     source="Hao et al. 2023, arXiv:2310.19444; enhancement as in the authors' ImageNet command",
     version=2,
     options=Ofa,
-    traits={"family": "features", "label": "student, OFA-KD", "role": "distilled", "taps": True, "inside": False},
+    traits=MethodTraits(family="features", label="student, OFA-KD", role="distilled", taps=True, inside=False),
 )
 class OneForAll(Method[Ofa]):
     """`hard_weight * CE(student, labels) + soft_weight * enhanced(student) + exit_weight * sum of enhanced(exits)`.

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from kdcore.distill.features import Embeddings, hard_weight, tap_field
 from kdcore.distill.method import Seen
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -49,7 +50,7 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
     "Probabilistic transfer: the same images as likely neighbours",
     source="Passalis and Tefas 2018, arXiv:1803.10837, section 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Pkt,
-    traits={"family": "features", "label": "student, PKT", "role": "distilled", "taps": True, "labels": "both"},
+    traits=MethodTraits(family="features", label="student, PKT", role="distilled", taps=True, labels="both"),
 )
 class ProbabilisticTransfer(Embeddings[Pkt]):
     """`hard_weight * CE(student, labels) + similarity_weight * divergence of the neighbourhoods`."""

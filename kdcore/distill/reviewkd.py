@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, matched_taps, need_maps, taps_field
 from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -53,14 +54,14 @@ def pyramid_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     "Knowledge review: deeper stages of the student learn the teacher's earlier ones too",
     source="Chen et al. 2021, arXiv:2104.09044, section 3; weight as in mdistiller",
     options=Reviewkd,
-    traits={
-        "family": "features",
-        "label": "student, ReviewKD",
-        "role": "distilled",
-        "taps": True,
-        "maps": True,
-        "labels": "both",
-    },
+    traits=MethodTraits(
+        family="features",
+        label="student, ReviewKD",
+        role="distilled",
+        taps=True,
+        maps=True,
+        labels="both",
+    ),
 )
 class KnowledgeReview(Method[Reviewkd]):
     """`hard_weight * CE(student, labels) + review_weight * sum over stages of HCL(fused student, teacher)`.

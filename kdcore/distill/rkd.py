@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from kdcore.distill.features import Embeddings, hard_weight, tap_field
 from kdcore.distill.method import Seen
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -78,7 +79,7 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
     "Relations: distances and angles between images as the teacher sees them",
     source="Park et al. 2019, arXiv:1904.05068, section 3.2",
     options=Rkd,
-    traits={"family": "features", "label": "student, RKD", "role": "distilled", "taps": True, "labels": "both"},
+    traits=MethodTraits(family="features", label="student, RKD", role="distilled", taps=True, labels="both"),
 )
 class RelationalDistillation(Embeddings[Rkd]):
     """`hard_weight * CE(student, labels) + distance_weight * RKD-D + angle_weight * RKD-A`."""

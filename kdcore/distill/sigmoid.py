@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.distill.method import Method, Seen
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -51,12 +52,12 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
     "Several labels an image: match the teacher's yes or no of each class",
     source="Yang et al. 2023, arXiv:2308.06453, section 3.2 (its logits part); weights of the authors' code",
     options=Sigmoid,
-    traits={
-        "family": "responses",
-        "label": "student, sigmoid KD",
-        "role": "distilled",
-        "labels": "many",
-    },
+    traits=MethodTraits(
+        family="responses",
+        label="student, sigmoid KD",
+        role="distilled",
+        labels="many",
+    ),
 )
 class SigmoidDistillation(Method[Sigmoid]):
     """`hard_weight * BCE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`, summed over classes.

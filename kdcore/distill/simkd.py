@@ -7,8 +7,9 @@ from pydantic import Field
 from kdcore import models
 from kdcore.distill.features import hard_weight, last_tap, same_size
 from kdcore.distill.method import Method, Seen, Taps, Unsuitable
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, by_options, register
 
 
 class Simkd(Options):
@@ -37,15 +38,15 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
     "The teacher's classifier, reused: the student learns only to feed it",
     source="Chen et al. 2022, arXiv:2203.14001, section 3.2",
     options=Simkd,
-    traits={
-        "family": "features",
-        "label": "student, SimKD",
-        "role": "distilled",
-        "taps": True,
-        "maps": True,
-        "borrows": lambda options: options.reduction,
-        "labels": "both",
-    },
+    traits=MethodTraits(
+        family="features",
+        label="student, SimKD",
+        role="distilled",
+        taps=True,
+        maps=True,
+        borrows=by_options(lambda options: options.reduction),
+        labels="both",
+    ),
 )
 class ReusedClassifier(Method[Simkd]):
     """`hard_weight * CE(student, labels) + feature_weight * MSE(projector(student's maps), teacher's maps)`.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kdcore.data.types import Dataset
+from kdcore.problems import first_line
 
 SUM_TOLERANCE = 1e-3  # of the probabilities of an image
 LEAST = 1e-6  # what a probability of zero counts as: its logarithm must be a number
@@ -55,9 +56,8 @@ def write(
     source: str,
     *,
     kind: str = "logits",
-    temperature: float = 1.0,
 ) -> None:
-    """Writes a soft-label file; `train` (N, K) and `test` (M, K) are of `kind` "logits" or "probabilities"."""
+    """Writes a soft-label file; `train` (N, K) and `test` (M, K) are `kind`, "logits" or "probabilities", at T = 1."""
     arrays: dict[str, Any] = {kind: train.astype(np.float32)}
     if test is not None:
         arrays[f"test_{kind}"] = test.astype(np.float32)
@@ -67,7 +67,7 @@ def write(
             **arrays,
             fingerprint=np.array(dataset.fingerprint),
             classes=np.array(dataset.classes),
-            temperature=np.array(float(temperature)),
+            temperature=np.array(1.0),
             source=np.array(source),
         )
 
@@ -90,7 +90,7 @@ def _arrays(path: Path, most: int) -> dict[str, np.ndarray]:
     except BadSoftLabels:
         raise
     except Exception as error:  # zip, zlib, NumPy and the system each have their own
-        raise BadSoftLabels(f"it is no NumPy archive (.npz) of plain arrays: {_first_line(error)}") from None
+        raise BadSoftLabels(f"it is no NumPy archive (.npz) of plain arrays: {first_line(error)}") from None
 
 
 def _must_be_about(arrays: dict[str, np.ndarray], dataset: Dataset) -> None:
@@ -149,10 +149,6 @@ def _first_bad(values: np.ndarray) -> int:
 
 def _first(names: tuple[str, ...]) -> str:
     return ", ".join(name[:40] for name in names[:4]) + ", …" * (len(names) > 4)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 _judged: dict[tuple[Path, int, int, str], tuple[str, bool]] = {}

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from kdcore.distill.features import hard_weight, last_tap, tap_field
 from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 
@@ -41,7 +42,7 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
     "Similarity preserving: find alike what the teacher finds alike",
     source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
     options=Sp,
-    traits={"family": "features", "label": "student, SP", "role": "distilled", "taps": True, "labels": "both"},
+    traits=MethodTraits(family="features", label="student, SP", role="distilled", taps=True, labels="both"),
 )
 class SimilarityPreserving(Method[Sp]):
     """`hard_weight * CE(student, labels) + similarity_weight * distance of the similarity matrices`."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from kdcore.lazy import torch
+from kdcore.registry import by_options
 
 HELP = (
     "Give each image's outputs, the student's and the teacher's, the mean 0 and the spread 1 before they are softened, "
@@ -13,9 +11,9 @@ HELP = (
 )
 
 
-def label(plain: str) -> Callable[[Any], str]:
-    """The "label" trait of a method with the option: a table may hold it with and without."""
-    return lambda options: f"{plain}, standardized" if options.standardize else plain
+def label(plain: str) -> str:
+    """The trait `label` of a method with the option: a table may hold it with and without."""
+    return by_options(lambda options: f"{plain}, standardized" if options.standardize else plain)
 
 
 def standardized(logits: torch.Tensor) -> torch.Tensor:

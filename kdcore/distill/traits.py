@@ -1,56 +1,102 @@
-"""What other parts ask of a method with its options: facts that some methods only know once their options are set."""
+"""What other parts ask of a method, a scheme or a kind of teacher; some of a method only its options decide."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from kdcore import registry
-from kdcore.registry import Options
+from kdcore.registry import Options, Traits
+
+Labels = Literal["one", "many", "both"]
 
 
-def trait(options: Options, name: str, default: Any = None) -> Any:
-    """The trait of the method that these options belong to; a function among the traits is asked about the options.
+@dataclass(frozen=True)
+class MethodTraits(Traits):
+    """`family`: under which it is offered. `label`: its row's name, which begins with "student". `role`: of its row.
 
-    Known traits: "family", "label" (in tables), "short" (beside others, as in "KD + DIST"), "role", "teacher" (whether
-    one is needed; by default yes), "mixup" (whether it takes mixed images; by default yes), "taps", "standardize",
-    "maps" (whether it compares feature maps), "inside" (whether it looks into the teacher for more than answers; by
-    default those with taps do, and those of weights), "answers" (whether it wants the teacher's answers in every step;
-    by default those that need a teacher do), "labels" (whether it is made for "one" label an image, which is the
-    default, for "many", or for "both"), "borrows" (for a student that is deployed with its teacher's classifier: how
-    many times narrower inside the projector to it is).
+    `short`: its name beside others, as in "KD + DIST"; by default the label without "student, ".
+    `teacher`: whether it needs one. `answers`: whether it wants the teacher's answers in every step; by default those
+    that need a teacher do. `taps`: whether it wants features. `inside`: whether it looks into the teacher for more than
+    answers; by default those with taps do, and those of weights. `maps`: whether it compares feature maps.
+    `mixup`: whether it takes mixed images. `standardize`: whether it can standardize logits.
+    `labels`: whether it is made for one label an image, for many, or for both.
+    `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
+    projector to it is. `parts`: the options of the methods that it combines.
     """
-    return registry.trait("method", options, name, default)
+
+    kind: ClassVar[str] = "method"
+
+    family: str
+    label: str
+    role: str
+    short: str = ""
+    teacher: bool = True
+    answers: bool | None = None
+    taps: bool = False
+    inside: bool | None = None
+    maps: bool = False
+    mixup: bool = True
+    standardize: bool = False
+    labels: Labels = "one"
+    borrows: int | None = None
+    parts: tuple[Options, ...] = ()
+
+
+@dataclass(frozen=True)
+class SchemeTraits(Traits):
+    """`label`: what it adds to the name of the student's row."""
+
+    kind: ClassVar[str] = "scheme"
+
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class TeacherTraits(Traits):
+    """`stage`: what its stage is called. `model`: whether it is a model of the workspace. `uploaded`: whether a person
+    brings it as a file. `architecture`: whether the Recipe's `teacher.model` says what network it is."""
+
+    kind: ClassVar[str] = "teacher"
+
+    stage: str
+    model: bool = False
+    uploaded: bool = False
+    architecture: bool = False
 
 
 def short(options: Options) -> str:
     """The method's name in a list of several: "KD", "DIST"."""
-    label: str = trait(options, "label")
-    return trait(options, "short") or label.removeprefix("student, ")
+    traits = MethodTraits.of(options)
+    return traits.short or traits.label.removeprefix("student, ")
 
 
 def parts(options: Options) -> tuple[Options, ...]:
     """The methods that these options stand for: those of a combination, or the one itself."""
-    return trait(options, "parts", (options,))
+    return MethodTraits.of(options).parts or (options,)
+
+
+def part_traits(options: Options) -> list[MethodTraits]:
+    """The traits of each of the `parts`."""
+    return [MethodTraits.of(part) for part in parts(options)]
 
 
 def asks(options: Options) -> bool:
     """Whether the method wants the teacher's answers in every step, and does not only begin from its weights."""
-    return any(trait(part, "answers", trait(part, "teacher", True)) for part in parts(options))
+    return any(part.teacher if part.answers is None else part.answers for part in part_traits(options))
 
 
 def looks_inside(options: Options) -> bool:
     """Whether the method wants the teacher's features or weights, and not its answers alone."""
     return any(
-        trait(part, "inside", trait(part, "taps", False) or trait(part, "family") == "weights")
-        for part in parts(options)
+        part.taps or part.family == "weights" if part.inside is None else part.inside for part in part_traits(options)
     )
 
 
 def taps_teacher(options: Options) -> bool:
     """Whether the method wants features of the teacher, which must then be asked with its layers as they are."""
-    return any(trait(part, "taps", False) and trait(part, "inside", True) for part in parts(options))
+    return any(part.taps and part.inside is not False for part in part_traits(options))
 
 
 def takes(options: Options, labels: Literal["one", "many"]) -> bool:
     """Whether the method works with one label an image, or with many."""
-    return all(trait(part, "labels", "one") in (labels, "both") for part in parts(options))
+    return all(part.labels in (labels, "both") for part in part_traits(options))

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kdcore.distill.method import Method, Seen
 from kdcore.distill.projection import Order, need_teacher, projection
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -52,13 +53,13 @@ def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> to
     "arXiv:2311.18823; no paper has just this (Weight Distillation, Lin et al. 2021, arXiv:2009.09152, learns its "
     "projection)",
     options=WeightPull,
-    traits={
-        "family": "weights",
-        "label": "student, weight pull",
-        "role": "distilled",
-        "labels": "both",
-        "answers": False,
-    },
+    traits=MethodTraits(
+        family="weights",
+        label="student, weight pull",
+        role="distilled",
+        labels="both",
+        answers=False,
+    ),
 )
 class PulledWeights(Method[WeightPull]):
     """`hard_weight * CE(student, labels) + weight * |student's weights - selected weights of the teacher|² / 2`.

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from kdcore.distill.method import Method, Seen
 from kdcore.distill.projection import Order, need_teacher, projection
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, register
 
@@ -30,13 +31,13 @@ class WeightSelection(Options):
     "Weight selection: begin with a selection of the teacher's weights, then learn from the labels",
     source="Xu et al. 2024, arXiv:2311.18823, section 3; layers as in DistilBERT, Sanh et al. 2019, arXiv:1910.01108",
     options=WeightSelection,
-    traits={
-        "family": "weights",
-        "label": "student, weight selection",
-        "role": "distilled",
-        "labels": "both",
-        "answers": False,
-    },
+    traits=MethodTraits(
+        family="weights",
+        label="student, weight selection",
+        role="distilled",
+        labels="both",
+        answers=False,
+    ),
 )
 class SelectedWeights(Method[WeightSelection]):
     """`hard_weight * CE(student, labels)`, from a student whose first weights are chosen ones of its teacher's.

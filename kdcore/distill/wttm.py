@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
 
@@ -47,7 +48,7 @@ def transformed(student: torch.Tensor, teacher: torch.Tensor, temperature: float
     "Weighted transformed teacher: soften the teacher alone, and heed it most where it doubts",
     source="Zheng and Yang 2024, arXiv:2402.11148, section 4",
     options=Wttm,
-    traits={"family": "responses", "label": "student, WTTM", "role": "distilled"},
+    traits=MethodTraits(family="responses", label="student, WTTM", role="distilled"),
 )
 class TransformedTeacher(Method[Wttm]):
     """`hard_weight * CE(student, labels) + soft_weight * weighted KL(teacher at T ‖ student)`."""

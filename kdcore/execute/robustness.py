@@ -36,10 +36,10 @@ def robustness(
     work = _by_dataset(plans)
     for place, (fingerprint, keys) in enumerate(work.items()):
 
-        def told(share: float, before: int = place) -> None:
+        def on_share(share: float, before: int = place) -> None:
             on_progress((before + share) / len(work))
 
-        _measure(workspace, fingerprint, keys, images, told)
+        _measure(workspace, fingerprint, keys, images, on_share)
 
 
 class GoneImages(LookupError):
@@ -55,7 +55,7 @@ def _by_dataset(plans: Iterable[Plan]) -> dict[str, list[str]]:
 
 
 def _measure(
-    workspace: Workspace, fingerprint: str, keys: Iterable[str], most: int, told: Callable[[float], None]
+    workspace: Workspace, fingerprint: str, keys: Iterable[str], most: int, on_share: Callable[[float], None]
 ) -> None:
     folder = workspace.dataset(fingerprint)
     try:
@@ -71,7 +71,9 @@ def _measure(
         return
     log.info("robustness of %d models on %d test images", len(due), asked["images"])
     classes = read_json(folder / "info.json")["classes"]
-    found = measuring.robustness(due, images, labels, classes, most=most, threads=machine.threads(), on_progress=told)
+    found = measuring.robustness(
+        due, images, labels, classes, most=most, threads=machine.threads(), on_progress=on_share
+    )
     for key, document in found.items():
         with lock(workspace.model(key) / "lock"):
             write_json(workspace.model(key) / FILE, document)

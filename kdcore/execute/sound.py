@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from kdcore import registry
+from kdcore.distill.traits import TeacherTraits
 from kdcore.workspace.library import maker
 from kdcore.workspace.plans import Stage
 from kdcore.workspace.workspace import Workspace
@@ -49,4 +49,4 @@ def make_room(workspace: Workspace, stage: Stage) -> str | None:
 
 
 def _of_a_run(stage: Stage) -> bool:
-    return bool(registry.entry("teacher", stage.spec["teacher"]).traits.get("model", False))
+    return TeacherTraits.named(stage.spec["teacher"]).model

@@ -18,7 +18,7 @@ from kdcore.data.views import random as views_are_random
 from kdcore.distill.lessons.taught import Taught
 from kdcore.distill.method import Method
 from kdcore.distill.source import Brought, copied
-from kdcore.distill.traits import taps_teacher
+from kdcore.distill.traits import TeacherTraits, taps_teacher
 from kdcore.execute.file_teachers import FromFile, OnRecord, check_answers, recorded
 from kdcore.export import weights
 from kdcore.models.fold import folded
@@ -56,7 +56,7 @@ class Teachers:
         """
         spec, content = stage.spec, stage.spec["content"]
         entry = registry.entry("teacher", spec["teacher"])
-        model = entry.traits.get("model", False)  # of the workspace, else a file
+        model = TeacherTraits.named(spec["teacher"]).model  # of the workspace, else a file
         if model and (content == stage.key or not self.workspace.complete(content)):
             raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
         chosen = {name: spec[name] for name in entry.options.model_fields if name in spec}

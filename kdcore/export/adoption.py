@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from kdcore.export.external_onnx import MOST_BYTES, ForeignModel, Judged, Wanted
 from kdcore.export.layers import layers
 from kdcore.export.onnx_limits import check_limits
+from kdcore.problems import first_line
 
 EXTERNAL = TensorProto.EXTERNAL
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -60,7 +61,7 @@ def _read(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, whose module differs by version
-        raise ForeignModel(f"it is no ONNX file: {_line(error)}") from None
+        raise ForeignModel(f"it is no ONNX file: {first_line(error)}") from None
     check_limits(model)
     outside = next((one.name for one in _tensors(model) if one.data_location == EXTERNAL or one.external_data), None)
     if outside is not None:
@@ -69,7 +70,7 @@ def _read(path: Path) -> onnx.ModelProto:
         try:
             model = onnx.inliner.inline_local_functions(model)
         except Exception as error:
-            raise ForeignModel(f"its local functions cannot be written out: {_line(error)}") from None
+            raise ForeignModel(f"its local functions cannot be written out: {first_line(error)}") from None
     domains = {node.domain for graph in _graphs(model.graph) for node in graph.node} - set(DOMAINS)
     if domains:
         raise ForeignModel(
@@ -78,7 +79,7 @@ def _read(path: Path) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
-        raise ForeignModel(f"it is no valid ONNX model: {_line(error)}") from None
+        raise ForeignModel(f"it is no valid ONNX model: {first_line(error)}") from None
     return _recent(model)
 
 
@@ -214,14 +215,14 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ForeignModel(f"ONNX Runtime does not take it: {_line(error)}") from None
+        raise ForeignModel(f"ONNX Runtime does not take it: {first_line(error)}") from None
 
 
 def _run(running: onnxruntime.InferenceSession, name: str, images: np.ndarray) -> np.ndarray:
     try:
         return np.asarray(running.run(None, {name: images})[0])
     except Exception as error:
-        raise ForeignModel(f"it does not run on images {images.shape}: {_line(error)}") from None
+        raise ForeignModel(f"it does not run on images {images.shape}: {first_line(error)}") from None
 
 
 def _any_batch(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -306,10 +307,6 @@ def _wrapped(model: onnx.ModelProto, wanted: Wanted) -> onnx.ModelProto:
     graph.input.append(helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", *wanted.shape]))
     graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", wanted.classes]))
     return made
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _limit(seconds: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from kdcore.export.graph import Weighted, weighted
+from kdcore.problems import first_line
 
 BINS = 32
 LARGEST_RANK = 512  # of the shorter side of a weight whose rank is told: 0.2 s at 512 x 4608
@@ -43,8 +44,7 @@ def _load(path: Path) -> onnx.ModelProto:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's DecodeError, ONNX's ValidationError
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(f"{path} is no ONNX model: {reason}") from None
+        raise ValueError(f"{path} is no ONNX model: {first_line(error)}") from None
     return model
 
 

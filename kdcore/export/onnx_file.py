@@ -19,6 +19,7 @@ from kdcore.export import runtime, template
 from kdcore.export.graph import simplify, slim
 from kdcore.export.quiet import quiet
 from kdcore.models.fold import folded
+from kdcore.problems import first_line
 
 TOLERANCE = 1e-4  # of the largest logit: float32 in another order of operations
 
@@ -128,8 +129,7 @@ def _convert(network: nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
             )
         return program.model_proto
     except Exception as error:  # the exporter raises many kinds
-        reason = str(error).strip().split("\n")[0]
-        raise ExportError(f"{type(network).__name__} cannot be exported to ONNX: {reason}") from error
+        raise ExportError(f"{type(network).__name__} cannot be exported to ONNX: {first_line(error)}") from error
 
 
 def _difference(path: Path, images: np.ndarray, expected: np.ndarray) -> float:

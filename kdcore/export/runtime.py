@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from kdcore.problems import first_line
+
 
 class UnreadableModel(ValueError):
     """The file is missing, damaged, or no model that ONNX Runtime can run."""
@@ -26,7 +28,7 @@ def session(path: Path | str | bytes, threads: int = 1) -> onnxruntime.Inference
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base below Exception
         told = "it" if isinstance(path, bytes) else path
-        raise UnreadableModel(f"{told} is no model that ONNX Runtime can run: {_first_line(error)}") from None
+        raise UnreadableModel(f"{told} is no model that ONNX Runtime can run: {first_line(error)}") from None
 
 
 def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray, batch: int = 256) -> np.ndarray:
@@ -39,14 +41,10 @@ def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray,
     try:
         parts = [running.run(None, {name: images[at : at + batch]})[0] for at in range(0, len(images), batch)]
     except Exception as error:
-        raise ValueError(f"the model does not run on {images.dtype} {images.shape}: {_first_line(error)}") from None
+        raise ValueError(f"the model does not run on {images.dtype} {images.shape}: {first_line(error)}") from None
     return np.concatenate(parts)
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W, C) as in data sets to what models take: float32 (N, C, H, W) in [0, 1]."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32) / 255
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:300]

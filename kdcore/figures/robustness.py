@@ -58,7 +58,7 @@ def falls_view(found: Sequence[Robust], corruption: str | None = None) -> Falls:
     )
     name = CORRUPTIONS[corruption] if corruption else "Corruption"
     severity = f"Severity of the {_inside(name)} (0: clean)"
-    return Falls(_told(name, lines), format.axis(one.measure for one in found), severity, lines)
+    return Falls(_conclusion(name, lines), format.axis(one.measure for one in found), severity, lines)
 
 
 def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:
@@ -67,7 +67,7 @@ def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:
     return tuple(fmean(level) for level in zip(*one.scores.values(), strict=True))
 
 
-def _told(name: str, lines: Sequence[Line]) -> str:
+def _conclusion(name: str, lines: Sequence[Line]) -> str:
     if not lines:
         return "No variant whose robustness was measured yet"
     last, best = lines[-1], max(lines, key=_kept)
@@ -135,10 +135,10 @@ def _points(value: float | None) -> float | None:
 
 
 def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
-    told = [change for change in changes if change.beyond is not None]
-    if not told:
+    measured = [change for change in changes if change.beyond is not None]
+    if not measured:
         return "No class whose images were measured"
-    worst = told[0]
+    worst = measured[0]
     assert worst.beyond is not None
     assert worst.clean is not None
     if worst.beyond >= 0:
@@ -153,7 +153,7 @@ def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
 def _heat(view: Changes) -> go.Figure:
     most = max((abs(value) for row in view.points for value in row if value is not None), default=0.0) or 1.0
     some = f"Class (the {len(view.classes)} that lost most of {view.of})" if len(view.classes) < view.of else "Class"
-    told = f"%{{text}} {view.unit.lower()}, of %{{customdata}} images"
+    hover = f"%{{text}} {view.unit.lower()}, of %{{customdata}} images"
     heat = {
         "type": "heatmap",
         "x": view.conditions,
@@ -165,7 +165,7 @@ def _heat(view: Changes) -> go.Figure:
         "colorbar": {"title": {"text": "points"}, "thickness": 10, "outlinewidth": 0},
         "text": [["" if value is None else format.signed(value) for value in row] for row in view.points],
         "customdata": [[count] * len(view.conditions) for count in view.images],
-        "hovertemplate": f"Class %{{y}}, %{{x}}: {told}<extra></extra>",
+        "hovertemplate": f"Class %{{y}}, %{{x}}: {hover}<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

@@ -1,4 +1,4 @@
-"""One visual language: colour and symbol belong to what a variant is (Okabe-Ito, LOOK.md), in light and dark."""
+"""One visual language: colour and symbol belong to what a variant is (Okabe-Ito), in light and dark."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.plan.naming import told
+from kdcore.plan.naming import describe
 from kdcore.report import format
 
 Row = Mapping[str, Any]
@@ -63,7 +63,7 @@ def sweep_view(rows: Sequence[Row], path: str) -> Sweep:
     for row in rows:
         if row["score"] is None:
             continue
-        rest = ", ".join(f"{_name(other)} {told(value)}" for other, value in row["values"].items() if other != path)
+        rest = ", ".join(f"{_name(other)} {describe(value)}" for other, value in row["values"].items() if other != path)
         if isinstance(row["values"].get(path), int | float):
             found.setdefault((row["role"], rest), []).append(row)
         else:

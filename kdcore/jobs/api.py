@@ -21,14 +21,9 @@ from kdcore.recipe import Recipe, parse
 from kdcore.workspace import shapes
 from kdcore.workspace.library import Library, deployed
 from kdcore.workspace.plans import Plan
+from kdcore.workspace.shapes import KINDS
 from kdcore.workspace.state import SETTLED, ended, files, state
 from kdcore.workspace.workspace import StillRunning, Workspace
-
-KINDS = {  # of runs that have no Recipe
-    "bench": "a timing session",
-    "sensitivity": "a measurement of layers",
-    "robustness": "a measurement of robustness",
-}
 
 
 class Queue(NamedTuple):
@@ -137,7 +132,7 @@ def _meta(name: str, preset: str | None) -> dict[str, Any]:
 def _told_by(asked: shapes.Asked) -> dict[str, Any]:
     """The meta.json of a run that has lost it."""
     kind = next((kind for kind in KINDS if kind in asked), None)
-    return _meta(asked.get("name", KINDS[kind].capitalize() if kind else "A run"), kind)
+    return _meta(asked.get("name", KINDS[kind].description.capitalize() if kind else "A run"), kind)
 
 
 def _change(workspace: Workspace, run_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
@@ -225,7 +220,7 @@ def recipe(workspace: Workspace, run_id: str) -> Recipe:
     """The Recipe of a run. Raises UnknownRun, Damaged, and RecipeError for one of KINDS, which have none."""
     document: Any = shapes.asked(workspace.run(run_id))
     if kind := next((kind for kind in KINDS if kind in document), None):
-        raise RecipeError([Problem("run", f"is {KINDS[kind]}; it has no recipe")])
+        raise RecipeError([Problem("run", f"is {KINDS[kind].description}; it has no recipe")])
     return parse(document)
 
 

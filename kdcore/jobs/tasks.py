@@ -1,8 +1,9 @@
-"""What a run can be: a Recipe carried out, or one of KINDS, which measure models of earlier runs."""
+"""What a run can be: a Recipe carried out, or one of the KINDS that measure models of earlier runs."""
 
 from __future__ import annotations
 
 import logging
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kdcore.workspace import shapes
 from kdcore.workspace.events import EventLog
 from kdcore.workspace.library import deployed
 from kdcore.workspace.plans import Plan
+from kdcore.workspace.shapes import KINDS
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ def task(workspace: Workspace, folder: Path, check: Check, partner: Partner | No
     document: Any = shapes.asked(folder)
     for name, kind in KINDS.items():
         if name in document:
-            return kind(workspace, folder, document, check)
+            return pkgutil.resolve_name(kind.task)(workspace, folder, document, check)
     return Execution(workspace, folder, parse(document), workspace.plan(folder.name), check, partner)
 
 
@@ -96,11 +98,3 @@ class Robustness(Measurement):
     def measure(self) -> None:
         plans, images = self.plans(self.document["robustness"]), self.document["images"]
         robustness(self.workspace, plans, images=images, on_progress=self.tell)
-
-
-# By the field of the run's recipe.json that tells the kind; `kdcore.jobs.api.KINDS` names them without torch.
-KINDS: dict[str, Callable[[Workspace, Path, dict[str, Any], Check], Any]] = {
-    "bench": Bench,
-    "sensitivity": Sensitivity,
-    "robustness": Robustness,
-}

@@ -96,7 +96,7 @@ def kept(side: int, severity: int, shares: tuple[float, ...]) -> int:
     return left
 
 
-def told(corruption: str, severity: int, height: int, width: int) -> str:
+def strength(corruption: str, severity: int, height: int, width: int) -> str:
     """The strength in words, for images of this size."""
     found = strengths(height, width).by_corruption[corruption]
     value = found[severity - 1]

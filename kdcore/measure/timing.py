@@ -40,10 +40,6 @@ Key = TypeVar("Key")
 _cpu_clock = time.perf_counter_ns if sys.platform == "win32" else time.thread_time_ns
 
 
-class Stopped(Exception):
-    """`should_stop` said so; nothing was measured to the end."""
-
-
 class Ratio(NamedTuple):
     """How many times faster, with its 95 % interval; above 1 is faster."""
 
@@ -63,7 +59,6 @@ def session(
     most_rounds: int = MOST_ROUNDS,
     memory: bool = True,
     on_progress: Callable[[float], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Times the ONNX files `models` on random images (C, H, W) in [0, 1] and returns the session's JSON document.
 
@@ -71,16 +66,16 @@ def session(
     memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit. Four times as many
     halve the A/A band, which calls of less than a millisecond need on a busy machine. `memory`: measure peak memory
     too, which starts a process for each model. `on_progress` hears the share of the budget that is spent, 0..1, a few
-    times a second and may raise to end the session; `should_stop` is asked as often.
+    times a second, and may raise to end the session.
 
     The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
     batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
     (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch.
-    Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file, Stopped.
+    Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file.
     """
     started = time.perf_counter()
     running = _loaded({**models, COPY: models[reference]}, seed)
-    heard = _Heard(started, seconds, on_progress, should_stop)
+    heard = _Heard(started, seconds, on_progress)
     peaks: dict[str, float | None] = dict.fromkeys(models)
     for key, path in models.items() if memory else ():
         heard()
@@ -214,21 +209,18 @@ def _timed(model: InferenceSession, feed: Mapping[str, np.ndarray]) -> tuple[int
 
 @dataclass
 class _Heard:
-    """Tells progress, a few times a second, and asks whether to stop."""
+    """Passes progress on, a few times a second."""
 
     started: float
     seconds: float
     on_progress: Callable[[float], None] | None
-    should_stop: Callable[[], bool] | None
-    told: float = 0.0
+    last: float = 0.0
 
     def __call__(self) -> None:
         now = time.perf_counter()
-        if now - self.told < TELL_SECONDS:
+        if now - self.last < TELL_SECONDS:
             return
-        self.told = now
-        if self.should_stop and self.should_stop():
-            raise Stopped("the timing session was stopped")
+        self.last = now
         if self.on_progress:
             self.on_progress(min(1.0, (now - self.started) / max(self.seconds, 1e-9)))
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from kdcore import registry
 from kdcore.files import read_json, write_json
 from kdcore.lazy import nn, torch
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.paths import CHECKOUT, home
 from kdcore.registry import Options
 
@@ -59,13 +60,11 @@ class Question(NamedTuple):
     borrowed: Borrowed | None = None
 
 
-def cost(architecture: Options, classes: int, shape: tuple[int, int, int]) -> Cost:
-    """The cost of one network. Milliseconds when it was asked before, seconds otherwise. Raises CostError."""
-    return costs([Question(architecture, classes, shape)])[0]
-
-
 def costs(questions: Iterable[Question | tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
-    """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError."""
+    """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError.
+
+    Milliseconds when they were asked before, seconds otherwise.
+    """
     documents = [_document(Question(*question)) for question in questions]
     paths = [_path(document) for document in documents]
     known = {path: answer for path in paths if (answer := _read(path))}
@@ -186,9 +185,9 @@ def _count(document: dict[str, Any]) -> Cost:
 
 
 def _large(document: dict[str, Any]) -> bool:
-    traits = registry.entry("architecture", document["architecture"]["architecture"]).traits
+    traits = ArchitectureTraits.named(document["architecture"]["architecture"])
     _, height, width = document["shape"]
-    return height * width > _CPU_PIXELS or bool(traits.get("large"))
+    return height * width > _CPU_PIXELS or traits.large
 
 
 def _network(document: dict[str, Any]) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from kdcore.lazy import nn
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.registry import Options, register
 
 
@@ -24,7 +25,7 @@ class Mlp(Options):
     "Multilayer perceptron: linear layers over all pixels",
     source="Rumelhart, Hinton and Williams 1986, with ReLU",
     options=Mlp,
-    traits={"maps": False},
+    traits=ArchitectureTraits(maps=False),
 )
 def mlp(options: Mlp, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import mlp as nets

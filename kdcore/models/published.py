@@ -10,6 +10,7 @@ from typing import Any
 
 from kdcore.lazy import functional, nn, torch
 from kdcore.paths import data_home
+from kdcore.problems import first_line
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 # Early files number the layers of a dense layer: "norm.1" is "norm1" today.
@@ -59,9 +60,8 @@ def _fetch(name: str) -> Any:
             progress=False, check_hash=True, model_dir=str(folder()), map_location="cpu", weights_only=True
         )
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
         raise PublishedWeightsError(
-            f"the weights of {name} in {path} cannot be read ({reason}): delete the file, or put {url} there"
+            f"the weights of {name} in {path} cannot be read ({first_line(error)}): delete the file, or put {url} there"
         ) from None
     except (OSError, HTTPException) as error:
         raise PublishedWeightsError(

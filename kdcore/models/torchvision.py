@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from pydantic import Field, field_validator, model_validator
 
 from kdcore.lazy import nn
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.registry import Options, register
 
 # torchvision.models.list_models(module=torchvision.models), written down because asking for it takes seconds.
@@ -126,7 +127,7 @@ def _names(options: Torchvision, classes: int, shape: tuple[int, int, int]) -> d
     "Any classification model of torchvision, also with its published weights",
     source="torchvision.models; each model's paper is named in torchvision's documentation",
     options=Torchvision,
-    traits={"large": True, "names": _names},
+    traits=ArchitectureTraits(large=True, names=_names),
 )
 def torchvision(options: Torchvision, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     """Raises ValueError, which names the size needed, for images that the model cannot take."""

@@ -18,7 +18,9 @@ from typing import Any, Literal
 from kdcore import registry
 from kdcore.lazy import nn, torch
 from kdcore.models import zoo
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.paths import CHECKOUT
+from kdcore.problems import first_line
 
 TIMEOUT_SECONDS = 300
 SPARE_BYTES = 3 * 2**30  # what torch takes, beside four times the file
@@ -125,7 +127,7 @@ def _places(names: Iterable[str], own: Mapping[str, Any], document: Mapping[str,
     """Where each tensor of the file belongs: its name here, and its name in the file."""
     given = {_bare(name, names): name for name in names}
     options = registry.validate("architecture", document["architecture"])
-    theirs = registry.entry_of("architecture", options).traits.get("names")
+    theirs = ArchitectureTraits.of(options).names
     if theirs and not given.keys() <= own.keys():
         known = theirs(options, document["classes"], tuple(document["shape"]))
         given = {known.get(name, name): place for name, place in given.items()}
@@ -194,13 +196,13 @@ def _convert(source: Path, target: Path) -> None:
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error).splitlines()[0])
+        reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), first_line(error))
         raise UploadError(
             f"the file holds more than tensors, and opening such a file can run code ({reason.strip()[:200]}); "
             "save the network's state_dict() alone, or safetensors"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UploadError(f"the weights file is damaged or cut short ({reason[:200]})") from None
     found = {name: value for name, value in _unwrapped(content).items() if isinstance(value, torch.Tensor)}
     for name, value in found.items():

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kdcore import machine, registry
+from kdcore.compress.traits import StepTraits
 from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.models.cost import costs
 from kdcore.registry import Options
@@ -112,7 +113,7 @@ def _work(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int]) -
     passes that a step takes beside."""
     work = 0.0
     if stage.kind == "compress":
-        passes = registry.trait("step", registry.validate("step", stage.spec["step"]), "passes", 0)
+        passes = StepTraits.of(registry.validate("step", stage.spec["step"])).passes
         work = passes * _macs(_origin(stage, stages), sizes)
     return work + _training(stage, stages, sizes)
 

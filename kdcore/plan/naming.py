@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
 from kdcore.workspace import keys
 from kdcore.workspace.plans import Stage, Variant
 
@@ -33,15 +34,15 @@ def named(rows: list[Variant]) -> list[Variant]:
 
 
 def _telling(row: Variant, paths: list[str]) -> str:
-    return ", ".join(f"{_short(path)} {told(row.values[path])}" for path in paths)
+    return ", ".join(f"{_short(path)} {describe(row.values[path])}" for path in paths)
 
 
-def told(value: Any) -> str:
+def describe(value: Any) -> str:
     """A swept value in words: a chain of steps by their labels, anything else as it is."""
     if not isinstance(value, list | tuple) or not all(isinstance(step, dict) and "step" in step for step in value):
         return str(value)
     chosen = [registry.validate("step", step) for step in value]
-    return " > ".join(registry.trait("step", step, "label") for step in chosen) or "none"
+    return " > ".join(StepTraits.of(step).label for step in chosen) or "none"
 
 
 def titled(stages: list[Stage], variants: list[Variant]) -> list[Stage]:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from kdcore import machine, registry
+from kdcore.compress.traits import StepTraits
 from kdcore.data.splits import Split
 from kdcore.distill.scheme import Link, Scheme, scheme_of
 from kdcore.distill.source import Given
-from kdcore.distill.traits import trait
+from kdcore.distill.traits import MethodTraits, SchemeTraits, TeacherTraits
 from kdcore.recipe import Point, Recipe, Teacher, Train
 from kdcore.registry import Options
 from kdcore.train.order import steps_of
@@ -89,7 +90,7 @@ def _given(setting: Setting, given: Given) -> Row:
     """A teacher that is there already: a finished model as it is, or a stage that takes it in."""
     recipe = setting.recipe
     entry = registry.entry_of("teacher", recipe.teacher.source)
-    about = About("teacher", "teacher", entry.traits["stage"], note=given.note)
+    about = About("teacher", "teacher", TeacherTraits.of(recipe.teacher.source).stage, note=given.note)
     spec = {
         "kind": "given",
         "teacher": entry.name,
@@ -129,7 +130,7 @@ def _alone(setting: Setting) -> Row:
 
 def _control(setting: Setting, method: Options, teacher: Row) -> Row:
     recipe = setting.recipe
-    student = Link(trait(method, "label"), recipe.student.model)
+    student = Link(MethodTraits.of(method).label, recipe.student.model)
     return _distilled(setting, student, method, teacher.keys * len(recipe.seeds))
 
 
@@ -143,8 +144,8 @@ def _distillation(setting: Setting, teacher: Row, others: Sequence[Row], alone: 
     for link in scheme.links(recipe):
         between.append(_distilled(setting, link, recipe.distill, teachers if by_itself else teachers[:1]))
         teachers = between[-1].keys if by_itself else between[-1].keys * seeds
-    way = registry.entry_of("scheme", recipe.scheme).traits.get("label")
-    label = ", ".join(filter(None, [trait(recipe.distill, "label"), way]))
+    way = SchemeTraits.of(recipe.scheme).label
+    label = ", ".join(filter(None, [MethodTraits.of(recipe.distill).label, way]))
     student = _distilled(
         setting, Link(label, recipe.student.model), recipe.distill, teachers,
         others=tuple(key for other in others for key in other.keys), beside=scheme.beside(recipe),
@@ -177,9 +178,9 @@ def _distilled(
             "beside": [model.model_dump(mode="json") for model in beside],
         }
         uses += [("scheme", recipe.scheme), *(("architecture", model) for model in beside)]
-    taught = trait(method, "teacher", True) and not beside
+    taught = MethodTraits.of(method).teacher and not beside
     inputs = [Inputs(teacher=teacher, others=others) if taught else Inputs() for teacher in teachers]
-    about = About(network.label, trait(method, "role"), "distill")
+    about = About(network.label, MethodTraits.of(method).role, "distill")
     return _row(setting, about, Work(spec, uses), zip(recipe.seeds, inputs, strict=False))
 
 
@@ -195,7 +196,7 @@ def _steps(setting: Setting, student: Row, teacher: Row) -> list[Row]:
 
 def _step(setting: Setting, step: Options, parent: Row, teacher: str) -> Row:
     recipe = setting.recipe
-    name, role, kind, why = (registry.trait("step", step, trait) for trait in ("label", "variant", "stage", "why"))
+    traits = StepTraits.of(step)
     spec = {"kind": "compress", "step": step.model_dump(mode="json"), "data": _student_data(recipe)}
     uses = [("dataset", recipe.data.source), ("step", step)]
     finetune = getattr(step, "finetune", None)
@@ -209,7 +210,8 @@ def _step(setting: Setting, step: Options, parent: Row, teacher: str) -> Row:
             uses.append(("method", recipe.distill))
     parents = parent.keys[:1] if recipe.compress_seeds == "first" else parent.keys
     models = zip(recipe.seeds, (Inputs(key, teacher) for key in parents), strict=False)
-    return _row(setting, About(name, role, kind, parent.variant.name, why or ""), Work(spec, uses), models)
+    about = About(traits.label, traits.variant, traits.stage, parent.variant.name, traits.why)
+    return _row(setting, about, Work(spec, uses), models)
 
 
 def _training(kind: Kind, model: Options, train: Train, images: int) -> dict[str, Any]:

@@ -53,16 +53,28 @@ def count(number: float) -> str:
 
 
 @_or_dash
+def significant(value: float) -> str:
+    """Three significant digits, for a column whose heading has the unit: 85.3, 12,300."""
+    return _significant(value)
+
+
+@_or_dash
+def trimmed(value: float) -> str:
+    """Likewise, without zeros at the end: 0.0083, 0.19, 12.3, 1,240."""
+    text = _significant(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@_or_dash
 def milliseconds(value: float) -> str:
     """A latency in milliseconds: 0.0083 ms, 0.19 ms, 12.3 ms, 1,240 ms."""
-    text = _significant(value)
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} ms"
+    return f"{trimmed(value)} ms"
 
 
 @_or_dash
 def rate(images_per_second: float) -> str:
     """A throughput: 85.3 images/s, 12,300 images/s."""
-    return f"{_significant(images_per_second)} images/s"
+    return f"{significant(images_per_second)} images/s"
 
 
 @_or_dash
@@ -86,9 +98,13 @@ def percent(fraction: float) -> str:
 
 def percent_interval(fraction: float | None, low: float | None, high: float | None) -> str:
     """98.7 % (97.4 to 99.4); without bounds the percentage alone."""
-    if low is None or high is None:
-        return percent(fraction)
-    return f"{percent(fraction)} ({_one_decimal(low * 100)} to {_one_decimal(high * 100)})"
+    bounds = percent_bounds(low, high)
+    return f"{percent(fraction)} ({bounds})" if bounds else percent(fraction)
+
+
+def percent_bounds(low: float | None, high: float | None) -> str:
+    """97.4 to 99.4; nothing without both."""
+    return "" if low is None or high is None else f"{_one_decimal(low * 100)} to {_one_decimal(high * 100)}"
 
 
 @_or_dash

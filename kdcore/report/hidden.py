@@ -23,17 +23,19 @@ class Recalled(NamedTuple):
 def recalls(run: RunFiles) -> list[Recalled]:
     """A row for each student and hidden class; none where nothing was hidden."""
     return [
-        _recalled(variant.name, name, [_told(model, name) for model in variant.finished])
+        _recalled(variant.name, name, [_hidden_class(model, name) for model in variant.finished])
         for variant in run.variants
         if variant.role != "teacher"
         for name in run.plan.dataset["hidden"]
     ]
 
 
-def _told(model: Model, name: str) -> dict[str, Any]:
-    return next(told for told in model.quality["hidden"] if told["class"] == name)
+def _hidden_class(model: Model, name: str) -> dict[str, Any]:
+    return next(share for share in model.quality["hidden"] if share["class"] == name)
 
 
-def _recalled(variant: str, name: str, told: list[dict[str, Any]]) -> Recalled:
-    recall, corrected = (sum(one[which] for one in told) / len(told) for which in ("recall", "recall_corrected"))
-    return Recalled(variant, name, recall, corrected, len(told))
+def _recalled(variant: str, name: str, shares: list[dict[str, Any]]) -> Recalled:
+    recall, corrected = (
+        sum(share[which] for share in shares) / len(shares) for which in ("recall", "recall_corrected")
+    )
+    return Recalled(variant, name, recall, corrected, len(shares))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -20,6 +20,20 @@ Moment = Annotated[float, Field(ge=0, lt=9e9)]  # Unix seconds, up to the last y
 Seconds = Annotated[float, Field(ge=0, lt=9e9)]
 Share = Annotated[float, Field(ge=0, lt=1.01)]  # sums of shares are rounded
 Request = Literal["run", "stop", "cancel", "delete"]
+
+
+class Kind(NamedTuple):
+    """A kind of run that has no Recipe: what it is in words, and the class that measures, loaded in the worker."""
+
+    description: str
+    task: str
+
+
+KINDS = {  # by the field of the run's recipe.json that says the kind
+    "bench": Kind("a timing session", "kdcore.jobs.tasks:Bench"),
+    "sensitivity": Kind("a measurement of layers", "kdcore.jobs.tasks:Sensitivity"),
+    "robustness": Kind("a measurement of robustness", "kdcore.jobs.tasks:Robustness"),
+}
 
 
 class Meta(TypedDict):
@@ -138,7 +152,7 @@ def result(folder: Path) -> Result | None:
 
 def asked(folder: Path) -> Asked:
     document: Asked = _read(folder / "recipe.json", Asked)
-    if not document.keys() & {"bench", "robustness", "sensitivity"} and "margin" not in document.get("measure", {}):
+    if not document.keys() & KINDS.keys() and "margin" not in document.get("measure", {}):
         raise Damaged(folder / "recipe.json", "is not as it should be: it holds no experiment")
     return document
 

@@ -63,8 +63,8 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
             f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
             f"all variants interleaved. Speed is a ratio within it, beside two copies of one file ({plain(named)})."
         )
-        if told := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
-            st.caption(f":material/timer: {plain(told)}")
+        if note := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
+            st.caption(f":material/timer: {plain(note)}")
     waiting = measuring.latest("bench", lambda runs: set(runs) == set(run_ids))
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)
@@ -92,18 +92,16 @@ def lessons(rows: list[Row], run_ids: list[str]) -> None:
     _methods(run_ids[0])
     paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
     hidden = store.plan(run_ids[0]).dataset["hidden"]
-    drawn = [lambda path=path: charts.show(sweep(rows, path), key=f"sweep_{path}") for path in paths]
+    figures = {f"sweep_{path}": sweep(rows, path) for path in paths}
     if TEMPERATURE in paths:
-        drawn += [
-            lambda name=name: charts.show(recall(seen(run_ids[0], name), name), key=f"recall_{name}") for name in hidden
-        ]
-    steps = waterfall(chain(rows), _stored(rows[-1]))
-    if steps:
-        drawn.append(lambda: charts.show(steps, key="waterfall"))
+        figures |= {f"recall_{name}": recall(seen(run_ids[0], name), name) for name in hidden}
+    if steps := waterfall(chain(rows), _stored(rows[-1])):
+        figures["waterfall"] = steps
+    drawn = list(figures.items())
     for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
-        for column, draw in zip(st.columns(2, gap="medium"), pair, strict=False):
+        for column, (key, figure) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, st.container(border=True, height="stretch"):
-                draw()
+                charts.show(figure, key=key)
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         st.caption(f":material/info: {plain(note)}")
 

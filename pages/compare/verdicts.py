@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -28,20 +28,17 @@ def show(run_ids: list[str], names: Mapping[str, str]) -> None:
         if len(run_ids) > 1:
             st.subheader(plain(names[run_id]), anchor=False)
         role = {variant.name: variant.role for variant in store.plan(run_id).variants}
-        found = of(run_id)
-        first = [one for one in found if one in own(found).values()]
-        rest = [one for one in found if one not in first]
-        for one in first:
-            _line(one, role)
+        judged = of(run_id)
+        first = [verdict for verdict in judged if verdict in own(judged).values()]
+        rest = [verdict for verdict in judged if verdict not in first]
+        _lines(first, role)
         if len(rest) > FEW:
-            against = " and ".join(dict.fromkeys(one.against for one in rest))
+            against = " and ".join(dict.fromkeys(verdict.against for verdict in rest))
             with st.expander(f"{len(rest)} more, against {plain(against)}", type="compact"):
-                for one in rest:
-                    _line(one, role)
+                _lines(rest, role)
         else:
-            for one in rest:
-                _line(one, role)
-        if not found:
+            _lines(rest, role)
+        if not judged:
             st.caption("Nothing in this run has something to be judged against.")
         st.caption(shares(store.plan(run_id).dataset))
     st.caption(SCOPE)
@@ -52,10 +49,11 @@ def of(run_id: str) -> list[Verdict]:
     return _verdicts(str(store.workspace().root), run_id, _identity(run_id))
 
 
-def _line(one: Verdict, role: Mapping[str, str]) -> None:
-    few = f" Only {one.n} seeds." if one.few and one.n > 1 else ""
-    mark = roles.mark(role[one.variant])
-    st.markdown(f"{ICONS[one.verdict]} {mark} **{plain(one.variant)}**: {plain(one.words)}.{few}")
+def _lines(verdicts: Sequence[Verdict], role: Mapping[str, str]) -> None:
+    for verdict in verdicts:
+        few = f" Only {verdict.n} seeds." if verdict.few and verdict.n > 1 else ""
+        mark = roles.mark(role[verdict.variant])
+        st.markdown(f"{ICONS[verdict.verdict]} {mark} **{plain(verdict.variant)}**: {plain(verdict.words)}.{few}")
 
 
 def _identity(run_id: str) -> Any:

@@ -70,6 +70,7 @@ def machine_card(rows: list[RunRow]) -> None:
 
 def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
     took, absent = lasts(preset) if timed else ("Working out how long it takes here", "")
+    before = f"last time {result(last)}" if last else "not run yet"
     with st.container(border=True, height="stretch", gap="small"):
         st.subheader(preset.title, icon=preset.icon, anchor=False)
         st.markdown(preset.summary)
@@ -77,7 +78,7 @@ def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
         st.space("stretch")
         if preset.wants:
             st.caption(f":material/memory: Wants {preset.wants}")
-        st.caption(f":material/timer: {absent or took}; {result(last)}")
+        st.caption(f":material/timer: {absent or took}; {before}")
         pressed = st.button(
             "Start",
             key=f"start_{preset.name}",
@@ -105,14 +106,13 @@ def lasts(preset: Preset) -> tuple[str, str]:
     return f"About {format.roughly(seconds)} here" if seconds else "Not timed on this machine yet", ""
 
 
-def result(row: RunRow | None) -> str:
-    if row is None:
-        return "not run yet"
+def result(row: RunRow) -> str:
+    """The best variant of a run, its score and what it gained; no line breaks within a number."""
     gains = ((row.smaller, "smaller"), (row.faster, "faster"))
-    told = [f"{format.times(gain)} {name}" for gain, name in gains if gain is not None]
     score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
-    found = ", ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in [score, *told])
-    return f"last time {text.plain(row.variant or '')}: {found}"
+    facts = [score, *(f"{format.times(gain)} {name}" for gain, name in gains if gain is not None)]
+    unbroken = ", ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in facts)
+    return f"{text.plain(row.variant or '')}: {unbroken}"
 
 
 def run_line(row: RunRow) -> None:
@@ -124,7 +124,7 @@ def run_line(row: RunRow) -> None:
             if row.state in store.ACTIVE:
                 st.progress(row.progress, text=text.plain(row.stage) or "In the queue")
             elif row.score is not None:
-                st.caption(result(row).removeprefix("last time "))
+                st.caption(result(row))
             else:
                 st.caption(text.plain(row.error or ("Measured" if row.state == "done" else "No result")))
         st.caption(text.ago(row.created), width=120)

@@ -103,9 +103,9 @@ def _noise(chosen: list[Inside], models: list[Model]) -> None:
     with st.container(border=True):
         charts.show(drawn, key="noise")
         whole = [
-            f"The logits of {plain(one.name)} are {off(told['logits_db'])} off ({format.decibels(told['logits_db'])})"
+            f"The logits of {plain(one.name)} are {off(sqnr['logits_db'])} off ({format.decibels(sqnr['logits_db'])})"
             for one in _each(chosen)
-            if (told := one.report.get("sqnr")) and told["logits_db"] is not None
+            if (sqnr := one.report.get("sqnr")) and sqnr["logits_db"] is not None
         ]
         st.caption(
             ":material/info: Signal to quantization noise: what a layer gives, against what it gives in the file that "
@@ -133,11 +133,11 @@ def _numbers(models: list[Model], name: str) -> pd.DataFrame:
     columns = {}
     for model in models:
         one = next((candidate for candidate in model.layers if candidate["name"] == name), None)
-        columns[f"{roles.mark(model.role)} {plain(model.name)}"] = _told(one, model) if one else {}
+        columns[f"{roles.mark(model.role)} {plain(model.name)}"] = _layer_numbers(one, model) if one else {}
     return pd.DataFrame(columns).fillna(format.MISSING)
 
 
-def _told(one: Mapping[str, Any], model: Model) -> dict[str, str]:
+def _layer_numbers(one: Mapping[str, Any], model: Model) -> dict[str, str]:
     total = sum(other["macs"] for other in model.layers)
     return {
         "Type": one["type"],

@@ -32,8 +32,8 @@ def show(one: Inside) -> None:
     try:
         Library(store.workspace()).network(one.run, one.name)
     except RecipeError as error:
-        told = error.problems[0].message.replace(f" of {one.run}", "")
-        st.caption(f":material/info: {plain(told)}.")
+        message = error.problems[0].message.replace(f" of {one.run}", "")
+        st.caption(f":material/info: {plain(message)}.")
         if one.parent:
             st.button(f"Take {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
         return
@@ -95,8 +95,8 @@ def _policy(one: Inside, found: dict[str, Any]) -> None:
     )
     tell = strength_of(found["kind"])
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
-    told = {plain(name): tell(mixed["policy"][name]) if name in mixed["policy"] else "as it is" for name in layers}
-    st.table(told, border="horizontal", height=360 if len(told) > 9 else "content")
+    strengths = {plain(name): tell(mixed["policy"][name]) if name in mixed["policy"] else "as it is" for name in layers}
+    st.table(strengths, border="horizontal", height=360 if len(strengths) > 9 else "content")
     made = step(found, mixed)
     if made is None:
         st.caption("Nothing need be changed: the layers fit the budget as they are.")

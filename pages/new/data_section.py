@@ -74,13 +74,13 @@ def _under_way(source: Options, progress: Progress | None) -> None:
         if progress is None or not progress.total:
             st.progress(0.0, text="Starting" if progress is None else plain(progress.doing.capitalize()))
         else:
-            st.progress(min(1.0, progress.done / progress.total), text=plain(_told(progress)))
+            st.progress(min(1.0, progress.done / progress.total), text=plain(_progress_text(progress)))
         st.button("Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
                   on_click=partial(fetching.cancel, source))  # fmt: skip
     st.caption("It goes on without this page. What is loaded is kept, also when you cancel.")
 
 
-def _told(progress: Progress) -> str:
+def _progress_text(progress: Progress) -> str:
     show = format.size if progress.unit == "bytes" else format.count
     unit = "" if progress.unit == "bytes" else f" {progress.unit}"
     return f"{progress.doing.capitalize()}: {show(progress.done)} of {show(progress.total)}{unit}"

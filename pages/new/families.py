@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdcore import registry
+from kdcore.distill.traits import MethodTraits
 
 # In the order in which they are offered: its name, and what the student learns from.
 MEANINGS = {
@@ -18,12 +19,12 @@ FIRST = ("kd", "attention", "hard_labels", "trained", "offline")
 
 def known(kind: str) -> bool:
     """Whether the entries of this kind come in families."""
-    return any("family" in entry.traits for entry in registry.entries(kind))
+    return kind == "method"
 
 
 def of(kind: str, name: str) -> str:
     """The family of an entry."""
-    return registry.entry(kind, name).traits.get("family", "")
+    return MethodTraits.named(name).family if known(kind) else ""
 
 
 def grouped(kind: str) -> dict[str, list[str]]:

@@ -136,7 +136,7 @@ class Form:
         self.say(f"{path}.{kind}")
         names = [option for option in entry.options.model_fields if option != kind]
         wrong = any(problem.field.startswith(f"{path}.") for problem in self.problems)
-        title = plain(told(kind, options).partition(", ")[2]) or "Options"
+        title = plain(describe(kind, options).partition(", ")[2]) or "Options"
         if names:
             box = st.expander(title, wrong, key=draft.key(f"{path}.open"), type="compact", on_change="rerun")
             if box.open:
@@ -212,7 +212,7 @@ def _about(entry: Entry, described: bool) -> str:
     return source if described else ". ".join(filter(None, [entry.description, source]))
 
 
-def told(kind: str, options: Mapping[str, Any]) -> str:
+def describe(kind: str, options: Mapping[str, Any]) -> str:
     """A choice and its plain options in a line: "cnn, width 32"."""
     said = [_value(name.replace("_", " "), value) for name, value in options.items() if name != kind]
     return ", ".join(filter(None, [options[kind].replace("_", " "), *said]))

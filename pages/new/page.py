@@ -27,7 +27,7 @@ class Section(NamedTuple):
     """A part of the form: what it shows when closed, and what it draws when open. `owns` are its fields' paths."""
 
     title: str
-    told: Callable[[dict[str, Any]], str]
+    summary: Callable[[dict[str, Any]], str]
     draw: Callable[[Form], None]
     owns: tuple[str, ...]
 
@@ -68,9 +68,9 @@ def training(form: Form, path: str, whole: bool) -> None:
 def distil(form: Form) -> None:
     chosen = draft.at(draft.get(), "scheme")["scheme"]
     asked = chosen != "offline" or any(problem.field.startswith("scheme") for problem in form.problems)
-    told = plain(registry.entry("scheme", chosen).description)
+    description = plain(registry.entry("scheme", chosen).description)
     scheme = st.expander(
-        f"Who teaches whom: {told}", asked, key=draft.key("scheme.open"), type="compact", on_change="rerun"
+        f"Who teaches whom: {description}", asked, key=draft.key("scheme.open"), type="compact", on_change="rerun"
     )
     if scheme.open:
         with scheme:
@@ -97,12 +97,12 @@ def more(name: str) -> bool:
 
 
 SECTIONS = (
-    Section("1 Data", sections.data_told, data, ("data",)),
+    Section("1 Data", sections.data_summary, data, ("data",)),
     Section("2 Teacher", teacher_section.summary, teacher, ("teacher",)),
-    Section("3 Student", sections.student_told, student, ("student", "train")),
-    Section("4 Distil", sections.distil_told, distil, ("scheme", "distill", "controls")),
-    Section("5 Compress", sections.compress_told, compress, ("compress", "compress_seeds")),
-    Section("6 Measure", sections.measure_told, measure, ("seeds", "measure", "sweep")),
+    Section("3 Student", sections.student_summary, student, ("student", "train")),
+    Section("4 Distil", sections.distil_summary, distil, ("scheme", "distill", "controls")),
+    Section("5 Compress", sections.compress_summary, compress, ("compress", "compress_seeds")),
+    Section("6 Measure", sections.measure_summary, measure, ("seeds", "measure", "sweep")),
 )
 
 
@@ -134,7 +134,7 @@ with form_column:
         # An expander is another one when its label, icon or beginning changes, so an open one keeps all three.
         opened = st.session_state.get(f"section_{index}", index == 0)
         box = st.expander(
-            f"**{section.title}**" if opened else f"**{section.title}** · {plain(section.told(document))}",
+            f"**{section.title}**" if opened else f"**{section.title}** · {plain(section.summary(document))}",
             key=f"section_{index}",
             icon=":material/error:" if wrong and not opened else None,
             expanded=opened,

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from kdcore.data.dataset import NotFetched, load
 from kdcore.data.places import place
 from kdcore.distill.scheme import scheme_of
-from kdcore.distill.traits import parts, trait
+from kdcore.distill.traits import part_traits
 from kdcore.jobs import api
 from kdcore.models.cost import Borrowed, Cost, CostError, Question, costs
 from kdcore.plan.plan import plan
@@ -25,9 +25,9 @@ from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
-from kdcore.workspace.plans import Plan
+from kdcore.workspace.plans import Data, Plan
 from kdcore.workspace.workspace import Workspace
-from pages.new.form import told
+from pages.new.form import describe
 from pages.shared import draft, estimates, roles, store
 from pages.shared.fields import place_of
 from pages.shared.text import plain
@@ -116,43 +116,65 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
     return []
 
 
+class Networks(NamedTuple):
+    """What the networks of a plan cost; `teacher` where it is known, `deployed` where the student borrows layers."""
+
+    student: Cost
+    teacher: Cost | None = None
+    deployed: Cost | None = None
+
+
 def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
-    about = plan.dataset
-    shape, count = tuple(about["shape"]), len(about["classes"])
     given = plan.stages[0] if plan.stages[0].kind == "given" else None  # a teacher that is there already
-    known = not given or "model" in given.spec
-    questions = [Question(recipe.student.model, count, shape)]
-    if known:
-        questions.append(Question(recipe.teacher.model, count, shape))
-    if known and (reduction := _borrows(recipe)):
-        questions.append(questions[0]._replace(borrowed=Borrowed(recipe.teacher.model, reduction)))
     try:
-        student, teacher, deployed = (*costs(questions), None, None)[:3]
+        networks = _networks(recipe, plan.dataset, known=not given or "model" in given.spec)
     except CostError as error:
         slot.warning(plain(str(error)))
         return []
-    warnings = advice(recipe, teacher, student)
+    warnings = advice(recipe, networks.teacher, networks.student)
     for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
-    slot.table(_sizes(teacher, student, deployed, given.macs if given else None), border="horizontal")
-    if teacher:
-        small = deployed or student
-        whose = "its" if scheme_of(recipe).begins == "teacher" else "the"
-        slot.markdown(
-            f"The student is **{format.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
-            f" and needs **{format.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
-            f"{', with the classifier that it borrows and the projector to it' if deployed else ''}."
-        )
+    slot.table(_sizes(networks, given.macs if given else None), border="horizontal")
+    if networks.teacher:
+        slot.markdown(_smaller(recipe, networks.teacher, networks))
     if others := company(recipe):
         slot.markdown(plain(others))
     time = estimates.of(recipe)
     slot.markdown(f":material/timer: {_time(time.seconds)} · {plain(time.basis)}")
-    slot.caption(
-        f"{format.plural(len(plan.stages), 'stage')}. The student sees {format.plural(about['seen'], 'image')}, "
-        f"{about['labelled']:,} of them with labels; the teacher {about['train']:,}. "
-        f"Judged on {format.plural(about['test'], 'test image')} that nothing was chosen on."
-    )
+    slot.caption(_judged(plan))
     return warnings
+
+
+def _networks(recipe: Recipe, dataset: Data, *, known: bool) -> Networks:
+    """`known`: whether the Recipe's `teacher.model` is the teacher. Raises CostError."""
+    channels, height, width = dataset["shape"]
+    student = Question(recipe.student.model, len(dataset["classes"]), (channels, height, width))
+    if not known:
+        return Networks(*costs([student]))
+    teacher = student._replace(architecture=recipe.teacher.model)
+    if reduction := _borrows(recipe):
+        deployed = student._replace(borrowed=Borrowed(recipe.teacher.model, reduction))
+        return Networks(*costs([student, teacher, deployed]))
+    return Networks(*costs([student, teacher]))
+
+
+def _smaller(recipe: Recipe, teacher: Cost, networks: Networks) -> str:
+    small = networks.deployed or networks.student
+    whose = "its" if scheme_of(recipe).begins == "teacher" else "the"
+    return (
+        f"The student is **{format.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
+        f" and needs **{format.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
+        f"{', with the classifier that it borrows and the projector to it' if networks.deployed else ''}."
+    )
+
+
+def _judged(plan: Plan) -> str:
+    images = plan.dataset
+    return (
+        f"{format.plural(len(plan.stages), 'stage')}. The student sees {format.plural(images['seen'], 'image')}, "
+        f"{images['labelled']:,} of them with labels; the teacher {images['train']:,}. "
+        f"Judged on {format.plural(images['test'], 'test image')} that nothing was chosen on."
+    )
 
 
 def company(recipe: Recipe) -> str:
@@ -172,18 +194,19 @@ def company(recipe: Recipe) -> str:
 
 
 def _network(model: Options) -> str:
-    return told("architecture", model.model_dump(mode="json"))
+    return describe("architecture", model.model_dump(mode="json"))
 
 
 def _borrows(recipe: Recipe) -> int | None:
     """How many times narrower the projector is, where the student is deployed with one."""
-    found = (trait(part, "borrows") for part in parts(recipe.distill))
+    found = (part.borrows for part in part_traits(recipe.distill))
     return next((reduction for reduction in found if reduction), None)
 
 
-def _sizes(teacher: Cost | None, student: Cost, deployed: Cost | None, macs: int | None) -> pd.DataFrame:
+def _sizes(networks: Networks, macs: int | None) -> pd.DataFrame:
     """What they cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
     unknown = {"Parameters": format.MISSING, "MACs an image": format.count(macs) if macs else format.MISSING}
+    student, teacher, deployed = networks
     columns = {
         f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": format.MISSING},
         f"{roles.mark('distilled')} Student": _cost(student),

@@ -9,49 +9,50 @@ from typing import Any
 import streamlit as st
 
 from kdcore import json_input, registry
+from kdcore.compress.traits import StepTraits
 from kdcore.plan import naming
 from kdcore.report import format
-from pages.new.form import Form, told
+from pages.new.form import Form, describe
 from pages.shared import draft
 from pages.shared.fields import label, place_of
 
 Document = dict[str, Any]
 
 
-def data_told(document: Document) -> str:
+def data_summary(document: Document) -> str:
     data = document["data"]
     labels = "all labels" if data["labels"] is None else format.plural(data["labels"], "label")
     hidden = f", without {', '.join(map(str, data['hide_classes']))}" if data["hide_classes"] else ""
     source = dict(data["source"])
     if "path" in source:
         source["path"] = source["path"].replace("\\", "/").rpartition("/")[2]
-    return f"{told('dataset', source)}, {labels}{hidden}"
+    return f"{describe('dataset', source)}, {labels}{hidden}"
 
 
-def student_told(document: Document) -> str:
+def student_summary(document: Document) -> str:
     train = document["train"]
     budget = format.plural(train["steps"], "step") if train["steps"] else format.plural(train["epochs"] or 0, "epoch")
-    return f"{told('architecture', document['student']['model'])}, {budget}"
+    return f"{describe('architecture', document['student']['model'])}, {budget}"
 
 
-def distil_told(document: Document) -> str:
+def distil_summary(document: Document) -> str:
     controls = [one["method"] for one in document["controls"]]
     beside = f", beside {', '.join(controls).replace('_', ' ')}" if controls else ""
     scheme = document["scheme"]["scheme"]
     way = "" if scheme == "offline" else f"{scheme.replace('_', ' ')}: "
-    return way + told("method", document["distill"]) + beside
+    return way + describe("method", document["distill"]) + beside
 
 
-def compress_told(document: Document) -> str:
+def compress_summary(document: Document) -> str:
     if chains := document["sweep"].get("compress"):
-        return "; ".join(map(naming.told, chains))
-    names = [_short("step", step) for step in document["compress"]]
+        return "; ".join(map(naming.describe, chains))
+    names = [_short(step) for step in document["compress"]]
     return ", then ".join(names) if names else "nothing after distillation"
 
 
-def measure_told(document: Document) -> str:
+def measure_summary(document: Document) -> str:
     swept = "; ".join(
-        f"{label(path)} {', '.join(map(naming.told, values))}" for path, values in document["sweep"].items()
+        f"{label(path)} {', '.join(map(naming.describe, values))}" for path, values in document["sweep"].items()
     )
     timed = document["measure"]["timing_seconds"]
     clock = f"timed for {format.duration(timed)}" if timed else "not timed"
@@ -60,13 +61,12 @@ def measure_told(document: Document) -> str:
     return f"{seeds}, {clock}{corrupted}" + (f", sweep: {swept}" if swept else "")
 
 
-def _short(kind: str, options: Document) -> str:
-    """What the entry calls itself with these options, as in "pruned 50 %", or its name while they are wrong."""
-    named = registry.entry(kind, options[kind]).traits.get("label")
+def _short(step: Document) -> str:
+    """What the step calls itself with these options, as in "pruned 50 %", or its name while they are wrong."""
     try:
-        return named(registry.validate(kind, options)) if callable(named) else options[kind]
+        return StepTraits.of(registry.validate("step", step)).label
     except ValueError:
-        return options[kind].replace("_", " ")
+        return step["step"].replace("_", " ")
 
 
 def sweep(form: Form) -> None:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from kdcore import registry
+from kdcore.distill.traits import TeacherTraits
 from kdcore.recipe import Teacher
 from kdcore.report import format
 from pages.new import preview, uploads
-from pages.new.form import Form, told
+from pages.new.form import Form, describe
 from pages.shared import draft, store, text
 
 SOURCE = "teacher.source"
@@ -33,7 +33,7 @@ def draw(form: Form, training: Callable[[], None]) -> None:
         form.say(f"{SOURCE}.variant")
     if chosen in FILES:
         uploads.offer(*FILES[chosen], f"{SOURCE}.path")
-    if chosen == "trained" or registry.entry("teacher", chosen).traits.get("architecture"):
+    if chosen == "trained" or TeacherTraits.named(chosen).architecture:
         form.part(Teacher, "teacher", ["model"])
     if chosen == "trained":
         st.caption("The teacher is trained on all labels, whatever the student sees.")
@@ -43,7 +43,7 @@ def draw(form: Form, training: Callable[[], None]) -> None:
 def summary(document: dict[str, Any]) -> str:
     """The section in a line."""
     source = document["teacher"]["source"]
-    model = told("architecture", document["teacher"]["model"])
+    model = describe("architecture", document["teacher"]["model"])
     if source["teacher"] == "trained":
         return model
     if source["teacher"] == "earlier":
@@ -57,7 +57,7 @@ class Offer(NamedTuple):
 
     model: str
     variant: str
-    told: str
+    line: str
 
 
 def _earlier() -> None:
@@ -68,10 +68,10 @@ def _earlier() -> None:
     if not offers:
         st.caption("No finished model fits this data set yet: it must know the same classes and take the same images.")
         return
-    draft.follow(f"{SOURCE}.earlier", [offer.told for offer in offers])
+    draft.follow(f"{SOURCE}.earlier", [offer.line for offer in offers])
     key = draft.key(f"{SOURCE}.earlier")
     st.selectbox(
-        "Model", offers, now, key=key, format_func=lambda offer: offer.told, on_change=_take, args=(key,),
+        "Model", offers, now, key=key, format_func=lambda offer: offer.line, on_change=_take, args=(key,),
         placeholder="Pick a finished model", help="Of a variant with several seeds the first seed's model teaches.",
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from kdcore.jobs import api
 from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.workspace.index import RunRow
+from kdcore.workspace.shapes import KINDS
 from pages.shared import draft, store
 from pages.shared.fields import label
 from pages.shared.text import plain
@@ -22,37 +23,13 @@ TRUST, LAYERS = ":material/verified_user:", ":material/layers:"
 
 def bar(row: RunRow) -> None:
     """The buttons that make sense in the run's state."""
-    here = store.workspace()
     if row.damaged:
         _of_damaged(row)
         return
     with st.container(horizontal=True):
-        if row.state in ("queued", "waiting", "running"):
-            st.button(
-                "Cancel", key="cancel", icon=":material/cancel:", on_click=api.request, args=(here, row.id, "cancel")
-            )
-        if row.state in ("waiting", "running"):
-            st.button(
-                "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=api.request,
-                args=(here, row.id, "stop"), help="Ends the training now; what is finished is measured and kept.",
-            )  # fmt: skip
-        if found := remedy(row):
-            changed(row, found)
-        elif row.state in ("cancelled", "failed", "interrupted"):
-            st.button(
-                "Resume", key="resume", icon=":material/replay:", type="primary", on_click=resume, args=(row.id,),
-                help="Goes on from the last checkpoint; finished stages are reused.",
-            )  # fmt: skip
-        if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
-            st.switch_page("pages/compare/page.py", query_params={"runs": row.id})
-        if row.preset == "robustness" and row.state == "done" and st.button("See it", key="see", icon=TRUST):
-            measured = store.document(here.runs / row.id / "recipe.json")["robustness"]
-            st.switch_page("pages/trust/page.py", query_params={"run": measured[0]})
-        if row.preset == "sensitivity" and row.state == "done" and st.button("See it", key="see", icon=LAYERS):
-            asked = store.document(here.runs / row.id / "recipe.json")["sensitivity"]
-            where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
-            st.switch_page("pages/layers/page.py", query_params=where)
-        if row.preset not in api.KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
+        _steer(row)
+        _look(row)
+        if row.preset not in KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
         # What is open, and what a second click would press, belongs to this run and this name alone.
         with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}"):
@@ -66,7 +43,7 @@ def _of_damaged(row: RunRow) -> None:
     """What can be done about it is all that can be done with it."""
     with st.container(horizontal=True):
         if mendable(row.damaged or ""):
-            st.button("Resume", key="resume", icon=":material/replay:", on_click=resume, args=(row.id,))
+            st.button("Resume", key="resume", icon=":material/replay:", on_click=store.ask, args=(row.id, "run"))
         _deletion(row)
 
 
@@ -79,13 +56,41 @@ def _deletion(row: RunRow) -> None:
         st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
 
 
-def resume(run_id: str) -> None:
-    try:
-        api.request(store.workspace(), run_id, "run")
-    except Damaged as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+def _steer(row: RunRow) -> None:
+    """The buttons that end the run or let it go on."""
+    if row.state in ("queued", "waiting", "running"):
+        st.button("Cancel", key="cancel", icon=":material/cancel:", on_click=store.ask, args=(row.id, "cancel"))
+    if row.state in ("waiting", "running"):
+        st.button(
+            "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=store.ask,
+            args=(row.id, "stop"), help="Ends the training now; what is finished is measured and kept.",
+        )  # fmt: skip
+    if change := remedy(row):
+        changed(row, change)
+    elif row.state in ("cancelled", "failed", "interrupted"):
+        st.button(
+            "Resume", key="resume", icon=":material/replay:", type="primary", on_click=store.ask,
+            args=(row.id, "run"), help="Goes on from the last checkpoint; finished stages are reused.",
+        )  # fmt: skip
+
+
+def _look(row: RunRow) -> None:
+    """The buttons that lead to what the run has made."""
+    if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
+        st.switch_page("pages/compare/page.py", query_params={"runs": row.id})
+    if row.state != "done":
         return
-    api.ensure_dispatcher(store.workspace())
+    if row.preset == "robustness" and st.button("See it", key="see", icon=TRUST):
+        st.switch_page("pages/trust/page.py", query_params={"run": _measured(row)[0]})
+    if row.preset == "sensitivity" and st.button("See it", key="see", icon=LAYERS):
+        asked = _measured(row)
+        where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
+        st.switch_page("pages/layers/page.py", query_params=where)
+
+
+def _measured(row: RunRow) -> Any:
+    """What a run that measures earlier models was asked for."""
+    return store.document(store.workspace().runs / row.id / "recipe.json")[row.preset]
 
 
 def remedy(row: RunRow) -> dict[str, Any] | None:
@@ -96,14 +101,14 @@ def remedy(row: RunRow) -> dict[str, Any] | None:
         return (store.document(store.workspace().runs / row.id / "result.json") or {}).get("remedy")
 
 
-def changed(row: RunRow, found: Mapping[str, Any]) -> None:
+def changed(row: RunRow, change: Mapping[str, Any]) -> None:
     """The button that a failure itself has proposed: the same experiment, but for one value."""
-    what = f"{label(found['path']).lower()} {found['value']}"
+    what = f"{label(change['path']).lower()} {change['value']}"
     if st.button(
         f"New run with {what}", key="remedy", type="primary", icon=":material/healing:",
         help="Opens the form with this one value changed. It is another experiment, with results of its own.",
     ):  # fmt: skip
-        duplicate(row, f"{found['path']}={json.dumps(found['value'])}")
+        duplicate(row, f"{change['path']}={json.dumps(change['value'])}")
 
 
 def duplicate(row: RunRow, *changes: str) -> None:

@@ -41,7 +41,7 @@ def headline(row: RunRow) -> None:
     """State, times, and while it runs how much is left."""
     with st.container(horizontal=True, vertical_alignment="center"):
         text.badge(row)
-        st.caption(told(row), width="content")
+        st.caption(when(row), width="content")
     if row.state in ("running", "waiting", "stopping"):
         left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
@@ -63,7 +63,7 @@ def _next(row: RunRow) -> str:
     return "Press Resume to go on from the last checkpoint, or Duplicate to change what was wrong"
 
 
-def told(row: RunRow) -> str:
+def when(row: RunRow) -> str:
     if row.started and row.finished:
         return f"{text.ago(row.finished)}, took {format.duration(row.finished - row.started)}"
     return f"started {text.ago(row.started)}" if row.started else f"submitted {text.ago(row.created)}"
@@ -181,7 +181,7 @@ def _sizes(folder: Path) -> None:
 
 def damage(row: RunRow) -> None:
     """What is wrong with a damaged run, and what can be done; its files, to look at."""
-    text.badge(row.state)
+    text.badge(row)
     st.error(text.plain(row.error or ""), title="A file of this run cannot be read")
     st.caption(
         "Press Resume: what is damaged is made anew, and finished models are used again."

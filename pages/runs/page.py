@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kdcore.jobs import api
+from kdcore.workspace.shapes import KINDS
 from pages.runs import actions, detail, table
 from pages.shared import store, text
 
@@ -58,7 +58,7 @@ stages_column, curves_column = st.columns([1, 2], gap="medium")
 with stages_column:
     progress()
 with curves_column:
-    if chosen.preset in api.KINDS:
+    if chosen.preset in KINDS:
         st.caption("It measures models of other runs and trains none, so there are no curves.")
     else:
         detail.curves(chosen, active)

@@ -108,11 +108,11 @@ def _same_choice(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _one_budget(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """`--set train.epochs=2` clears the steps by itself, so the null beside it need not be said."""
-    told = {path for path, value in found if value is not None}
+    given = {path for path, value in found if value is not None}
     rivals = {"steps": "epochs", "epochs": "steps"}
 
     def needless(path: str, value: Any) -> bool:
         parent, _, last = path.rpartition(".")
-        return value is None and last in rivals and f"{parent}.{rivals[last]}" in told
+        return value is None and last in rivals and f"{parent}.{rivals[last]}" in given
 
     return [(path, value) for path, value in found if not needless(path, value)]

@@ -10,7 +10,7 @@ from contextlib import suppress
 import streamlit as st
 
 from kdcore.data.dataset import NotFetched
-from kdcore.models.cost import CostError, costs
+from kdcore.models.cost import CostError, Question, costs
 from kdcore.plan.estimate import Estimate, architectures, estimate
 from kdcore.plan.plan import plan
 from kdcore.recipe import Recipe, parse
@@ -39,11 +39,13 @@ def _preparation(recipes: list[str], root: str, paced: bool) -> threading.Thread
 def _prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
     plans = [found for recipe in recipes if (found := _plan(parse(json.loads(recipe)), here))]
     with suppress(CostError):  # told where the estimate is shown
-        costs(
-            (options, len(found.dataset["classes"]), tuple(found.dataset["shape"]))
-            for found in (plans if paced else ())
-            for options in architectures(found).values()
-        )
+        costs(question for plan in (plans if paced else ()) for question in _questions(plan))
+
+
+def _questions(plan: Plan) -> list[Question]:
+    channels, height, width = plan.dataset["shape"]
+    about = len(plan.dataset["classes"]), (channels, height, width)
+    return [Question(options, *about) for options in architectures(plan).values()]
 
 
 def _plan(recipe: Recipe, here: Workspace) -> Plan | None:

@@ -96,11 +96,17 @@ def control(field: FieldInfo, kind: Kind, path: str, known: Sequence[str]) -> No
         st.multiselect(name, known, [one for one in value if one in known], **about)
     elif kind.many:
         st.text_input(f"{name} (separated by commas)", ", ".join(map(str, value)), **about)
-    elif kind.base is bool:
-        st.toggle(name, value, **about)
     elif kind.base is dict:
-        written = ", ".join(f"{of}: {one}" for of, one in value.items())
+        written = ", ".join(f"{of}: {number}" for of, number in value.items())
         st.text_input(f"{name} (name: number, separated by commas)", written, **about)
+    else:
+        _single(field, kind, name, value, about)
+
+
+def _single(field: FieldInfo, kind: Kind, name: str, value: Any, about: dict[str, Any]) -> None:
+    """The widget for one value."""
+    if kind.base is bool:
+        st.toggle(name, value, **about)
     elif get_origin(kind.base) is Literal:
         pick(name, list(get_args(kind.base)), value, **about)
     elif kind.base in (int, float):
@@ -114,15 +120,15 @@ def pick(
     options: list[Any],
     chosen: Any,
     key: str,
-    told: Callable[[str], str] | None = None,
+    describe: Callable[[str], str] | None = None,
     **about: Any,
 ) -> None:
-    """One of a few options, all to be seen; one of many in a list that opens, where each is `told` in a line."""
+    """One of a few options, all to be seen; one of many in a list that opens, where each is described in a line."""
     about |= {"key": key, "format_func": lambda option: str(option).replace("_", " ")}
-    if len(options) <= SEGMENTS and told is None:
+    if len(options) <= SEGMENTS and describe is None:
         st.segmented_control(name, options, default=chosen, required=True, **about)
     else:
-        st.selectbox(name, options, options.index(chosen), **about | ({"format_func": told} if told else {}))
+        st.selectbox(name, options, options.index(chosen), **about | ({"format_func": describe} if describe else {}))
 
 
 def _number(field: FieldInfo, kind: Kind, name: str, value: Any, about: dict[str, Any]) -> None:

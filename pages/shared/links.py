@@ -18,8 +18,8 @@ def run(label: str, runs: Mapping[str, RunRow], name: str = "run", *, default: s
     run that finishes meanwhile does not take its place.
     """
     store.left_out(asked for asked in st.query_params.get_all(name) if asked not in runs)
-    shown = st.session_state.get(name)
-    first = default or (shown if shown in runs else next(iter(runs)))
+    shown: str | None = st.session_state.get(name)
+    first = default or (shown if shown and shown in runs else next(iter(runs)))
     return one(label, list(runs), name, default=first, format_func=text.told_apart(runs.values()).__getitem__)
 
 

@@ -26,7 +26,7 @@ def queue(submit: Callable[..., Any], *asked: Any) -> None:
 
 
 def latest(kind: str, fits: Callable[[Any], bool]) -> RunRow | None:
-    """The latest run of this kind (one of `api.KINDS`) that was asked for what `fits`."""
+    """The latest run of this kind (one of `KINDS`) that was asked for what `fits`."""
     for row in store.index().runs():  # which the page has just brought up to date
         if row.preset == kind and not row.damaged:
             document = store.document(store.workspace().runs / row.id / "recipe.json") or {}

@@ -7,7 +7,7 @@ from pandas.io.formats.style import Styler
 
 from kdcore.figures import style
 
-# The symbols of LOOK.md as characters.
+# The symbols of the figures (figures/style.py) as characters.
 SYMBOLS = {
     "teacher": "★",
     "alone": "○",

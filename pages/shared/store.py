@@ -16,6 +16,7 @@ from kdcore.jobs import api
 from kdcore.measure.robustness import FILE
 from kdcore.report import comparison
 from kdcore.report.reading import damage
+from kdcore.workspace import shapes
 from kdcore.workspace.index import Index, RunRow
 from kdcore.workspace.plans import Plan, Variant
 from kdcore.workspace.workspace import Workspace
@@ -43,6 +44,17 @@ def runs() -> list[RunRow]:
 def serve(rows: list[RunRow]) -> None:
     """Sees to it that a queue with something in it is served: after a restart nobody else would."""
     if any(row.state in ACTIVE for row in rows):
+        api.ensure_dispatcher(workspace())
+
+
+def ask(run_id: str, wanted: shapes.Request) -> None:
+    """Asks for a run's state to change, and sees to it that one that is to go on is served; says why it cannot."""
+    try:
+        api.request(workspace(), run_id, wanted)
+    except Damaged as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
+    if wanted == "run":
         api.ensure_dispatcher(workspace())
 
 

@@ -35,12 +35,12 @@ def load() -> None:
     disk = psutil.disk_usage(str(here.ensure().root))
     busy = psutil.cpu_percent(interval=None if "load_measured" in st.session_state else 0.1)
     st.session_state["load_measured"] = True  # from now on psutil tells the time since the last call
-    for share, told in (
+    for share, label in (
         (busy, f"Processor: {format.percent(busy / 100)} busy"),
         (memory.percent, f"Memory: {format.size(memory.available)} free of {format.size(memory.total)}"),
         (disk.percent, f"Disk: {format.size(disk.free)} free of {format.size(disk.total)}"),
     ):
-        st.progress(min(share / 100, 1.0), text=told)
+        st.progress(min(share / 100, 1.0), text=label)
 
 
 @st.fragment(run_every=2)
@@ -48,9 +48,9 @@ def queue() -> None:
     now = api.queue(here)
     known = {row.id: row for row in store.runs()}
     about = api.serving(here)
-    told = f" It is process {about['process']}, started {text.ago(about['started'])}." if about else ""
+    process = f" It is process {about['process']}, started {text.ago(about['started'])}." if about else ""
     st.caption(
-        f":green[:material/check_circle:] The dispatcher is at work.{told}" if now.dispatcher
+        f":green[:material/check_circle:] The dispatcher is at work.{process}" if now.dispatcher
         else ":gray[:material/bedtime:] No dispatcher: one starts by itself with the next run."
     )  # fmt: skip
     if not now.runs:
@@ -77,9 +77,7 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
                     name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary", disabled=off,
                     on_click=api.reorder, args=(here, row.id, target),
                 )  # fmt: skip
-        st.button(
-            "Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=api.request, args=(here, row.id, "cancel")
-        )
+        st.button("Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=store.ask, args=(row.id, "cancel"))
 
 
 def disk() -> None:
@@ -110,8 +108,8 @@ def disk() -> None:
 def collect() -> None:
     st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)
-    told = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
-    st.toast(f"Removed {told}: {format.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
+    removed = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
+    st.toast(f"Removed {removed}: {format.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
 
 
 st.title("System", anchor=False)

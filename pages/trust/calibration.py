@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from kdcore.figures.reliability import reliability
 from kdcore.report import format
-from pages.shared import charts, links, roles
+from pages.shared import charts, links
 from pages.shared.text import plain
+from pages.trust import variant_table
 from pages.trust.models import Shown, again, shown
 
 WHAT = "calibration"
@@ -23,71 +23,59 @@ def section(run_id: str, names: list[str]) -> None:
         "number, fitted on validation: no answer changes, only how sure it is."
     )
     models = shown(run_id, names)
-    told = [one for one in models if WHAT in one.quality]
+    scaled = [one for one in models if WHAT in one.quality]
     again(run_id, WHAT, [one.name for one in models if one.quality and WHAT not in one.quality])
     for one in models:
         if not one.quality:
             st.caption(f":material/info: {plain(one.name)}: a file of soft labels that tells nothing of test images.")
-    if not told:
+    if not scaled:
         return
     left, right = st.columns([1, 1.15], gap="medium")
     with left, st.container(border=True):
-        by_name = {one.name: one for one in told}
-        usual = next((one.name for one in told if one.role == "distilled"), told[-1].name)
+        by_name = {one.name: one for one in scaled}
+        usual = next((one.name for one in scaled if one.role == "distilled"), scaled[-1].name)
         chosen = by_name[links.one("Variant", list(by_name), "calibration", default=usual)]
         charts.show(reliability(chosen.name, chosen.role, chosen.quality), key="reliability")
     with right:
-        _numbers(told)
+        _numbers(scaled)
         images = chosen.quality[WHAT]["validation"]
         st.caption(f"T is fitted on {format.plural(images, 'validation image')}; all else is of the test images.")
-        _reasons(told)
+        _reasons(scaled)
 
 
-def _reasons(told: list[Shown]) -> None:
+def _reasons(scaled: list[Shown]) -> None:
     """Why some have no temperature."""
-    reasons = {one.name: one.quality[WHAT]["reason"] for one in told if one.quality[WHAT]["reason"]}
+    reasons = {one.name: one.quality[WHAT]["reason"] for one in scaled if one.quality[WHAT]["reason"]}
     for reason in dict.fromkeys(reasons.values()):
         whose = ", ".join(name for name, own in reasons.items() if own == reason)
         st.caption(f":material/info: No temperature for {plain(whose)}: {plain(reason)}.")
 
 
-def _numbers(told: list[Shown]) -> None:
-    table = pd.DataFrame(
-        {
-            "mark": [roles.symbol(one.role) for one in told],
-            "variant": [one.name for one in told],
-            "temperature": [one.quality[WHAT]["temperature"] for one in told],
-            "interval": [_interval(one.quality[WHAT]) for one in told],
-            "ece": [100 * one.quality["ece"] for one in told],
-            "ece_scaled": [100 * _scaled(one, "ece") for one in told],
-            "nll": [one.quality["nll"] for one in told],
-            "nll_scaled": [_scaled(one, "nll") for one in told],
-        }
-    )
+def _numbers(scaled: list[Shown]) -> None:
+    columns = {
+        "temperature": [one.quality[WHAT]["temperature"] for one in scaled],
+        "interval": [_interval(one.quality[WHAT]) for one in scaled],
+        "ece": [100 * one.quality["ece"] for one in scaled],
+        "ece_scaled": [100 * _scaled(one, "ece") for one in scaled],
+        "nll": [one.quality["nll"] for one in scaled],
+        "nll_scaled": [_scaled(one, "nll") for one in scaled],
+    }
     number = st.column_config.NumberColumn
-    st.dataframe(
-        roles.dotted(table, [one.role for one in told]),
-        hide_index=True,
-        height="content",
-        placeholder=format.MISSING,
-        alt="Calibration, one row a variant",
-        column_config={
-            "mark": st.column_config.TextColumn("", width=24),
-            "variant": st.column_config.TextColumn("Variant", width="medium"),
-            "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation. Above 1 "
-                                  "the model is too sure of itself, below 1 not sure enough."),
-            "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
-            "ece": number("ECE (%)", format="%.1f", help="Expected calibration error, as trained: the mean gap between "
-                          "what it says and how often it is right, in 15 bins."),
-            "ece_scaled": number("at T", format="%.1f", help="ECE (%) with the logits divided by T."),
-            "nll": number("NLL", format="%.3f", help="Negative log likelihood of the label, nats an image."),
-            "nll_scaled": number("at T ", format="%.3f", help="NLL with the logits divided by T."),
-        },
-    )  # fmt: skip
+    config = {
+        "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation. Above 1 "
+                              "the model is too sure of itself, below 1 not sure enough."),
+        "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
+        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error, as trained: the mean gap between "
+                      "what it says and how often it is right, in 15 bins."),
+        "ece_scaled": number("at T", format="%.1f", help="ECE (%) with the logits divided by T."),
+        "nll": number("NLL", format="%.3f", help="Negative log likelihood of the label, nats an image."),
+        "nll_scaled": number("at T ", format="%.3f", help="NLL with the logits divided by T."),
+    }  # fmt: skip
+    variant_table.show([(one.role, one.name) for one in scaled], columns, config, alt="Calibration")
 
 
-def _interval(told: dict[str, Any]) -> str:
-    low, high = told["temperature_low"], told["temperature_high"]
+def _interval(quality: dict[str, Any]) -> str:
+    low, high = quality["temperature_low"], quality["temperature_high"]
     return format.MISSING if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 

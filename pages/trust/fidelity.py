@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from kdcore.figures.class_changes import class_changes as draw_changes
 from kdcore.figures.confusion import confusion
-from kdcore.report import format
 from kdcore.report.class_changes import class_changes
 from kdcore.report.reading import agrees
 from kdcore.workspace.plans import Data
-from pages.shared import charts, links, roles, store
+from pages.shared import charts, links, store
+from pages.trust import variant_table
 from pages.trust.models import Shown, shown
 
 
@@ -34,34 +33,23 @@ def section(run_id: str, names: list[str]) -> None:
 
 
 def _numbers(rows: list[dict]) -> None:
-    table = pd.DataFrame(
-        {
-            "mark": [roles.symbol(row["role"]) for row in rows],
-            "variant": [row["variant"] for row in rows],
-            "agreement": [None if row["agreement"] is None else 100 * row["agreement"] for row in rows],
-            "kl": [row["kl"] for row in rows],
-            "logit_error": [None if row["logit_error"] is None else 100 * row["logit_error"] for row in rows],
-        }
-    )
+    columns = {
+        "agreement": [None if row["agreement"] is None else 100 * row["agreement"] for row in rows],
+        "kl": [row["kl"] for row in rows],
+        "logit_error": [None if row["logit_error"] is None else 100 * row["logit_error"] for row in rows],
+    }
     number = st.column_config.NumberColumn
-    st.dataframe(
-        roles.dotted(table, [row["role"] for row in rows]),
-        hide_index=True,
-        width="content",
-        height="content",
-        placeholder=format.MISSING,
-        alt="Fidelity to the teacher, one row a variant",
-        column_config={
-            "mark": st.column_config.TextColumn("", width=24),
-            "variant": st.column_config.TextColumn("Variant", width="medium"),
-            "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
-            "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's probabilities from "
-                         "the variant's, at T = 1. 0: the same probabilities."),
-            "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of the logits' differences, "
-                                  "of that of the teacher's own. 100 %: as far off as saying nothing. A student that "
-                                  "is merely surer than its teacher is off too."),
-        },
-    )  # fmt: skip
+    config = {
+        "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
+        "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's probabilities from "
+                     "the variant's, at T = 1. 0: the same probabilities."),
+        "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of the logits' differences, "
+                              "of that of the teacher's own. 100 %: as far off as saying nothing. A student that "
+                              "is merely surer than its teacher is off too."),
+    }  # fmt: skip
+    variant_table.show(
+        [(one["role"], one["variant"]) for one in rows], columns, config, alt="Fidelity to the teacher", width="content"
+    )
 
 
 def _by_class(run_id: str, models: list[Shown]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import Any
+
 import streamlit as st
 
 from kdcore.figures.membership import leaks
-from kdcore.report import format
 from kdcore.report.membership import UNMEASURED, Membership, beside, verdict
-from pages.shared import charts, roles
+from pages.shared import charts
 from pages.shared.text import plain
+from pages.trust import variant_table
 from pages.trust.models import again, marked, memberships
 
 
@@ -31,8 +32,8 @@ def section(run_id: str, names: list[str]) -> None:
         charts.show(leaks(known), key="leaks")
     with right:
         for one in found:
-            told = ". ".join(filter(None, (verdict(one), beside(one))))
-            st.markdown(f"{_icon(one)} {marked(one.variant, one.role)}: {plain(told)}.")
+            sentences = ". ".join(filter(None, (verdict(one), beside(one))))
+            st.markdown(f"{_icon(one)} {marked(one.variant, one.role)}: {plain(sentences)}.")
     apart = [one.variant for one in known if not one.shared]
     if apart and len(apart) < len(known):
         st.caption(
@@ -50,38 +51,26 @@ def _icon(one: Membership) -> str:
 
 
 def _numbers(known: list[Membership]) -> None:
-    table = pd.DataFrame(
-        {
-            "mark": [roles.symbol(one.role) for one in known],
-            "variant": [one.variant for one in known],
-            "auc": [one.auc for one in known],
-            "low": [one.low for one in known],
-            "high": [one.high for one in known],
-            "members": [one.members for one in known],
-            "others": [one.others for one in known],
-            "advantage": [None if one.advantage is None else 100 * one.advantage for one in known],
-            "found": [None if one.found_at_1 is None else 100 * one.found_at_1 for one in known],
-        }
-    )
+    columns: dict[str, list[Any]] = {
+        "auc": [one.auc for one in known],
+        "low": [one.low for one in known],
+        "high": [one.high for one in known],
+        "members": [one.members for one in known],
+        "others": [one.others for one in known],
+        "advantage": [None if one.advantage is None else 100 * one.advantage for one in known],
+        "found": [None if one.found_at_1 is None else 100 * one.found_at_1 for one in known],
+    }
     number = st.column_config.NumberColumn
-    st.dataframe(
-        roles.dotted(table, [one.role for one in known]),
-        hide_index=True,
-        height="content",
-        placeholder=format.MISSING,
-        alt="Membership inference, one row a variant",
-        column_config={
-            "mark": st.column_config.TextColumn("", width=24),
-            "variant": st.column_config.TextColumn("Variant", width="medium"),
-            "auc": number("AUC", format="%.3f", help="0.5: members cannot be told from strangers; 1: always."),
-            "low": number("from", format="%.3f", help="95 % interval over the images (DeLong)."),
-            "high": number("to", format="%.3f", help="95 % interval over the images (DeLong)."),
-            "members": number("Members", format="localized"),
-            "others": number("Strangers", format="localized"),
-            "advantage": number("Advantage (points)", format="%.1f", help="Members found less strangers taken for "
-                                "members, at the best threshold. It is chosen on the same images, so it is above 0 "
-                                "also where nothing is given away."),
-            "found": number("Found at 1 % (%)", format="%.1f", help="Members found where 1 % of the strangers are "
-                            "taken for members."),
-        },
-    )  # fmt: skip
+    config = {
+        "auc": number("AUC", format="%.3f", help="0.5: members cannot be told from strangers; 1: always."),
+        "low": number("from", format="%.3f", help="95 % interval over the images (DeLong)."),
+        "high": number("to", format="%.3f", help="95 % interval over the images (DeLong)."),
+        "members": number("Members", format="localized"),
+        "others": number("Strangers", format="localized"),
+        "advantage": number("Advantage (points)", format="%.1f", help="Members found less strangers taken for "
+                            "members, at the best threshold. It is chosen on the same images, so it is above 0 "
+                            "also where nothing is given away."),
+        "found": number("Found at 1 % (%)", format="%.1f", help="Members found where 1 % of the strangers are "
+                        "taken for members."),
+    }  # fmt: skip
+    variant_table.show([(one.role, one.variant) for one in known], columns, config, alt="Membership inference")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdcore.figures.robustness import class_changes, falls
 from kdcore.jobs import api
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, told
+from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, strength
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
 from kdcore.report import format, robustness
@@ -20,10 +20,11 @@ from kdcore.report.documents import write
 from kdcore.report.robustness import Against, Robust
 from kdcore.report.statistics import Paired
 from kdcore.workspace.index import RunRow
-from pages.shared import charts, links, measuring, roles, store
+from pages.shared import charts, links, measuring, store
 from pages.shared.gallery import enlarged
 from pages.shared.store import Pictures
 from pages.shared.text import plain
+from pages.trust import variant_table
 
 TOGETHER = "together"
 GAP = 0.08  # between the samples, as a share of their side
@@ -126,34 +127,25 @@ def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
 
 
 def _scores(found: list[Robust]) -> None:
-    table = pd.DataFrame(
-        {
-            "mark": [roles.symbol(one.role) for one in found],
-            "variant": [one.variant for one in found],
-            "clean": [100 * one.clean for one in found],
-            "corrupted": [100 * one.corrupted for one in found],
-            "lost": [-100 * one.drop for one in found],
-            **{name: [100 * fmean(one.scores[name]) for one in found] for name in CORRUPTIONS},
-        }
-    )
+    columns = {
+        "clean": [100 * one.clean for one in found],
+        "corrupted": [100 * one.corrupted for one in found],
+        "lost": [-100 * one.drop for one in found],
+        **{name: [100 * fmean(one.scores[name]) for one in found] for name in CORRUPTIONS},
+    }
     number = st.column_config.NumberColumn
     measure = "mAP" if found[0].measure == "mAP" else "Test images right"
-    st.dataframe(
-        roles.dotted(table, [one.role for one in found]),
-        hide_index=True,
-        height="content",
-        alt="Accuracy on clean and on corrupted images, one row a variant",
-        column_config={
-            "mark": st.column_config.TextColumn("", width=24),
-            "variant": st.column_config.TextColumn("Variant", width="medium"),
-            "clean": number("Clean (%)", format="%.1f", help=f"{measure}, without corruption."),
-            "corrupted": number("Corrupted (%)", format="%.1f", help="The mean over all corruptions and severities."),
-            "lost": number("Lost (points)", format="%+.1f", help="From clean to corrupted."),
-            **{
-                name: number(f"{title} (%)", format="%.1f", help="The mean over five severities.")
-                for name, title in CORRUPTIONS.items()
-            },
+    config = {
+        "clean": number("Clean (%)", format="%.1f", help=f"{measure}, without corruption."),
+        "corrupted": number("Corrupted (%)", format="%.1f", help="The mean over all corruptions and severities."),
+        "lost": number("Lost (points)", format="%+.1f", help="From clean to corrupted."),
+        **{
+            name: number(f"{title} (%)", format="%.1f", help="The mean over five severities.")
+            for name, title in CORRUPTIONS.items()
         },
+    }
+    variant_table.show(
+        [(one.role, one.variant) for one in found], columns, config, alt="Accuracy on clean and on corrupted images"
     )
 
 
@@ -213,16 +205,18 @@ def _samples(pictures: Pictures) -> None:
         )
         image = np.ascontiguousarray(pictures.images[number : number + 1])
         st.caption(f"Labelled **{plain(pictures.name(number))}**. From left to right: clean, then severity 1 to 5.")
-        height, width = image.shape[1:3]
         with st.grid(2, min_column_width=420):
             for name, title in CORRUPTIONS.items():
-                strengths = [told(name, severity, height, width) for severity in SEVERITIES]
-                made = [image[0], *(corrupt(image, name, severity)[0] for severity in SEVERITIES)]
-                with st.container(gap="xxsmall"):
-                    st.image(
-                        row_of(made), width="stretch", alt=f"Test image {number}: clean, then {title}, severity 1 to 5"
-                    )
-                    st.caption(f"**{title}**: {strengths[0]} at severity 1, {strengths[-1]} at 5")
+                _sample(image, name, title, alt=f"Test image {number}: clean, then {title}, severity 1 to 5")
+
+
+def _sample(image: NDArray[np.uint8], name: str, title: str, alt: str) -> None:
+    """`image` (1, H, W, C) in all strengths of one corruption."""
+    made = [image[0], *(corrupt(image, name, severity)[0] for severity in SEVERITIES)]
+    least, most = (strength(name, severity, *image.shape[1:3]) for severity in (SEVERITIES[0], SEVERITIES[-1]))
+    with st.container(gap="xxsmall"):
+        st.image(row_of(made), width="stretch", alt=alt)
+        st.caption(f"**{title}**: {least} at severity 1, {most} at 5")
 
 
 def row_of(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ import torch
 from benchmarks import compression, compression_speed, compression_task
 from kdcore import registry
 from kdcore.compress.tools.masks import picked
+from kdcore.compress.traits import StepTraits
 from kdcore.recipe import points
 from kdcore.report.reading import Model
 
@@ -35,14 +36,14 @@ def speeds():
 
 
 def test_a_speed_aim_is_told_as_met_or_missed_and_what_gains_nothing_says_why(speeds):
-    told = compression_speed.told("resnet18", speeds)
+    told = compression_speed.report("resnet18", speeds)
     lines = {line.split(" | ")[0].strip("| "): line for line in told.splitlines() if line.startswith("|")}
     assert "3.00 (3.00 to 3.00)" in lines["static int8"]
     assert "3x faster: met, 3.9x smaller: met" in lines["static int8"]
     assert "3.3x faster: **missed**" in lines["structured 50 %"]
     assert "1.00 (1.00 to 1.00): no difference" in lines["90 % zeros"]
     zeros = registry.validate("step", compression_speed.ZEROS)
-    assert f"- 90 % zeros: {registry.trait('step', zeros, 'why')}" in told
+    assert f"- 90 % zeros: {StepTraits.of(zeros).why}" in told
     assert "A/A band as the machine was: 1.000 to 1.000, within ±3 %" in told
 
 
@@ -55,10 +56,10 @@ def test_only_what_was_measured_whole_is_told_where_there_is_both(speeds):
     def kept(name):
         return {"size": {"name": name}, "date": f"of {name}", "machine": "here", "found": speeds}
 
-    both = compression.told({"resnet18": {"quick": kept("quick"), "full": kept("full")}})
+    both = compression.report({"resnet18": {"quick": kept("quick"), "full": kept("full")}})
     assert "of full" in both
     assert "of quick" not in both
-    assert "Cut down" in compression.told({"resnet18": {"quick": kept("quick")}})
+    assert "Cut down" in compression.report({"resnet18": {"quick": kept("quick")}})
 
 
 def test_further_training_prunes_no_weight():

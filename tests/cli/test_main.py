@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from kdcore.cli import main
+from kdcore.cli.runs import recipe_of
 from kdcore.jobs import api
 from kdcore.report.layers import COLUMNS
 from kdcore.workspace.index import Index
@@ -174,7 +175,7 @@ def test_bad_input_is_told_in_one_line_and_changes_nothing(workspace, capsys, ar
 def test_a_recipe_file_is_the_same_as_the_preset(workspace, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(small().to_json())
-    assert main.recipe_of(str(path), [])[0] == main.recipe_of("quickstart", CUTS)[0]
+    assert recipe_of(str(path), [])[0] == recipe_of("quickstart", CUTS)[0]
 
 
 def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):

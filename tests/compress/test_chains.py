@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kdcore import registry
 from kdcore.compress.material import Material
+from kdcore.compress.traits import StepTraits
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
 from kdcore.paths import home
@@ -21,7 +22,7 @@ from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 
 STEPS = [entry.name for entry in registry.entries("step")]
-FINAL = {name for name in STEPS if registry.entry("step", name).traits.get("final")}
+FINAL = {name for name in STEPS if StepTraits.named(name).final}
 UNDONE = {
     *(("share", name) for name in STEPS if name != "code"),
     ("prune_unstructured", "low_rank"), ("prune_unstructured", "tie"), ("low_rank", "low_rank"),
@@ -42,9 +43,7 @@ def test_every_pair_is_planned_or_refused_with_a_reason_that_names_both(first):
         recipe = parse({"student": {"model": "mlp"}, "compress": [{"step": first}, {"step": second}], "seeds": [0]})
         if (first, second) in ACCEPTED:
             rows = plan(recipe).variants
-            assert [row.stage for row in rows[-2:]] == [
-                registry.entry("step", name).traits["stage"] for name in (first, second)
-            ]
+            assert [row.stage for row in rows[-2:]] == [StepTraits.named(name).stage for name in (first, second)]
             assert rows[-1].parent == rows[-2].name
             continue
         with pytest.raises(RecipeError) as raised:

@@ -12,6 +12,7 @@ import pytest
 
 from kdcore import registry
 from kdcore.cli import main
+from kdcore.cli.runs import recipe_of
 from kdcore.jobs import api
 from kdcore.plan.plan import plan
 from kdcore.recipe import parse
@@ -40,7 +41,7 @@ def test_the_catalog_tells_every_step_and_what_its_options_take(capsys):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_can_be_asked_for_on_the_command_line(step):
-    recipe, _ = main.recipe_of("quickstart", asked(step))
+    recipe, _ = recipe_of("quickstart", asked(step))
     planned = plan(recipe)
     assert planned.variants[-1].parent == "student distilled"
     assert parse(recipe.document()) == recipe

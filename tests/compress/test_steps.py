@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
 from kdcore.recipe import RecipeError, parse
 from tests import patience
 
@@ -19,11 +20,10 @@ def test_the_steps_are_registered_with_what_other_parts_ask_for():
         entry = entries[name]
         assert entry.source
         assert entry.description
-        assert {"variant", "stage", "label", "faster"} <= entry.traits.keys()
-        assert entry.traits["label"](registry.validate("step", name))
+        assert StepTraits.of(registry.validate("step", name)).label
         fields = entry.options.model_fields
         assert all(fields[option].description for option in fields.keys() - {"step", "finetune"})
-    assert entries["int8"].traits["final"]
+    assert entries["int8"].traits.final
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_the_steps_are_registered_with_what_other_parts_ask_for():
 )
 def test_what_is_said_of_speed_depends_on_the_options(step, faster, why):
     chosen = registry.validate("step", step)
-    assert registry.trait("step", chosen, "faster") is faster
-    said = registry.trait("step", chosen, "why") or ""
+    assert StepTraits.of(chosen).faster is faster
+    said = StepTraits.of(chosen).why
     assert why in said
     assert bool(why) == bool(said)
     told = {entry["name"]: entry for entry in registry.catalog("step")}[step["step"]]
@@ -65,7 +65,7 @@ def test_what_is_said_of_speed_depends_on_the_options(step, faster, why):
 )
 def test_labels_are_short(step, label):
     chosen = registry.validate("step", step)
-    assert registry.entry_of("step", chosen).traits["label"](chosen) == label
+    assert StepTraits.of(chosen).label == label
 
 
 @pytest.mark.parametrize(

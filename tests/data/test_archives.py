@@ -38,7 +38,7 @@ def prepared(tmp_path, monkeypatch):
         source = registry.validate("dataset", options)
         raw = places.raw_folder(source)
         raw.mkdir(parents=True, exist_ok=True)
-        known = registry.entry_of("dataset", source).traits["fetch"]
+        known = registry.entry_of("dataset", source).traits.fetch
         expected = []
         for remote in known.files(source):
             content = files[remote.name]
@@ -322,8 +322,8 @@ def test_cifar100_from_the_mosaics(tmp_path, monkeypatch):
 def test_addresses_and_sums_are_those_that_torchvision_knows():
     import torchvision.datasets as published
 
-    fetched = [entry for entry in registry.entries("dataset") if "fetch" in entry.traits]
-    known = {entry.name: entry.traits["fetch"]._files for entry in fetched}
+    fetched = [entry for entry in registry.entries("dataset") if entry.traits.fetch]
+    known = {entry.name: entry.traits.fetch._files for entry in fetched}
     kin = {"mnist": published.MNIST, "fashion_mnist": published.FashionMNIST, "kmnist": published.KMNIST}
     for name, kind in kin.items():
         assert {(file.name, file.md5) for file in known[name]} == set(kind.resources)

@@ -18,11 +18,12 @@ import pytest
 from filelock import FileLock
 
 from kdcore import registry
-from kdcore.cli.main import main
+from kdcore.cli import main
 from kdcore.data import dataset, download, places, prepare
 from kdcore.data.dataset import NotFetched
 from kdcore.data.download import FetchFailed
 from kdcore.data.fetch import fetch, here, status
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, Progress, RawImages, Remote
 from kdcore.paths import CHECKOUT
 
@@ -87,7 +88,7 @@ def remote(server, tmp_path, monkeypatch):
             return RawImages(images[:4], np.array([0, 1, 0, 1]), images[4:], np.array([0, 1, 0, 1]), ("a", "b"))
 
         registry._entries.pop(("dataset", "far"), None)
-        registry.register("dataset", "far", "For tests", traits={"fetch": Fetch("Far away", file)})(far)
+        registry.register("dataset", "far", "For tests", traits=DatasetTraits(fetch=Fetch("Far away", file)))(far)
         return registry.validate("dataset", "far")
 
     yield register

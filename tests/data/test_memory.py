@@ -14,6 +14,7 @@ import pytest
 from kdcore import registry
 from kdcore.data import dataset, prepare, types
 from kdcore.data.fetch import fetch
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages
 
 
@@ -42,7 +43,7 @@ def test_preparing_takes_little_memory(tmp_path, monkeypatch):
         test = work.array("test_images", (2, 128, 128, 3))
         return RawImages(train, np.arange(1000) % 2, test, np.array([0, 1]), ("a", "b"))
 
-    registry.register("dataset", "vast", "For tests", traits={"fetch": Fetch("Vast")})(vast)
+    registry.register("dataset", "vast", "For tests", traits=DatasetTraits(fetch=Fetch("Vast")))(vast)
     try:
         source = registry.validate("dataset", "vast")
         tracemalloc.start()

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kdcore import registry
-from kdcore.distill import traits
+from kdcore.distill.traits import MethodTraits, short
 
 METHODS = registry.entries("method")
 FAMILIES = {"responses", "features", "weights", "controls", "combinations"}
@@ -33,20 +33,19 @@ def test_it_says_where_it_comes_from_and_explains_every_option(entry):
 
 def test_tables_can_name_it_and_group_it(entry):
     options = registry.validate("method", entry.name)
-    assert traits.trait(options, "family") in FAMILIES
-    assert traits.trait(options, "label").startswith("student")
-    assert not traits.short(options).startswith("student")
-    assert traits.trait(options, "role") in ("distilled", "hard_labels", "smoothed")
-    for name in ("teacher", "mixup", "taps", "standardize"):
-        assert isinstance(traits.trait(options, name, True), bool), name
+    traits = MethodTraits.of(options)
+    assert traits.family in FAMILIES
+    assert traits.label.startswith("student")
+    assert not short(options).startswith("student")
+    assert traits.role in ("distilled", "hard_labels", "smoothed")
 
 
 def test_it_has_an_option_to_standardize_exactly_if_it_says_so(entry):
-    assert ("standardize" in entry.options.model_fields) == entry.traits.get("standardize", False)
+    assert ("standardize" in entry.options.model_fields) == MethodTraits.named(entry.name).standardize
 
 
 def test_labels_tell_the_methods_apart():
-    labels = [traits.trait(registry.validate("method", entry.name), "label") for entry in METHODS]
+    labels = [MethodTraits.of(registry.validate("method", entry.name)).label for entry in METHODS]
     assert len(set(labels)) == len(labels)
 
 

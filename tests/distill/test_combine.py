@@ -3,8 +3,8 @@ import torch
 from pydantic import ValidationError
 
 from kdcore import registry
-from kdcore.distill import traits
 from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.traits import MethodTraits, parts
 from kdcore.recipe import override, parse
 from kdcore.registry import Options
 from tests.distill.nets import net
@@ -64,13 +64,13 @@ def test_a_recipe_holds_it_gives_it_back_and_reaches_into_it():
 
 def test_its_traits_are_those_of_its_methods():
     free, bank = {"method": "label_smoothing"}, {"method": "crd"}
-    assert traits.trait(options(KD, DIST), "label") == "student, KD + DIST"
-    assert traits.trait(options(free, DIST), "teacher") is True
-    assert traits.trait(options(KD, DIST), "mixup") is True
-    assert traits.trait(options(KD, bank), "mixup") is False
-    assert [traits.trait(options(*pair), "taps") for pair in ((KD, DIST), (KD, bank))] == [False, True]
-    assert [of.method for of in traits.parts(options(KD, DIST))] == ["kd", "dist"]
-    assert traits.parts(registry.validate("method", KD))[0].method == "kd"
+    assert MethodTraits.of(options(KD, DIST)).label == "student, KD + DIST"
+    assert MethodTraits.of(options(free, DIST)).teacher is True
+    assert MethodTraits.of(options(KD, DIST)).mixup is True
+    assert MethodTraits.of(options(KD, bank)).mixup is False
+    assert [MethodTraits.of(options(*pair)).taps for pair in ((KD, DIST), (KD, bank))] == [False, True]
+    assert [of.method for of in parts(options(KD, DIST))] == ["kd", "dist"]
+    assert parts(registry.validate("method", KD))[0].method == "kd"
 
 
 class Spy(Method):

@@ -6,7 +6,7 @@ from kdcore.distill.dkd import DecoupledDistillation, Dkd
 from kdcore.distill.kd import Kd, KnowledgeDistillation, soft_targets
 from kdcore.distill.method import Seen
 from kdcore.distill.standardize import standardized
-from kdcore.distill.traits import trait
+from kdcore.distill.traits import MethodTraits
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.5]], dtype=torch.float64)
 OTHERS = torch.tensor([[1.0, 1.0, 0.0], [0.0, -2.0, 1.0]], dtype=torch.float64)
@@ -41,7 +41,7 @@ def test_with_it_the_size_of_the_teachers_logits_does_not_matter(method, options
 
 def test_tables_tell_it_from_the_plain_method():
     def label(**options):
-        return trait(registry.validate("method", options), "label")
+        return MethodTraits.of(registry.validate("method", options)).label
 
     assert label(method="kd") == "student distilled"
     assert label(method="kd", standardize=True) == "student distilled, standardized"

@@ -26,7 +26,7 @@ def test_what_shares_a_colour_is_told_apart_where_there_are_no_symbols():
 
 
 def test_every_method_has_a_look():
-    roles = {entry.traits["role"] for entry in registry.entries("method") if isinstance(entry.traits["role"], str)}
+    roles = {entry.traits.role for entry in registry.entries("method")}
     assert {"distilled", "hard_labels", "smoothed"} <= roles <= style.ROLES.keys()
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits, load_sample_image
 
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, kept, strengths, told
+from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, kept, strength, strengths
 
 NAMES = tuple(CORRUPTIONS)
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_corrupted_is_told():
 
 
 def test_strengths_in_words():
-    assert [told(name, 5, 8, 8) for name in NAMES] == [
+    assert [strength(name, 5, 8, 8) for name in NAMES] == [
         "standard deviation 38 % of white",
         "standard deviation 1 px",
         "15 % of the contrast",

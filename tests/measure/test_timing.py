@@ -166,12 +166,6 @@ def test_progress_rises_to_one_at_most_a_few_times_a_second(clock):
     assert all(later - earlier >= timing.TELL_SECONDS for (earlier, _), (later, _) in itertools.pairwise(told))
 
 
-def test_a_session_ends_when_asked(clock):
-    with pytest.raises(timing.Stopped):
-        measure(should_stop=lambda: clock.now > 1)
-    assert clock.now < 1.5
-
-
 def test_a_session_ends_when_progress_raises(clock):
     class Cancelled(Exception):
         pass

@@ -10,7 +10,7 @@ from torch import nn
 
 from kdcore import models
 from kdcore.models import cost as costing
-from kdcore.models.cost import Cost, CostError, cost, costs, macs
+from kdcore.models.cost import Cost, CostError, costs, macs
 from kdcore.paths import CHECKOUT
 from kdcore.registry import validate
 
@@ -37,6 +37,10 @@ def asked(monkeypatch) -> list[int]:
 
     monkeypatch.setattr(costing, "_ask", ask)
     return calls
+
+
+def cost(*question) -> Cost:
+    return costs([question])[0]
 
 
 def test_macs_counted_by_hand(asked):
@@ -124,10 +128,10 @@ def test_a_damaged_answer_is_counted_again(asked, home):
 
 ASK = """
 import sys
-from kdcore.models.cost import cost
+from kdcore.models.cost import costs
 from kdcore.registry import validate
 resnet20 = validate("architecture", {"architecture": "resnet", "depth": 20})
-print(*cost(resnet20, 100, (3, 32, 32))[:3], "torch" in sys.modules)
+print(*costs([(resnet20, 100, (3, 32, 32))])[0][:3], "torch" in sys.modules)
 """
 
 

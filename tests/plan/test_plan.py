@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kdcore.plan.naming import told
+from kdcore.plan.naming import describe
 from kdcore.plan.plan import plan
 from kdcore.presets import preset
 from kdcore.recipe import RecipeError
@@ -98,8 +98,8 @@ def test_chains_of_a_sweep_are_told_by_their_steps():
     alike = [[{"step": "qat", "finetune": {"steps": steps}}] for steps in (10, 20)]
     made = plan(small("compress=[]", f"sweep={json.dumps({'compress': alike})}")).variants
     assert [row.name for row in made if row.parent] == ["QAT W8A8 1", "QAT W8A8 2"]  # in words they are the same
-    assert told([]) == "none"
-    assert told([1, 2]) == "[1, 2]"
+    assert describe([]) == "none"
+    assert describe([1, 2]) == "[1, 2]"
 
 
 def test_nothing_may_follow_the_file_that_is_deployed():

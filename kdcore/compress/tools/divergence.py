@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdcore.compress.material import CompressError, Material
+from kdcore.compress.tools.images import sample
 from kdcore.lazy import nn, torch
 
 IMAGES = 256
@@ -18,7 +19,7 @@ class Divergence:
     def __init__(self, material: Material):
         targets, self.labelling = material.targets, material.labelling
         rows = torch.arange(0) if targets is None else self.labelling.labelled(targets).nonzero().flatten()
-        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(material.seed))[:IMAGES]]
+        rows = sample(rows, IMAGES, material.seed)
         self.images = material.images[rows]
         self.right = targets[rows] > 0.5 if targets is not None else None
         self.parent = self.knows(material.network)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdcore.compress.material import CompressError, Material
+from kdcore.compress.tools.images import sample
 from kdcore.data.labelling import ONE_LABEL
 from kdcore.lazy import nn, torch
 
@@ -47,7 +48,6 @@ def labelled(material: Material, count: int) -> tuple[torch.Tensor, torch.Tensor
         known = targets.sum(1) > 0 if material.labelling is ONE_LABEL else ~targets[:, 0].isnan()
         rows = known.nonzero().flatten()
         if len(rows):
-            generator = torch.Generator().manual_seed(material.seed)
-            rows = rows[torch.randperm(len(rows), generator=generator)[:count]]
+            rows = sample(rows, count, material.seed)
             return material.images[rows], targets[rows]
     raise CompressError("gradients of the loss need labelled images, and there are none")

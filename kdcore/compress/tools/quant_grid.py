@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from kdcore.compress.tools.masks import layers_of
 from kdcore.lazy import nn, torch
 
 CANDIDATES = 60  # shares of the largest value that are tried as the grid's end
@@ -19,7 +20,7 @@ Clip = Literal["max", "mse"]
 
 def ends(network: nn.Module) -> set[str]:
     """Names of the first and the last convolution or linear layer."""
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    names = list(layers_of(network))
     return set(names[:1] + names[-1:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdcore.compress.tools.images import sample
 from kdcore.lazy import nn, torch
 
 MOST_IMAGES = 2048
@@ -23,7 +24,7 @@ def recalibrate(network: nn.Module, images: torch.Tensor, seed: int) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches
         norm.train()
-    picked = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MOST_IMAGES]
+    picked = sample(torch.arange(len(images)), MOST_IMAGES, seed)
     with torch.no_grad():
         for part in picked.tensor_split(-(-len(picked) // BATCH)):
             network(images[part])

@@ -12,8 +12,9 @@ from kdcore.compress.tools import int8_export, quant_grid
 from kdcore.compress.tools.masks import check_policy, layers_of
 from kdcore.compress.tools.packed_export import packed
 from kdcore.compress.tools.recalibrate import recalibrate
+from kdcore.compress.traits import StepTraits
 from kdcore.lazy import torch
-from kdcore.registry import Options
+from kdcore.registry import Options, by_options
 
 PACKED = (
     "Only the weights have few bits. ONNX Runtime unpacks them to fp32 when it loads the file, and computes as before: "
@@ -31,16 +32,16 @@ def _why(options: Any) -> str:
     return INT8 if options.policy or options.bits < 8 else ""
 
 
-def traits(name: str) -> dict[str, Any]:
+def traits(name: str) -> StepTraits:
     """The traits of a step that rounds weights; `name` begins its row's label."""
-    return {
-        "variant": "quantized",
-        "stage": "quantize",
-        "label": lambda options: label(name, options),
-        "faster": lambda options: options.activations == "int8",
-        "final": True,
-        "why": _why,
-    }
+    return StepTraits(
+        variant="quantized",
+        stage="quantize",
+        label=by_options(lambda options: label(name, options)),
+        faster=by_options(lambda options: options.activations == "int8"),
+        final=True,
+        why=by_options(_why),
+    )
 
 
 class Rounding(Options):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 from kdcore.compress.material import CompressError, Material
 from kdcore.compress.tools import gradients
+from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.masks import Scores, layers_of
 from kdcore.lazy import nn, torch
 
@@ -44,23 +44,12 @@ def input_norms(material: Material, layers: dict[str, Any], count: int) -> Score
     """
     sums: dict[str, torch.Tensor] = {}
 
-    def watch(name: str) -> Callable[[Any, Any], None]:
-        def hook(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-            axis = 1 if isinstance(module, nn.Conv2d) else given[0].ndim - 1
-            found = given[0].square().sum([place for place in range(given[0].ndim) if place != axis])
-            sums[name] = sums.get(name, 0) + found
+    def hear(name: str, given: torch.Tensor, output: torch.Tensor) -> None:
+        axis = 1 if isinstance(layers[name], nn.Conv2d) else given.ndim - 1
+        sums[name] = sums.get(name, 0) + given.square().sum([place for place in range(given.ndim) if place != axis])
 
-        return hook
-
-    handles = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
-    picked = torch.randperm(len(material.images), generator=torch.Generator().manual_seed(material.seed))[:count]
-    try:
-        with torch.no_grad():
-            for part in picked.split(BATCH):
-                material.network(material.images[part])
-    finally:
-        for handle in handles:
-            handle.remove()
+    picked = sample(torch.arange(len(material.images)), count, material.seed)
+    listen(material.network, layers, (material.images[part] for part in picked.split(BATCH)), hear)
     if missing := layers.keys() - sums.keys():
         raise CompressError(f"layer {min(missing)} is not called as a layer of its own, so its input cannot be seen")
     return {name: _beside(sums[name].sqrt(), layer) for name, layer in layers.items()}

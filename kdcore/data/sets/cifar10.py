@@ -14,6 +14,7 @@ import numpy as np
 from numpy._core.multiarray import _reconstruct  # what a pickled array is rebuilt with
 
 from kdcore.data.choices import classes_option, first_classes
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
@@ -38,7 +39,7 @@ class Cifar10(Options):
     "Animals and vehicles, 32x32 colour pixels, 60,000 images, 10 classes",
     source="A. Krizhevsky 2009, Learning multiple layers of features from tiny images",
     options=Cifar10,
-    traits={"fetch": Fetch("CIFAR-10", ARCHIVE)},
+    traits=DatasetTraits(fetch=Fetch("CIFAR-10", ARCHIVE)),
 )
 def cifar10(options: Cifar10, work: Work) -> RawImages:
     """The authors' training batches in their order, and their test batch."""

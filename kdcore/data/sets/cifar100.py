@@ -9,6 +9,7 @@ import numpy as np
 
 from kdcore.data.choices import by_class, classes_option, first_classes
 from kdcore.data.sets.cifar10 import batches, pixels
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, Progress, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
@@ -46,7 +47,7 @@ class _MosaicsOrArchive(Fetch):
     "Things and creatures, 32x32 colour pixels, 60,000 images, 100 classes",
     source="A. Krizhevsky 2009, Learning multiple layers of features from tiny images",
     options=Cifar100,
-    traits={"fetch": _MosaicsOrArchive("CIFAR-100", ARCHIVE)},
+    traits=DatasetTraits(fetch=_MosaicsOrArchive("CIFAR-100", ARCHIVE)),
 )
 def cifar100(options: Cifar100, work: Work) -> RawImages:
     """The images grouped by class, as both sources then agree."""

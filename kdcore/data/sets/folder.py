@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, field_validator
 
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import ARRAYS, Fetch, RawImages, Work
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options, register
@@ -95,7 +96,7 @@ def _watched(top: Path) -> Iterator[str]:
     "folder",
     "Your own pictures: a folder or a .zip with one folder for each class",
     options=Folder,
-    traits={"fetch": Given("Your pictures")},
+    traits=DatasetTraits(fetch=Given("Your pictures")),
 )
 def folder(options: Folder, work: Work) -> RawImages:
     """The pictures in the order of their names. Decoded in a process of its own, with limits."""

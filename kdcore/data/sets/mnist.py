@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kdcore.data.choices import classes_option, first_classes
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
@@ -56,7 +57,7 @@ def _add(
 ) -> None:
     reader = _reader(tuple(classes))
     reader.__qualname__ = name
-    traits = {"fetch": Fetch(title, *files)}
+    traits = DatasetTraits(fetch=Fetch(title, *files))
     register("dataset", name, description, source=source, options=TenClasses, traits=traits)(reader)
 
 

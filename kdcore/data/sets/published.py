@@ -13,6 +13,7 @@ from pydantic import create_model
 from kdcore.data.choices import classes_option, size_option
 from kdcore.data.large import Listing, members, pictures, texts
 from kdcore.data.ordering import stratified_order
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
@@ -240,7 +241,7 @@ def _add(known: Published) -> None:
         return pictures(files[0], known.listing(*files), work, options.size, options.classes)
 
     read.__qualname__ = known.name
-    traits = {"fetch": Fetch(known.title, *known.files)}
+    traits = DatasetTraits(fetch=Fetch(known.title, *known.files))
     add = register(
         "dataset", known.name, known.description, source=known.source, options=_options(known), traits=traits
     )

@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 
 from kdcore.data.choices import classes_option, first_classes
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
@@ -32,7 +33,7 @@ class Stl10(Options):
     "Animals and vehicles, 96x96 colour pixels, 5,000 training and 8,000 test images, 10 classes",
     source="A. Coates, H. Lee, A. Ng 2011, An analysis of single-layer networks in unsupervised feature learning",
     options=Stl10,
-    traits={"fetch": Fetch("STL-10", ARCHIVE)},
+    traits=DatasetTraits(fetch=Fetch("STL-10", ARCHIVE)),
 )
 def stl10(options: Stl10, work: Work) -> RawImages:
     """The labelled images; the 100,000 without a label are left out."""

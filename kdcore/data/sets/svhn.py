@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdcore.data.choices import classes_option, first_classes
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
 
@@ -25,7 +26,7 @@ class Svhn(Options):
     "House numbers in street pictures, 32x32 colour pixels, 99,289 images, 10 classes",
     source="Y. Netzer et al. 2011, Reading digits in natural images with unsupervised feature learning",
     options=Svhn,
-    traits={"fetch": Fetch("SVHN", TRAIN, TEST)},
+    traits=DatasetTraits(fetch=Fetch("SVHN", TRAIN, TEST)),
 )
 def svhn(options: Svhn, work: Work) -> RawImages:
     """The cropped digits; the 531,131 easier "extra" ones are left out."""

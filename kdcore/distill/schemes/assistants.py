@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from kdcore.distill.scheme import Link, Scheme
+from kdcore.distill.traits import SchemeTraits
 from kdcore.recipe import ArchitectureChoice, Recipe
 from kdcore.registry import Options, register
 
@@ -29,7 +30,7 @@ class Assistants(Options):
     "Teacher assistants: the teacher teaches networks of sizes between, the last of which teaches the student",
     source="Mirzadeh et al. 2020, arXiv:1902.03393",
     options=Assistants,
-    traits={"label": "by an assistant"},
+    traits=SchemeTraits(label="by an assistant"),
 )
 class AssistantsScheme(Scheme[Assistants]):
     """Teacher, assistants in order, student: each is distilled from the one before."""

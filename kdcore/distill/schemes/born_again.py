@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from kdcore.distill.scheme import Link, Scheme
+from kdcore.distill.traits import SchemeTraits
 from kdcore.recipe import Recipe
 from kdcore.registry import Options, register
 
@@ -25,7 +26,7 @@ class BornAgain(Options):
     "Self-distillation: the student alone teaches a fresh copy of itself, which may teach the next",
     source="Furlanello et al. 2018, arXiv:1805.04770",
     options=BornAgain,
-    traits={"label": "born again"},
+    traits=SchemeTraits(label="born again"),
 )
 class BornAgainScheme(Scheme[BornAgain]):
     """Generation 0 is the student alone; each one teaches the next, and the last is the distilled student."""

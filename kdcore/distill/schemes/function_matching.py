@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from kdcore.distill.scheme import Scheme
+from kdcore.distill.traits import SchemeTraits
 from kdcore.recipe import Recipe, Train
 from kdcore.registry import Options, register
 
@@ -26,7 +27,7 @@ class FunctionMatching(Options):
     "Function matching: a long training on strongly blended views, the teacher asked about each",
     source="Beyer et al. 2022, arXiv:2106.05237, sections 3 and 4",
     options=FunctionMatching,
-    traits={"label": "function matching"},
+    traits=SchemeTraits(label="function matching"),
 )
 class FunctionMatchingScheme(Scheme[FunctionMatching]):
     """Every arm's budget is multiplied and its views are mixed; the distilled student drops the labels."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdcore.distill.scheme import Scheme
+from kdcore.distill.traits import SchemeTraits
 from kdcore.lazy import nn
 from kdcore.recipe import Recipe
 from kdcore.registry import Options, register
@@ -21,7 +22,7 @@ class Joint(Options):
     "Joint training: teacher and student start together; the teacher learns from the labels and teaches as it goes",
     source="online distillation, Anil et al. 2018, arXiv:1804.03235, with one network in the teacher's place",
     options=Joint,
-    traits={"label": "joint"},
+    traits=SchemeTraits(label="joint"),
 )
 class JointScheme(Scheme[Joint]):
     """The student's teacher is a fresh network of the teacher's kind, on the student's images and budget."""

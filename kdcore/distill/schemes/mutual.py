@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from kdcore.distill.scheme import Scheme
+from kdcore.distill.traits import SchemeTraits
 from kdcore.lazy import nn
 from kdcore.recipe import ArchitectureChoice, Recipe
 from kdcore.registry import Options, register
@@ -27,7 +28,7 @@ class Mutual(Options):
     "Mutual learning: students teach each other while both learn; no teacher is needed",
     source="Zhang et al. 2018, arXiv:1706.00384, eq. 4 to 7",
     options=Mutual,
-    traits={"label": "mutual"},
+    traits=SchemeTraits(label="mutual"),
 )
 class MutualScheme(Scheme[Mutual]):
     """Each network learns from the labels and from every other one's answers; the student alone is kept."""

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from kdcore.distill.scheme import Scheme
+from kdcore.distill.traits import SchemeTraits
 from kdcore.recipe import ArchitectureChoice, Recipe, Teacher
 from kdcore.registry import Options, register
 
@@ -39,7 +40,7 @@ class SeveralTeachers(Options):
     "Several teachers: the student learns from the (weighted) mean of their logits",
     source="Hinton et al. 2015, section 5 (ensembles); You et al. 2017, doi:10.1145/3097983.3098135",
     options=SeveralTeachers,
-    traits={"label": "by several teachers"},
+    traits=SchemeTraits(label="by several teachers"),
 )
 class SeveralTeachersScheme(Scheme[SeveralTeachers]):
     """The logits' mean is the geometric mean of the teachers' distributions, as in Hinton's section 5."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from kdcore.data.types import Dataset
 from kdcore.distill.source import Brought, Find, Found, Given, Source, refuse
+from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
 
@@ -28,7 +29,7 @@ class Earlier(Options):
     "earlier",
     "A finished model of an earlier run; nothing is trained for it",
     options=Earlier,
-    traits={"stage": "earlier model", "model": True},
+    traits=TeacherTraits(stage="earlier model", model=True),
 )
 class EarlierTeacher(Source[Earlier]):
     """The model as it is, where it was made on the same data set; else it is measured anew on this one."""

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kdcore.data.types import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.distill.traits import TeacherTraits
 from kdcore.export import external_onnx
 from kdcore.files import Damaged, read_json, write_json
 from kdcore.paths import home
@@ -44,7 +45,7 @@ class OnnxFile(Options):
     "onnx_file",
     "An ONNX classifier, which teaches by its answers alone",
     options=OnnxFile,
-    traits={"stage": "ONNX file", "uploaded": True},
+    traits=TeacherTraits(stage="ONNX file", uploaded=True),
 )
 class OnnxFileTeacher(Source[OnnxFile]):
     """The file, checked as hostile input, with its conversions built in: measured and timed as our own files are."""

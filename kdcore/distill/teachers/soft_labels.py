@@ -11,6 +11,7 @@ from pydantic import Field
 from kdcore.data.types import Dataset
 from kdcore.distill import softlabels
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
 MOST_BYTES = 2**33
@@ -28,7 +29,7 @@ class SoftLabelFile(Options):
     "soft_labels",
     "A file of soft labels, written by any teacher; the teacher itself need not be there",
     options=SoftLabelFile,
-    traits={"stage": "soft-label file", "uploaded": True},
+    traits=TeacherTraits(stage="soft-label file", uploaded=True),
 )
 class SoftLabelTeacher(Source[SoftLabelFile]):
     """Answers on record, one for each image: they hold for images as they are, so views must not be random."""

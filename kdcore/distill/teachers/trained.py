@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdcore.distill.source import Source
+from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
 
@@ -15,7 +16,7 @@ class Trained(Options):
     "trained",
     "Trained here, on all labels",
     options=Trained,
-    traits={"stage": "train teacher"},
+    traits=TeacherTraits(stage="train teacher"),
 )
 class TrainedTeacher(Source[Trained]):
     """The run trains it."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from kdcore import models, registry
 from kdcore.data.types import Dataset
 from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
 MOST_BYTES = 2**31
@@ -31,7 +32,7 @@ class WeightsFile(Options):
     "weights_file",
     "A weights file of an architecture that is known here",
     options=WeightsFile,
-    traits={"stage": "weights file", "architecture": True, "uploaded": True},
+    traits=TeacherTraits(stage="weights file", architecture=True, uploaded=True),
 )
 class WeightsFileTeacher(Source[WeightsFile]):
     """The architecture with the file's weights: exported and measured like a network that was trained here."""

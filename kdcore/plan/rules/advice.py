@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kdcore import registry
 from kdcore.distill.features import AUTO
-from kdcore.distill.traits import parts, trait
+from kdcore.distill.traits import MethodTraits, TeacherTraits, part_traits
 from kdcore.models.cost import Cost
 from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem
@@ -35,8 +35,8 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
 
 def _is_of_architecture(recipe: Recipe) -> bool:
     """Whether the teacher has the architecture `teacher.model`."""
-    source = registry.entry_of("teacher", recipe.teacher.source)
-    return source.name == "trained" or source.traits.get("architecture", False)
+    source = recipe.teacher.source
+    return registry.entry_of("teacher", source).name == "trained" or TeacherTraits.of(source).architecture
 
 
 def _on_networks(recipe: Recipe, teacher: int | None, student: int) -> Iterator[Warned]:
@@ -47,7 +47,7 @@ def _on_networks(recipe: Recipe, teacher: int | None, student: int) -> Iterator[
             f"{teacher:,}): nothing can be saved by it."
         )
         yield "student.model", message
-    if registry.entry_of("teacher", recipe.teacher.source).traits.get("uploaded", False):
+    if TeacherTraits.of(recipe.teacher.source).uploaded:
         message = (
             "Nobody here knows what this teacher was trained on: if test images were among it, its own accuracy is "
             "too high, and what it teaches is helped by them."
@@ -64,7 +64,7 @@ def _on_evidence(recipe: Recipe) -> Iterator[Warned]:
 
 
 def _on_training(recipe: Recipe) -> Iterator[Warned]:
-    if _mixes(recipe) and any(not trait(part, "mixup", True) for part in parts(recipe.distill)):
+    if _mixes(recipe) and any(not part.mixup for part in part_traits(recipe.distill)):
         message = (
             "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what "
             "it remembers is blurred. It is meant to be used without both."
@@ -99,6 +99,6 @@ def _mixes(recipe: Recipe) -> bool:
 
 
 def _claims_soft_targets(recipe: Recipe) -> bool:
-    role = registry.entry_of("method", recipe.distill).traits["role"]
+    role = MethodTraits.of(recipe.distill).role
     controls = {registry.entry_of("method", control).name for control in recipe.controls}
     return role == "distilled" and "hard_labels" not in controls and not recipe.data.hide_classes

@@ -9,7 +9,8 @@ from kdcore import registry
 from kdcore.data.views import random as views_are_random
 from kdcore.distill.scheme import Scheme, scheme_of
 from kdcore.distill.source import Given
-from kdcore.distill.traits import looks_inside, parts, trait
+from kdcore.distill.traits import MethodTraits, looks_inside, part_traits
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem
 from kdcore.recipe import Recipe
@@ -53,14 +54,14 @@ def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str
     name = registry.entry_of("method", method).name
     if reason := _unseen(recipe, scheme, given, method, main=field == "distill"):
         yield Problem(f"{field}.method", f"{name} looks into {reason}: {CHOOSE}")
-    if any(trait(part, "maps", False) for part in parts(method)):
+    if any(part.maps for part in part_traits(method)):
         yield from _maps(recipe, given, field, name)
 
 
 def _unseen(recipe: Recipe, scheme: Scheme[Any], given: Given | None, method: Options, *, main: bool) -> str | None:
     """What a method looks into without being able to; None where it can, or need not. `main`: it is no control."""
     inside = looks_inside(method)
-    if main and scheme.begins == "nobody" and (inside or trait(method, "taps", False)):
+    if main and scheme.begins == "nobody" and (inside or MethodTraits.of(method).taps):
         return f"the teacher, and {_name(scheme)} shares answers only"
     if main and scheme.others(recipe) and inside:
         return f"one teacher, and {_name(scheme)} has several"
@@ -75,14 +76,13 @@ def _maps(recipe: Recipe, given: Given | None, field: str, name: str) -> Iterato
     teacher = registry.validate("architecture", given.architecture) if given and given.architecture else None
     networks = {"student": recipe.student.model, "teacher": teacher or (None if given else recipe.teacher.model)}
     for whose, network in networks.items():
-        if network is not None:
-            entry = registry.entry_of("architecture", network)
-            if not entry.traits.get("maps", True):
-                message = (
-                    f"{name} compares feature maps, and the {whose} ({entry.name}) has none: choose a convolutional "
-                    f"{whose}, or a method that takes plain vectors, such as fitnets or rkd"
-                )
-                yield Problem(f"{field}.method", message)
+        if network is not None and not ArchitectureTraits.of(network).maps:
+            known = registry.entry_of("architecture", network).name
+            message = (
+                f"{name} compares feature maps, and the {whose} ({known}) has none: choose a convolutional {whose}, or "
+                "a method that takes plain vectors, such as fitnets or rkd"
+            )
+            yield Problem(f"{field}.method", message)
 
 
 def _name(scheme: Scheme[Any]) -> str:

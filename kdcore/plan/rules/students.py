@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kdcore import registry
+from kdcore.compress.traits import StepTraits
 from kdcore.problems import Problem
 from kdcore.recipe import Recipe
 
@@ -16,8 +17,6 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
     """
     before: list[str] = []
     for index, step in enumerate(recipe.compress):
-        entry = registry.entry_of("step", step)
-        refuses = entry.traits.get("refuses")
-        if refuses and (reason := refuses(recipe.student.model, before)):
+        if reason := StepTraits.of(step).refuses(recipe.student.model, before):
             yield Problem(f"compress.{index}.step", reason)
-        before.append(entry.name)
+        before.append(registry.entry_of("step", step).name)

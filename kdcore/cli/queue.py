@@ -1,0 +1,83 @@
+"""The commands about the queue: what serves it, and what steers the runs in it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Literal
+
+from kdcore.cli import output
+from kdcore.cli.command import Add, BadInput
+from kdcore.workspace.workspace import Workspace
+
+
+def add(command: Add) -> None:
+    """Adds the commands and their options to the command line."""
+    dispatching = command("dispatch", dispatch, "serve the queue until it has been empty for a while")
+    dispatching.add_argument(
+        "--idle", type=float, default=60.0, metavar="SECONDS", help="leave after so long without work"
+    )
+    command("worker", work, "do one run (what launchers call)").add_argument("run")
+    command("cancel", cancel_or_resume, "end a run at once; finished models stay").add_argument("run")
+    command("resume", cancel_or_resume, "go on with a run that was ended or interrupted").add_argument("run")
+    command("delete", delete, "move a run to the trash; its models stay").add_argument("run")
+    stopping = command("stop", stop, "end a run and measure what is finished, or end everything with --all")
+    stopping.add_argument("run", nargs="?")
+    stopping.add_argument("--all", action="store_true", help="cancel every run and end the dispatcher")
+
+
+def dispatch(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    """Serves the queue in this process."""
+    from kdcore.jobs.dispatcher import dispatch
+
+    return dispatch(workspace, chosen.idle)
+
+
+def work(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    """Does one run in this process. Raises UnknownRun."""
+    from kdcore.jobs.worker import work
+
+    return work(workspace, chosen.run)
+
+
+def cancel_or_resume(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Asks for what the command's name says. Raises UnknownRun."""
+    from kdcore.jobs import api
+
+    output.line(f"{chosen.run}: {_request(workspace, chosen.run, chosen.name)}")
+    if chosen.name == "resume":
+        api.ensure_dispatcher(workspace)
+
+
+def delete(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Moves a run to the trash. Raises UnknownRun."""
+    from kdcore.jobs import api
+
+    api.delete(workspace, chosen.run)
+    output.line(f"{chosen.run}: in the trash")
+
+
+def stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Ends one run, or all and the dispatcher. Raises BadInput, UnknownRun."""
+    from kdcore.jobs import api
+    from kdcore.report import format
+
+    if chosen.all == bool(chosen.run):
+        raise BadInput("stop: give one run's id, or --all")
+    if chosen.run:
+        output.line(f"{chosen.run}: {_request(workspace, chosen.run, 'stop')}")
+        return
+    stopped = api.stop_all(workspace)
+    output.line(f"{format.plural(len(stopped), 'run')} cancelled; the dispatcher has ended")
+
+
+def _request(workspace: Workspace, run_id: str, wanted: Literal["stop", "cancel", "resume"]) -> str:
+    """Asks for it, and returns what will come of that."""
+    from kdcore.jobs import api
+    from kdcore.workspace.state import SETTLED
+
+    before = api.request(workspace, run_id, "run" if wanted == "resume" else wanted)
+    if before in (SETTLED if wanted != "resume" else ("queued", "running")):
+        return f"is {before}; nothing to {wanted}"
+    if wanted == "resume" and before == "done":
+        return "resume asked for; finished stages are kept, the timing is measured anew"
+    return f"{wanted} asked for"

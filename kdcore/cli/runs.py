@@ -1,0 +1,187 @@
+"""The commands that make experiments and look at them: `run`, `submit`, `runs`, `show`, `compare`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdcore import json_input
+from kdcore.cli import output
+from kdcore.cli.command import Add, BadInput, json_option, write
+from kdcore.problems import Problem, RecipeError
+from kdcore.workspace.state import files
+from kdcore.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kdcore.recipe import Recipe
+
+
+def add(command: Add) -> None:
+    """Adds the commands and their options to the command line."""
+    _add_experiment(command("run", run, "do an experiment in the foreground"))
+    _add_experiment(command("submit", submit, "put an experiment into the queue and print its run's id"))
+    json_option(command("runs", list_runs, "list all runs"))
+    shown = command("show", show, "one run's table and verdicts, or the layers of one of its variants")
+    shown.add_argument("run")
+    shown.add_argument("--layers", metavar="VARIANT", help="what each layer of this row of the table holds")
+    shown.add_argument("--format", choices=["csv", "json", "markdown"], help="of the layers; markdown without it")
+    shown.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write the layers")
+    json_option(shown)
+    compared = command("compare", compare, "the table of one or more runs, as a file")
+    compared.add_argument("runs", nargs="+", metavar="RUN")
+    compared.add_argument("--format", default="markdown", choices=["csv", "markdown", "latex", "xlsx", "html", "json"])
+    compared.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; else standard output")
+
+
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", metavar="PRESET|FILE.json", help="a preset's name or a recipe's file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="change the recipe: train.epochs=2"
+    )
+    json_option(parser)
+
+
+def run(chosen: argparse.Namespace, workspace: Workspace) -> int:
+    """What the run ended with, once it has ended. Raises BadInput, RecipeError."""
+    from kdcore.cli import console
+    from kdcore.jobs.worker import EXIT_CODES
+    from kdcore.report import comparison
+
+    run_id = _submitted(chosen, workspace)
+    row = console.settled(workspace, run_id)
+    if chosen.json:
+        output.document(comparison.document(workspace, run_id))
+    elif row.state == "done":
+        console.result(workspace, run_id)
+    else:
+        console.ending(row)
+    return EXIT_CODES[row.state]
+
+
+def submit(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Prints the id of the run, which another process does. Raises BadInput, RecipeError."""
+    from kdcore.jobs import api
+
+    run_id = _submitted(chosen, workspace)
+    api.ensure_dispatcher(workspace)
+    if chosen.json:
+        output.document({"run": run_id})
+    else:
+        output.line(run_id)
+
+
+def _submitted(chosen: argparse.Namespace, workspace: Workspace) -> str:
+    from kdcore.jobs import api
+
+    recipe, preset = recipe_of(chosen.experiment, chosen.set)
+    run_id = api.submit(workspace, recipe, preset)
+    if not preset or chosen.set:  # an unchanged preset needs no counting of parameters first
+        _warn(recipe)
+    return run_id
+
+
+def recipe_of(experiment: str, assignments: Sequence[str]) -> tuple[Recipe, str | None]:
+    """The Recipe that a preset's name or a file means, with `--set` applied, and the preset's name.
+
+    Raises BadInput and RecipeError.
+    """
+    from kdcore.presets import UnknownPreset, preset
+    from kdcore.recipe import override, parse
+
+    if experiment.endswith(".json"):
+        return parse(override(_read(Path(experiment)), assignments)), None
+    try:
+        known = preset(experiment)
+    except UnknownPreset as error:
+        raise BadInput(f"{error}; or give a recipe's file, which ends in .json") from None
+    return parse(override(known.recipe.document(), assignments)), known.name
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json_input.read(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} cannot be read: it is no text in UTF-8") from None
+    except json_input.BadJson as error:
+        raise BadInput(f"{path} cannot be read: {error}") from None
+
+
+def _warn(recipe: Recipe) -> None:
+    """Says what is worth knowing about a Recipe that works."""
+    from kdcore.data.dataset import load
+    from kdcore.models.cost import costs
+    from kdcore.plan.rules.advice import advice
+
+    data = load(recipe.data.source)
+    about = len(data.classes), data.shape
+    teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
+    for problem in advice(recipe, teacher, student):
+        output.complain(f"{problem.field}: {problem.message}")
+
+
+def list_runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Prints all runs, the latest first."""
+    from kdcore.jobs.mending import way_out
+    from kdcore.workspace.index import Index
+
+    index = Index(workspace)
+    index.sync()
+    if chosen.json:
+        output.document([row._asdict() for row in index.runs()])
+        return
+    from kdcore.cli import console
+
+    rows = index.runs()
+    console.runs(rows)
+    for row in rows:
+        if row.damaged:
+            console.say(f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}")
+        elif row.note:
+            console.say(f"{row.id}: {row.note}")
+
+
+def show(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Prints one run's table and verdicts, or the layers of one variant. Raises BadInput, RecipeError, UnknownRun."""
+    if chosen.layers is None and (chosen.format or chosen.output):
+        option = "--format" if chosen.format else "--output"
+        raise BadInput(f"{option}: is for the layers of a variant: add --layers VARIANT; the table is for compare")
+    files(workspace.run(chosen.run))  # of a damaged run nothing is shown
+    if chosen.layers is not None:
+        write(_layers(chosen, workspace), chosen.output)
+        return
+    from kdcore.report import comparison
+
+    if chosen.json:
+        output.document(comparison.document(workspace, chosen.run))
+        return
+    from kdcore.cli import console
+
+    console.result(workspace, chosen.run)
+
+
+def _layers(chosen: argparse.Namespace, workspace: Workspace) -> bytes:
+    from kdcore.report.layers import inside, layers_file
+
+    if chosen.json and chosen.format not in (None, "json"):
+        message = f"{chosen.format} is not what --json asks for; leave one of them out"
+        raise RecipeError([Problem("--format", message)])
+    layers = inside(workspace, chosen.run, chosen.layers, field="--layers")
+    return layers_file([layers], chosen.format or ("json" if chosen.json else "markdown"))
+
+
+def compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Writes the table of one or more runs. Raises BadInput, UnknownRun."""
+    from kdcore.report.comparison import damages
+    from kdcore.report.documents import comparison_file
+
+    for run_id in chosen.runs:
+        files(workspace.run(run_id))
+    if chosen.format == "xlsx" and not chosen.output:
+        raise BadInput("--output: xlsx is no text; give a file with -o FILE")
+    for line in damages(workspace, chosen.runs):
+        output.complain(line)
+    write(comparison_file(workspace, chosen.runs, chosen.format), chosen.output)

@@ -1,0 +1,37 @@
+"""What other parts ask of a compression step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kdcore.registry import Options, Traits
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class StepTraits(Traits):
+    """`variant`: the role of its row, such as "pruned". `stage`: what its stage is called. `label`: its row's name.
+
+    `faster`: whether the network computes faster after it, and `why` not, or what else is worth knowing.
+    `final`: whether it makes the file that is kept, so that no step can follow.
+    `passes`: images through the network beside its training, for the estimate of time.
+    `refuses`: by (architecture, names of the steps before), why it cannot work on such a student; None where it can.
+    `undone_by`: by a later step's name, why that cannot follow; None where it can.
+    """
+
+    kind: ClassVar[str] = "step"
+
+    variant: str
+    stage: str
+    label: str
+    faster: bool
+    why: str = ""
+    final: bool = False
+    passes: int = 0
+    refuses: Callable[[Options, Sequence[str]], str | None] = _nothing
+    undone_by: Callable[[str], str | None] = _nothing

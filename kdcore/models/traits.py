@@ -1,0 +1,23 @@
+"""What other parts ask of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kdcore.registry import Traits
+
+
+@dataclass(frozen=True)
+class ArchitectureTraits(Traits):
+    """`maps`: whether its features are maps of the image's places. `large`: whether it is counted without its weights.
+
+    `names`: by (options, classes, image shape), the names of another library's tensors to those of this network.
+    """
+
+    kind: ClassVar[str] = "architecture"
+
+    maps: bool = True
+    large: bool = False
+    names: Callable[[Any, int, tuple[int, int, int]], Mapping[str, str]] | None = None
