@@ -15,10 +15,16 @@ from kdcore.jobs import api
 from kdcore.problems import RecipeError
 from kdcore.report import comparison
 from kdcore.workspace.events import history, read
-from tests.damage.corpus import MODEL_DAMAGES
+from tests.damage.corpus import JSON_DAMAGES, MODEL_DAMAGES
 from tests.execute.conftest import Laboratory
 
 FILES = ("model.onnx", "model.safetensors", "logits.npz", "report.json", "architecture.json", "history.jsonl")
+DAMAGES = MODEL_DAMAGES | JSON_DAMAGES
+CASES = [
+    (name, damage)
+    for name in (*FILES, "done.json")
+    for damage in (DAMAGES if name.endswith(".json") else MODEL_DAMAGES)
+]
 SMALL = ("teacher.train.steps=40", "train.steps=20")
 
 
@@ -40,7 +46,7 @@ def content(laboratory, run_id):
 
 
 def told(laboratory, run_id):
-    events, _ = read(laboratory.workspace.run(run_id) / "events.jsonl")
+    events = read(laboratory.workspace.run(run_id) / "events.jsonl").events
     return [(event["stage"], event["epoch"]) for event in events if event["type"] == "epoch"]
 
 
@@ -49,7 +55,7 @@ def first_stage(laboratory, run_id):
     here = laboratory.workspace
     run = Execution(here, here.run(run_id), api.recipe(here, run_id), laboratory.plan(run_id), lambda: None)
     run._prepare()
-    run._stage(run.plan.stages[0])
+    run._stages.build(run.plan.stages[:1])
     return run
 
 
@@ -58,13 +64,12 @@ def restored(laboratory, folder, copy):
     shutil.copytree(copy, folder)
 
 
-@pytest.mark.parametrize("damage", MODEL_DAMAGES)
-@pytest.mark.parametrize("name", [*FILES, "done.json"])
+@pytest.mark.parametrize(("name", "damage"), CASES)
 def test_it_is_noticed_told_in_one_line_and_the_other_rows_stay(laboratory, finished, tmp_path, name, damage):
     folder, here = laboratory.model(finished, "student distilled"), laboratory.workspace
     shutil.copytree(folder, tmp_path / "copy")
     try:
-        MODEL_DAMAGES[damage](folder / name)
+        DAMAGES[damage](folder / name)
         reason = here.damage(folder.name, read=None)
         unfinished = (name, damage) == ("done.json", "gone")
         if name != "done.json":
