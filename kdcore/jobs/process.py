@@ -81,7 +81,7 @@ def _workers(folder: Path) -> list[psutil.Process]:
     """The processes that were launched for the run, and that hold its lock: on Windows two, elsewhere one."""
     found = []
     for name in ("status.json", HEARTBEAT):
-        with contextlib.suppress(Damaged, OSError, LookupError, TypeError):
+        with contextlib.suppress(Damaged, OSError, LookupError, TypeError, ValueError, OverflowError):
             found.append(process(read_json(folder / name)))
     return [one for one in found if one and one.pid != os.getpid()]
 

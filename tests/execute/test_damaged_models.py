@@ -15,10 +15,16 @@ from kdcore.jobs import api
 from kdcore.problems import RecipeError
 from kdcore.report import comparison
 from kdcore.workspace.events import history, read
-from tests.damage.corpus import MODEL_DAMAGES
+from tests.damage.corpus import JSON_DAMAGES, MODEL_DAMAGES
 from tests.execute.conftest import Laboratory
 
 FILES = ("model.onnx", "model.safetensors", "logits.npz", "report.json", "architecture.json", "history.jsonl")
+DAMAGES = MODEL_DAMAGES | JSON_DAMAGES
+CASES = [
+    (name, damage)
+    for name in (*FILES, "done.json")
+    for damage in (DAMAGES if name.endswith(".json") else MODEL_DAMAGES)
+]
 SMALL = ("teacher.train.steps=40", "train.steps=20")
 
 
@@ -58,13 +64,12 @@ def restored(laboratory, folder, copy):
     shutil.copytree(copy, folder)
 
 
-@pytest.mark.parametrize("damage", MODEL_DAMAGES)
-@pytest.mark.parametrize("name", [*FILES, "done.json"])
+@pytest.mark.parametrize(("name", "damage"), CASES)
 def test_it_is_noticed_told_in_one_line_and_the_other_rows_stay(laboratory, finished, tmp_path, name, damage):
     folder, here = laboratory.model(finished, "student distilled"), laboratory.workspace
     shutil.copytree(folder, tmp_path / "copy")
     try:
-        MODEL_DAMAGES[damage](folder / name)
+        DAMAGES[damage](folder / name)
         reason = here.damage(folder.name, read=None)
         unfinished = (name, damage) == ("done.json", "gone")
         if name != "done.json":

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kdcore.train.loop import fit
-from tests.damage.corpus import MODEL_DAMAGES
+from tests.damage.corpus import JSON_DAMAGES, MODEL_DAMAGES
 from tests.train.conftest import network, same, state, stop_after
 
 
@@ -45,23 +45,23 @@ def place(folder, name):
     return next(folder.glob(name)) if "*" in name else folder / name
 
 
-FILES = ("checkpoint/state-*.safetensors", "checkpoint/progress.json", "history.jsonl")
+DAMAGES = {
+    "checkpoint/state-*.safetensors": MODEL_DAMAGES,
+    "checkpoint/progress.json": MODEL_DAMAGES | JSON_DAMAGES,
+    "history.jsonl": MODEL_DAMAGES,
+    "checkpoint": {name: MODEL_DAMAGES[name] for name in ("gone", "a folder")},
+}
 
 
 @pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        *((name, damage) for name in FILES for damage in MODEL_DAMAGES),
-        ("checkpoint", "gone"),
-        ("checkpoint", "a folder"),
-    ],
+    ("name", "damage"), [(name, damage) for name, damages in DAMAGES.items() for damage in damages]
 )
 def test_whatever_befell_it_the_weights_are_those_of_an_undisturbed_training(
     task, tmp_path, whole, caplog, name, damage
 ):
     with pytest.raises(KeyboardInterrupt):
         trained(task, tmp_path, stop_after(40))
-    MODEL_DAMAGES[damage](place(tmp_path, name))
+    DAMAGES[name][damage](place(tmp_path, name))
     with caplog.at_level(logging.WARNING):
         weights = trained(task, tmp_path)
     reference, history = whole(task)
