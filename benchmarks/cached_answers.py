@@ -19,13 +19,13 @@ from benchmarks.results import publish, table
 from benchmarks.train_throughput import runner
 from kdcore import machine, models, registry
 from kdcore.data.dataset import load
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.models.fold import folded
 from kdcore.presets import preset
-from kdcore.recipe import Views
+from kdcore.recipe import Augmentation
 from kdcore.registry import Options
 from kdcore.train.answers import ask_all
-from kdcore.train.images import Held, pixels
+from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task, Trainer
 
 ASKED, CACHED = "teacher asked each step", "teacher's answers cached"
@@ -77,10 +77,10 @@ def make(model: Options) -> nn.Module:
 def prepared() -> tuple[dict[str, Task], float]:
     """The two tasks, and the CPU seconds that it takes to ask the teacher about all images once."""
     recipe = preset("quickstart").recipe
-    train = recipe.train.model_copy(update={"views": Views()})
+    train = recipe.train.model_copy(update={"views": Augmentation()})
     device, precision = torch.device(machine.device()), machine.precision(train.precision)
     dataset = load(registry.validate("dataset", "digits"))
-    images = Held(pixels(dataset.train_images, device))
+    images = InMemoryImages(pixels(dataset.train_images, device))
     labels = torch.from_numpy(np.array(dataset.train_labels)).to(device)
     targets, validation = nn.functional.one_hot(labels).float(), (images.images[:64], labels[:64])
     teacher = make(recipe.teacher.model).eval()
@@ -88,7 +88,7 @@ def prepared() -> tuple[dict[str, Task], float]:
     tasks = {}
     for name, answers in ((ASKED, None), (CACHED, partial(ask_all, teacher, images, precision))):
         method = registry.entry_of("method", recipe.distill).implementation(recipe.distill)
-        lesson = Taught(method, teacher, table=answers)
+        lesson = DistillationObjective(method, teacher, table=answers)
         tasks[name] = Task(images, targets, validation, train, 10**6, precision, 0, lesson)
     ask_all(teacher, images, precision)
     started = time.process_time()

@@ -21,7 +21,7 @@ from torch import nn
 
 from benchmarks.results import table
 from kdcore import models, registry
-from kdcore.compress.material import Material
+from kdcore.compress.material import StepInput
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.export.onnx_file import export
@@ -128,7 +128,7 @@ def compressed(network: nn.Module, steps: list[dict[str, Any]], images: torch.Te
         scratch = folder / str(number)
         scratch.mkdir()
         options = registry.validate("step", step)
-        material = Material(network, file, images, shape, scratch, seed=0)
+        material = StepInput(network, file, images, shape, scratch, seed=0)
         outcome = registry.entry_of("step", options).implementation(material, options)
         network = outcome.network.eval()
         file = outcome.onnx or _exported(network, shape, images, scratch / "export")

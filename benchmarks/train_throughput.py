@@ -24,19 +24,19 @@ from benchmarks import interleave
 from benchmarks.published_loop import Pictures, Published, loss
 from benchmarks.results import publish, table
 from kdcore import machine, models, registry
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.models.fold import folded
-from kdcore.recipe import Train, Views
+from kdcore.recipe import Augmentation, Train
 from kdcore.train import order
 from kdcore.train.answers import ask_all
-from kdcore.train.images import Held, pixels
+from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.lesson import Batch
 from kdcore.train.loop import Task, Trainer, fit
 
 BATCH, CLASSES, SHAPE, EPOCHS, EPOCH_IMAGES = 64, 100, (3, 32, 32), 240, 50_000
 MEAN, STD = [0.507, 0.487, 0.441], [0.267, 0.256, 0.276]
 IMAGES = 1024  # random ones, in memory: what they show changes no speed
-VIEWS = Views(crop=4, flip=True)
+VIEWS = Augmentation(crop=4, flip=True)
 PAIRS = {"resnet32x4 -> resnet8x4": ((32, 4), (8, 4)), "resnet56 -> resnet20": ((56, 1), (20, 1))}
 ARMS = ("published loop", "same arithmetic", "default", "cached teacher")
 AIMS = {"cpu": {"default": 2.4, "cached teacher": 6.0}, "cuda": {"default": 10.0}}
@@ -122,9 +122,9 @@ def ours(pair: Pair, device: torch.device, precision: str, *, cached: bool = Fal
     """The task that a run would carry out."""
     train = Train(
         epochs=epochs, batch_size=BATCH, optimizer="sgd", learning_rate=0.05, weight_decay=5e-4, decay_all=True,
-        schedule="step", views=Views() if cached else VIEWS,
+        schedule="step", views=Augmentation() if cached else VIEWS,
     )  # fmt: skip
-    images = Held(pixels(pair.images, device))
+    images = InMemoryImages(pixels(pair.images, device))
     teacher = (folded(pair.teacher) or pair.teacher).to(device).to(memory_format=torch.channels_last)
     options = registry.validate("method", "kd")
     method = registry.entry_of("method", options).implementation(options)
@@ -132,7 +132,9 @@ def ours(pair: Pair, device: torch.device, precision: str, *, cached: bool = Fal
     targets = torch.eye(CLASSES)[pair.labels].to(device)
     validation = images.images[:BATCH], torch.from_numpy(pair.labels[:BATCH]).to(device)
     steps = order.steps_of(epochs, EPOCH_IMAGES, BATCH)
-    return Task(images, targets, validation, train, steps, precision, 0, Taught(method, teacher, table=table))
+    return Task(
+        images, targets, validation, train, steps, precision, 0, DistillationObjective(method, teacher, table=table)
+    )
 
 
 def same_loss(pair: Pair, device: torch.device) -> str:

@@ -60,7 +60,7 @@ class Data(Part):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Picks the labelled subset.")
 
 
-class Views(Part):
+class Augmentation(Part):
     """Random views of each batch. Student and teacher always see the same view."""
 
     shift: int = Field(
@@ -120,7 +120,7 @@ class Train(Part):
         description="End after this many epochs without a better validation accuracy, with the best epoch's weights. "
         "0: train to the end.",
     )
-    views: Views = Views()
+    views: Augmentation = Augmentation()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="Arithmetic while training. Auto: bf16 where the hardware is fast at it, else fp32."
     )
@@ -146,7 +146,7 @@ class Teacher(Part):
         {"teacher": "trained"}, validate_default=True, description="Where the teacher comes from."
     )
     model: ArchitectureChoice = Field({"architecture": "cnn", "width": 64}, validate_default=True)
-    train: Train = Field(Train(steps=300, views=Views(shift=1)))
+    train: Train = Field(Train(steps=300, views=Augmentation(shift=1)))
 
 
 class Student(Part):
@@ -185,7 +185,9 @@ class Recipe(Part):
     )
     compress: tuple[StepChoice, ...] = Field((), max_length=8, description="Steps after distillation, in order.")
     compress_seeds: Literal["first", "all"] = Field("first", description="Carry out the steps on one seed, or on all.")
-    train: Train = Field(Train(steps=300, views=Views(shift=1, mixup=1.0)), description="The students' training.")
+    train: Train = Field(
+        Train(steps=300, views=Augmentation(shift=1, mixup=1.0)), description="The students' training."
+    )
     measure: Measure = Measure()
     seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
         (0, 1, 2),

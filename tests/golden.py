@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from kdcore import machine, models, registry
-from kdcore.compress.material import Material
+from kdcore.compress.material import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import onnx_file, runtime
-from kdcore.recipe import Train, Views
+from kdcore.recipe import Augmentation, Train
 from kdcore.registry import Entry
-from kdcore.train.images import Held, pixels
+from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task, fit
 from kdcore.workspace import keys
 from tests import pairs
@@ -123,7 +123,7 @@ def _step(entry: Entry) -> list[float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         onnx_file.export(network, SHAPE, folder / "parent.onnx", images=images.numpy(), cache=None)
-        material = Material(network, folder / "parent.onnx", images, SHAPE, folder, 0)
+        material = StepInput(network, folder / "parent.onnx", images, SHAPE, folder, 0)
         outcome = entry.implementation(material, _options(entry))
         if outcome.onnx:
             logits = runtime.logits(outcome.onnx, images.numpy())
@@ -136,13 +136,13 @@ def _step(entry: Entry) -> list[float]:
 def _loop() -> list[float]:
     dataset = load(registry.validate("dataset", "digits"))
     images, labels = pixels(dataset.train_images[:100]), torch.from_numpy(np.array(dataset.train_labels[:100]))
-    train = Train(steps=2, batch_size=16, views=Views(shift=1, mixup=1.0))
+    train = Train(steps=2, batch_size=16, views=Augmentation(shift=1, mixup=1.0))
     network = _network()
     with tempfile.TemporaryDirectory() as folder:
         rows: list[dict[str, float]] = []
         fit(
             network,
-            Task(Held(images), torch.eye(10)[labels], (images, labels), train, 2, "fp32", seed=0),
+            Task(InMemoryImages(images), torch.eye(10)[labels], (images, labels), train, 2, "fp32", seed=0),
             Path(folder),
             on_epoch=rows.append,
         )

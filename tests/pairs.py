@@ -8,10 +8,10 @@ import torch
 from kdcore import models, registry
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.distill.traits import MethodTraits, asks, takes
-from kdcore.recipe import Train, Views
-from kdcore.train.images import Held, pixels
+from kdcore.recipe import Augmentation, Train
+from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task
 
 SHAPE = (1, 8, 8)
@@ -28,12 +28,12 @@ def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Mo
     dataset = load(registry.validate("dataset", "digits"))
     images, labels = pixels(dataset.train_images[:100]), torch.from_numpy(np.array(dataset.train_labels[:100]))
     mixes = MethodTraits.of(method).mixup
-    train = Train(steps=steps, batch_size=16, views=Views(shift=1, mixup=1.0 if mixes else 0.0), **changes)
+    train = Train(steps=steps, batch_size=16, views=Augmentation(shift=1, mixup=1.0 if mixes else 0.0), **changes)
     teacher = network(12, seed=1).eval().requires_grad_(False)
     learns = registry.entry_of("method", method).implementation(method)
     student = learns.begin(network(8, seed=0), teacher)
-    lesson = Taught(learns, teacher if asks(method) else None)
+    lesson = DistillationObjective(learns, teacher if asks(method) else None)
     targets = torch.eye(10)[labels]
     if not takes(method, "one"):
         lesson.labelling, labels = MANY_LABELS, targets
-    return student, Task(Held(images), targets, (images, labels), train, steps, "fp32", 0, lesson)
+    return student, Task(InMemoryImages(images), targets, (images, labels), train, steps, "fp32", 0, lesson)

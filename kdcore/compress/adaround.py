@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from kdcore.compress.material import Material, Outcome
+from kdcore.compress.material import StepInput, StepResult
 from kdcore.compress.tools import quant_grid, rounding
 from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.rounding import Layer, Rounding
@@ -41,7 +41,7 @@ class AdaRound(Rounding):
     # For the estimate: images through the network, forward, back and for what each layer is given.
     traits=replace(rounding.traits("AdaRound"), passes=by_options(lambda options: 4 * BATCH * options.iterations)),
 )
-def quantize(material: Material, options: AdaRound) -> Outcome:
+def quantize(material: StepInput, options: AdaRound) -> StepResult:
     """Rounds layer after layer, each on the inputs that it gets from the layers already rounded.
 
     Differs from the paper in the measure of a layer's error: relative to the power of each filter's output, so that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits
 from kdcore.registry import Options, register
 
@@ -29,7 +29,7 @@ class Code(Options):
         "as large and as fast as before. Only zeros and shared values make it small: prune and share first.",
     ),
 )
-def code(material: Material, options: Code) -> Outcome:
+def code(material: StepInput, options: Code) -> StepResult:
     """Writes `model.coded` and reads it back. The network and the file that runs stay as they are.
 
     The rows' `coded_bytes` add up to the file, header, biases and batch norms included. Raises CompressError for
@@ -45,7 +45,7 @@ def code(material: Material, options: Code) -> Outcome:
         _check(coded.unpack(path.read_bytes())[1], coded.state(material.network))
     except coded.CodedError as error:
         raise CompressError(f"the network cannot be coded: {error}") from None
-    return Outcome(material.network, report, onnx=material.onnx, files=(path,))
+    return StepResult(material.network, report, onnx=material.onnx, files=(path,))
 
 
 def _check(read: dict, written: dict) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits
 from kdcore.registry import Options, by_options, register
 
@@ -36,7 +36,7 @@ class Half(Options):
         "fp32 when it loads the file, and then computes as before.",
     ),
 )
-def quantize(material: Material, options: Half) -> Outcome:
+def quantize(material: StepInput, options: Half) -> StepResult:
     """A file whose weights are 16-bit numbers, rounded to nearest; biases and all arithmetic stay fp32.
 
     The file turns them to fp32 by Cast, which ONNX Runtime does once, when it loads the file. A graph that computes in
@@ -63,7 +63,7 @@ def quantize(material: Material, options: Half) -> Outcome:
     model.graph.node.extend(nodes)
     slim(model)
     onnx.save(model, target)
-    return Outcome(material.network, report, onnx=target)
+    return StepResult(material.network, report, onnx=target)
 
 
 def _narrow(model: Any, kind: str, report: list[dict[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from kdcore import machine
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.compress.tools.images import sample
 from kdcore.compress.traits import StepTraits
@@ -51,7 +51,7 @@ class Int8(Options):
         final=True,
     ),
 )
-def quantize(material: Material, options: Int8) -> Outcome:
+def quantize(material: StepInput, options: Int8) -> StepResult:
     """An int8 file from the network's fp32 file: weights a scale a filter, activations a scale a tensor.
 
     Normalisation and convolutions of a single input channel stay float. The network itself is unchanged. Raises
@@ -60,7 +60,7 @@ def quantize(material: Material, options: Int8) -> Outcome:
     prepared, target = material.folder / "prepared.onnx", material.folder / "int8.onnx"
     how = Calibration(options.images, options.calibration, options.per_channel)
     static(material, material.onnx, prepared, target, how)
-    return Outcome(material.network, report(prepared, target), onnx=target)
+    return StepResult(material.network, report(prepared, target), onnx=target)
 
 
 class Calibration(NamedTuple):
@@ -72,7 +72,7 @@ class Calibration(NamedTuple):
 
 
 def static(
-    material: Material,
+    material: StepInput,
     source: Path,
     prepared: Path,
     target: Path,
@@ -104,7 +104,7 @@ def static(
 
 
 def _quantize(
-    material: Material,
+    material: StepInput,
     source: Path,
     prepared: Path,
     target: Path,
@@ -146,7 +146,7 @@ def _quantize(
     onnx.save(made, target)
 
 
-def _reader(material: Material, count: int, name: str) -> Any:
+def _reader(material: StepInput, count: int, name: str) -> Any:
     """Batches of equal size, as the histogram methods need, of images picked at random."""
     from onnxruntime.quantization import CalibrationDataReader
 

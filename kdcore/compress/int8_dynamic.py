@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from kdcore.compress.int8 import report, saturates
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import merge, part, prepare, restore_names
 from kdcore.compress.traits import StepTraits
 from kdcore.problems import first_line
@@ -52,7 +52,7 @@ def _why(options: Int8Dynamic) -> str:
         why=by_options(_why),
     ),
 )
-def quantize(material: Material, options: Int8Dynamic) -> Outcome:
+def quantize(material: StepInput, options: Int8Dynamic) -> StepResult:
     """An int8 file from the network's fp32 file, without any images. The network itself is unchanged.
 
     Raises CompressError when ONNX Runtime cannot quantize the file.
@@ -85,4 +85,4 @@ def quantize(material: Material, options: Int8Dynamic) -> Outcome:
     except Exception as error:  # the quantizer raises many kinds
         reason = first_line(error)
         raise CompressError(f"ONNX Runtime cannot quantize {material.onnx.name}: {reason}") from error
-    return Outcome(material.network, report(prepared, target), onnx=target)
+    return StepResult(material.network, report(prepared, target), onnx=target)

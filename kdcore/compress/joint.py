@@ -7,9 +7,9 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.compress import qat
-from kdcore.compress.material import Material, Outcome
+from kdcore.compress.material import StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
-from kdcore.compress.tools.gradual import Gradual, Plan
+from kdcore.compress.tools.gradual import Gradual, PruningSchedule
 from kdcore.compress.tools.masks import zeros
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
@@ -59,17 +59,19 @@ def _label(options: Joint) -> str:
         "a zip of the file is smaller.",
     ),
 )
-def joint(material: Material, options: Joint) -> Outcome:
+def joint(material: StepInput, options: Joint) -> StepResult:
     """A network to be trained on its grid while its smallest weights become zero, and stay so in the int8 file.
 
     Weights are ranked over the whole network as they are before they are rounded. Differs from CLIP-Q: what has become
     zero does not come back, and the grid is uniform. Raises CompressError.
     """
     grid = qat.on_grid(material, options, other=f" or ratio (now {options.ratio:g})")
-    course = Plan("magnitude", options.ratio, "global", options.finetune.steps, options.begin, options.end, {})
+    course = PruningSchedule(
+        "magnitude", options.ratio, "global", options.finetune.steps, options.begin, options.end, {}
+    )
     pruning = Gradual(grid.network, course)
 
-    def finish(network: nn.Module) -> Outcome:
+    def finish(network: nn.Module) -> StepResult:
         before = {name: layer.weight.detach().clone() for name, layer in pruning.layers.items()}
         pruning.finish()
         if any(not torch.equal(layer.weight, before[name]) for name, layer in pruning.layers.items()):
@@ -79,4 +81,4 @@ def joint(material: Material, options: Joint) -> Outcome:
         told = {row["name"]: row for row in done.report}
         return done._replace(report=[row | told.get(row["name"], {}) for row in zeros(done.network)])
 
-    return Outcome(grid.network, [], constrain=pruning.constrain, finish=finish)
+    return StepResult(grid.network, [], constrain=pruning.constrain, finish=finish)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from kdcore import models
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
@@ -60,7 +60,7 @@ def _label(options: LowRank) -> str:
         variant="low_rank", stage="low rank", label=by_options(_label), faster=True, undone_by=UNDONE.get
     ),
 )
-def low_rank(material: Material, options: LowRank) -> Outcome:
+def low_rank(material: StepInput, options: LowRank) -> StepResult:
     """Splits every linear layer and convolution that has fewer weights then; the classifier stays whole.
 
     The weights are the best of their rank in squared error (Tucker-2: nearly; both spectra are cut by themselves).
@@ -97,7 +97,7 @@ def low_rank(material: Material, options: LowRank) -> Outcome:
             network(material.images[:2])
     except Exception as error:  # the network's own code
         raise CompressError(f"this {type(network).__name__} cannot be split: {error}") from error
-    return Outcome(network, report)
+    return StepResult(network, report)
 
 
 def _layers(network: nn.Module, convolutions: str) -> dict[str, Layer]:

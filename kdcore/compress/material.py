@@ -16,7 +16,7 @@ class CompressError(RuntimeError):
     """The step cannot be carried out on this network; the message says why."""
 
 
-class Material(NamedTuple):
+class StepInput(NamedTuple):
     """What there is to compress.
 
     `network`: in evaluation mode on the CPU; a step may change it in place. `onnx`: the exported file of the
@@ -35,7 +35,7 @@ class Material(NamedTuple):
     labelling: Labelling = ONE_LABEL
 
 
-class Outcome(NamedTuple):
+class StepResult(NamedTuple):
     """What a step leaves.
 
     `network`: the compressed network. `report`: a JSON document a layer. `onnx`: the file to deploy,
@@ -48,5 +48,5 @@ class Outcome(NamedTuple):
     report: list[dict[str, Any]]
     onnx: Path | None = None
     constrain: Callable[[], None] | None = None
-    finish: Callable[[nn.Module], Outcome] | None = None
+    finish: Callable[[nn.Module], StepResult] | None = None
     files: tuple[Path, ...] = ()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.channels import Rule, Worth, cut
 from kdcore.compress.tools.finetune import Finetune
@@ -85,7 +85,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         refuses=_refuses,
     ),
 )
-def prune(material: Material, options: PruneStructured) -> Outcome:
+def prune(material: StepInput, options: PruneStructured) -> StepResult:
     """Removes filters from every layer but the classifier, then takes batch norm's statistics again.
 
     Attention heads and groups of a convolution stay equally large. Weights that are zero stay so. Raises CompressError
@@ -106,10 +106,10 @@ def prune(material: Material, options: PruneStructured) -> Outcome:
             f"rounded to {options.round_to}, or the network has nothing that {options.importance!r} could rank"
         )
     zeros = any(bool((layer.weight == 0).any()) for layer in layers_of(network).values())
-    return Outcome(network, _report(before, after), constrain=keep_zeros(network) if zeros else None)
+    return StepResult(network, _report(before, after), constrain=keep_zeros(network) if zeros else None)
 
 
-def _round(material: Material, options: PruneStructured, done: float, first: dict[str, int]) -> None:
+def _round(material: StepInput, options: PruneStructured, done: float, first: dict[str, int]) -> None:
     """One cut, after which `done` of the shares is removed."""
     network = material.network
     worth = _worth(material, options)
@@ -134,7 +134,7 @@ def _round(material: Material, options: PruneStructured, done: float, first: dic
     recalibrate(network, material.images, material.seed)
 
 
-def _worth(material: Material, options: PruneStructured) -> Worth:
+def _worth(material: StepInput, options: PruneStructured) -> Worth:
     """The importance, with the gradients that it looks at in place."""
     from torch_pruning import importance
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
-from kdcore.compress.tools.gradual import Gradual, Plan
+from kdcore.compress.tools.gradual import Gradual, PruningSchedule
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.scores import chance, input_norms, scores
@@ -109,7 +109,7 @@ def _why(options: PruneUnstructured) -> str:
         why=by_options(_why),
     ),
 )
-def prune(material: Material, options: PruneUnstructured) -> Outcome:
+def prune(material: StepInput, options: PruneUnstructured) -> StepResult:
     """Sets the weights of the lowest scores to zero, the classifier's too, and takes batch norm's statistics again.
 
     The zeros are in the weights themselves; `constrain` puts them back after each step of the fine-tuning. Weights
@@ -134,17 +134,17 @@ def prune(material: Material, options: PruneUnstructured) -> Outcome:
         for name, layer in layers.items():
             layer.weight.masked_fill_(~masks[name], 0)
     recalibrate(material.network, material.images, material.seed)
-    return Outcome(material.network, zeros(material.network), constrain=keep_zeros(material.network))
+    return StepResult(material.network, zeros(material.network), constrain=keep_zeros(material.network))
 
 
-def _gradual(material: Material, options: PruneUnstructured) -> Outcome:
+def _gradual(material: StepInput, options: PruneUnstructured) -> StepResult:
     layers = layers_of(material.network)
     fixed = {}
     if options.importance == "random":
         fixed = dict(chance(layers, material.seed))
     elif options.importance == "wanda":
         fixed = dict(input_norms(material, layers, options.images))
-    plan = Plan(
+    plan = PruningSchedule(
         options.importance,
         options.policy or options.ratio,
         options.scope,
@@ -155,11 +155,11 @@ def _gradual(material: Material, options: PruneUnstructured) -> Outcome:
     )
     pruning = Gradual(material.network, plan)
 
-    def finish(network: nn.Module) -> Outcome:
+    def finish(network: nn.Module) -> StepResult:
         before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
         pruning.finish()
         if any(not torch.equal(layer.weight, before[name]) for name, layer in layers.items()):
             recalibrate(network, material.images, material.seed)
-        return Outcome(network, zeros(network))
+        return StepResult(network, zeros(network))
 
-    return Outcome(material.network, [], constrain=pruning.constrain, finish=finish)
+    return StepResult(material.network, [], constrain=pruning.constrain, finish=finish)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kdcore.compress import int8
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools import int8_export, quant_grid
 from kdcore.compress.tools.divergence import Divergence
 from kdcore.compress.tools.finetune import Finetune
@@ -82,7 +82,7 @@ def _label(options: Qat) -> str:
         why=by_options(_why),
     ),
 )
-def quantize(material: Material, options: Qat) -> Outcome:
+def quantize(material: StepInput, options: Qat) -> StepResult:
     """A network to be trained on its grid, and what makes the int8 file of it afterwards.
 
     The layers are those that the int8 step quantizes. Layers that read the same activation share its step. Weights
@@ -93,7 +93,7 @@ def quantize(material: Material, options: Qat) -> Outcome:
     return on_grid(material, options, options.policy)
 
 
-def on_grid(material: Material, options: Trained, policy: Mapping[str, int] = {}, other: str = "") -> Outcome:
+def on_grid(material: StepInput, options: Trained, policy: Mapping[str, int] = {}, other: str = "") -> StepResult:
     """The network with its layers on their first grids, to be trained and finished.
 
     `policy`: bits a weight by layer. `other`: what else than a lower learning rate would keep it from diverging, for
@@ -120,12 +120,12 @@ def on_grid(material: Material, options: Trained, policy: Mapping[str, int] = {}
         lsq.attach(network.get_submodule(name), ends[name], shared[tensor])
     before = divergence.knows(network)
 
-    def finish(trained: nn.Module) -> Outcome:
+    def finish(trained: nn.Module) -> StepResult:
         if rate := options.finetune.steps and options.finetune.learning_rate:
             divergence.check(trained, before, f"lower finetune.learning_rate (now {rate:g}){other}")
         return _finish(material, trained, whole)
 
-    return Outcome(network, [], constrain=keep_zeros(network) if zeros else None, finish=finish)
+    return StepResult(network, [], constrain=keep_zeros(network) if zeros else None, finish=finish)
 
 
 def _bits_of(network: nn.Module, options: Trained, policy: Mapping[str, int]) -> dict[str, tuple[int, int]]:
@@ -139,7 +139,7 @@ def _bits_of(network: nn.Module, options: Trained, policy: Mapping[str, int]) ->
     return {name: (policy.get(name, 8) if policy else weight, given) for name, (weight, given) in found.items()}
 
 
-def _tensors(network: nn.Module, material: Material, names: list[str]) -> dict[str, int]:
+def _tensors(network: nn.Module, material: StepInput, names: list[str]) -> dict[str, int]:
     """For each layer a number that tells whose input is the very same tensor.
 
     Layers that are never called (an attention reads the weights of its own) are left out.
@@ -155,7 +155,7 @@ def _tensors(network: nn.Module, material: Material, names: list[str]) -> dict[s
     return {name: found[name] for name in names if name in found}
 
 
-def _settle(material: Material, network: nn.Module, ends: Mapping[str, tuple[int, int]]) -> dict[str, torch.Tensor]:
+def _settle(material: StepInput, network: nn.Module, ends: Mapping[str, tuple[int, int]]) -> dict[str, torch.Tensor]:
     """Takes batch norm's statistics again, in place, with the weights on their first grid; samples of the layers'
     inputs (n,) with both. The weights themselves are then as they were."""
     from kdcore.compress.nets import lsq
@@ -187,7 +187,7 @@ def _first_step(sample: torch.Tensor, lowest: int, largest: int) -> torch.Tensor
     return found if found > 0 else torch.ones(())
 
 
-def _finish(material: Material, network: nn.Module, whole: Mapping[str, torch.Tensor]) -> Outcome:
+def _finish(material: StepInput, network: nn.Module, whole: Mapping[str, torch.Tensor]) -> StepResult:
     """Turns the trained network into an ordinary one with weights on their grid, and writes its int8 file."""
     from kdcore.compress.nets import lsq
 
@@ -208,7 +208,7 @@ def _finish(material: Material, network: nn.Module, whole: Mapping[str, torch.Te
         report.append(row | learnt | {"stored_bits": 8})
     target = material.folder / "qat.onnx"
     int8_export.write(material, network, codes, target, inputs=inputs)
-    return Outcome(network, report, onnx=target)
+    return StepResult(network, report, onnx=target)
 
 
 def _bits(quantizer: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
@@ -48,7 +48,7 @@ def _undone(step: str) -> str | None:
         "folded in, and the runtime computes with it as before. The step 'code' writes the small file.",
     ),
 )
-def share(material: Material, options: Share) -> Outcome:
+def share(material: StepInput, options: Share) -> StepResult:
     """Gives the weights of every layer at most 2^bits values, the best in squared error, and recalibrates batch norm.
 
     Zeros, as pruning leaves them, stay zeros and are not counted. In fine-tuning all weights of one value get the sum
@@ -65,7 +65,7 @@ def share(material: Material, options: Share) -> Outcome:
     if not codebooks:
         raise CompressError("there is no convolution or linear layer whose weights could be shared")
     recalibrate(material.network, material.images, material.seed)
-    return Outcome(material.network, report, constrain=_constrain(codebooks))
+    return StepResult(material.network, report, constrain=_constrain(codebooks))
 
 
 class Codebook:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcore import models
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools import norms
 from kdcore.compress.tools.files import merge
 from kdcore.compress.tools.finetune import Finetune
@@ -70,7 +70,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         "that have learnt different things lose much by it.",
     ),
 )
-def tie(material: Material, options: Tie) -> Outcome:
+def tie(material: StepInput, options: Tie) -> StepResult:
     """Gives layers of one shape the mean of their weights, the nearest in squared error; each keeps its bias.
 
     Only layers that the ONNX file can hold once: a batch norm after a layer is folded into its weights, one by one,
@@ -89,10 +89,10 @@ def tie(material: Material, options: Tie) -> Outcome:
         report += [_row(name, names[0], weight, mean) for name, weight in zip(names, whole, strict=True)]
     recalibrate(network, material.images, material.seed)
 
-    def finish(trained: nn.Module) -> Outcome:
-        return Outcome(trained, report, onnx=_export(material, trained))
+    def finish(trained: nn.Module) -> StepResult:
+        return StepResult(trained, report, onnx=_export(material, trained))
 
-    return Outcome(network, report, finish=finish)
+    return StepResult(network, report, finish=finish)
 
 
 def _row(name: str, first: str, weight: torch.Tensor, mean: torch.Tensor) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _groups(network: nn.Module, group: str) -> list[list[str]]:
     return found
 
 
-def _export(material: Material, network: nn.Module) -> Path:
+def _export(material: StepInput, network: nn.Module) -> Path:
     """The network's file with equal constants held once. Raises CompressError."""
     import numpy as np
     import onnx

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kdcore.compress.material import Material, Outcome
+from kdcore.compress.material import StepInput, StepResult
 from kdcore.compress.tools import quant_grid, rounding
 from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.norms import followers
@@ -49,7 +49,7 @@ class WeightQuant(Rounding):
     options=WeightQuant,
     traits=rounding.traits("weights"),
 )
-def quantize(material: Material, options: WeightQuant) -> Outcome:
+def quantize(material: StepInput, options: WeightQuant) -> StepResult:
     """Rounds the weights of every convolution and linear layer to the nearest level of its grid.
 
     Raises CompressError.
@@ -68,7 +68,7 @@ def quantize(material: Material, options: WeightQuant) -> Outcome:
     return rounding.deploy(material, options, layers, codes, whole)
 
 
-def _correct(material: Material, before: nn.Module, layers: Mapping[str, Any], *, recalibrated: bool) -> None:
+def _correct(material: StepInput, before: nn.Module, layers: Mapping[str, Any], *, recalibrated: bool) -> None:
     """Shifts the layers' outputs, first to last, so that each has the mean that it had in `before`.
 
     Through the layer's own bias or, where batch norm follows, through its running mean. Fresh statistics of a batch

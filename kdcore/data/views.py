@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from kdcore.lazy import functional, torch
-from kdcore.recipe import Views
+from kdcore.recipe import Augmentation
 
 
 def apply(
-    images: torch.Tensor, targets: torch.Tensor, views: Views, generator: torch.Generator
+    images: torch.Tensor, targets: torch.Tensor, views: Augmentation, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The batch as the student and the teacher see it this time: flip, crop, shift, then mixup or cutmix.
 
@@ -34,9 +34,9 @@ def apply(
     return images, targets
 
 
-def random(views: Views) -> bool:
+def random(views: Augmentation) -> bool:
     """Whether an image looks different each time; where it does not, what a teacher says of it can be kept."""
-    return views != Views()
+    return views != Augmentation()
 
 
 def _flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -71,7 +71,7 @@ def _mixup(
 
 
 def _cutmix(
-    images: torch.Tensor, targets: torch.Tensor, views: Views, generator: torch.Generator
+    images: torch.Tensor, targets: torch.Tensor, views: Augmentation, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pastes one rectangle, the same for the batch, of another image of the batch; labels follow the areas.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import hard_weight, matched_taps, need_maps, same_size, taps_field
-from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
@@ -69,11 +69,11 @@ class AttentionTransfer(Method[Attention]):
         self._taps = Taps(*matched_taps(student, teacher, (self.options.student_taps, self.options.teacher_taps)))
         return self._taps
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> None:
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> None:
         need_maps(example.student_features, "student", "attention transfer")
         need_maps(example.teacher_features, "teacher", "attention transfer")
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         parts = [
             attention_loss(seen.student_features[own], seen.teacher_features[other], self.options.power)
             for own, other in zip(*self._taps, strict=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from kdcore import registry
-from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits, short
 from kdcore.lazy import nn, torch
 from kdcore.recipe import MethodChoice, Part
@@ -113,7 +113,9 @@ class Combination(Method[Combine]):
         self._taps = {name: method.taps(student, teacher) for name, method in self._methods.items()}
         return Taps(*(tuple(dict.fromkeys(sum(wanted, ()))) for wanted in zip(*self._taps.values(), strict=True)))
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module | None:
+    def prepare(
+        self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int
+    ) -> nn.Module | None:
         prepared = {
             name: method.prepare(student, teacher, self._shown(name, example), images)
             for name, method in self._methods.items()
@@ -121,7 +123,7 @@ class Combination(Method[Combine]):
         modules = {name: module for name, module in prepared.items() if module is not None}
         return nn.ModuleDict(modules) if modules else None
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         terms: dict[str, torch.Tensor] = {}
         for place, (name, method) in enumerate(self._methods.items()):
             for term, value in method.loss(self._shown(name, seen)).items():
@@ -131,7 +133,7 @@ class Combination(Method[Combine]):
                     terms["hard"] = self._weights[name] * value
         return terms
 
-    def _shown(self, name: str, seen: Seen) -> Seen:
+    def _shown(self, name: str, seen: StepInputs) -> StepInputs:
         """The step as one method would see it by itself."""
         taps = self._taps[name]
         return replace(

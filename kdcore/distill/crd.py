@@ -7,7 +7,7 @@ import math
 from pydantic import Field
 
 from kdcore.distill.features import Embeddings, hard_weight, tap_field
-from kdcore.distill.method import Seen, Unsuitable, cross_entropy
+from kdcore.distill.method import StepInputs, Unsuitable, cross_entropy
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
@@ -66,7 +66,7 @@ class Contrastive(Embeddings[Crd]):
     one, the teacher's choice when it was last seen; images not seen yet count as of another class.
     """
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> nn.Module:
         from kdcore.distill.nets.contrast import Contrast
 
         if images < 2:
@@ -75,7 +75,7 @@ class Contrastive(Embeddings[Crd]):
         self._contrast = Contrast(own.shape[1], other.shape[1], self.options.dimensions, images)
         return self._contrast
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         assert seen.indices is not None
         options, contrast = self.options, self._contrast
         own, other = contrast(*self.embeddings(seen))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
@@ -58,7 +58,7 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
 class RelationDistillation(Method[Dist]):
     """`hard_weight * CE(student, labels) + inter_weight * T² * inter + intra_weight * T² * intra`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options = self.options
         inter, intra = relations(seen.student, seen.teacher, options.temperature)
         return {

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.standardize import HELP, label, standardized
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
@@ -97,7 +97,7 @@ def _divergence(log_student: torch.Tensor, log_teacher: torch.Tensor) -> torch.T
 class DecoupledDistillation(Method[Dkd]):
     """`hard_weight * CE(student, labels) + rise * (target_weight * target + other_weight * other)`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options, student, teacher = self.options, seen.student, seen.teacher
         classes = target_classes(seen.targets, teacher)
         if options.standardize:
@@ -110,6 +110,6 @@ class DecoupledDistillation(Method[Dkd]):
             "other": rise * options.other_weight * terms.other,
         }
 
-    def _rise(self, seen: Seen) -> float:
+    def _rise(self, seen: StepInputs) -> float:
         steps = self.options.warmup * seen.steps
         return min(1.0, (seen.step + 1) / steps) if steps else 1.0

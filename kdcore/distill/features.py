@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import Field
 
 from kdcore import models
-from kdcore.distill.method import Method, Seen, Taps, Unsuitable
+from kdcore.distill.method import Method, StepInputs, Taps, Unsuitable
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options
 
@@ -132,6 +132,6 @@ class Embeddings(Method[O]):
         self._teacher = last_tap(teacher, options.teacher_tap, "teacher")
         return Taps((self._student,), (self._teacher,))
 
-    def embeddings(self, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+    def embeddings(self, seen: StepInputs) -> tuple[torch.Tensor, torch.Tensor]:
         """The student's and the teacher's, each (B, F)."""
         return embedding(seen.student_features[self._student]), embedding(seen.teacher_features[self._teacher])

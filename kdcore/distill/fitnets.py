@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, middle_tap, same_size, tap_field
-from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
@@ -57,20 +57,20 @@ class FitnetsHints(Method[Fitnets]):
         self._teacher = middle_tap(teacher, self.options.teacher_tap, "teacher")
         return Taps((self._student,), (self._teacher,))
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> nn.Module:
         from kdcore.distill.nets.regressor import regressor
 
         own, hint = self._comparable(example)
         self._regressor = regressor(own.shape[1], hint.shape[1], own.ndim == 4)
         return self._regressor
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         own, hint = self._comparable(seen)
         return {
             "hard": self.options.hard_weight * seen.label_loss(),
             "hints": self.options.hint_weight * hint_loss(self._regressor(own), hint),
         }
 
-    def _comparable(self, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+    def _comparable(self, seen: StepInputs) -> tuple[torch.Tensor, torch.Tensor]:
         own, hint = seen.student_features[self._student], seen.teacher_features[self._teacher]
         return same_size(own, hint) if own.ndim == hint.ndim == 4 else (embedding(own), embedding(hint))

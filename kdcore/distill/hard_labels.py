@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.data.labelling import ONE_LABEL, Labelling
-from kdcore.distill.method import Method, Seen
+from kdcore.distill.method import Method, StepInputs
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
@@ -51,7 +51,7 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor, labelling: Labe
 class TeacherHardLabels(Method[HardLabels]):
     """`hard_weight * CE(student, labels) + teacher_weight * CE(student, argmax teacher)`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         return {
             "hard": self.options.hard_weight * seen.label_loss(),
             "teacher_labels": self.options.teacher_weight * teacher_labels(seen.student, seen.teacher, seen.labelling),

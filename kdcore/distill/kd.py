@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.standardize import HELP, label, standardized
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
@@ -68,7 +68,7 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
 class KnowledgeDistillation(Method[Kd]):
     """`hard_weight * CE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options, student, teacher = self.options, seen.student, seen.teacher
         if options.standardize:
             student, teacher = standardized(student), standardized(teacher)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
@@ -63,7 +63,7 @@ def smoothing(student: torch.Tensor, targets: torch.Tensor, correct: float, temp
 class TeacherFree(Method[LabelSmoothing]):
     """`hard_weight * CE(student, labels) + smooth_weight * KL(hand-made teacher ‖ student)`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options = self.options
         smoothed = smoothing(seen.student, seen.targets, options.correct, options.temperature)
         return {

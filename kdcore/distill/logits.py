@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen
+from kdcore.distill.method import Method, StepInputs
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import torch
 from kdcore.registry import Options, register
@@ -44,7 +44,7 @@ def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
 class LogitMatching(Method[Logits]):
     """`hard_weight * CE(student, labels) + logit_weight * |student - teacher|² / 2`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         return {
             "hard": self.options.hard_weight * seen.label_loss(),
             "logits": self.options.logit_weight * logit_distance(seen.student, seen.teacher),

@@ -24,7 +24,7 @@ class Taps(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
+class StepInputs:
     """One step, as a method is shown it: B images, K classes, all on one device.
 
     `student`: logits (B, K). `teacher`: logits (B, K) for the same views, without gradient; (0, K) for a
@@ -76,7 +76,9 @@ class Method(Generic[O]):
         """The taps that the loss needs; none for methods that match outputs alone. Raises Unsuitable."""
         return Taps()
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module | None:
+    def prepare(
+        self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int
+    ) -> nn.Module | None:
         """Adapters and memory banks: a module whose parameters are trained along and whose state is in the checkpoint.
 
         `example`: one step of two images, with the features of the taps. `images`: how many the student is
@@ -84,6 +86,6 @@ class Method(Generic[O]):
         """
         return None
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         """Named, already weighted terms, scalars; their sum is minimised. Labels are the term "hard"."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import hard_weight, matched_taps, taps_field
-from kdcore.distill.method import Method, Seen, Taps, cross_entropy
+from kdcore.distill.method import Method, StepInputs, Taps, cross_entropy
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
@@ -75,14 +75,14 @@ class OneForAll(Method[Ofa]):
         self._names, _ = matched_taps(student, student, (self.options.student_taps, self.options.student_taps))
         return Taps(self._names)
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> nn.Module:
         from kdcore.distill.nets.exits import exits
 
         shapes = [tuple(example.student_features[name].shape[1:]) for name in self._names]
         self._exits = exits(shapes, example.student.shape[1])
         return self._exits
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options = self.options
         right = torch.where(seen.targets.sum(dim=1) > 0, seen.targets.argmax(dim=1), seen.teacher.argmax(dim=1))
         early = [way(seen.student_features[name]) for name, way in zip(self._names, self._exits, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import Embeddings, hard_weight, tap_field
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
@@ -55,7 +55,7 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
 class ProbabilisticTransfer(Embeddings[Pkt]):
     """`hard_weight * CE(student, labels) + similarity_weight * divergence of the neighbourhoods`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         own, other = self.embeddings(seen)
         return {
             "hard": self.options.hard_weight * seen.label_loss(),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from kdcore.distill.features import embedding, hard_weight, matched_taps, need_maps, taps_field
-from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
@@ -74,7 +74,7 @@ class KnowledgeReview(Method[Reviewkd]):
         self._taps = Taps(*matched_taps(student, teacher, (self.options.student_taps, self.options.teacher_taps)))
         return self._taps
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module:
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> nn.Module:
         from kdcore.distill.nets.review import Review
 
         need_maps(example.student_features, "student", "ReviewKD")
@@ -83,7 +83,7 @@ class KnowledgeReview(Method[Reviewkd]):
         self._review = Review([maps.shape[1] for maps in own], [maps.shape[1] for maps in other])
         return self._review
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         own, other = self._stages(seen)
         fused = self._review(own, [maps.shape[2:] for maps in other])
         review = torch.stack([pyramid_loss(*pair) for pair in zip(fused, other, strict=True)]).sum()
@@ -94,7 +94,7 @@ class KnowledgeReview(Method[Reviewkd]):
             "review": self.options.review_weight * share * review,
         }
 
-    def _stages(self, seen: Seen) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    def _stages(self, seen: StepInputs) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         own = [seen.student_features[name] for name in self._taps.student]
         other = [seen.teacher_features[name] for name in self._taps.teacher]
         return _with_average(own), _with_average(other)

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.distill.features import Embeddings, hard_weight, tap_field
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
@@ -84,7 +84,7 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
 class RelationalDistillation(Embeddings[Rkd]):
     """`hard_weight * CE(student, labels) + distance_weight * RKD-D + angle_weight * RKD-A`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         own, other = self.embeddings(seen)
         return {
             "hard": self.options.hard_weight * seen.label_loss(),

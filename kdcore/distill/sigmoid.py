@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kdcore.distill.method import Method, Seen
+from kdcore.distill.method import Method, StepInputs
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
@@ -65,7 +65,7 @@ class SigmoidDistillation(Method[Sigmoid]):
     Images without labels count in the second term alone.
     """
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options = self.options
         return {
             "hard": options.hard_weight * seen.label_loss(),

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from kdcore import models
 from kdcore.distill.features import hard_weight, last_tap, same_size
-from kdcore.distill.method import Method, Seen, Taps, Unsuitable
+from kdcore.distill.method import Method, StepInputs, Taps, Unsuitable
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, by_options, register
@@ -76,7 +76,7 @@ class ReusedClassifier(Method[Simkd]):
         self._teacher = last_tap(teacher, "auto", "teacher")
         return Taps(("projector",), (self._teacher,))
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> None:
+    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> None:
         ours, theirs = example.student_features["projector"].shape[1], example.teacher_features[self._teacher].shape[1]
         if ours != theirs:
             raise Unsuitable(
@@ -85,7 +85,7 @@ class ReusedClassifier(Method[Simkd]):
             )
         models.head(student).requires_grad_(False)
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         projected, other = seen.student_features["projector"], seen.teacher_features[self._teacher]
         return {
             "hard": self.options.hard_weight * seen.label_loss(),

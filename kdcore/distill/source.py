@@ -26,7 +26,7 @@ FIELD = "teacher.source"
 Gives = Literal["features", "answers", "table"]
 
 
-class Found(NamedTuple):
+class StoredModel(NamedTuple):
     """A finished model of the workspace.
 
     `fingerprint`: of the data set that it was made on; None where no run tells. `architecture`: None where it has none
@@ -45,11 +45,11 @@ class Found(NamedTuple):
     gives: Gives
 
 
-Find = Callable[[str, str], Found]
+Find = Callable[[str, str], StoredModel]
 
 
 @dataclass(frozen=True)
-class Given:
+class ExternalTeacher:
     """A teacher that the run does not train, as the plan knows it.
 
     `content`: what it is made of, 64 hex digits: the sha256 of a file, or the key of a model. `place`: where that is
@@ -69,7 +69,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Brought:
+class LoadedTeacher:
     """What a teacher consists of that was not trained: a network, an ONNX file, or its answers.
 
     `onnx`: the file to deploy, where it is not the network's export; it takes pixels in [0, 1] and gives logits.
@@ -91,14 +91,16 @@ class Source(Generic[O]):
     def __init__(self, options: O):
         self.options = options
 
-    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given | None:
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher | None:
         """The teacher, without torch; None where the run trains it. `architecture`: the Recipe's, of the teacher.
 
         Raises RecipeError.
         """
         return None
 
-    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(
+        self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
+    ) -> LoadedTeacher:
         """The teacher itself. `content`: a copy of the file that was planned with, or a model's folder.
 
         `architecture`: the one that the plan's spec names. `scratch`: a folder for files of its own.

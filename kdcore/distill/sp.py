@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.distill.features import hard_weight, last_tap, tap_field
-from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
@@ -52,7 +52,7 @@ class SimilarityPreserving(Method[Sp]):
         self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
         return Taps((self._student,), (self._teacher,))
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         similarity = similarity_loss(seen.student_features[self._student], seen.teacher_features[self._teacher])
         return {
             "hard": self.options.hard_weight * seen.label_loss(),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen
+from kdcore.distill.method import Method, StepInputs
 from kdcore.distill.projection import Order, need_teacher, projection
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import nn, torch
@@ -80,7 +80,9 @@ class PulledWeights(Method[WeightPull]):
         projection(student, self._teacher, self.options.layers, self.options.channels)  # refuses now what it cannot do
         return student
 
-    def prepare(self, student: nn.Module, teacher: nn.Module | None, example: Seen, images: int) -> nn.Module | None:
+    def prepare(
+        self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int
+    ) -> nn.Module | None:
         if self._teacher is None:
             return None
         # The teacher as it began: the one that is asked may have its batch norms folded.
@@ -93,7 +95,7 @@ class PulledWeights(Method[WeightPull]):
             self._anchors.register_buffer(str(place), found[name], persistent=False)  # known without a checkpoint
         return self._anchors
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         terms = {"hard": self.options.hard_weight * seen.label_loss()}
         if self._anchors is not None:
             terms["pull"] = self.options.weight * pull(self._weights, self._anchors.buffers())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen
+from kdcore.distill.method import Method, StepInputs
 from kdcore.distill.projection import Order, need_teacher, projection
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import nn, torch
@@ -52,5 +52,5 @@ class SelectedWeights(Method[WeightSelection]):
         student.load_state_dict(found, strict=False)
         return student
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         return {"hard": self.options.hard_weight * seen.label_loss()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.method import Method, Seen, cross_entropy
+from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
 from kdcore.registry import Options, register
@@ -53,7 +53,7 @@ def transformed(student: torch.Tensor, teacher: torch.Tensor, temperature: float
 class TransformedTeacher(Method[Wttm]):
     """`hard_weight * CE(student, labels) + soft_weight * weighted KL(teacher at T ‖ student)`."""
 
-    def loss(self, seen: Seen) -> dict[str, torch.Tensor]:
+    def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
         options = self.options
         return {
             "hard": options.hard_weight * cross_entropy(seen.student, seen.targets),

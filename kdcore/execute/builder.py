@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from kdcore import machine, models, registry
-from kdcore.compress.material import Material, Outcome
+from kdcore.compress.material import StepInput, StepResult
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.data.splits import Split, split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
-from kdcore.distill.source import Brought
+from kdcore.distill.source import LoadedTeacher
 from kdcore.execute.teachers import Teachers
 from kdcore.export import onnx_file, weights
 from kdcore.files import read_json, replacing, write_json
@@ -30,7 +30,7 @@ from kdcore.recipe import Recipe, Train
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, pixels
 from kdcore.train.images import images as training_images
-from kdcore.train.lesson import Lesson
+from kdcore.train.lesson import Objective
 from kdcore.train.loop import Task, fit
 from kdcore.workspace.integrity import DONE, LEFTOVERS, inventory
 from kdcore.workspace.library import ANSWERS
@@ -48,9 +48,9 @@ class Made(NamedTuple):
     """What a stage has before it is measured. `network`: None where there is only a file, or answers."""
 
     network: nn.Module | None
-    outcome: Outcome | None = None
+    outcome: StepResult | None = None
     progress: Progress = Progress()
-    brought: Brought | None = None
+    brought: LoadedTeacher | None = None
 
     @property
     def onnx(self) -> Path | None:
@@ -129,7 +129,7 @@ class Builder:
         dataset = self.dataset
         return models.create(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
 
-    def _compress(self, stage: Stage, folder: Path) -> Outcome:
+    def _compress(self, stage: Stage, folder: Path) -> StepResult:
         assert stage.parent
         options = registry.validate("step", stage.spec["step"])
         parent = self.workspace.model(stage.parent)
@@ -137,13 +137,13 @@ class Builder:
         scratch.mkdir(parents=True, exist_ok=True)
         images = pixels(self.dataset.train_images[self.shares.seen]).float().div_(255)
         torch.manual_seed(stage.seed)
-        material = Material(
+        material = StepInput(
             weights.load(parent), parent / "model.onnx", images, self.dataset.shape, scratch, stage.seed,
             self._targets(self.shares.seen, self.shares.labelled).cpu(), self._labelling(),
         )  # fmt: skip
         return registry.entry_of("step", options).implementation(material, options)
 
-    def _task(self, stage: Stage, method: Method[Any] | None, outcome: Outcome | None) -> Task:
+    def _task(self, stage: Stage, method: Method[Any] | None, outcome: StepResult | None) -> Task:
         spec = stage.spec
         train = Train.model_validate({**spec["train"], "precision": spec["precision"]})
         sees = spec.get("sees", "seen")
@@ -153,7 +153,7 @@ class Builder:
             shown = np.isin(self.dataset.train_labels[validation], self._hidden_indices(), invert=True)
             validation = validation[shown]
         images = training_images(self.dataset.train_images, indices, self.device)
-        lesson = self._lesson(stage, method, train, images) if method else Lesson()
+        lesson = self._lesson(stage, method, train, images) if method else Objective()
         lesson.labelling = self._labelling()
         return Task(
             images=images,
@@ -171,7 +171,7 @@ class Builder:
             rate="finetune.learning_rate" if outcome else "train.learning_rate",
         )
 
-    def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Lesson:
+    def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Objective:
         spec = stage.spec
         if "beside" in spec:
             scheme = registry.validate("scheme", spec["scheme"])

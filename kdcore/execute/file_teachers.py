@@ -33,7 +33,7 @@ def check_answers(teacher: nn.Module, images: np.ndarray) -> None:
         )
 
 
-class FromFile(nn.Module):
+class OnnxTeacher(nn.Module):
     """Asks an ONNX file, on the CPU. It has answers alone, no features and no gradient."""
 
     def __init__(self, path: Path):
@@ -44,11 +44,11 @@ class FromFile(nn.Module):
         given = np.ascontiguousarray(images.detach().float().cpu().numpy())
         return torch.from_numpy(runtime.logits(self._session, given)).to(images.device)
 
-    def __deepcopy__(self, memo: Any) -> FromFile:
+    def __deepcopy__(self, memo: Any) -> OnnxTeacher:
         return self  # a session is never changed, and cannot be copied
 
 
-class OnRecord(nn.Module):
+class RecordedLogits(nn.Module):
     """A teacher that is not there: what it said of the images is looked up, and it can be asked nothing else."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

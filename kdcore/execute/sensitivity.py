@@ -10,7 +10,7 @@ import torch
 
 from kdcore import machine
 from kdcore.compress.tools import sensitivity as measuring
-from kdcore.compress.tools.sensitivity import Exam, Kind
+from kdcore.compress.tools.sensitivity import EvalSet, Kind
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS, ONE_LABEL
 from kdcore.data.splits import split
@@ -60,7 +60,7 @@ def sensitivity(
     return document
 
 
-def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) -> Exam:
+def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) -> EvalSet:
     shares = split(dataset, recipe.data)
     validation = shares.validation
     if recipe.data.hide_classes:
@@ -72,7 +72,7 @@ def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) ->
     )
     labels = torch.from_numpy(np.array(dataset.train_labels[validation]))
     one_hot = torch.nn.functional.one_hot(labels.long(), len(dataset.classes)) if labels.ndim == 1 else labels
-    return Exam(
+    return EvalSet(
         _pixels(dataset, validation, device),
         one_hot.float().to(device),
         MANY_LABELS if dataset.multilabel else ONE_LABEL,

@@ -15,16 +15,16 @@ from kdcore import registry
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.data.views import random as views_are_random
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.distill.method import Method
-from kdcore.distill.source import Brought, copied
+from kdcore.distill.source import LoadedTeacher, copied
 from kdcore.distill.traits import TeacherTraits, taps_teacher
-from kdcore.execute.file_teachers import FromFile, OnRecord, check_answers, recorded
+from kdcore.execute.file_teachers import OnnxTeacher, RecordedLogits, check_answers, recorded
 from kdcore.export import weights
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
 from kdcore.recipe import Train
-from kdcore.train.answers import Answers, ask_all
+from kdcore.train.answers import LogitCache, ask_all
 from kdcore.train.images import Images
 from kdcore.workspace import keys
 from kdcore.workspace.library import gives
@@ -46,10 +46,10 @@ class Teachers:
         self, workspace: Workspace, dataset: Dataset, shares: Split, files: Mapping[str, str], device: torch.device
     ):
         self.workspace, self.dataset, self.shares, self.files, self.device = workspace, dataset, shares, files, device
-        self.answers = Answers()
+        self.answers = LogitCache()
         self._answering = lru_cache(maxsize=4)(self._load)
 
-    def bring(self, stage: Stage, scratch: Path) -> Brought:
+    def bring(self, stage: Stage, scratch: Path) -> LoadedTeacher:
         """The teacher of a "given" stage, with `scratch` for files of its own.
 
         Raises ChangedFile, GoneTeacher, NotFinite, and what its source raises; `scratch` is removed then.
@@ -72,8 +72,8 @@ class Teachers:
             raise
         return brought
 
-    def _check(self, brought: Brought) -> None:
-        network = FromFile(brought.onnx) if brought.onnx else brought.network
+    def _check(self, brought: LoadedTeacher) -> None:
+        network = OnnxTeacher(brought.onnx) if brought.onnx else brought.network
         if network is not None:
             check_answers(network, self.dataset.train_images)
 
@@ -83,22 +83,22 @@ class Teachers:
         kind = gives(folder)
         if kind == "features":
             return weights.load(folder).eval()
-        return FromFile(folder / "model.onnx") if kind == "answers" else OnRecord()
+        return OnnxTeacher(folder / "model.onnx") if kind == "answers" else RecordedLogits()
 
-    def lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Taught:
+    def lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> DistillationObjective:
         """What the student of `stage` learns from its teachers, as `method` says. `images`: what it is shown."""
         if not stage.teacher or not stage.asked:
-            return Taught(method, None)
+            return DistillationObjective(method, None)
         spec, folder = stage.spec, self.workspace.model(stage.teacher)
         sees = spec.get("sees", "seen")  # fine-tuning shows what the student has seen
         if gives(folder) == "table":
             rows = recorded(folder, getattr(self.shares, sees)).to(self.device)
-            return Taught(method, OnRecord(), table=lambda: rows)
+            return DistillationObjective(method, RecordedLogits(), table=lambda: rows)
         teacher = self._teacher(stage, plain=taps_teacher(method.options))
         question = [stage.teacher, *stage.others, spec.get("weights"), spec["data"], sees, spec["precision"]]
         table = None if views_are_random(train.views) else self._table(teacher, keys.canonical(question), images, spec)
         stream = keys.canonical([*question, train.views.model_dump(), train.batch_size, stage.seed])
-        return Taught(method, teacher, self.answers, stream, table)
+        return DistillationObjective(method, teacher, self.answers, stream, table)
 
     def _teacher(self, stage: Stage, plain: bool) -> nn.Module:
         """The teacher that answers, or several as one; plain where its features are wanted, else folded."""
@@ -110,7 +110,7 @@ class Teachers:
 
     def _load(self, key: str) -> nn.Module:
         network = self.load(key)
-        whole = isinstance(network, FromFile | OnRecord)
+        whole = isinstance(network, OnnxTeacher | RecordedLogits)
         return _frozen(network if whole else folded(network) or network, self.device)
 
     def _table(self, teacher: nn.Module, name: str, images: Images, spec: dict[str, Any]) -> Callable[[], torch.Tensor]:

@@ -12,7 +12,7 @@ from kdcore.figures import style
 from kdcore.report import format
 
 
-class Seen(NamedTuple):
+class RecallPoint(NamedTuple):
     """Recall of the hidden class by one student (one seed) that was distilled at a temperature; fractions."""
 
     temperature: float
@@ -27,15 +27,15 @@ class Recall(NamedTuple):
     temperatures: tuple[float, ...]
     raw: tuple[float, ...]
     corrected: tuple[float, ...]
-    seeds: tuple[Seen, ...]
+    seeds: tuple[RecallPoint, ...]
 
 
-def recall(seen: Sequence[Seen], hidden: str) -> go.Figure:
+def recall(seen: Sequence[RecallPoint], hidden: str) -> go.Figure:
     """Recall of the hidden class against T, as the student answers and with the class's bias corrected."""
     return _figure(recall_view(seen, hidden))
 
 
-def recall_view(seen: Sequence[Seen], hidden: str) -> Recall:
+def recall_view(seen: Sequence[RecallPoint], hidden: str) -> Recall:
     temperatures = tuple(sorted({one.temperature for one in seen}))
     raw, corrected = (
         tuple(100 * float(np.mean([getattr(one, which) for one in seen if one.temperature == t])) for t in temperatures)

@@ -15,7 +15,7 @@ EVERY_SECONDS = 0.5
 PATIENCE_SECONDS = 1.0  # after a cancel is heard; then the worker is ended where it stands
 
 
-class Control:
+class StopSignal:
     """Reads `requested` twice a second from a thread, so it is heard also while data loads; its heart beats there too.
 
     `on_deadline` is called from that thread when the run was cancelled and the worker has not ended

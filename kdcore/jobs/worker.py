@@ -14,7 +14,7 @@ from filelock import Timeout
 
 from kdcore.execute.partner import join
 from kdcore.files import lock, write_json
-from kdcore.jobs.control import Control
+from kdcore.jobs.control import StopSignal
 from kdcore.jobs.process import end_children
 from kdcore.workspace import shapes
 from kdcore.workspace.workspace import Workspace
@@ -57,7 +57,7 @@ class _Work:
         self.turn = shapes.meta(folder)["turn"]
         self.started = time.time()
         self.execution: Any = None
-        self.control = Control(folder, self._give_up)
+        self.control = StopSignal(folder, self._give_up)
 
     def carry_out(self) -> str:
         """Does the work and writes the result; returns the state."""

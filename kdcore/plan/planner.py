@@ -13,7 +13,7 @@ from kdcore import machine, registry
 from kdcore.compress.traits import StepTraits
 from kdcore.data.splits import Split
 from kdcore.distill.scheme import Link, Scheme, scheme_of
-from kdcore.distill.source import Given
+from kdcore.distill.source import ExternalTeacher
 from kdcore.distill.traits import MethodTraits, SchemeTraits, TeacherTraits
 from kdcore.recipe import Point, Recipe, Teacher, Train
 from kdcore.registry import Options
@@ -69,7 +69,7 @@ class About(NamedTuple):
     note: str = ""
 
 
-def rows(point: Point, given: Given | None, fingerprint: str, shares: Split) -> list[Row]:
+def rows(point: Point, given: ExternalTeacher | None, fingerprint: str, shares: Split) -> list[Row]:
     """The rows of one point. `given`: the teacher, where the run does not train it. `fingerprint`: of the data set."""
     scheme = scheme_of(point.recipe)
     setting = Setting(scheme.adapt(point.recipe), scheme, point.values, fingerprint, shares)
@@ -86,7 +86,7 @@ def rows(point: Point, given: Given | None, fingerprint: str, shares: Split) -> 
     return [teacher, *others, alone, *controls, *distilled, *_steps(setting, distilled[-1], teacher)]
 
 
-def _given(setting: Setting, given: Given) -> Row:
+def _given(setting: Setting, given: ExternalTeacher) -> Row:
     """A teacher that is there already: a finished model as it is, or a stage that takes it in."""
     recipe = setting.recipe
     entry = registry.entry_of("teacher", recipe.teacher.source)

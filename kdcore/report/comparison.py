@@ -11,7 +11,7 @@ from kdcore.report import verdicts as judged
 from kdcore.report.fidelity import Fidelity, fidelity
 from kdcore.report.hidden import Recalled, recalls
 from kdcore.report.membership import Membership, memberships
-from kdcore.report.reading import Model, RunFiles, Variant
+from kdcore.report.reading import MeasuredVariant, Model, RunFiles
 from kdcore.report.sessions import Session, Speed, speed
 from kdcore.report.statistics import Interval, t_interval, wilson
 from kdcore.report.verdicts import Verdict
@@ -190,7 +190,12 @@ def _rows(run: RunFiles, session: Session | None, apart: bool) -> list[Row]:
 
 
 def _row(
-    run: RunFiles, variant: Variant, session: Session | None, apart: bool, verdict: Verdict | None, known: Membership
+    run: RunFiles,
+    variant: MeasuredVariant,
+    session: Session | None,
+    apart: bool,
+    verdict: Verdict | None,
+    known: Membership,
 ) -> Row:
     first = variant.first
     return {
@@ -223,7 +228,7 @@ def _row(
     }
 
 
-def _quality(variant: Variant) -> Row:
+def _quality(variant: MeasuredVariant) -> Row:
     """Means over the seeds; None where nobody knows, as of a teacher whose answers to the test images are not known."""
     told: dict[str, list[Any]] = {name: [model.quality.get(name) for model in variant.finished] for name in QUALITY}
     for name in CALIBRATION:
@@ -236,7 +241,7 @@ def _calibrated(model: Model, name: str) -> float | None:
     return found.get("temperature") if name == "temperature" else (found.get("scaled") or {}).get("ece")
 
 
-def _fidelity(run: RunFiles, variant: Variant) -> Row:
+def _fidelity(run: RunFiles, variant: MeasuredVariant) -> Row:
     first, teacher = variant.first, variant.teacher
     several = first.measure == "mAP"
     found = fidelity(run.workspace, first.key, teacher.key, several=several) if teacher else None
@@ -250,7 +255,7 @@ def _agreement(model: Model, teacher: Model | None) -> float | None:
     return float((model.answers == teacher.answers).mean())
 
 
-def _accuracy(variant: Variant) -> Row:
+def _accuracy(variant: MeasuredVariant) -> Row:
     if not variant.first.quality:
         return dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "interval"))
     found = [model.accuracy for model in variant.finished]
@@ -263,7 +268,7 @@ def _accuracy(variant: Variant) -> Row:
     return {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "interval": basis}
 
 
-def _score(variant: Variant) -> Row:
+def _score(variant: MeasuredVariant) -> Row:
     """What the row is judged by: its accuracy, or the mean average precision, over the seeds or over the images."""
     measure = variant.first.measure
     if measure == "accuracy":
@@ -277,7 +282,7 @@ def _score(variant: Variant) -> Row:
     return {"measure": measure, **dict(zip(("score", "score_low", "score_high"), bounds, strict=True))}
 
 
-def _over_images(variant: Variant) -> Interval:
+def _over_images(variant: MeasuredVariant) -> Interval:
     return Interval(variant.first.score, *variant.first.quality["map_interval"])
 
 
@@ -288,13 +293,13 @@ def _within(interval: Interval) -> tuple[float, float, float]:
     return value, max(0.0, low), min(1.0, high)
 
 
-def _parent_delta(run: RunFiles, variant: Variant) -> float | None:
+def _parent_delta(run: RunFiles, variant: MeasuredVariant) -> float | None:
     """Of the deployed file against the file that it came from: the first seed's, never the mean."""
     parent = next((one for one in run.variants if one.name == variant.parent), None)
     return variant.first.score - parent.first.score if parent else None
 
 
-def _timing(variant: Variant, session: Session | None) -> Row:
+def _timing(variant: MeasuredVariant, session: Session | None) -> Row:
     key = variant.first.key
     timed: Mapping[str, Any] = session["models"].get(key, {}) if session else {}
     batches = timed.get("batches", {})

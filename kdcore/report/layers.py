@@ -25,7 +25,7 @@ FORMATS = ("csv", "json", "markdown")
 Row = dict[str, Any]
 
 
-class Inside(NamedTuple):
+class LayerReport(NamedTuple):
     """A variant's first model, whose file is the deployed one: its key and its report."""
 
     run: str
@@ -34,7 +34,7 @@ class Inside(NamedTuple):
     report: Mapping[str, Any]
 
 
-def inside(workspace: Workspace, run_id: str, variant: str, field: str = "variant") -> Inside:
+def inside(workspace: Workspace, run_id: str, variant: str, field: str = "variant") -> LayerReport:
     """The variant of this name. Raises UnknownRun, and RecipeError at `field` for one that is not there or not done."""
 
     def refuse(message: str) -> NoReturn:
@@ -52,10 +52,10 @@ def inside(workspace: Workspace, run_id: str, variant: str, field: str = "varian
     report = read_json(workspace.model(key) / "report.json")
     if not report["layers"]:
         refuse("has no layers that could be told: its network is not here, or somebody else's")
-    return Inside(run_id, variant, key, report)
+    return LayerReport(run_id, variant, key, report)
 
 
-def rows(found: Inside) -> list[Row]:
+def rows(found: LayerReport) -> list[Row]:
     """A row of COLUMNS for each layer, in the order of the file; None for what was not measured.
 
     `shape` is that of the weight, filters first, as text: 32×16×3×3. Percentages are of the weights, of the filters and
@@ -74,7 +74,7 @@ def _row(layer: Mapping[str, Any]) -> Row:
     return told | {"shape": "×".join(map(str, layer["shape"]))} | {name: 100 * share for name, share in shares.items()}
 
 
-def table(found: Sequence[Inside]) -> pd.DataFrame:
+def table(found: Sequence[LayerReport]) -> pd.DataFrame:
     """`rows` of these variants as a DataFrame of COLUMNS; whole numbers stay whole beside missing ones."""
     import pandas as pd
 
@@ -82,7 +82,7 @@ def table(found: Sequence[Inside]) -> pd.DataFrame:
     return made.astype(dict.fromkeys(WHOLE, "Int64") | {"sqnr_db": "Float64"})
 
 
-def layers_file(found: Sequence[Inside], format: str) -> bytes:
+def layers_file(found: Sequence[LayerReport], format: str) -> bytes:
     """The layers of these variants as the content of a file in one of FORMATS, text in UTF-8.
 
     JSON: `{"variants": [{"run", "variant", "model_key", "sqnr", "layers": [rows]}]}`, `sqnr` being that of the logits.

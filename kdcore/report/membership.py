@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kdcore.measure.privacy import Area, Members, area_difference, missing, privacy, strangers
-from kdcore.report.reading import RunFiles, Variant, agrees
+from kdcore.report.reading import MeasuredVariant, RunFiles, agrees
 
 UNMEASURED = "measured before membership was"
 NO_IMAGES = "the data set's test images are no longer in the workspace"
@@ -83,7 +83,9 @@ def beside(found: Membership) -> str:
     return f"No more and no less than {found.against} that could be told (within {reach:.2g})"
 
 
-def _membership(run: RunFiles, row: Variant, asked: dict[str, _Losses | None], first: Members | None) -> Membership:
+def _membership(
+    run: RunFiles, row: MeasuredVariant, asked: dict[str, _Losses | None], first: Members | None
+) -> Membership:
     mine = asked[row.name]
     told = privacy(mine.members, mine.others) if mine else missing(_reason(run, row))
     shared = mine is not None and first is not None and _holds(mine.images, first.images)
@@ -97,7 +99,7 @@ def _membership(run: RunFiles, row: Variant, asked: dict[str, _Losses | None], f
     return Membership(row.name, row.role, **told, shared=shared, against=against, more=more)
 
 
-def _asked(run: RunFiles, row: Variant, first: Members | None) -> _Losses | None:
+def _asked(run: RunFiles, row: MeasuredVariant, first: Members | None) -> _Losses | None:
     """The variant's losses; of a teacher, on the members of the student `first` where it knows them all."""
     record, labels = _record(run, row), run.labels
     if record is None or labels is None:
@@ -109,7 +111,7 @@ def _asked(run: RunFiles, row: Variant, first: Members | None) -> _Losses | None
     return _Losses(record.images, record.losses, record.test[strangers(record.labels, labels)])
 
 
-def _baseline(run: RunFiles, row: Variant) -> Variant | None:
+def _baseline(run: RunFiles, row: MeasuredVariant) -> MeasuredVariant | None:
     """A step's parent; for all others the student alone of the same point."""
     if row.parent:
         return next((one for one in run.variants if one.name == row.parent), None)
@@ -118,7 +120,7 @@ def _baseline(run: RunFiles, row: Variant) -> Variant | None:
     return next((one for one in run.variants if one.role == "alone" and agrees(row.values, one.values)), None)
 
 
-def _reason(run: RunFiles, row: Variant) -> str:
+def _reason(run: RunFiles, row: MeasuredVariant) -> str:
     told: dict[str, Any] = row.first.privacy
     return NO_IMAGES if run.labels is None else told.get("reason") or UNMEASURED
 
@@ -127,7 +129,7 @@ def _holds(images: np.ndarray, others: np.ndarray) -> bool:
     return bool(np.isin(others, images).all())
 
 
-def _record(run: RunFiles, row: Variant) -> Members | None:
+def _record(run: RunFiles, row: MeasuredVariant) -> Members | None:
     path = run.workspace.model(row.first.key) / "members.npz"
     return _read(path, path.stat().st_mtime_ns) if path.exists() else None
 

@@ -54,7 +54,7 @@ class Model(NamedTuple):
         return self.quality["map"] if self.measure == "mAP" else self.accuracy
 
 
-class Variant(NamedTuple):
+class MeasuredVariant(NamedTuple):
     """A row of the comparison whose first seed is finished.
 
     `models` holds one Model a seed, in the Recipe's order, and None for a seed that has not finished;
@@ -92,7 +92,7 @@ class RunFiles:
         self.result: Mapping[str, Any] = shapes.result(folder) or {}
 
     @cached_property
-    def variants(self) -> list[Variant]:
+    def variants(self) -> list[MeasuredVariant]:
         """The finished rows, in table order."""
         planned = self.plan.variants
         teachers = {stage.key: stage.teacher for stage in self.plan.stages}
@@ -104,7 +104,7 @@ class RunFiles:
             asked = teachers.get(row.keys[0]) or _teacher_of(row, planned)
             teacher = model(self.workspace, asked) if asked else None
             told = row.model_dump(include={"name", "role", "stage", "parent", "values", "note"})
-            found.append(Variant(**told, models=models, teacher=teacher))
+            found.append(MeasuredVariant(**told, models=models, teacher=teacher))
         return found
 
     @property

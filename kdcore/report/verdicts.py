@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from kdcore.report import format
-from kdcore.report.reading import Measure, Model, RunFiles, Variant, agrees
+from kdcore.report.reading import Measure, MeasuredVariant, Model, RunFiles, agrees
 from kdcore.report.statistics import Paired, holm, paired_interval, paired_proportions
 
 Judgement = Literal["BEATS", "WORSE", "SAME", "INCONCLUSIVE"]
@@ -89,8 +89,8 @@ def own(found: Iterable[Verdict]) -> dict[str, Verdict]:
     return {verdict.variant: verdict for verdict in reversed(list(found))}
 
 
-def _by_seed(run: RunFiles, rows: list[Variant], role: str) -> list[Verdict]:
-    pairs: dict[str, list[tuple[Variant, Variant]]] = {}
+def _by_seed(run: RunFiles, rows: list[MeasuredVariant], role: str) -> list[Verdict]:
+    pairs: dict[str, list[tuple[MeasuredVariant, MeasuredVariant]]] = {}
     for row in rows:
         baseline = next((one for one in run.variants if one.role == role and agrees(row.values, one.values)), None)
         if baseline:
@@ -98,7 +98,7 @@ def _by_seed(run: RunFiles, rows: list[Variant], role: str) -> list[Verdict]:
     return [verdict for family in pairs.values() for verdict in _family(family, _margin(run))]
 
 
-def _family(family: list[tuple[Variant, Variant]], margin: float) -> list[Verdict]:
+def _family(family: list[tuple[MeasuredVariant, MeasuredVariant]], margin: float) -> list[Verdict]:
     """Several methods against one baseline."""
     matched = [_matched(row, baseline) for row, baseline in family]
     differences = [_difference(seeds) for seeds in matched]
@@ -112,7 +112,7 @@ def _family(family: list[tuple[Variant, Variant]], margin: float) -> list[Verdic
     return made
 
 
-def _matched(row: Variant, baseline: Variant) -> list[tuple[Model, Model]]:
+def _matched(row: MeasuredVariant, baseline: MeasuredVariant) -> list[tuple[Model, Model]]:
     both = zip(row.models, baseline.models, strict=False)
     return [(mine, other) for mine, other in both if mine and other]
 
@@ -122,7 +122,7 @@ def _difference(seeds: list[tuple[Model, Model]]) -> Paired:
     return paired_interval(mine, others, resolution=1 / seeds[0][0].quality["n"])
 
 
-def _step(run: RunFiles, row: Variant) -> list[Verdict]:
+def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
     parent = next((one for one in run.variants if one.name == row.parent), None)
     if parent is None or run.labels is None:
         return []
@@ -142,7 +142,7 @@ def _chains(run: RunFiles) -> list[Verdict]:
     chains = run.recipe.get("sweep", {}).get("compress", [])
     parents = {row.parent for row in run.variants}
     ends = [row for row in run.variants if row.parent and row.name not in parents and "compress" in row.values]
-    pairs: dict[str, list[tuple[Variant, Variant]]] = {}
+    pairs: dict[str, list[tuple[MeasuredVariant, MeasuredVariant]]] = {}
     for row in ends:
         others = [one for one in ends if _without_chain(one) == _without_chain(row)]
         first = min(others, key=lambda one: _place(chains, one.values["compress"]))
@@ -155,7 +155,7 @@ def _place(chains: list[Any], chain: Any) -> int:
     return chains.index(chain) if chain in chains else len(chains)
 
 
-def _without_chain(row: Variant) -> dict[str, Any]:
+def _without_chain(row: MeasuredVariant) -> dict[str, Any]:
     return {path: value for path, value in row.values.items() if path != "compress"}
 
 

@@ -24,7 +24,7 @@ def ask_all(teacher: nn.Module, images: Images, precision: str) -> torch.Tensor:
     return torch.cat(said)
 
 
-class Answers:
+class LogitCache:
     """Asks the teacher, and keeps what it said for each (stream of views, step).
 
     Order and views derive from the seed, so two students of one seed see identical batches, and the

@@ -26,7 +26,7 @@ class Images(Protocol):
         """uint8 (B, C, H, W) on the device. `following`: what will be asked for next, to be fetched meanwhile."""
 
 
-class Held:
+class InMemoryImages:
     """Images in the device's memory: uint8 (N, C, H, W)."""
 
     def __init__(self, images: torch.Tensor):
@@ -40,7 +40,7 @@ class Held:
         return self.images[torch.from_numpy(indices).to(self.device, non_blocking=True)]
 
 
-class Streamed:
+class StreamedImages:
     """Images on the disk: `array` is a memory-mapped uint8 (M, H, W, C), `rows` (N,) those of its images that count."""
 
     def __init__(self, array: np.ndarray, rows: np.ndarray, device: torch.device):
@@ -69,13 +69,13 @@ class Streamed:
         return (read.pin_memory() if self.device.type == "cuda" else read).permute(0, 3, 1, 2)
 
 
-def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> Held | Streamed:
+def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> InMemoryImages | StreamedImages:
     """The images `rows` (N,) of uint8 (M, H, W, C): held on the device where they leave most of its memory free."""
     size = len(rows) * int(np.prod(array.shape[1:]))
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if size > SHARE_OF_MEMORY * free:
-        return Streamed(array, rows, device)
-    return Held(pixels(array[rows], device))
+        return StreamedImages(array, rows, device)
+    return InMemoryImages(pixels(array[rows], device))
 
 
 def portion(shape: Sequence[int]) -> int:

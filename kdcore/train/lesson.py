@@ -24,7 +24,7 @@ class Batch:
     seed: int
 
 
-class Lesson:
+class Objective:
     """Learning from labels, as `labelling` means them. `companions`: what is trained along and saved in checkpoints."""
 
     companions: nn.Module

@@ -20,7 +20,7 @@ from kdcore.recipe import Train
 from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, portions
-from kdcore.train.lesson import Batch, Lesson
+from kdcore.train.lesson import Batch, Objective
 from kdcore.train.optimizers import factor, optimizer
 from kdcore.train.precision import autocast
 
@@ -46,7 +46,7 @@ class Task:
     steps: int
     precision: str
     seed: int
-    lesson: Lesson = field(default_factory=Lesson)
+    lesson: Objective = field(default_factory=Objective)
     constrain: Callable[[], None] | None = None
     rate: str = "train.learning_rate"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcore.distill.source import Found, Gives, refuse
+from kdcore.distill.source import StoredModel, Gives, refuse
 from kdcore.files import Damaged, read_json
 from kdcore.workspace.workspace import UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
@@ -22,7 +22,7 @@ class Library:
     def __init__(self, workspace: Workspace):
         self.workspace = workspace
 
-    def find(self, model: str, variant: str) -> Found:
+    def find(self, model: str, variant: str) -> StoredModel:
         """The model of the first seed of a run's variant, or the one of a key. Raises RecipeError."""
         if not model:
             refuse("model", "name an earlier run by its id, or a model by its key")
@@ -41,7 +41,7 @@ class Library:
             refuse("variant", f'"{variant}" is not in {model}; there are: {", ".join(rows)}')
         return self._found(rows[variant].keys[0], f"{variant} of {model}", plan.dataset)
 
-    def network(self, run: str, variant: str) -> Found:
+    def network(self, run: str, variant: str) -> StoredModel:
         """The model of the first seed of a run's variant, whose network could be changed.
 
         Raises UnknownRun, and RecipeError, for an int8 file among others.
@@ -57,7 +57,7 @@ class Library:
             raise RecipeError([Problem("variant", message)])
         return found
 
-    def _found(self, key: str, name: str, dataset: Mapping[str, Any]) -> Found:
+    def _found(self, key: str, name: str, dataset: Mapping[str, Any]) -> StoredModel:
         folder = self.workspace.model(key)
         if reason := self.workspace.damage(key, ["model.safetensors"]):
             by = maker(self.workspace, key)
@@ -70,7 +70,7 @@ class Library:
             refuse("model", f"{name} does not tell what data set it was made on: name its run instead of its key")
         described = read_json(folder / "architecture.json", {})
         cost = report.get("cost") or {}
-        return Found(
+        return StoredModel(
             key, folder, name,
             fingerprint=made_on["fingerprint"],
             classes=tuple(made_on["classes"]),

@@ -8,7 +8,7 @@ import streamlit as st
 
 from kdcore.figures.frontier import against_latency, against_size
 from kdcore.figures.methods import methods
-from kdcore.figures.recall import Seen, recall
+from kdcore.figures.recall import RecallPoint, recall
 from kdcore.figures.sweep import sweep
 from kdcore.figures.waterfall import chain, waterfall
 from kdcore.jobs import api
@@ -122,7 +122,7 @@ def _methods(run_id: str) -> None:
                 charts.show(methods(judged, roles, against), key=f"methods_{against}")
 
 
-def seen(run_id: str, hidden: str) -> list[Seen]:
+def seen(run_id: str, hidden: str) -> list[RecallPoint]:
     """Recall of the hidden class by every distilled student of the run."""
     found = []
     for variant in store.plan(run_id).variants:
@@ -131,5 +131,5 @@ def seen(run_id: str, hidden: str) -> list[Seen]:
         for report in filter(None, map(store.report, variant.keys)):
             one = next((row for row in report["quality"]["hidden"] if row["class"] == hidden), None)
             if one:
-                found.append(Seen(float(variant.values[TEMPERATURE]), one["recall"], one["recall_corrected"]))
+                found.append(RecallPoint(float(variant.values[TEMPERATURE]), one["recall"], one["recall_corrected"]))
     return found

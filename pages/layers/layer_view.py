@@ -36,7 +36,7 @@ SHOWN = [
 ]  # fmt: skip
 
 
-class Inside(NamedTuple):
+class LayerView(NamedTuple):
     """A variant's first seed: its report, and the name of the variant that it was made from."""
 
     run: str
@@ -48,17 +48,17 @@ class Inside(NamedTuple):
     report: dict[str, Any]
 
 
-def read(run_id: str, variant: Variant) -> Inside:
+def read(run_id: str, variant: Variant) -> LayerView:
     key = variant.keys[0]
-    return Inside(run_id, variant.name, variant.role, variant.parent, variant.note, key, store.report(key) or {})
+    return LayerView(run_id, variant.name, variant.role, variant.parent, variant.note, key, store.report(key) or {})
 
 
-def _each(chosen: list[Inside]) -> list[Inside]:
+def _each(chosen: list[LayerView]) -> list[LayerView]:
     """Both, or the one that was chosen twice."""
     return chosen[:1] if (chosen[0].run, chosen[0].name) == (chosen[1].run, chosen[1].name) else chosen
 
 
-def _models(chosen: list[Inside]) -> list[Model]:
+def _models(chosen: list[LayerView]) -> list[Model]:
     """The layers of both; two of one name are told apart as A and B, and the same one is shown once."""
     chosen = _each(chosen)
     same = len({one.name for one in chosen}) < len(chosen)
@@ -68,7 +68,7 @@ def _models(chosen: list[Inside]) -> list[Model]:
     ]
 
 
-def overview(chosen: list[Inside]) -> None:
+def overview(chosen: list[LayerView]) -> None:
     """Both in numbers, then zeros and amounts by layer."""
     for column, one in zip(st.columns(2, gap="medium"), chosen, strict=True):
         cost, size, quality = (one.report[part] for part in ("cost", "size", "quality"))
@@ -95,7 +95,7 @@ def overview(chosen: list[Inside]) -> None:
     _noise(chosen, models)
 
 
-def _noise(chosen: list[Inside], models: list[Model]) -> None:
+def _noise(chosen: list[LayerView], models: list[Model]) -> None:
     """How far each layer's output is off, for variants that were made from another file."""
     drawn = noise(models)
     if drawn is None:
@@ -114,7 +114,7 @@ def _noise(chosen: list[Inside], models: list[Model]) -> None:
         )
 
 
-def layer(chosen: list[Inside]) -> None:
+def layer(chosen: list[LayerView]) -> None:
     """One layer: the histogram of its weights, and its numbers."""
     models = _models(chosen)
     names = list(dict.fromkeys(one["name"] for model in models for one in model.layers))
@@ -162,9 +162,9 @@ def _off(one: Mapping[str, Any]) -> str:
     return one.get("sqnr_note") or format.MISSING if db is None else f"{off(db)} ({format.decibels(db)})"
 
 
-def table(chosen: list[Inside]) -> None:
+def table(chosen: list[LayerView]) -> None:
     """Every layer of both as a table, and as files."""
-    found = [report.Inside(one.run, one.name, one.key, one.report) for one in _each(chosen)]
+    found = [report.LayerReport(one.run, one.name, one.key, one.report) for one in _each(chosen)]
     frame = report.table(found)
     if frame.empty:
         st.caption("This variant's file has no layers with weights.")

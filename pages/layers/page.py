@@ -21,7 +21,7 @@ if not runs:
     st.stop()
 
 
-def choose(suffix: str, title: str, default_run: str | None, default_variant: str | None) -> layer_view.Inside:
+def choose(suffix: str, title: str, default_run: str | None, default_variant: str | None) -> layer_view.LayerView:
     """A run and one of its variants."""
     run_column, variant_column = st.columns(2)
     with run_column:

@@ -15,14 +15,14 @@ from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import format
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.library import Library
-from pages.layers.layer_view import Inside
+from pages.layers.layer_view import LayerView
 from pages.shared import charts, draft, links, measuring, store
 from pages.shared.text import plain
 
 KINDS = {"prune": "Prune weights", "filters": "Remove filters", "quantize": "Quantize"}
 
 
-def show(one: Inside) -> None:
+def show(one: LayerView) -> None:
     """The section of one variant: what was measured, or the button that has it measured."""
     st.header("Which layers mind?", anchor=False)
     st.markdown(
@@ -64,7 +64,7 @@ def _draw(now: RunRow) -> None:
     st.progress(now.progress, text="In the queue" if now.state == "queued" else "Changing one layer after another")
 
 
-def _measured(one: Inside, found: dict[str, Any]) -> None:
+def _measured(one: LayerView, found: dict[str, Any]) -> None:
     left, right = st.columns([1.6, 1], gap="medium")
     with left, st.container(border=True):
         charts.show(minds(found), key="minds")
@@ -77,7 +77,7 @@ def _measured(one: Inside, found: dict[str, Any]) -> None:
         _policy(one, found)
 
 
-def _policy(one: Inside, found: dict[str, Any]) -> None:
+def _policy(one: LayerView, found: dict[str, Any]) -> None:
     """The mix that loses least within a budget, and what to do with it."""
     what = BUDGETED[found["kind"]]
     share = st.slider(
@@ -110,7 +110,7 @@ def _policy(one: Inside, found: dict[str, Any]) -> None:
         _open(one, made)
 
 
-def _open(one: Inside, made: dict[str, Any]) -> None:
+def _open(one: LayerView, made: dict[str, Any]) -> None:
     """The form with the run's Recipe, its steps up to the variant, and the new one."""
     rows = {row.name: row for row in store.plan(one.run).variants}
     steps, parent = 0, rows[one.name].parent

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kdcore import models, registry
-from kdcore.compress.material import Material
+from kdcore.compress.material import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
@@ -63,7 +63,7 @@ def material(images, targets, tmp_path):
         path = tmp_path / "parent.onnx"
         if exported:
             export(network, (1, 8, 8), path, images=images[:32].numpy(), cache=home() / "cache" / "onnx")
-        return Material(network, path, images[:count], (1, 8, 8), tmp_path, seed, targets[:count])
+        return StepInput(network, path, images[:count], (1, 8, 8), tmp_path, seed, targets[:count])
 
     return made
 

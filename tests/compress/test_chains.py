@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdcore import registry
-from kdcore.compress.material import Material
+from kdcore.compress.material import StepInput
 from kdcore.compress.traits import StepTraits
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export
@@ -78,7 +78,7 @@ def begun(trained, images, targets, tmp_path_factory):
         if (name, architecture) not in known:
             folder = tmp_path_factory.mktemp(name)
             network = trained("mlp", widths=(24, 24, 24)) if architecture == "mlp" else trained(width=8)
-            material = Material(network, folder / "none.onnx", images[:256], (1, 8, 8), folder, 0, targets[:256])
+            material = StepInput(network, folder / "none.onnx", images[:256], (1, 8, 8), folder, 0, targets[:256])
             outcome = carried_out(material, name)
             path = outcome.onnx or folder / "first.onnx"
             if not outcome.onnx:

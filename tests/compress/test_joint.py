@@ -13,7 +13,7 @@ from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.problems import RecipeError
 from kdcore.recipe import Train, parse
-from kdcore.train.images import Held
+from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task, fit
 
 STEPS = 24
@@ -31,7 +31,16 @@ def task(digits):
 
     def made(constrain, rate=0.005, **ending):
         train = Train(steps=STEPS, batch_size=64, learning_rate=rate, **ending)
-        return Task(Held(images), torch.eye(10)[labels], (images, labels), train, STEPS, "fp32", 0, constrain=constrain)
+        return Task(
+            InMemoryImages(images),
+            torch.eye(10)[labels],
+            (images, labels),
+            train,
+            STEPS,
+            "fp32",
+            0,
+            constrain=constrain,
+        )
 
     return made
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress.tools.gradual import Gradual, Plan
+from kdcore.compress.tools.gradual import Gradual, PruningSchedule
 from kdcore.recipe import RecipeError, Train, parse
-from kdcore.train.images import Held
+from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task, fit
 
 STEPS = 20
-PLAN = Plan("magnitude", 0.8, "global", STEPS, 0.1, 0.6, {})
+PLAN = PruningSchedule("magnitude", 0.8, "global", STEPS, 0.1, 0.6, {})
 
 
 def zeros(network: nn.Module) -> float:
@@ -82,7 +82,7 @@ def test_movement_prunes_what_training_moves_towards_zero():
     network = nn.Linear(4, 1, bias=False)
     with torch.no_grad():
         network.weight.copy_(torch.tensor([[1.0, -1.0, 0.1, -0.1]]))
-    pruning = Gradual(network, Plan("movement", 0.5, "global", 4, 0.0, 1.0, {}))
+    pruning = Gradual(network, PruningSchedule("movement", 0.5, "global", 4, 0.0, 1.0, {}))
     push = torch.tensor([[1.0, -1.0, -1.0, 1.0]])  # gradients: the first two shrink, the others grow
     optimizer = torch.optim.SGD(network.parameters(), 0.01)
     for _ in range(4):
@@ -102,7 +102,7 @@ def test_a_training_that_ends_early_or_deploys_a_mean_has_all_zeros(
     outcome = carry_out(given, "prune_unstructured", ratio=0.75, **options)
     shown = (images[:128] * 255).byte()
     task = Task(
-        Held(shown), targets[:128], (shown[:40], targets[:40].argmax(1)),
+        InMemoryImages(shown), targets[:128], (shown[:40], targets[:40].argmax(1)),
         Train(steps=STEPS, batch_size=32, learning_rate=0.05, **ending), STEPS, "fp32", seed=0,
         constrain=outcome.constrain,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kdcore.compress.material import CompressError, Material
+from kdcore.compress.material import CompressError, StepInput
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.masks import keep_zeros, patterned, picked
 from kdcore.compress.tools.scores import scores
@@ -20,7 +20,7 @@ def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def material_of(network, images, targets=None, folder=None, **more):
-    return Material(network, folder, images, tuple(images.shape[1:]), folder, 0, targets, **more)
+    return StepInput(network, folder, images, tuple(images.shape[1:]), folder, 0, targets, **more)
 
 
 def test_taylor_removes_the_weights_whose_product_with_the_gradient_is_smallest(trained, material, carry_out, images):

@@ -14,7 +14,7 @@ from kdcore.export.graph import weighted
 from kdcore.models.fold import folded
 from kdcore.plan.rules import steps
 from kdcore.recipe import Train, parse
-from kdcore.train.images import Held
+from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task, fit
 
 
@@ -31,7 +31,9 @@ def task(digits: Dataset, constrain, steps: int, count: int = 256, rate: float =
     images = torch.from_numpy(digits.train_images[:count]).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(np.array(digits.train_labels[:count]))
     train = Train(steps=steps, batch_size=64, learning_rate=rate)
-    return Task(Held(images), torch.eye(10)[labels], (images, labels), train, steps, "fp32", 0, constrain=constrain)
+    return Task(
+        InMemoryImages(images), torch.eye(10)[labels], (images, labels), train, steps, "fp32", 0, constrain=constrain
+    )
 
 
 def loss(network: nn.Module, digits: Dataset) -> float:

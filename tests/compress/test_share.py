@@ -15,7 +15,7 @@ from kdcore import models, registry
 from kdcore.compress.share import kmeans
 from kdcore.export import coded, weights
 from kdcore.recipe import Train
-from kdcore.train.images import Held, pixels
+from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task, fit
 
 
@@ -126,7 +126,9 @@ def test_fine_tuning_moves_the_values_alone_and_goes_on_from_a_checkpoint(
         count = 64
         shown = pixels(digits.train_images[:count]), torch.tensor(digits.train_labels[:count])
         train = Train(steps=8, batch_size=16, learning_rate=0.003)
-        task = Task(Held(shown[0]), torch.eye(10)[shown[1]], shown, train, 8, "fp32", 0, constrain=outcome.constrain)
+        task = Task(
+            InMemoryImages(shown[0]), torch.eye(10)[shown[1]], shown, train, 8, "fp32", 0, constrain=outcome.constrain
+        )
         folder.mkdir(exist_ok=True)
 
         def interrupt(row):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdcore.data import views
-from kdcore.recipe import Views
+from kdcore.recipe import Augmentation
 
 torch.set_num_threads(1)
 
@@ -22,14 +22,14 @@ def batch(images: int = 16, shape: tuple[int, int, int] = (3, 8, 8), classes: in
     return torch.rand(images, *shape, generator=generator), targets
 
 
-ALL = Views(shift=2, flip=True, crop=3, mixup=0.4)
+ALL = Augmentation(shift=2, flip=True, crop=3, mixup=0.4)
 
 
 def test_without_views_nothing_happens():
     images, targets = batch()
     generator = seeded()
     before = generator.get_state()
-    same, labels = views.apply(images, targets, Views(), generator)
+    same, labels = views.apply(images, targets, Augmentation(), generator)
     assert same is images
     assert labels is targets
     assert torch.equal(generator.get_state(), before)
@@ -39,7 +39,7 @@ def test_a_shift_moves_every_way_equally_often_and_fills_with_zeros():
     images = torch.zeros(9000, 2, 8, 8)
     images[:, 0, 3, 4], images[:, 1, 0, 0] = 1, 0.5  # the second one can fall off the edge
     targets = torch.ones(9000, 1)
-    shifted, labels = views.apply(images, targets, Views(shift=1), seeded())
+    shifted, labels = views.apply(images, targets, Augmentation(shift=1), seeded())
     assert labels is targets
     rows, columns = np.divmod(shifted[:, 0].flatten(1).argmax(1).numpy(), 8)
     moves, counts = np.unique(np.stack([rows - 3, columns - 4]), axis=1, return_counts=True)
@@ -52,14 +52,14 @@ def test_a_shift_moves_every_way_equally_often_and_fills_with_zeros():
 
 def test_channels_move_together_and_images_apart():
     image = torch.rand(1, 1, 8, 8, generator=seeded())
-    shifted, _ = views.apply(image.repeat(64, 3, 1, 1), torch.ones(64, 1), Views(shift=2), seeded())
+    shifted, _ = views.apply(image.repeat(64, 3, 1, 1), torch.ones(64, 1), Augmentation(shift=2), seeded())
     assert torch.equal(shifted[:, 0], shifted[:, 2])
     assert len({tuple(one.flatten().tolist()) for one in shifted[:, 0]}) > 10
 
 
 def test_a_crop_is_a_window_of_the_reflected_image():
     images, targets = batch(32, (2, 8, 9))
-    cropped, _ = views.apply(images, targets, Views(crop=3), seeded())
+    cropped, _ = views.apply(images, targets, Augmentation(crop=3), seeded())
     padded = np.pad(images.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="reflect")
     for whole, one in zip(padded, cropped.numpy(), strict=True):
         windows = np.lib.stride_tricks.sliding_window_view(whole, one.shape)[0].reshape(-1, *one.shape)
@@ -68,14 +68,14 @@ def test_a_crop_is_a_window_of_the_reflected_image():
 
 def test_a_crop_wider_than_the_image_is_filled_with_zeros():
     ones = torch.ones(400, 1, 8, 8)
-    cropped, _ = views.apply(ones, torch.ones(400, 1), Views(crop=8), seeded())
+    cropped, _ = views.apply(ones, torch.ones(400, 1), Augmentation(crop=8), seeded())
     assert set(cropped.unique().tolist()) == {0.0, 1.0}
-    assert torch.equal(views.apply(ones, torch.ones(400, 1), Views(crop=7), seeded())[0], ones)
+    assert torch.equal(views.apply(ones, torch.ones(400, 1), Augmentation(crop=7), seeded())[0], ones)
 
 
 def test_a_flip_mirrors_about_half_of_the_images():
     images, targets = batch(2000, (1, 8, 8))
-    flipped, _ = views.apply(images, targets, Views(flip=True), seeded())
+    flipped, _ = views.apply(images, targets, Augmentation(flip=True), seeded())
     mirrored = (flipped == images.flip(3)).all(dim=(1, 2, 3))
     assert torch.equal(mirrored, ~(flipped == images).all(dim=(1, 2, 3)))
     assert 0.44 < mirrored.float().mean() < 0.56  # five standard deviations
@@ -86,7 +86,7 @@ def test_mixup_blends_images_and_targets_with_the_same_share(beta):
     count = 1000
     values = torch.arange(count) / count
     images, targets = views.apply(
-        values.view(-1, 1, 1, 1).expand(count, 1, 2, 2), torch.eye(count), Views(mixup=beta), seeded()
+        values.view(-1, 1, 1, 1).expand(count, 1, 2, 2), torch.eye(count), Augmentation(mixup=beta), seeded()
     )
     torch.testing.assert_close(targets @ values, images[:, 0, 0, 0])
     torch.testing.assert_close(targets.sum(1), torch.ones(count))
@@ -100,7 +100,7 @@ def test_mixup_with_an_unlabelled_image_keeps_the_labelled_part():
     images = torch.zeros(200, 1, 1, 1)
     targets = torch.zeros(200, 3)
     images[:100], targets[:100, 1] = 1, 1  # the labelled images are white
-    mixed, labels = views.apply(images, targets, Views(mixup=1), seeded())
+    mixed, labels = views.apply(images, targets, Augmentation(mixup=1), seeded())
     torch.testing.assert_close(labels[:, 1], mixed.flatten())
     torch.testing.assert_close(labels.sum(1), labels[:, 1])
     assert ((mixed > 0) & (mixed < 1)).sum() > 50
@@ -124,7 +124,7 @@ def test_the_generator_alone_decides():
 @settings(max_examples=60, deadline=None)
 @given(
     st.builds(
-        Views,
+        Augmentation,
         shift=st.integers(0, 16),
         crop=st.integers(0, 16),
         flip=st.booleans(),
@@ -158,7 +158,7 @@ def pasted(seed, beta=1.0, count=12, shape=(2, 8, 10)):
     """A batch in which every image has a value of its own, after cutmix: values (B, H, W) and targets (B, count)."""
     values = torch.arange(1, count + 1) / count
     images = values.view(-1, 1, 1, 1).expand(count, *shape)
-    mixed, targets = views.apply(images, torch.eye(count), Views(cutmix=beta), seeded(seed))
+    mixed, targets = views.apply(images, torch.eye(count), Augmentation(cutmix=beta), seeded(seed))
     assert torch.equal(mixed[:, 0], mixed[:, 1])
     return (mixed[:, 0] * count).round().long() - 1, targets
 
@@ -183,7 +183,7 @@ def test_the_rectangles_share_is_drawn_from_beta():
     images[1] = 1
     heights = []
     for seed in range(300):
-        mixed, _ = views.apply(images, torch.eye(2), Views(cutmix=8), seeded(seed))
+        mixed, _ = views.apply(images, torch.eye(2), Augmentation(cutmix=8), seeded(seed))
         heights += [int((one != own).any(2).sum()) for own, one in enumerate(mixed[:1]) if (one != own).any()]
     assert max(heights) == pytest.approx(100 * 0.5**0.5, abs=20)
     assert np.mean(heights) == pytest.approx(100 * (0.707 - 0.707**2 / 4), abs=3)  # a uniform centre loses s²/4
@@ -193,7 +193,7 @@ def test_with_mixup_and_cutmix_each_batch_takes_one_of_them():
     count, blended = 400, 0
     values = torch.tensor([0.0, 1.0]).view(-1, 1, 1, 1).expand(2, 1, 8, 8)
     for seed in range(count):
-        mixed, _ = views.apply(values, torch.eye(2), Views(mixup=1.0, cutmix=1.0), seeded(seed))
+        mixed, _ = views.apply(values, torch.eye(2), Augmentation(mixup=1.0, cutmix=1.0), seeded(seed))
         inside = ((mixed > 0) & (mixed < 1)).flatten(1)
         assert (inside.all(1) | ~inside.any(1)).all(), "an image was blended and pasted on"
         blended += bool(inside.any())
@@ -202,7 +202,9 @@ def test_with_mixup_and_cutmix_each_batch_takes_one_of_them():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.builds(Views, shift=st.integers(0, 2), mixup=st.sampled_from([0, 1.0]), cutmix=st.sampled_from([0.05, 1.0, 8])),
+    st.builds(
+        Augmentation, shift=st.integers(0, 2), mixup=st.sampled_from([0, 1.0]), cutmix=st.sampled_from([0.05, 1.0, 8])
+    ),
     st.tuples(st.integers(1, 4), st.integers(8, 20), st.integers(8, 20)),
     st.integers(1, 9),
     st.integers(0, 99),

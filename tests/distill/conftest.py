@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from kdcore import models
-from kdcore.distill.method import Method, Seen
+from kdcore.distill.method import Method, StepInputs
 from kdcore.registry import entry_of, validate
 
 torch.set_num_threads(1)
@@ -50,7 +50,7 @@ class FeatureStep:
             if parameter.requires_grad
         }
 
-    def seen(self, step: int = 0, count: int = 12, steps: int = 10) -> Seen:
+    def seen(self, step: int = 0, count: int = 12, steps: int = 10) -> StepInputs:
         generator = torch.Generator().manual_seed(100 + step)
         images = torch.rand(count, *SHAPE, generator=generator)
         targets = torch.eye(CLASSES)[torch.randint(CLASSES, (count,), generator=generator)]
@@ -59,7 +59,7 @@ class FeatureStep:
         with torch.no_grad():
             asked, hints = caught(self.teacher, self.wanted.teacher, images)
         indices = torch.randint(IMAGES, (count,), generator=generator)
-        return Seen(logits, asked, targets, features, hints, indices, step, steps, seed=step)
+        return StepInputs(logits, asked, targets, features, hints, indices, step, steps, seed=step)
 
     def train(self, steps: int = 3) -> list[float]:
         optimizer = torch.optim.SGD(self.parameters.values(), lr=1e-3)

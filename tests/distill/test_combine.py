@@ -3,7 +3,7 @@ import torch
 from pydantic import ValidationError
 
 from kdcore import registry
-from kdcore.distill.method import Method, Seen, Taps
+from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits, parts
 from kdcore.recipe import override, parse
 from kdcore.registry import Options
@@ -25,7 +25,7 @@ def made(of):
 def seen():
     generator = torch.Generator().manual_seed(0)
     student, teacher = torch.randn(2, 4, 10, generator=generator, dtype=torch.float64)
-    return Seen(student, teacher, torch.eye(10, dtype=torch.float64)[:4])
+    return StepInputs(student, teacher, torch.eye(10, dtype=torch.float64)[:4])
 
 
 def test_it_is_the_weighted_sum_of_its_methods_with_the_labels_of_the_first(seen):
@@ -107,7 +107,7 @@ def test_every_method_prepares_for_itself_and_sees_its_own_taps_only(seen, monke
     assert student.begun == ["stem", "stage1"]
     assert method.taps(student, student) == Taps(("stem", "stage1"), ("stage2",))
     features = {"stem": torch.ones(1), "stage1": torch.ones(2)}
-    shown = Seen(seen.student, seen.teacher, seen.targets, features, {"stage2": torch.ones(3)})
+    shown = StepInputs(seen.student, seen.teacher, seen.targets, features, {"stage2": torch.ones(3)})
     module = method.prepare(student, student, shown, 9)
     assert set(dict(module.named_children())) == {"kd", "dist"}
     assert spies["dist"].shown == ["stage1"]
@@ -118,4 +118,7 @@ def test_where_no_method_prepares_anything_neither_does_it():
     student = net("cnn", width=8)
     method = made(options(KD, DIST))
     assert method.taps(student, student) == Taps()
-    assert method.prepare(student, student, Seen(torch.zeros(2, 10), torch.zeros(2, 10), torch.eye(10)[:2]), 2) is None
+    assert (
+        method.prepare(student, student, StepInputs(torch.zeros(2, 10), torch.zeros(2, 10), torch.eye(10)[:2]), 2)
+        is None
+    )

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from kdcore.distill.dist import Dist, RelationDistillation, relation, relations
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 
 STUDENT = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.7, 3.0], [0.1, -1.0, 0.4]], dtype=torch.float64)
 TEACHER = torch.tensor([[1.0, 1.5, 0.0], [0.0, -2.0, 1.0], [2.0, 0.3, -0.5]], dtype=torch.float64)
@@ -43,7 +43,7 @@ def test_a_constant_row_and_a_single_image_give_finite_gradients():
 
 
 def test_the_terms_carry_the_weights_and_need_no_label():
-    loss = RelationDistillation(Dist()).loss(Seen(STUDENT, TEACHER, torch.zeros(3, 3, dtype=torch.float64)))
+    loss = RelationDistillation(Dist()).loss(StepInputs(STUDENT, TEACHER, torch.zeros(3, 3, dtype=torch.float64)))
     inter, intra = relations(STUDENT, TEACHER, 4.0)
     assert loss["hard"] == 0
     assert (loss["inter"].item(), loss["intra"].item()) == pytest.approx((2 * inter.item(), 2 * intra.item()))

@@ -5,7 +5,7 @@ import torch
 
 from kdcore.distill.dkd import DecoupledDistillation, Dkd, decoupled, target_classes
 from kdcore.distill.kd import soft_targets
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 
 STUDENT = torch.tensor([[2.0, 0.0, -1.0, 0.3], [0.5, 0.5, 3.0, -2.0]], dtype=torch.float64)
 TEACHER = torch.tensor([[1.0, 1.5, 0.0, -1.0], [0.0, -2.0, 1.0, 0.5]], dtype=torch.float64)
@@ -79,7 +79,9 @@ def test_the_teachers_weight_rises_over_the_first_twelfth_of_the_training():
     method = DecoupledDistillation(Dkd())
 
     def at(step):
-        loss = method.loss(Seen(STUDENT, TEACHER, torch.eye(4, dtype=torch.float64)[CLASSES], step=step, steps=240))
+        loss = method.loss(
+            StepInputs(STUDENT, TEACHER, torch.eye(4, dtype=torch.float64)[CLASSES], step=step, steps=240)
+        )
         return loss["target"].item(), loss["other"].item(), loss["hard"].item()
 
     target, other = by_hand(STUDENT, TEACHER, CLASSES, 4.0)

@@ -5,7 +5,7 @@ from torch.nn import functional
 from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.hard_labels import HardLabels, TeacherHardLabels, teacher_labels
 from kdcore.distill.kd import soft_targets
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 
 STUDENT = torch.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
 TEACHER = torch.tensor([[0.2, 0.1], [3.0, 0.0]], dtype=torch.float64)
@@ -23,7 +23,10 @@ def test_it_is_what_soft_targets_become_for_a_teacher_that_is_certain():
 def test_the_size_of_the_teachers_logits_does_not_matter():
     method = TeacherHardLabels(HardLabels())
     targets = torch.eye(2, dtype=torch.float64)
-    one, ten = method.loss(Seen(STUDENT, TEACHER, targets)), method.loss(Seen(STUDENT, 10 * TEACHER, targets))
+    one, ten = (
+        method.loss(StepInputs(STUDENT, TEACHER, targets)),
+        method.loss(StepInputs(STUDENT, 10 * TEACHER, targets)),
+    )
     assert one["teacher_labels"].item() == ten["teacher_labels"].item()
 
 

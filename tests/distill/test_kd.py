@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kdcore.distill.kd import Kd, KnowledgeDistillation, soft_targets
-from kdcore.distill.method import Seen, cross_entropy
+from kdcore.distill.method import StepInputs, cross_entropy
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
 OTHERS = torch.tensor([[1.0, 1.0, 0.0], [0.0, -2.0, 1.0]], dtype=torch.float64)
@@ -48,7 +48,7 @@ def test_its_gradient_is_temperature_times_the_difference_of_the_softened_distri
 def test_the_loss_is_the_weighted_sum_that_the_recipe_names():
     targets = torch.eye(3, dtype=torch.float64)[[0, 2]]
     method = KnowledgeDistillation(Kd(temperature=4, hard_weight=0.3, soft_weight=2))
-    loss = method.loss(Seen(LOGITS, OTHERS, targets))
+    loss = method.loss(StepInputs(LOGITS, OTHERS, targets))
     hard = -(LOGITS.log_softmax(1)[0, 0] + LOGITS.log_softmax(1)[1, 2]) / 2
     assert loss["hard"].item() == pytest.approx(0.3 * hard.item())
     assert loss["soft"].item() == pytest.approx(2 * by_hand(LOGITS, OTHERS, 4))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kdcore.distill.label_smoothing import LabelSmoothing, TeacherFree, handmade, smoothing
-from kdcore.distill.method import Seen, cross_entropy
+from kdcore.distill.method import StepInputs, cross_entropy
 
 STUDENT = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
 TARGETS = torch.eye(3, dtype=torch.float64)[[0, 2]]
@@ -44,6 +44,6 @@ def test_a_mixed_label_makes_a_mixed_teacher():
 
 
 def test_it_asks_no_teacher_and_weighs_its_terms():
-    loss = TeacherFree(LabelSmoothing()).loss(Seen(STUDENT, NOBODY, TARGETS))
+    loss = TeacherFree(LabelSmoothing()).loss(StepInputs(STUDENT, NOBODY, TARGETS))
     assert loss["hard"].item() == pytest.approx(0.9 * cross_entropy(STUDENT, TARGETS).item())
     assert loss["smooth"].item() == pytest.approx(0.1 * by_hand(STUDENT, [0, 2], 0.99, 20))

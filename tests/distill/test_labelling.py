@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdcore.data.labelling import MANY_LABELS, ONE_LABEL
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.traits import takes
 from kdcore.registry import entries, validate
 from kdcore.train.loop import fit
@@ -21,7 +21,7 @@ SETS = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], dtype=torch.float64)
 
 
 def test_the_labels_of_a_step_count_as_the_data_set_means_them():
-    one, many = (Seen(LOGITS, LOGITS, SETS, labelling=labelling) for labelling in (ONE_LABEL, MANY_LABELS))
+    one, many = (StepInputs(LOGITS, LOGITS, SETS, labelling=labelling) for labelling in (ONE_LABEL, MANY_LABELS))
     assert one.label_loss().item() == pytest.approx(-LOGITS.log_softmax(1)[[0, 1], [1, 0]].mean().item())
     assert many.label_loss().item() == pytest.approx(MANY_LABELS.loss(LOGITS, SETS).item())
 

@@ -3,7 +3,7 @@ import torch
 
 from kdcore.distill.kd import soft_targets
 from kdcore.distill.logits import LogitMatching, Logits, logit_distance
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 
 STUDENT = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
 TEACHER = torch.tensor([[1.0, 1.0, 0.0], [0.0, -2.0, 1.0]], dtype=torch.float64)
@@ -28,6 +28,6 @@ def test_for_centred_logits_it_is_what_soft_targets_tend_to_at_high_temperature(
 
 
 def test_by_default_the_labels_do_not_count_and_images_without_a_label_do():
-    loss = LogitMatching(Logits()).loss(Seen(STUDENT, TEACHER, torch.zeros(2, 3, dtype=torch.float64)))
+    loss = LogitMatching(Logits()).loss(StepInputs(STUDENT, TEACHER, torch.zeros(2, 3, dtype=torch.float64)))
     assert loss["hard"] == 0
     assert loss["logits"].item() == pytest.approx(13.5 / 4)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.ofa import enhanced_loss
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.3, 0.1, 0.2]], dtype=torch.float64)
@@ -73,7 +73,7 @@ def test_of_a_mixed_image_the_larger_share_is_right(feature_step):
     mixed[:, 3], mixed[:, 5] = 0.4, 0.6
     whole = torch.eye(10)[[5, 5]]
     terms = [
-        step.method.loss(Seen(seen.student, seen.teacher, targets, seen.student_features))["soft"].item()
+        step.method.loss(StepInputs(seen.student, seen.teacher, targets, seen.student_features))["soft"].item()
         for targets in (mixed, whole)
     ]
     assert terms[0] == terms[1]

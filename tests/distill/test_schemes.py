@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from kdcore import registry
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.distill.lessons.together import Jointly, Mutually
 from kdcore.models.nets.several import Mean
 from kdcore.plan.plan import plan
@@ -101,7 +101,7 @@ def test_several_teachers_are_asked_as_the_mean_of_their_logits(batch, shares):
     weights = chosen.weights()
     assert list(weights) == ([0.25, 0.75] if shares else [0.5, 0.5])
     student, first, second = (net("cnn", seed, width=4).eval() for seed in range(3))
-    lesson = Taught(kd(), Mean([first, second], weights).eval())
+    lesson = DistillationObjective(kd(), Mean([first, second], weights).eval())
     lesson.prepare(student, batch, 12, "fp32")
     loss, _ = lesson.loss(student, batch)
     mean = weights[0] * first(batch.images) + weights[1] * second(batch.images)
@@ -110,7 +110,7 @@ def test_several_teachers_are_asked_as_the_mean_of_their_logits(batch, shares):
 
 def test_a_lesson_with_a_teacher_is_the_methods_loss_on_what_it_says(batch):
     student, teacher = net("cnn", 0, width=4).eval(), net("cnn", 1, width=6).eval()
-    lesson = Taught(kd(), teacher)
+    lesson = DistillationObjective(kd(), teacher)
     lesson.prepare(student, batch, 12, "fp32")
     for _ in range(2):  # the second time its answer is remembered
         loss, _ = lesson.loss(student, replace(batch, step=0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kdcore.data.labelling import MANY_LABELS
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.sigmoid import binary_divergence
 from kdcore.registry import entry, validate
 
@@ -68,7 +68,7 @@ def test_confident_teachers_stay_finite():
 def test_an_image_without_labels_counts_in_the_soft_term_alone():
     method = entry("method", "sigmoid").implementation(validate("method", "sigmoid"))
     targets = torch.tensor([[0.0, 1, 0], [math.nan] * 3], dtype=torch.float64)
-    terms = method.loss(Seen(STUDENT, TEACHER, targets, labelling=MANY_LABELS))
+    terms = method.loss(StepInputs(STUDENT, TEACHER, targets, labelling=MANY_LABELS))
     hard = -math.log(1 - sigmoid(0)) - math.log(sigmoid(1.5)) - math.log(1 - sigmoid(-2))
     assert terms["hard"].item() == pytest.approx(hard)
     assert terms["soft"].item() == pytest.approx(10 * divergence(STUDENT, TEACHER, 1.0))

@@ -4,7 +4,7 @@ import torch
 from kdcore import registry
 from kdcore.distill.dkd import DecoupledDistillation, Dkd
 from kdcore.distill.kd import Kd, KnowledgeDistillation, soft_targets
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.standardize import standardized
 from kdcore.distill.traits import MethodTraits
 
@@ -32,7 +32,7 @@ def test_equal_logits_become_zero_and_their_gradient_is_finite():
 @pytest.mark.parametrize(("method", "options"), [(KnowledgeDistillation, Kd), (DecoupledDistillation, Dkd)])
 def test_with_it_the_size_of_the_teachers_logits_does_not_matter(method, options):
     def terms(scale, standardize):
-        loss = method(options(standardize=standardize)).loss(Seen(LOGITS, scale * OTHERS, TARGETS))
+        loss = method(options(standardize=standardize)).loss(StepInputs(LOGITS, scale * OTHERS, TARGETS))
         return [value.item() for value in loss.values()]
 
     assert terms(7, True) == pytest.approx(terms(1, True), rel=1e-5)
@@ -50,7 +50,7 @@ def test_tables_tell_it_from_the_plain_method():
 
 def test_kd_softens_what_was_standardized_and_leaves_the_labels_term_alone():
     plain, other = (KnowledgeDistillation(Kd(standardize=choice)) for choice in (False, True))
-    seen = Seen(LOGITS, OTHERS, TARGETS)
+    seen = StepInputs(LOGITS, OTHERS, TARGETS)
     assert other.loss(seen)["hard"] == plain.loss(seen)["hard"]
     expected = 0.9 * soft_targets(standardized(LOGITS), standardized(OTHERS), 4)
     assert other.loss(seen)["soft"].item() == pytest.approx(expected.item())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdcore import registry
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.distill.traits import asks
 from kdcore.train.loop import fit
 from tests import pairs
@@ -62,7 +62,11 @@ def test_a_teacher_that_is_not_asked_makes_no_difference(name, tmp_path_factory)
     fit(student, task, tmp_path_factory.mktemp("alone"))
     other, asking = pairs.taught(options, steps=3)
     teacher = pairs.network(12, seed=1).eval().requires_grad_(False)
-    fit(other, replace(asking, lesson=Taught(asking.lesson.method, teacher)), tmp_path_factory.mktemp("asking"))
+    fit(
+        other,
+        replace(asking, lesson=DistillationObjective(asking.lesson.method, teacher)),
+        tmp_path_factory.mktemp("asking"),
+    )
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in student.state_dict().items())
 
 

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from kdcore.distill.method import Seen, Unsuitable
+from kdcore.distill.method import StepInputs, Unsuitable
 from kdcore.distill.weight_pull import PulledWeights, WeightPull, pull
 from kdcore.models.fold import folded
 from tests.distill.nets import net
 
-SEEN = Seen(torch.zeros(2, 10), torch.zeros(2, 10), torch.zeros(2, 10))
+SEEN = StepInputs(torch.zeros(2, 10), torch.zeros(2, 10), torch.zeros(2, 10))
 
 
 def prepared(student, teacher, **options):

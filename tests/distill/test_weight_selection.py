@@ -1,6 +1,6 @@
 import torch
 
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.weight_selection import SelectedWeights, WeightSelection
 from tests.distill.nets import net
 
@@ -17,6 +17,6 @@ def test_the_student_begins_as_a_part_of_its_teacher_which_stays_as_it_was():
 
 def test_then_labels_alone_count():
     logits = torch.zeros(2, 10)
-    loss = SelectedWeights(WeightSelection()).loss(Seen(logits, torch.empty(0, 10), torch.eye(10)[:2]))
+    loss = SelectedWeights(WeightSelection()).loss(StepInputs(logits, torch.empty(0, 10), torch.eye(10)[:2]))
     assert list(loss) == ["hard"]
     torch.testing.assert_close(loss["hard"], torch.log(torch.tensor(10.0)))

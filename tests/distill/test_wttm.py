@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kdcore.distill.kd import soft_targets
-from kdcore.distill.method import Seen
+from kdcore.distill.method import StepInputs
 from kdcore.distill.wttm import TransformedTeacher, Wttm, transformed
 
 STUDENT = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
@@ -42,6 +42,8 @@ def test_shifts_change_nothing_and_gradients_agree_with_finite_differences():
 
 
 def test_the_terms_carry_the_weights_and_need_no_label():
-    loss = TransformedTeacher(Wttm(soft_weight=3)).loss(Seen(STUDENT, TEACHER, torch.zeros(2, 3, dtype=torch.float64)))
+    loss = TransformedTeacher(Wttm(soft_weight=3)).loss(
+        StepInputs(STUDENT, TEACHER, torch.zeros(2, 3, dtype=torch.float64))
+    )
     assert loss["hard"] == 0
     assert loss["soft"].item() == pytest.approx(3 * by_hand(STUDENT, TEACHER, 5.0))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.distill.source import ChangedFile
-from kdcore.execute.file_teachers import NotFinite, OnRecord
+from kdcore.execute.file_teachers import NotFinite, RecordedLogits
 from kdcore.execute.teachers import GoneTeacher
 from kdcore.files import read_json
 from kdcore.jobs import api
@@ -327,7 +327,7 @@ def test_methods_that_take_answers_learn_from_soft_labels(laboratory, soft, meth
 
 def test_a_teacher_on_record_can_be_asked_nothing_else():
     with pytest.raises(RuntimeError, match="on record"):
-        OnRecord()(None)
+        RecordedLogits()(None)
 
 
 # Whatever the teacher

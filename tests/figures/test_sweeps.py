@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.figures.recall import Seen, recall, recall_view
+from kdcore.figures.recall import RecallPoint, recall, recall_view
 from kdcore.figures.sweep import sweep, sweep_view
 from tests.figures.rows import row
 
@@ -71,7 +71,7 @@ def test_a_wide_range_has_a_log_scale():
     assert (axis.type, tuple(axis.tickvals)) == ("log", (1, 16))
 
 
-SEEN = [Seen(1, 0.0, 0.6), Seen(1, 0.02, 0.64), Seen(16, 0.3, 0.9), Seen(16, 0.2, 0.94)]
+SEEN = [RecallPoint(1, 0.0, 0.6), RecallPoint(1, 0.02, 0.64), RecallPoint(16, 0.3, 0.9), RecallPoint(16, 0.2, 0.94)]
 
 
 def test_recall_is_the_mean_over_the_seeds():

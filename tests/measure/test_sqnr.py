@@ -11,7 +11,7 @@ import torch
 from onnx import helper
 
 from kdcore import registry
-from kdcore.compress.material import Material
+from kdcore.compress.material import StepInput
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.export.onnx_file import export
@@ -139,7 +139,7 @@ def material(digits, shares, trained, tmp_path_factory):
     targets = torch.eye(10)[torch.from_numpy(np.array(digits.train_labels))]
     export(trained, digits.shape, folder / "parent.onnx", images=images[:16], cache=home() / "cache" / "onnx")
     network = copy.deepcopy(trained)
-    given = Material(network, folder / "parent.onnx", torch.from_numpy(images), digits.shape, folder, 0, targets)
+    given = StepInput(network, folder / "parent.onnx", torch.from_numpy(images), digits.shape, folder, 0, targets)
     return given, images[shares.validation[:24]]
 
 

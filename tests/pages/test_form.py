@@ -7,7 +7,7 @@ from typing import Literal, get_origin
 import pytest
 from pydantic import BaseModel, Field
 
-from kdcore.recipe import Data, Measure, Recipe, Student, Teacher, Train, Views
+from kdcore.recipe import Augmentation, Data, Measure, Recipe, Student, Teacher, Train
 from kdcore.registry import PACKAGES, entries
 from pages.shared import fields
 from pages.shared.fields import Kind, bounds, kind_of, label
@@ -75,7 +75,7 @@ def test_numbers_by_name_are_read_from_one_line():
     assert fields._taken("head, stem: much", kind) == {"head": "", "stem": "much"}
 
 
-@pytest.mark.parametrize("model", [Data, Views, Train, Teacher, Student, Measure, Recipe])
+@pytest.mark.parametrize("model", [Data, Augmentation, Train, Teacher, Student, Measure, Recipe])
 def test_every_field_of_the_recipe_has_a_control(model):
     for name, field in model.model_fields.items():
         kind = kind_of(field)

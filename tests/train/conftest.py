@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from kdcore import registry
-from kdcore.recipe import Train, Views
-from kdcore.train.images import Held
+from kdcore.recipe import Augmentation, Train
+from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task
 
 torch.set_num_threads(1)
@@ -39,8 +39,8 @@ def bright(count=60):
 @pytest.fixture
 def task():
     images, labels = bright()
-    train = Train(steps=90, batch_size=16, views=Views(shift=1, mixup=1.0))
-    return Task(Held(images), torch.eye(3)[labels], (images[:12], labels[:12]), train, 90, "fp32", seed=3)
+    train = Train(steps=90, batch_size=16, views=Augmentation(shift=1, mixup=1.0))
+    return Task(InMemoryImages(images), torch.eye(3)[labels], (images[:12], labels[:12]), train, 90, "fp32", seed=3)
 
 
 def method(name="kd", **options):

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.distill.lessons.taught import Taught
-from kdcore.recipe import Views
+from kdcore.distill.lessons.taught import DistillationObjective
+from kdcore.recipe import Augmentation
 from kdcore.train import answers as module
-from kdcore.train.answers import Answers, ask_all
+from kdcore.train.answers import LogitCache, ask_all
 from kdcore.train.loop import fit
 from tests.train.conftest import method, network, same, state
 
@@ -32,7 +32,7 @@ class Counting(nn.Module):
 
 @pytest.fixture
 def still(task):
-    return replace(task, train=task.train.model_copy(update={"views": Views()}))
+    return replace(task, train=task.train.model_copy(update={"views": Augmentation()}))
 
 
 def trained(task, lesson, folder):
@@ -44,10 +44,10 @@ def trained(task, lesson, folder):
 
 def test_a_table_asks_about_each_image_once_and_teaches_the_same(still, tmp_path):
     asked, looked_up = Counting(), Counting()
-    each_time = trained(still, Taught(method(), asked), tmp_path / "asked")
+    each_time = trained(still, DistillationObjective(method(), asked), tmp_path / "asked")
     table = trained(
         still,
-        Taught(method(), looked_up, table=lambda: ask_all(looked_up, still.images, "fp32")),
+        DistillationObjective(method(), looked_up, table=lambda: ask_all(looked_up, still.images, "fp32")),
         tmp_path / "table",
     )
     assert sorted(looked_up.asked.values()) == [1] * 60
@@ -62,20 +62,20 @@ def test_where_features_are_wanted_a_table_of_logits_is_of_no_use(still, tmp_pat
     def table():
         raise AssertionError("the table was made")
 
-    lesson = Taught(method("fitnets"), zoo(5, seed=9).eval(), table=table)
+    lesson = DistillationObjective(method("fitnets"), zoo(5, seed=9).eval(), table=table)
     fit(zoo(4, 0), replace(still, steps=3, lesson=lesson), tmp_path)
 
 
 def test_the_answers_to_one_students_views_serve_the_next_one_of_its_seed(task, tmp_path):
-    teacher, answers = Counting(), Answers()
-    first = trained(task, Taught(method(), teacher, answers, "seed 3"), tmp_path / "1")
+    teacher, answers = Counting(), LogitCache()
+    first = trained(task, DistillationObjective(method(), teacher, answers, "seed 3"), tmp_path / "1")
     asked = sum(teacher.asked.values())
-    again = trained(task, Taught(method(), teacher, answers, "seed 3"), tmp_path / "2")
+    again = trained(task, DistillationObjective(method(), teacher, answers, "seed 3"), tmp_path / "2")
     assert sum(teacher.asked.values()) == asked
-    alone = trained(task, Taught(method(), teacher, Answers(), "seed 3"), tmp_path / "3")
+    alone = trained(task, DistillationObjective(method(), teacher, LogitCache(), "seed 3"), tmp_path / "3")
     assert same(first, again)
     assert same(first, alone)
-    other = Taught(method(), teacher, answers, "seed 4")
+    other = DistillationObjective(method(), teacher, answers, "seed 4")
     before = sum(teacher.asked.values())
     trained(replace(task, seed=4), other, tmp_path / "4")
     assert sum(teacher.asked.values()) - before == asked, "another seed has other views"
@@ -83,7 +83,7 @@ def test_the_answers_to_one_students_views_serve_the_next_one_of_its_seed(task, 
 
 def test_beyond_the_limit_the_teacher_is_asked_again(monkeypatch):
     monkeypatch.setattr(module, "LIMIT_BYTES", 2 * 4 * 3 * 4)  # two answers to four images, three classes
-    teacher, answers, images = Counting(), Answers(), torch.rand(4, 1, 8, 8)
+    teacher, answers, images = Counting(), LogitCache(), torch.rand(4, 1, 8, 8)
     said = [answers.ask(teacher, "s", step, images) for step in (0, 1, 2, 0, 1, 2)]
     assert sum(teacher.asked.values()) == 4 * 4
     assert all(torch.equal(one, said[0]) for one in said)
@@ -104,5 +104,5 @@ def test_after_training_nothing_watches_the_networks_any_more(task, tmp_path):
     from tests.train.test_resume import zoo
 
     student, teacher = zoo(4, 0), zoo(5, seed=9).eval()
-    fit(student, replace(task, steps=3, lesson=Taught(method("fitnets"), teacher)), tmp_path)
+    fit(student, replace(task, steps=3, lesson=DistillationObjective(method("fitnets"), teacher)), tmp_path)
     assert not any(part._forward_hooks for one in (student, teacher) for part in one.modules())

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from kdcore.train import loop
-from kdcore.train.lesson import Lesson
+from kdcore.train.lesson import Objective
 from kdcore.train.loop import fit, validate
 from tests.train.conftest import network, same, state, stop_after
 
 
-class Watches(Lesson):
+class Watches(Objective):
     """Remembers the weights that each step starts from."""
 
     def __init__(self):
@@ -30,7 +30,7 @@ def test_the_mean_of_the_weights_is_the_one_kept_by_hand_and_it_is_deployed(task
     task = replace(task, train=task.train.model_copy(update={"ema": 0.9}), steps=30, lesson=watched)
     (tmp_path / "plain").mkdir()
     plain, averaged = network(), network()
-    fit(plain, replace(task, train=task.train.model_copy(update={"ema": 0.0}), lesson=Lesson()), tmp_path / "plain")
+    fit(plain, replace(task, train=task.train.model_copy(update={"ema": 0.0}), lesson=Objective()), tmp_path / "plain")
     fit(averaged, task, tmp_path)
     after_each = [*watched.states[1:], state(plain)]
     mean = after_each[0]

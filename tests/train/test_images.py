@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kdcore.train import images as module
-from kdcore.train.images import Held, Streamed, images, pixels, portion, portions
+from kdcore.train.images import InMemoryImages, StreamedImages, images, pixels, portion, portions
 from kdcore.train.loop import fit
 from tests import patience
 from tests.train.conftest import bright, network, same, state
@@ -29,7 +29,7 @@ def stored(tmp_path):
 def test_streamed_from_the_disk_the_training_is_the_same_to_the_bit(task, tmp_path, stored):
     array, rows = stored
     made = []
-    for number, given in enumerate((Held(pixels(array[rows])), Streamed(array, rows, CPU))):
+    for number, given in enumerate((InMemoryImages(pixels(array[rows])), StreamedImages(array, rows, CPU))):
         (tmp_path / str(number)).mkdir()
         model = network()
         fit(model, replace(task, images=given), tmp_path / str(number))
@@ -39,7 +39,7 @@ def test_streamed_from_the_disk_the_training_is_the_same_to_the_bit(task, tmp_pa
 
 def test_the_next_batch_is_read_while_this_one_is_learnt_and_never_more(stored):
     array, rows = stored
-    streamed, asked = Streamed(array, rows, CPU), []
+    streamed, asked = StreamedImages(array, rows, CPU), []
     read = streamed._read
     done = threading.Semaphore(0)
 
@@ -63,9 +63,9 @@ def test_the_next_batch_is_read_while_this_one_is_learnt_and_never_more(stored):
 
 def test_a_set_that_would_fill_the_memory_stays_on_the_disk(stored, monkeypatch):
     array, rows = stored
-    assert isinstance(images(array, rows, CPU), Held)
+    assert isinstance(images(array, rows, CPU), InMemoryImages)
     bytes_needed = len(rows) * 64
-    for free, kind in ((bytes_needed / 0.3 - 1, Streamed), (bytes_needed / 0.3 + 1, Held)):
+    for free, kind in ((bytes_needed / 0.3 - 1, StreamedImages), (bytes_needed / 0.3 + 1, InMemoryImages)):
         monkeypatch.setattr(module.psutil, "virtual_memory", lambda free=free: type("Memory", (), {"available": free}))
         made = images(array, rows, CPU)
         assert isinstance(made, kind)

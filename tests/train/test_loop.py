@@ -7,8 +7,8 @@ import torch
 
 from kdcore.distill.method import cross_entropy
 from kdcore.recipe import Train
-from kdcore.train.images import Held
-from kdcore.train.lesson import Lesson
+from kdcore.train.images import InMemoryImages
+from kdcore.train.lesson import Objective
 from kdcore.train.loop import Diverged, Trainer, fit
 from tests.train.conftest import network, same, state
 
@@ -55,7 +55,7 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy(task, tmp_path):
         fit(model, replace(task, train=wild), tmp_path)
 
 
-class BreaksAt(Lesson):
+class BreaksAt(Objective):
     """Its loss is NaN, or its gradient alone is, from one step on."""
 
     def __init__(self, step, gradient=False):
@@ -116,7 +116,7 @@ def test_a_clipped_gradient_points_the_same_way_and_has_the_length_that_was_aske
 def test_smoothed_labels_are_learnt_and_images_without_a_label_stay_without(task, tmp_path):
     shown = []
 
-    class Looks(Lesson):
+    class Looks(Objective):
         def loss(self, network, batch):
             shown.append((batch.indices.clone(), batch.targets.clone()))
             return super().loss(network, batch)
@@ -135,7 +135,7 @@ def test_smoothed_labels_are_learnt_and_images_without_a_label_stay_without(task
 def test_the_loss_in_the_history_is_the_mean_over_the_epochs_steps(task, tmp_path):
     said = []
 
-    class Looks(Lesson):
+    class Looks(Objective):
         def loss(self, network, batch):
             loss, logits = super().loss(network, batch)
             said.append(cross_entropy(logits, batch.targets).item())
@@ -147,7 +147,7 @@ def test_the_loss_in_the_history_is_the_mean_over_the_epochs_steps(task, tmp_pat
 
 
 def test_a_set_smaller_than_a_batch_is_learnt_from(task, tmp_path):
-    few = replace(task, images=Held(task.images.images[:5]), targets=task.targets[:5], steps=30)
+    few = replace(task, images=InMemoryImages(task.images.images[:5]), targets=task.targets[:5], steps=30)
     rows = []
     fit(network(), few, tmp_path, on_epoch=rows.append)
     assert rows[-1]["step"] == 30

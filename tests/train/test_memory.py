@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kdcore.train.lesson import Lesson
+from kdcore.train.lesson import Objective
 from kdcore.train.loop import fit
 from kdcore.train.memory import OutOfMemory, largest, ran_out
 from tests.train.conftest import network, stop_after
 
 
-class Small(Lesson):
+class Small(Objective):
     """A device on which batches above `most` do not fit."""
 
     def __init__(self, most, error=None):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from kdcore import models, registry
-from kdcore.distill.lessons.taught import Taught
+from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.distill.lessons.together import Jointly, Mutually
 from kdcore.train.loop import fit
 from tests.train.conftest import method, network, same, state, stop_after
@@ -31,7 +31,7 @@ def droops(seed=0):
 
 
 def taught(name):
-    return lambda: Taught(method(name), zoo(5, seed=9).eval().requires_grad_(False))
+    return lambda: DistillationObjective(method(name), zoo(5, seed=9).eval().requires_grad_(False))
 
 
 CASES = {

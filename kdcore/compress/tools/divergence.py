@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdcore.compress.material import CompressError, Material
+from kdcore.compress.material import CompressError, StepInput
 from kdcore.compress.tools.images import sample
 from kdcore.lazy import nn, torch
 
@@ -16,7 +16,7 @@ class Divergence:
     `parent`: what the material's network knows as it is now. Nothing is compared where no image has a label.
     """
 
-    def __init__(self, material: Material):
+    def __init__(self, material: StepInput):
         targets, self.labelling = material.targets, material.labelling
         rows = torch.arange(0) if targets is None else self.labelling.labelled(targets).nonzero().flatten()
         rows = sample(rows, IMAGES, material.seed)

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kdcore.compress.material import CompressError, Material
+from kdcore.compress.material import CompressError, StepInput
 from kdcore.lazy import nn, torch
 
 VERIFIED_IMAGES = 64
 TOLERANCE = 1e-4
 
 
-def fp32(material: Material, network: nn.Module, path: Path) -> None:
+def fp32(material: StepInput, network: nn.Module, path: Path) -> None:
     """Writes `network`, of the same structure as the parent's file, as an fp32 file.
 
     The parent's graph is filled with its weights; where they cannot be found there, it is exported anew. Raises

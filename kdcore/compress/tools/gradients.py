@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdcore.compress.material import CompressError, Material
+from kdcore.compress.material import CompressError, StepInput
 from kdcore.compress.tools.images import sample
 from kdcore.data.labelling import ONE_LABEL
 from kdcore.lazy import nn, torch
@@ -10,7 +10,7 @@ from kdcore.lazy import nn, torch
 BATCH = 64
 
 
-def mean(network: nn.Module, material: Material, count: int) -> None:
+def mean(network: nn.Module, material: StepInput, count: int) -> None:
     """Leaves in each parameter's `grad` the gradient of the mean loss on at most `count` labelled images.
 
     Raises CompressError where no image has a label.
@@ -21,7 +21,7 @@ def mean(network: nn.Module, material: Material, count: int) -> None:
         (material.labelling.loss(network(part), wanted) * (len(part) / len(images))).backward()
 
 
-def squared(network: nn.Module, material: Material, count: int) -> None:
+def squared(network: nn.Module, material: StepInput, count: int) -> None:
     """The same of the squares of each image's own gradient: the diagonal of the empirical Fisher information.
 
     torch-pruning's own sum of them keeps the last image alone (1.6.1), so it is taken here.
@@ -38,7 +38,7 @@ def squared(network: nn.Module, material: Material, count: int) -> None:
         parameter.grad = total
 
 
-def labelled(material: Material, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def labelled(material: StepInput, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """At most `count` images (n, C, H, W) that have a label, picked at random, and their targets (n, K).
 
     Raises CompressError where there is none.

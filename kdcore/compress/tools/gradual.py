@@ -18,7 +18,7 @@ UPDATES = 50  # times that weights are picked, at most
 MEMORY = 0.9  # of the running mean of weight times gradient
 
 
-class Plan(NamedTuple):
+class PruningSchedule(NamedTuple):
     """What is pruned, and when: from the share `begin` of `steps` steps to the share `end`.
 
     `shares`: of zeros, one or by layer. `fixed`: what the scores need that does not change, by layer: factors beside
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 class Gradual:
     """Prunes `network` along its training: `constrain` after every optimizer step, `finish` at the end."""
 
-    def __init__(self, network: nn.Module, plan: Plan):
+    def __init__(self, network: nn.Module, plan: PruningSchedule):
         self.network, self.plan, self.due = network, plan, plan.due()
         self.layers = layers_of(network)
         self.handles = []

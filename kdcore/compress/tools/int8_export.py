@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdcore.compress import int8
-from kdcore.compress.material import Material
+from kdcore.compress.material import StepInput
 from kdcore.compress.tools.files import axis, fitted, fp32, matched
 from kdcore.lazy import nn, torch
 
@@ -23,7 +23,7 @@ class Step(NamedTuple):
 
 
 def write(
-    material: Material,
+    material: StepInput,
     network: nn.Module,
     codes: Mapping[str, torch.Tensor],
     target: Path,

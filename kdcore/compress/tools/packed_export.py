@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcore.compress.material import CompressError, Material
+from kdcore.compress.material import CompressError, StepInput
 from kdcore.compress.tools.files import axis, fitted, fp32, matched
 from kdcore.lazy import nn, torch
 
@@ -14,7 +14,7 @@ INT2, INT4, INT8 = 2, 4, 8
 OPSETS = {INT2: (25, 13), INT4: (21, 10)}  # the first opset and file format that have the type
 
 
-def packed(material: Material, network: nn.Module, codes: Mapping[str, torch.Tensor], target: Path) -> dict[str, int]:
+def packed(material: StepInput, network: nn.Module, codes: Mapping[str, torch.Tensor], target: Path) -> dict[str, int]:
     """Writes a file whose weights are whole numbers of 2, 4 or 8 bits and scales; everything is computed in fp32.
 
     `codes`: by layer, whole numbers (as in `grid.codes`) that the layer's weights in `network` are multiples of,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from kdcore.compress.material import CompressError, Material, Outcome
+from kdcore.compress.material import CompressError, StepInput, StepResult
 from kdcore.compress.tools import int8_export, quant_grid
 from kdcore.compress.tools.masks import check_policy, layers_of
 from kdcore.compress.tools.packed_export import packed
@@ -100,7 +100,7 @@ def label(kind: str, options: Any) -> str:
     return f"{kind} {bits}{', int8' if options.activations == 'int8' else ''}"
 
 
-def layers(material: Material, options: Any) -> dict[str, Layer]:
+def layers(material: StepInput, options: Any) -> dict[str, Layer]:
     """The layers by name, in order, with their bits and scales. Raises CompressError where there are none, and for a
     policy that names what is no layer."""
     network = material.network
@@ -129,12 +129,12 @@ def put(layer: Layer, codes: torch.Tensor) -> None:
 
 
 def deploy(
-    material: Material,
+    material: StepInput,
     options: Any,
     rounded: Mapping[str, Layer],
     codes: Mapping[str, torch.Tensor],
     whole: Mapping[str, torch.Tensor],
-) -> Outcome:
+) -> StepResult:
     """The network, its file and its report, once the weights are `codes` times scales; `whole`: what they were."""
     network, target = material.network, material.folder / "rounded.onnx"
     if options.activations == "int8":
@@ -147,10 +147,10 @@ def deploy(
         | {"stored_bits": stored[name]}
         for name, layer in rounded.items()
     ]
-    return Outcome(network, report, onnx=target)
+    return StepResult(network, report, onnx=target)
 
 
-def recalibrated(material: Material, options: Any) -> None:
+def recalibrated(material: StepInput, options: Any) -> None:
     """Takes batch norm's statistics again where the options ask for it."""
     if options.recalibrate:
         recalibrate(material.network, material.images, material.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from kdcore.compress.material import CompressError, Material
+from kdcore.compress.material import CompressError, StepInput
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.masks import Scores, layers_of
@@ -14,7 +14,7 @@ Importance = Literal["magnitude", "random", "taylor", "movement", "wanda"]
 BATCH = 256
 
 
-def scores(material: Material, importance: Importance, count: int) -> Scores:
+def scores(material: StepInput, importance: Importance, count: int) -> Scores:
     """The scores of the network as it is. `count`: images to look at, where the importance needs some."""
     layers = layers_of(material.network)
     if importance == "random":
@@ -37,7 +37,7 @@ def chance(layers: dict[str, Any], seed: int) -> Scores:
     return {name: torch.rand(layer.weight.shape, generator=generator) for name, layer in layers.items()}
 
 
-def input_norms(material: Material, layers: dict[str, Any], count: int) -> Scores:
+def input_norms(material: StepInput, layers: dict[str, Any], count: int) -> Scores:
     """How large each layer's input is: root of the sum of squares over images and places, for each input channel.
 
     Shaped to be multiplied with the weight. Raises CompressError for a layer that is never called.

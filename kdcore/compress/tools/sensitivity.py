@@ -27,7 +27,7 @@ BATCH = 256
 UNITS = 20_000  # that a budget is counted in
 
 
-class Exam(NamedTuple):
+class EvalSet(NamedTuple):
     """What the network is asked: images float32 (n, C, H, W) in [0, 1], targets (n, K), and what these mean.
 
     `calibration`: training images, for batch norm's statistics after each change.
@@ -41,7 +41,7 @@ class Exam(NamedTuple):
 
 def measure(
     network: nn.Module,
-    exam: Exam,
+    exam: EvalSet,
     kind: Kind,
     strengths: Sequence[float],
     on_layer: Callable[[str, int, int], None] = lambda name, done, of: None,
@@ -102,7 +102,7 @@ def _change(network: nn.Module, name: str, kind: Kind, strength: float, norm: st
                     parameter[silent] = 0
 
 
-def _asked(network: nn.Module, exam: Exam) -> dict[str, float]:
+def _asked(network: nn.Module, exam: EvalSet) -> dict[str, float]:
     network.eval()
     with torch.no_grad():
         logits = torch.cat([network(part) for part in exam.images.split(BATCH)])

@@ -28,7 +28,7 @@ class Member(NamedTuple):
     open: Callable[[], BinaryIO]
 
 
-class Found(NamedTuple):
+class Listing(NamedTuple):
     """The pictures, and the other files."""
 
     pictures: list[Member]
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 @contextmanager
-def members(path: Path) -> Iterator[Found]:
+def members(path: Path) -> Iterator[Listing]:
     """The pictures at `path`, which can be opened while the block lasts. Raises Refused."""
     if path.is_dir():
         yield _sorted_out(_in_folder(path))
@@ -51,14 +51,14 @@ def members(path: Path) -> Iterator[Found]:
         yield _sorted_out(_in_archive(archive))
 
 
-def _sorted_out(found: Iterator[Member]) -> Found:
+def _sorted_out(found: Iterator[Member]) -> Listing:
     pictures, others = [], []
     for member in found:
         if is_picture(member.parts):
             pictures.append(member)
         else:
             others.append(member)
-    return Found(pictures, others)
+    return Listing(pictures, others)
 
 
 def _in_archive(archive: zipfile.ZipFile) -> Iterator[Member]:

@@ -44,7 +44,7 @@ class Folder(Options):
         return str(Path(os.path.expanduser(path)).absolute()) if path.strip() else ""  # an unknown ~user stays as it is
 
 
-class Given(Fetch):
+class OwnPictures(Fetch):
     """A person's own pictures: nothing is downloaded, but decoding them takes time."""
 
     def title(self, options: Options) -> str:
@@ -96,7 +96,7 @@ def _watched(top: Path) -> Iterator[str]:
     "folder",
     "Your own pictures: a folder or a .zip with one folder for each class",
     options=Folder,
-    traits=DatasetTraits(fetch=Given("Your pictures")),
+    traits=DatasetTraits(fetch=OwnPictures("Your pictures")),
 )
 def folder(options: Folder, work: Work) -> RawImages:
     """The pictures in the order of their names. Decoded in a process of its own, with limits."""

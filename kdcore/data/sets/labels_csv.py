@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.data.sets.folder import Folder, Given, decoded
+from kdcore.data.sets.folder import Folder, OwnPictures, decoded
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import RawImages, Work
 from kdcore.registry import register
@@ -25,7 +25,7 @@ class LabelsCsv(Folder):
     "labels_csv",
     "Your own pictures with several labels each: a folder or a .zip with labels.csv",
     options=LabelsCsv,
-    traits=DatasetTraits(fetch=Given("Your pictures")),
+    traits=DatasetTraits(fetch=OwnPictures("Your pictures")),
 )
 def labels_csv(options: LabelsCsv, work: Work) -> RawImages:
     """The pictures in the order of their names. Decoded in a process of its own, with limits."""

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdcore.distill.method import Method, Seen, Taps
-from kdcore.train.answers import Answers
+from kdcore.distill.method import Method, StepInputs, Taps
+from kdcore.train.answers import LogitCache
 from kdcore.train.features import Capture
-from kdcore.train.lesson import Batch, Lesson
+from kdcore.train.lesson import Batch, Objective
 from kdcore.train.precision import autocast, frozen
 
 Table = Callable[[], torch.Tensor]
 
 
-class Taught(Lesson):
+class DistillationObjective(Objective):
     """Learning from a teacher, as `method` says.
 
     `teacher`: in evaluation mode, on the student's device; None for a method that asks none. `answers`
@@ -29,12 +29,12 @@ class Taught(Lesson):
         self,
         method: Method[Any],
         teacher: nn.Module | None,
-        answers: Answers | None = None,
+        answers: LogitCache | None = None,
         stream: Any = None,
         table: Table | None = None,
     ):
         self.method, self.teacher = method, teacher
-        self.answers, self.stream, self.table = answers or Answers(), stream, table
+        self.answers, self.stream, self.table = answers or LogitCache(), stream, table
         self._looked_up: torch.Tensor | None = None
 
     def prepare(self, network: nn.Module, example: Batch, images: int, precision: str) -> None:
@@ -57,10 +57,10 @@ class Taught(Lesson):
         for capture in filter(None, (self._student, self._features)):
             capture.remove()
 
-    def _look(self, network: nn.Module, batch: Batch) -> tuple[Seen, torch.Tensor]:
+    def _look(self, network: nn.Module, batch: Batch) -> tuple[StepInputs, torch.Tensor]:
         logits = self.logits(network, batch.images)
         asked, features = self._ask(batch, logits)
-        seen = Seen(
+        seen = StepInputs(
             logits, asked, batch.targets,
             student_features=self._student.take(), teacher_features=features,
             indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,

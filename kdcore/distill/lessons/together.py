@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdcore.distill.method import Method, Seen
-from kdcore.train.lesson import Batch, Lesson
+from kdcore.distill.method import Method, StepInputs
+from kdcore.train.lesson import Batch, Objective
 
 
-class _Together(Lesson):
+class _Together(Objective):
     """`made`: the networks beside the student, trained along and not kept."""
 
     def __init__(self, method: Method[Any], made: Sequence[nn.Module]):
@@ -23,7 +23,7 @@ class _Together(Lesson):
         self.companions = nn.ModuleList(self.made)
 
     def _taught(self, logits: torch.Tensor, teacher: torch.Tensor, batch: Batch) -> torch.Tensor:
-        seen = Seen(
+        seen = StepInputs(
             logits, teacher.detach(), batch.targets,
             indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,
         )  # fmt: skip

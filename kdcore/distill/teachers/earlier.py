@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from kdcore.data.types import Dataset
-from kdcore.distill.source import Brought, Find, Found, Given, Source, refuse
+from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, StoredModel, refuse
 from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
@@ -34,18 +34,18 @@ class Earlier(Options):
 class EarlierTeacher(Source[Earlier]):
     """The model as it is, where it was made on the same data set; else it is measured anew on this one."""
 
-    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
         found = find(self.options.model.strip(), self.options.variant)
         self._must_fit(found, dataset)
         same = found.fingerprint == dataset.fingerprint
         if not same and found.gives == "table":
             refuse("model", f"{found.name} is a file of soft labels of other images; it cannot teach about these")
-        return Given(
+        return ExternalTeacher(
             found.key, found.folder, found.gives, as_it_is=same,
             architecture=found.architecture, params=found.params, macs=found.macs, note=f"From {found.name}.",
         )  # fmt: skip
 
-    def _must_fit(self, found: Found, dataset: Dataset) -> None:
+    def _must_fit(self, found: StoredModel, dataset: Dataset) -> None:
         if found.shape != dataset.shape:
             refuse("model", f"{found.name} takes images {_size(found.shape)}; these are {_size(dataset.shape)}")
         if found.classes != dataset.classes:
@@ -55,14 +55,16 @@ class EarlierTeacher(Source[Earlier]):
                 f"this data set has {len(dataset.classes)} ({_first(dataset.classes)})",
             )
 
-    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(
+        self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
+    ) -> LoadedTeacher:
         from kdcore.export import weights
 
         report = json.loads((content / "report.json").read_text("utf-8"))
         if (content / weights.TENSORS).is_file() and report.get("export"):
             described = json.loads((content / weights.ARCHITECTURE).read_text("utf-8"))
-            return Brought(network=weights.load(content), described=described)
-        return Brought(onnx=content / "model.onnx", report={"cost": report["cost"]})
+            return LoadedTeacher(network=weights.load(content), described=described)
+        return LoadedTeacher(onnx=content / "model.onnx", report={"cost": report["cost"]})
 
 
 def _size(shape: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcore.data.types import Dataset
-from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, file_at, refuse
 from kdcore.distill.traits import TeacherTraits
 from kdcore.export import external_onnx
 from kdcore.files import Damaged, read_json, write_json
@@ -50,7 +50,7 @@ class OnnxFile(Options):
 class OnnxFileTeacher(Source[OnnxFile]):
     """The file, checked as hostile input, with its conversions built in: measured and timed as our own files are."""
 
-    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
         place, content = file_at(self.options.path, WHAT, external_onnx.MOST_BYTES)
         if dataset.multilabel and self.options.outputs == "probabilities":
             refuse("outputs", "probabilities of several labels an image cannot be turned back: give a file of logits")
@@ -60,12 +60,14 @@ class OnnxFileTeacher(Source[OnnxFile]):
         except external_onnx.ForeignModel as error:
             refuse("path", f"{place.name} cannot teach: {error}")
         spec = {"pixels": self.options.pixels, "outputs": self.options.outputs}
-        return Given(
+        return ExternalTeacher(
             content, place, "answers", spec=spec, params=judged.params, macs=judged.macs,
             note=f"An ONNX file ({place.name}), not trained here. Its time includes what turns pixels into its input.",
         )  # fmt: skip
 
-    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(
+        self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
+    ) -> LoadedTeacher:
         target = scratch / "adopted.onnx"
         judged = external_onnx.adopt(content, self._wanted(dataset), target)
         cost = {
@@ -74,7 +76,7 @@ class OnnxFileTeacher(Source[OnnxFile]):
             "sparsity": judged.zeros / judged.params if judged.params else 0.0,
             "macs": judged.macs,
         }
-        return Brought(onnx=target, report={"cost": cost, "source": judged._asdict()})
+        return LoadedTeacher(onnx=target, report={"cost": cost, "source": judged._asdict()})
 
     def _wanted(self, dataset: Dataset) -> external_onnx.Wanted:
         return external_onnx.Wanted(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kdcore.data.types import Dataset
 from kdcore.distill import softlabels
-from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, file_at, refuse
 from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
@@ -34,7 +34,7 @@ class SoftLabelFile(Options):
 class SoftLabelTeacher(Source[SoftLabelFile]):
     """Answers on record, one for each image: they hold for images as they are, so views must not be random."""
 
-    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
         place, content = file_at(self.options.path, WHAT, MOST_BYTES)
         try:
             source, judged = softlabels.about(place, dataset)
@@ -43,9 +43,11 @@ class SoftLabelTeacher(Source[SoftLabelFile]):
         note = f"Answers from a file ({source}): it has no size and no speed, so nothing is faster or smaller than it."
         if not judged:
             note += " Nor is its accuracy known: the file does not tell about test images."
-        return Given(content, place, "table", note=note)
+        return ExternalTeacher(content, place, "table", note=note)
 
-    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(
+        self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
+    ) -> LoadedTeacher:
         found = softlabels.read(content, dataset)
         answers = {"train": found.train} | ({} if found.test is None else {"test": found.test})
-        return Brought(answers=answers, report={"source": {"who": found.source}})
+        return LoadedTeacher(answers=answers, report={"source": {"who": found.source}})

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kdcore import models, registry
 from kdcore.data.types import Dataset
-from kdcore.distill.source import Brought, Find, Given, Source, file_at, refuse
+from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, file_at, refuse
 from kdcore.distill.traits import TeacherTraits
 from kdcore.registry import Options, register
 
@@ -37,7 +37,7 @@ class WeightsFile(Options):
 class WeightsFileTeacher(Source[WeightsFile]):
     """The architecture with the file's weights: exported and measured like a network that was trained here."""
 
-    def given(self, architecture: Options, dataset: Dataset, find: Find) -> Given:
+    def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
         from kdcore.models.upload import UploadError, kind_of
 
         place, content = file_at(self.options.path, WHAT, MOST_BYTES)
@@ -48,14 +48,16 @@ class WeightsFileTeacher(Source[WeightsFile]):
         except UploadError as error:
             refuse("path", f"{place.name} cannot teach: {error}")
         model = architecture.model_dump(mode="json")
-        return Given(
+        return ExternalTeacher(
             content, place, "features", spec={"model": model}, architecture=model,
             note=f"Weights from {place.name}, not trained here.",
         )  # fmt: skip
 
-    def bring(self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path) -> Brought:
+    def bring(
+        self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
+    ) -> LoadedTeacher:
         from kdcore.models.upload import read
 
         options = registry.validate("architecture", architecture)
         document = models.describe(options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std)
-        return Brought(network=read(content, document))
+        return LoadedTeacher(network=read(content, document))

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 from kdcore import registry
 from kdcore.data.types import Dataset
-from kdcore.distill.source import Find, Given
+from kdcore.distill.source import ExternalTeacher, Find
 from kdcore.plan.rules import combinations, labels, steps, students
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
 
 
-def check(recipe: Recipe, dataset: Dataset, find: Find) -> Given | None:
+def check(recipe: Recipe, dataset: Dataset, find: Find) -> ExternalTeacher | None:
     """Refuses a Recipe, one point of a sweep, whose parts do not work together.
 
     Returns its teacher where the run does not train it: looking for it with `find` is part of the check. Raises
@@ -25,7 +25,7 @@ def check(recipe: Recipe, dataset: Dataset, find: Find) -> Given | None:
     _refuse(labels.problems(recipe, dataset))
     _refuse(students.problems(recipe))
     source = registry.entry_of("teacher", recipe.teacher.source).implementation(recipe.teacher.source)
-    given: Given | None = source.given(recipe.teacher.model, dataset, find)
+    given: ExternalTeacher | None = source.given(recipe.teacher.model, dataset, find)
     _refuse(combinations.problems(recipe, given))
     return given
 

@@ -8,7 +8,7 @@ from typing import Any
 from kdcore import registry
 from kdcore.data.views import random as views_are_random
 from kdcore.distill.scheme import Scheme, scheme_of
-from kdcore.distill.source import Given
+from kdcore.distill.source import ExternalTeacher
 from kdcore.distill.traits import MethodTraits, looks_inside, part_traits
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.plan.rules.methods import methods
@@ -20,7 +20,7 @@ RANDOM = ("shift", "flip", "crop", "mixup", "cutmix")
 CHOOSE = "choose a method that matches responses, such as kd, dkd or dist"
 
 
-def problems(recipe: Recipe, given: Given | None) -> Iterator[Problem]:
+def problems(recipe: Recipe, given: ExternalTeacher | None) -> Iterator[Problem]:
     """What cannot work together. `given`: the teacher, where the run does not train it."""
     scheme = scheme_of(recipe)
     if given and given.gives == "table":
@@ -50,7 +50,9 @@ def _own_teachers(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
         yield Problem("scheme.scheme", message)
 
 
-def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str, method: Options) -> Iterator[Problem]:
+def _method(
+    recipe: Recipe, scheme: Scheme[Any], given: ExternalTeacher | None, field: str, method: Options
+) -> Iterator[Problem]:
     name = registry.entry_of("method", method).name
     if reason := _unseen(recipe, scheme, given, method, main=field == "distill"):
         yield Problem(f"{field}.method", f"{name} looks into {reason}: {CHOOSE}")
@@ -58,7 +60,9 @@ def _method(recipe: Recipe, scheme: Scheme[Any], given: Given | None, field: str
         yield from _maps(recipe, given, field, name)
 
 
-def _unseen(recipe: Recipe, scheme: Scheme[Any], given: Given | None, method: Options, *, main: bool) -> str | None:
+def _unseen(
+    recipe: Recipe, scheme: Scheme[Any], given: ExternalTeacher | None, method: Options, *, main: bool
+) -> str | None:
     """What a method looks into without being able to; None where it can, or need not. `main`: it is no control."""
     inside = looks_inside(method)
     if main and scheme.begins == "nobody" and (inside or MethodTraits.of(method).taps):
@@ -71,7 +75,7 @@ def _unseen(recipe: Recipe, scheme: Scheme[Any], given: Given | None, method: Op
     return None
 
 
-def _maps(recipe: Recipe, given: Given | None, field: str, name: str) -> Iterator[Problem]:
+def _maps(recipe: Recipe, given: ExternalTeacher | None, field: str, name: str) -> Iterator[Problem]:
     """Feature maps are compared: a network that makes none of the image's places has nothing to compare."""
     teacher = registry.validate("architecture", given.architecture) if given and given.architecture else None
     networks = {"student": recipe.student.model, "teacher": teacher or (None if given else recipe.teacher.model)}

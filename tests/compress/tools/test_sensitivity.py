@@ -10,13 +10,13 @@ from torch import nn
 from kdcore.compress.material import CompressError
 from kdcore.compress.tools import quant_grid
 from kdcore.compress.tools.recalibrate import recalibrate
-from kdcore.compress.tools.sensitivity import Exam, check, measure, policy, step
+from kdcore.compress.tools.sensitivity import EvalSet, check, measure, policy, step
 from kdcore.data.labelling import ONE_LABEL
 
 
 @pytest.fixture(scope="module")
 def exam(images, targets):
-    return Exam(images[1000:], targets[1000:], ONE_LABEL, images[:300])
+    return EvalSet(images[1000:], targets[1000:], ONE_LABEL, images[:300])
 
 
 def judged(network, exam):

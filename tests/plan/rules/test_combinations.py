@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kdcore.distill.source import Given
+from kdcore.distill.source import ExternalTeacher
 from kdcore.plan.rules.combinations import problems
 from kdcore.recipe import parse
 
 STILL = {"views": {"shift": 0, "mixup": 0}}
-ANSWERS, TABLE = (Given("0" * 64, Path("theirs"), gives) for gives in ("answers", "table"))
+ANSWERS, TABLE = (ExternalTeacher("0" * 64, Path("theirs"), gives) for gives in ("answers", "table"))
 
 
 def fields(given=None, **document):
