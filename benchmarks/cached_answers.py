@@ -19,13 +19,13 @@ from benchmarks.results import publish, table
 from benchmarks.train_throughput import runner
 from kdcore import machine, models, registry
 from kdcore.data.dataset import load
-from kdcore.distill.lessons.taught import DistillationObjective
+from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.models.fold import folded
 from kdcore.presets import preset
 from kdcore.recipe import Augmentation
 from kdcore.registry import Options
-from kdcore.train.answers import ask_all
 from kdcore.train.images import InMemoryImages, pixels
+from kdcore.train.logit_cache import ask_all
 from kdcore.train.loop import Task, Trainer
 
 ASKED, CACHED = "teacher asked each step", "teacher's answers cached"

@@ -21,7 +21,7 @@ from torch import nn
 
 from benchmarks.results import table
 from kdcore import models, registry
-from kdcore.compress.material import StepInput
+from kdcore.compress.step import StepInput
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.export.onnx_file import export

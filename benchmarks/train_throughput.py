@@ -24,14 +24,14 @@ from benchmarks import interleave
 from benchmarks.published_loop import Pictures, Published, loss
 from benchmarks.results import publish, table
 from kdcore import machine, models, registry
-from kdcore.distill.lessons.taught import DistillationObjective
+from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.models.fold import folded
 from kdcore.recipe import Augmentation, Train
 from kdcore.train import order
-from kdcore.train.answers import ask_all
 from kdcore.train.images import InMemoryImages, pixels
-from kdcore.train.lesson import Batch
+from kdcore.train.logit_cache import ask_all
 from kdcore.train.loop import Task, Trainer, fit
+from kdcore.train.objective import Batch
 
 BATCH, CLASSES, SHAPE, EPOCHS, EPOCH_IMAGES = 64, 100, (3, 32, 32), 240, 50_000
 MEAN, STD = [0.507, 0.487, 0.441], [0.267, 0.256, 0.276]

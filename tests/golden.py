@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from kdcore import machine, models, registry
-from kdcore.compress.material import StepInput
+from kdcore.compress.step import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import onnx_file, runtime
 from kdcore.recipe import Augmentation, Train

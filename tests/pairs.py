@@ -8,7 +8,7 @@ import torch
 from kdcore import models, registry
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS
-from kdcore.distill.lessons.taught import DistillationObjective
+from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.traits import MethodTraits, asks, takes
 from kdcore.recipe import Augmentation, Train
 from kdcore.train.images import InMemoryImages, pixels

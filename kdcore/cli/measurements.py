@@ -86,7 +86,7 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
     if chosen.images < 1:
         raise RecipeError([Problem("--images", "at least one image is needed")])
     from kdcore.cli import console
-    from kdcore.compress.material import CompressError
+    from kdcore.compress.step import CompressError
     from kdcore.compress.tools.sensitivity import policy, step
     from kdcore.execute import sensitivity as measuring
 

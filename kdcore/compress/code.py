@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits
 from kdcore.registry import Options, register
 

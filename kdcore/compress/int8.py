@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from kdcore import machine
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.compress.tools.images import sample
 from kdcore.compress.traits import StepTraits

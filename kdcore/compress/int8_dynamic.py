@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from kdcore.compress.int8 import report, saturates
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import merge, part, prepare, restore_names
 from kdcore.compress.traits import StepTraits
 from kdcore.problems import first_line

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from kdcore.compress import qat
-from kdcore.compress.material import StepInput, StepResult
+from kdcore.compress.step import StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.gradual import Gradual, PruningSchedule
 from kdcore.compress.tools.masks import zeros

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.channels import Rule, Worth, cut
 from kdcore.compress.tools.finetune import Finetune

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.gradual import Gradual, PruningSchedule
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros

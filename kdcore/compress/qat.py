@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kdcore.compress import int8
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools import int8_export, quant_grid
 from kdcore.compress.tools.divergence import Divergence
 from kdcore.compress.tools.finetune import Finetune

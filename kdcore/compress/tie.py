@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcore import models
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools import norms
 from kdcore.compress.tools.files import merge
 from kdcore.compress.tools.finetune import Finetune

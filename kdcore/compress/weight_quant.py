@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kdcore.compress.material import StepInput, StepResult
+from kdcore.compress.step import StepInput, StepResult
 from kdcore.compress.tools import quant_grid, rounding
 from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.norms import followers

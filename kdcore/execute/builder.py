@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from kdcore import machine, models, registry
-from kdcore.compress.material import StepInput, StepResult
+from kdcore.compress.step import StepInput, StepResult
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.data.splits import Split, split
@@ -30,8 +30,8 @@ from kdcore.recipe import Recipe, Train
 from kdcore.train.checkpoint import Progress
 from kdcore.train.images import Images, pixels
 from kdcore.train.images import images as training_images
-from kdcore.train.lesson import Objective
 from kdcore.train.loop import Task, fit
+from kdcore.train.objective import Objective
 from kdcore.workspace.integrity import DONE, LEFTOVERS, inventory
 from kdcore.workspace.library import ANSWERS
 from kdcore.workspace.plans import Plan, Stage

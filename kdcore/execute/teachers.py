@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from kdcore import registry
+from kdcore.data.augmentation import random as views_are_random
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
-from kdcore.data.views import random as views_are_random
-from kdcore.distill.lessons.taught import DistillationObjective
 from kdcore.distill.method import Method
+from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.source import LoadedTeacher, copied
 from kdcore.distill.traits import TeacherTraits, taps_teacher
 from kdcore.execute.file_teachers import OnnxTeacher, RecordedLogits, check_answers, recorded
@@ -24,8 +24,8 @@ from kdcore.export import weights
 from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
 from kdcore.recipe import Train
-from kdcore.train.answers import LogitCache, ask_all
 from kdcore.train.images import Images
+from kdcore.train.logit_cache import LogitCache, ask_all
 from kdcore.workspace import keys
 from kdcore.workspace.library import gives
 from kdcore.workspace.plans import Stage

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.compress.tools.sensitivity import BUDGETED, STRENGTHS, policy, step
 from kdcore.figures.sensitivity import minds, strength_of
 from kdcore.jobs import api

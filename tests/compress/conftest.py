@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kdcore import models, registry
-from kdcore.compress.material import StepInput
+from kdcore.compress.step import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdcore import registry
-from kdcore.compress.material import StepInput
+from kdcore.compress.step import StepInput
 from kdcore.compress.traits import StepTraits
 from kdcore.export import runtime
 from kdcore.export.onnx_file import export

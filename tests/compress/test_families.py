@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.files import read_json
 from tests import families
 from tests.families import FAMILIES, HOLDS, REFUSED, Laboratory, brief, holding, refused, step_names

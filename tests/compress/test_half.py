@@ -5,7 +5,7 @@ import onnx
 import pytest
 import torch
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.export.layers import layers

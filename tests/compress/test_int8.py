@@ -8,7 +8,7 @@ import torch
 
 from kdcore import machine
 from kdcore.compress import int8
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 

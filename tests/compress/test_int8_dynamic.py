@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from kdcore.compress.int8 import saturates
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.export.layers import layers

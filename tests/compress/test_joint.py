@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.problems import RecipeError

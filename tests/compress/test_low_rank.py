@@ -11,7 +11,7 @@ from torch import nn
 
 from kdcore import models, registry
 from kdcore.compress import low_rank
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime, weights
 from kdcore.export.onnx_file import export
 from kdcore.models.nets import factored

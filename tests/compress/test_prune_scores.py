@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kdcore.compress.material import CompressError, StepInput
+from kdcore.compress.step import CompressError, StepInput
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.masks import keep_zeros, patterned, picked
 from kdcore.compress.tools.scores import scores

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kdcore import models, registry
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import weights
 from kdcore.export.onnx_file import export
 from kdcore.paths import home

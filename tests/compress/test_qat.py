@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress.material import CompressError
 from kdcore.compress.nets import lsq
+from kdcore.compress.step import CompressError
 from kdcore.data.types import Dataset
 from kdcore.export import runtime
 from kdcore.export.graph import weighted

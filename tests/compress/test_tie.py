@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kdcore import models, registry
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import coded, runtime, weights
 
 VIT = {"dim": 16, "heads": 2, "depth": 4, "patch": 4}

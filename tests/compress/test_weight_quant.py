@@ -15,7 +15,7 @@ from torch import nn
 
 from kdcore import models, registry
 from kdcore.compress import weight_quant
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime, weights
 from kdcore.export.graph import weighted
 from kdcore.export.layers import layers

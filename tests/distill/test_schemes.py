@@ -10,12 +10,12 @@ import torch
 from torch.nn import functional
 
 from kdcore import registry
-from kdcore.distill.lessons.taught import DistillationObjective
-from kdcore.distill.lessons.together import Jointly, Mutually
+from kdcore.distill.objectives.distillation import DistillationObjective
+from kdcore.distill.objectives.together import Jointly, Mutually
 from kdcore.models.nets.several import Mean
 from kdcore.plan.plan import plan
 from kdcore.recipe import Recipe, parse
-from kdcore.train.lesson import Batch
+from kdcore.train.objective import Batch
 from tests.distill.nets import net
 from tests.small import small
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdcore import registry
-from kdcore.distill.lessons.taught import DistillationObjective
+from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.traits import asks
 from kdcore.train.loop import fit
 from tests import pairs

@@ -11,7 +11,7 @@ import torch
 from onnx import helper
 
 from kdcore import registry
-from kdcore.compress.material import StepInput
+from kdcore.compress.step import StepInput
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
 from kdcore.export.onnx_file import export

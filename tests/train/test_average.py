@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from kdcore.train import loop
-from kdcore.train.lesson import Objective
 from kdcore.train.loop import fit, validate
+from kdcore.train.objective import Objective
 from tests.train.conftest import network, same, state, stop_after
 
 

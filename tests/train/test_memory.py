@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kdcore.train.lesson import Objective
 from kdcore.train.loop import fit
 from kdcore.train.memory import OutOfMemory, largest, ran_out
+from kdcore.train.objective import Objective
 from tests.train.conftest import network, stop_after
 
 

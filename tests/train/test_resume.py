@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from kdcore import models, registry
-from kdcore.distill.lessons.taught import DistillationObjective
-from kdcore.distill.lessons.together import Jointly, Mutually
+from kdcore.distill.objectives.distillation import DistillationObjective
+from kdcore.distill.objectives.together import Jointly, Mutually
 from kdcore.train.loop import fit
 from tests.train.conftest import method, network, same, state, stop_after
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdcore.compress.material import CompressError, StepInput
+from kdcore.compress.step import CompressError, StepInput
 from kdcore.compress.tools.images import sample
 from kdcore.lazy import nn, torch
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kdcore.compress.material import CompressError, StepInput
+from kdcore.compress.step import CompressError, StepInput
 from kdcore.lazy import nn, torch
 
 VERIFIED_IMAGES = 64

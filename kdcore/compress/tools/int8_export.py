@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdcore.compress import int8
-from kdcore.compress.material import StepInput
+from kdcore.compress.step import StepInput
 from kdcore.compress.tools.files import axis, fitted, fp32, matched
 from kdcore.lazy import nn, torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.lazy import nn, torch
 
 Scope = Literal["global", "layer", "filter"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.lazy import nn
 
 

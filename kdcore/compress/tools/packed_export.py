@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcore.compress.material import CompressError, StepInput
+from kdcore.compress.step import CompressError, StepInput
 from kdcore.compress.tools.files import axis, fitted, fp32, matched
 from kdcore.lazy import nn, torch
 

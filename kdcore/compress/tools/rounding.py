@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from kdcore.compress.material import CompressError, StepInput, StepResult
+from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools import int8_export, quant_grid
 from kdcore.compress.tools.masks import check_policy, layers_of
 from kdcore.compress.tools.packed_export import packed

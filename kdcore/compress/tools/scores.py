@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from kdcore.compress.material import CompressError, StepInput
+from kdcore.compress.step import CompressError, StepInput
 from kdcore.compress.tools import gradients
 from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.masks import Scores, layers_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, Literal, NamedTuple
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.compress.tools import quant_grid
 from kdcore.compress.tools.masks import layers_of, picked
 from kdcore.compress.tools.norms import followers

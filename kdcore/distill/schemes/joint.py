@@ -33,6 +33,6 @@ class JointScheme(Scheme[Joint]):
         return (recipe.teacher.model,)
 
     def lesson(self, method: Any, made: Sequence[nn.Module]) -> Any:
-        from kdcore.distill.lessons.together import Jointly
+        from kdcore.distill.objectives.together import Jointly
 
         return Jointly(method, made)

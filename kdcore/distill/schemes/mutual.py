@@ -39,6 +39,6 @@ class MutualScheme(Scheme[Mutual]):
         return self.options.peers or (recipe.student.model,)
 
     def lesson(self, method: Any, made: Sequence[nn.Module]) -> Any:
-        from kdcore.distill.lessons.together import Mutually
+        from kdcore.distill.objectives.together import Mutually
 
         return Mutually(method, made)

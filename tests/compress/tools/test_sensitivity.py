@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.compress.material import CompressError
+from kdcore.compress.step import CompressError
 from kdcore.compress.tools import quant_grid
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.sensitivity import EvalSet, check, measure, policy, step

@@ -1,4 +1,4 @@
-"""What a network learns from in one step: the labels; in the lessons of `kdcore.distill.lessons`, its teachers too."""
+"""What a network learns from in one step: the labels; in `kdcore.distill.objectives`, its teachers too."""
 
 from __future__ import annotations
 

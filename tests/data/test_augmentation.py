@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdcore.data import views
+from kdcore.data import augmentation
 from kdcore.recipe import Augmentation
 
 torch.set_num_threads(1)
@@ -29,7 +29,7 @@ def test_without_views_nothing_happens():
     images, targets = batch()
     generator = seeded()
     before = generator.get_state()
-    same, labels = views.apply(images, targets, Augmentation(), generator)
+    same, labels = augmentation.apply(images, targets, Augmentation(), generator)
     assert same is images
     assert labels is targets
     assert torch.equal(generator.get_state(), before)
@@ -39,7 +39,7 @@ def test_a_shift_moves_every_way_equally_often_and_fills_with_zeros():
     images = torch.zeros(9000, 2, 8, 8)
     images[:, 0, 3, 4], images[:, 1, 0, 0] = 1, 0.5  # the second one can fall off the edge
     targets = torch.ones(9000, 1)
-    shifted, labels = views.apply(images, targets, Augmentation(shift=1), seeded())
+    shifted, labels = augmentation.apply(images, targets, Augmentation(shift=1), seeded())
     assert labels is targets
     rows, columns = np.divmod(shifted[:, 0].flatten(1).argmax(1).numpy(), 8)
     moves, counts = np.unique(np.stack([rows - 3, columns - 4]), axis=1, return_counts=True)
@@ -52,14 +52,14 @@ def test_a_shift_moves_every_way_equally_often_and_fills_with_zeros():
 
 def test_channels_move_together_and_images_apart():
     image = torch.rand(1, 1, 8, 8, generator=seeded())
-    shifted, _ = views.apply(image.repeat(64, 3, 1, 1), torch.ones(64, 1), Augmentation(shift=2), seeded())
+    shifted, _ = augmentation.apply(image.repeat(64, 3, 1, 1), torch.ones(64, 1), Augmentation(shift=2), seeded())
     assert torch.equal(shifted[:, 0], shifted[:, 2])
     assert len({tuple(one.flatten().tolist()) for one in shifted[:, 0]}) > 10
 
 
 def test_a_crop_is_a_window_of_the_reflected_image():
     images, targets = batch(32, (2, 8, 9))
-    cropped, _ = views.apply(images, targets, Augmentation(crop=3), seeded())
+    cropped, _ = augmentation.apply(images, targets, Augmentation(crop=3), seeded())
     padded = np.pad(images.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="reflect")
     for whole, one in zip(padded, cropped.numpy(), strict=True):
         windows = np.lib.stride_tricks.sliding_window_view(whole, one.shape)[0].reshape(-1, *one.shape)
@@ -68,14 +68,14 @@ def test_a_crop_is_a_window_of_the_reflected_image():
 
 def test_a_crop_wider_than_the_image_is_filled_with_zeros():
     ones = torch.ones(400, 1, 8, 8)
-    cropped, _ = views.apply(ones, torch.ones(400, 1), Augmentation(crop=8), seeded())
+    cropped, _ = augmentation.apply(ones, torch.ones(400, 1), Augmentation(crop=8), seeded())
     assert set(cropped.unique().tolist()) == {0.0, 1.0}
-    assert torch.equal(views.apply(ones, torch.ones(400, 1), Augmentation(crop=7), seeded())[0], ones)
+    assert torch.equal(augmentation.apply(ones, torch.ones(400, 1), Augmentation(crop=7), seeded())[0], ones)
 
 
 def test_a_flip_mirrors_about_half_of_the_images():
     images, targets = batch(2000, (1, 8, 8))
-    flipped, _ = views.apply(images, targets, Augmentation(flip=True), seeded())
+    flipped, _ = augmentation.apply(images, targets, Augmentation(flip=True), seeded())
     mirrored = (flipped == images.flip(3)).all(dim=(1, 2, 3))
     assert torch.equal(mirrored, ~(flipped == images).all(dim=(1, 2, 3)))
     assert 0.44 < mirrored.float().mean() < 0.56  # five standard deviations
@@ -85,7 +85,7 @@ def test_a_flip_mirrors_about_half_of_the_images():
 def test_mixup_blends_images_and_targets_with_the_same_share(beta):
     count = 1000
     values = torch.arange(count) / count
-    images, targets = views.apply(
+    images, targets = augmentation.apply(
         values.view(-1, 1, 1, 1).expand(count, 1, 2, 2), torch.eye(count), Augmentation(mixup=beta), seeded()
     )
     torch.testing.assert_close(targets @ values, images[:, 0, 0, 0])
@@ -100,7 +100,7 @@ def test_mixup_with_an_unlabelled_image_keeps_the_labelled_part():
     images = torch.zeros(200, 1, 1, 1)
     targets = torch.zeros(200, 3)
     images[:100], targets[:100, 1] = 1, 1  # the labelled images are white
-    mixed, labels = views.apply(images, targets, Augmentation(mixup=1), seeded())
+    mixed, labels = augmentation.apply(images, targets, Augmentation(mixup=1), seeded())
     torch.testing.assert_close(labels[:, 1], mixed.flatten())
     torch.testing.assert_close(labels.sum(1), labels[:, 1])
     assert ((mixed > 0) & (mixed < 1)).sum() > 50
@@ -112,8 +112,8 @@ def test_the_generator_alone_decides():
     np.random.seed(1)
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
     generator = seeded(5)
-    first, second = (views.apply(images, targets, ALL, generator) for _ in range(2))
-    again = views.apply(images, targets, ALL, seeded(5))
+    first, second = (augmentation.apply(images, targets, ALL, generator) for _ in range(2))
+    again = augmentation.apply(images, targets, ALL, seeded(5))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], second[0])
@@ -136,7 +136,7 @@ def test_the_generator_alone_decides():
 def test_every_view_is_an_image_of_the_same_size_with_whole_targets(chosen, shape, count):
     images, targets = batch(count, shape)
     before = images.clone(), targets.clone()
-    seen, labels = views.apply(images, targets, chosen, seeded())
+    seen, labels = augmentation.apply(images, targets, chosen, seeded())
     assert seen.shape == images.shape
     assert seen.dtype == labels.dtype == torch.float32
     assert seen.min() >= 0
@@ -149,7 +149,7 @@ def test_every_view_is_an_image_of_the_same_size_with_whole_targets(chosen, shap
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_sees_the_same_views():
     images, targets = batch()
-    here, there = (views.apply(images.to(d), targets.to(d), ALL, seeded()) for d in ("cpu", "cuda"))
+    here, there = (augmentation.apply(images.to(d), targets.to(d), ALL, seeded()) for d in ("cpu", "cuda"))
     torch.testing.assert_close(there[0].cpu(), here[0])
     torch.testing.assert_close(there[1].cpu(), here[1])
 
@@ -158,7 +158,7 @@ def pasted(seed, beta=1.0, count=12, shape=(2, 8, 10)):
     """A batch in which every image has a value of its own, after cutmix: values (B, H, W) and targets (B, count)."""
     values = torch.arange(1, count + 1) / count
     images = values.view(-1, 1, 1, 1).expand(count, *shape)
-    mixed, targets = views.apply(images, torch.eye(count), Augmentation(cutmix=beta), seeded(seed))
+    mixed, targets = augmentation.apply(images, torch.eye(count), Augmentation(cutmix=beta), seeded(seed))
     assert torch.equal(mixed[:, 0], mixed[:, 1])
     return (mixed[:, 0] * count).round().long() - 1, targets
 
@@ -183,7 +183,7 @@ def test_the_rectangles_share_is_drawn_from_beta():
     images[1] = 1
     heights = []
     for seed in range(300):
-        mixed, _ = views.apply(images, torch.eye(2), Augmentation(cutmix=8), seeded(seed))
+        mixed, _ = augmentation.apply(images, torch.eye(2), Augmentation(cutmix=8), seeded(seed))
         heights += [int((one != own).any(2).sum()) for own, one in enumerate(mixed[:1]) if (one != own).any()]
     assert max(heights) == pytest.approx(100 * 0.5**0.5, abs=20)
     assert np.mean(heights) == pytest.approx(100 * (0.707 - 0.707**2 / 4), abs=3)  # a uniform centre loses s²/4
@@ -193,7 +193,7 @@ def test_with_mixup_and_cutmix_each_batch_takes_one_of_them():
     count, blended = 400, 0
     values = torch.tensor([0.0, 1.0]).view(-1, 1, 1, 1).expand(2, 1, 8, 8)
     for seed in range(count):
-        mixed, _ = views.apply(values, torch.eye(2), Augmentation(mixup=1.0, cutmix=1.0), seeded(seed))
+        mixed, _ = augmentation.apply(values, torch.eye(2), Augmentation(mixup=1.0, cutmix=1.0), seeded(seed))
         inside = ((mixed > 0) & (mixed < 1)).flatten(1)
         assert (inside.all(1) | ~inside.any(1)).all(), "an image was blended and pasted on"
         blended += bool(inside.any())
@@ -213,7 +213,7 @@ def test_cutmix_keeps_sizes_whole_targets_and_its_input(chosen, shape, count, se
     images, targets = batch(count, shape)
     targets[::4] = 0  # without a label
     before = images.clone(), targets.clone()
-    seen, labels = views.apply(images, targets, chosen, seeded(seed))
+    seen, labels = augmentation.apply(images, targets, chosen, seeded(seed))
     assert seen.shape == images.shape
     assert labels.shape == targets.shape
     assert seen.min() >= 0

@@ -1,4 +1,4 @@
-"""The lessons of networks that learn in one stage, each from what the others say meanwhile."""
+"""The objectives of networks that learn in one stage, each from what the others answer meanwhile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from kdcore.distill.method import Method, StepInputs
-from kdcore.train.lesson import Batch, Objective
+from kdcore.train.objective import Batch, Objective
 
 
 class _Together(Objective):

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from kdcore.distill.method import Method, StepInputs, Taps
-from kdcore.train.answers import LogitCache
 from kdcore.train.features import Capture
-from kdcore.train.lesson import Batch, Objective
+from kdcore.train.logit_cache import LogitCache
+from kdcore.train.objective import Batch, Objective
 from kdcore.train.precision import autocast, frozen
 
 Table = Callable[[], torch.Tensor]

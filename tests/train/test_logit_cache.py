@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.distill.lessons.taught import DistillationObjective
+from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.recipe import Augmentation
-from kdcore.train import answers as module
-from kdcore.train.answers import LogitCache, ask_all
+from kdcore.train import logit_cache as module
+from kdcore.train.logit_cache import LogitCache, ask_all
 from kdcore.train.loop import fit
 from tests.train.conftest import method, network, same, state
 
