@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
 from kdcore.files import held, read_json, write_json
-from kdcore.jobs import api, heartbeat
-from kdcore.jobs.dispatcher import dispatch
+from kdcore.jobs import api
 from kdcore.jobs.heartbeat import Heartbeat, Watch
 from kdcore.jobs.process import start
+from kdcore.paths import CHECKOUT
 from kdcore.report import format
 from kdcore.workspace.index import Index
 from kdcore.workspace.state import HEARTBEAT, silent_since
@@ -106,14 +107,22 @@ def at_work(workspace, run_id):
     return psutil.Process(read_json(folder / HEARTBEAT)["process"])
 
 
+IMPATIENT = """
+import sys
+from kdcore.jobs import dispatcher, heartbeat
+from kdcore.workspace.workspace import Workspace
+heartbeat.SILENCE_SECONDS = 3.0
+dispatcher.dispatch(Workspace(sys.argv[1]))
+"""
+
+
 @pytest.fixture
-def dispatcher(workspace, monkeypatch):
-    """A dispatcher in this process, which calls three seconds of silence long."""
-    monkeypatch.setattr(heartbeat, "SILENCE_SECONDS", 3.0)
-    serving = threading.Thread(target=dispatch, args=(workspace, 1.0), daemon=True)
-    serving.start()
+def dispatcher(workspace):
+    """A dispatcher that calls three seconds of silence long."""
+    serving = subprocess.Popen([sys.executable, "-c", IMPATIENT, str(workspace.root)], cwd=CHECKOUT)
     yield
-    serving.join(timeout=30)
+    api.stop_all(workspace)
+    serving.wait(timeout=60)
 
 
 @needs_stop
@@ -121,7 +130,7 @@ def test_a_worker_that_hangs_is_told_waited_for_by_others_and_ended_by_a_cancel(
     hangs = api.submit(workspace, small(*LONG))
     worker = at_work(workspace, hangs)
     worker.send_signal(signal.SIGSTOP)
-    until(lambda: synced(workspace, hangs).silent_since)
+    until(lambda: synced(workspace, hangs).silent_since, seconds=120)
     waits = api.submit(workspace, small(*LONG, "name=Waits"))
     start(workspace, "worker", waits)
     until(lambda: synced(workspace, waits).state == "waiting", seconds=120)
@@ -132,7 +141,7 @@ def test_a_worker_that_hangs_is_told_waited_for_by_others_and_ended_by_a_cancel(
     until(lambda: synced(workspace, hangs).state == "cancelled")
     assert time.monotonic() - asked < 5
     assert not worker.is_running()
-    until(lambda: synced(workspace, waits).state == "running")
+    until(lambda: synced(workspace, waits).state == "running", seconds=120)
     api.request(workspace, waits, "cancel")
     until(lambda: synced(workspace, waits).state == "cancelled")
 
