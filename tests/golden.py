@@ -45,7 +45,7 @@ def names() -> list[str]:
         f"{kind}:{entry.name}"
         for kind in MEASURED
         for entry in registry.entries(kind)
-        if entry.name not in ELSEWHERE and entry.traits.fetch is None and not _needs_a_file(entry)
+        if entry.name not in ELSEWHERE and not getattr(entry.traits, "fetch", None) and not _needs_a_file(entry)
     ]
     return [*found, "loop"]
 

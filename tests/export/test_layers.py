@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from kdcore import models, registry
 from kdcore.export.layers import layers, rank
+from kdcore.export.onnx_file import export
 from kdcore.models.cost import macs
 
 
@@ -140,10 +141,12 @@ def test_shared_values_are_counted_once(tmp_path):
     ("architecture", "shape", "options"),
     [("cnn", (1, 8, 8), {"width": 8}), ("mlp", (1, 8, 8), {}), ("resnet", (3, 16, 16), {"depth": 8})],
 )
-def test_the_layers_of_a_network_add_up_to_it(write, architecture, shape, options):
+def test_the_layers_of_a_network_add_up_to_it(tmp_path, architecture, shape, options):
     chosen = registry.validate("architecture", {"architecture": architecture, **options})
     network = models.create(chosen, 10, shape, [0.0] * shape[0], [1.0] * shape[0]).eval()
-    found = layers(write(network, shape), shape)
+    images = np.random.default_rng(0).random((4, *shape), dtype=np.float32)
+    export(network, shape, tmp_path / "m.onnx", images=images)
+    found = layers(tmp_path / "m.onnx", shape)
     modules = {n: m for n, m in network.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
     assert {layer["name"]: layer["shape"] for layer in found} == {
         name: list(module.weight.shape) for name, module in modules.items()

@@ -107,9 +107,9 @@ def vit(
         blocks = depth * (index + 1) // stages - depth * index // stages
         children[f"stage{index + 1}"] = Stage(dim, heads, blocks, size)
     network = nn.Sequential(children | OrderedDict(pool=Mean(dim), head=nn.Linear(dim, classes)))
-    nn.init.trunc_normal_(stem.position, std=0.02)
+    nn.init.normal_(stem.position, std=0.02)
     for module in network.modules():
         if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
     return network
