@@ -25,7 +25,7 @@ RUN_FILES = ("meta.json", "status.json", "result.json", "plan.json", "recipe.jso
 MODEL_FILES = ("done.json", "report.json", "architecture.json", "model.onnx", "model.safetensors", "logits.npz",
                "history.jsonl")  # fmt: skip
 CHECKPOINT_FILES = ("checkpoint/progress.json", "checkpoint/state-*.safetensors", "history.jsonl")
-OPENED = ("done.json", "report.json", "checkpoint/progress.json")  # of these each damage of JSON is tried
+OPENED = ("done.json", "checkpoint/progress.json")  # of these each damage of JSON is tried
 COLUMNS = ("tracebacks", "other runs hidden", "recipes ended for good", "wrong without a word")
 
 

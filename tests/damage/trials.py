@@ -156,7 +156,8 @@ def make(folder: Path) -> tuple[Place, Place]:
         killed = api.submit(Workspace(cut), recipe)
         carry_out(cut, killed, KILLED_AFTER)
         ask("runs")
-    return place, place._replace(root=cut, broken=killed)
+    told = {whole: place.rows[whole], killed: place.rows[broken]}
+    return place, place._replace(root=cut, broken=killed, rows=told)
 
 
 @contextlib.contextmanager
@@ -168,7 +169,7 @@ def _home(root: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def copied(place: Place) -> Iterator[Place]:
     """A copy of the place as the workspace of this process."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a page's thread may still write
         root = Path(folder) / "workspace"
         shutil.copytree(place.root, root, symlinks=True)
         with _home(root):
@@ -346,7 +347,11 @@ def of_link(place: Place, page: str, parameters: tuple[str, ...], value: str) ->
 
     from kdcore.paths import CHECKOUT
 
-    with copied(place), patch.object(api, "ensure_dispatcher", lambda workspace: None):
+    with (
+        copied(place),
+        patch.object(api, "ensure_dispatcher", lambda workspace: None),
+        patch("pages.shared.estimates._prepare", lambda *_: None),
+    ):
         app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=120).run()
         for name in parameters:
             app.query_params[name] = value
