@@ -55,7 +55,7 @@ def test_a_queued_run_is_cancelled_and_resumed(full):
 
 def test_a_run_without_memory_offers_one_that_fits(full):
     run_id = api.submit(full, small(), None)
-    result = {"state": "failed", "error": "out of memory", "stages": [], "session": None, "finished": 1.0}
+    result = {"state": "failed", "turn": 1, "error": "out of memory", "stages": [], "session": None, "finished": 1.0}
     write_json(full.run(run_id) / "result.json", result | {"remedy": {"path": "train.batch_size", "value": 16}})
     app = opened("runs", run=run_id)
     assert "resume" not in [one.key for one in app.button]  # it could only fail again
