@@ -11,7 +11,9 @@ import json
 import multiprocessing
 import os
 import shutil
+import socket
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from kdcore.cli.main import main
+from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from kdcore.jobs.doctor import Check
 from kdcore.workspace.state import state
@@ -122,6 +125,10 @@ def carry_out(root: Path, run_id: str, killed_after: int | None = None) -> str:
     context.set_forkserver_preload(["kdcore.jobs.tasks", "kdcore.jobs.worker", "kdcore.report.comparison"])
     worker = context.Process(target=_work, args=(root, run_id, killed_after))
     worker.start()
+    folder = Workspace(root).run(run_id)
+    about = {"attempt": 1, "turn": read_json(folder / "meta.json")["turn"], "process": worker.pid}
+    about |= {"host": socket.gethostname(), "started": time.time()}
+    write_json(folder / "status.json", about)  # as the dispatcher does
     worker.join()
     return state(Workspace(root).run(run_id))
 
