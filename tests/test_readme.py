@@ -96,7 +96,7 @@ from kdcore import registry
 options = registry.validate("method", {"method": "absolute_logits", "hard_weight": 0})
 method = registry.entry_of("method", options).implementation(options)
 student, teacher = torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
-print(float(sum(method.loss(Seen(student, teacher, torch.eye(3)[:2])).values())))
+print(float(sum(method.loss(StepInputs(student, teacher, torch.eye(3)[:2])).values())))
 """
     answer = subprocess.run(
         [sys.executable, "-c", example + check], cwd=ROOT, capture_output=True, text=True, check=True
