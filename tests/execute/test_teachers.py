@@ -155,9 +155,9 @@ def test_a_model_of_other_images_is_measured_anew_on_these(laboratory, earlier):
     shutil.copytree(workspace.model(key), other)
     done = read_json(other / "done.json")
     done["dataset"]["fingerprint"] = "0" * 64
-    (other / "done.json").write_text(json.dumps(done))
     report = read_json(other / "report.json")
     (other / "report.json").write_text(json.dumps(report | {"quality": report["quality"] | {"correct": 0}}))
+    (other / "done.json").write_text(json.dumps(done | {"files": inventory(other)}))
     run_id = laboratory.run(source("earlier", model=other.name))
     teacher = rows(laboratory, run_id)["teacher"]
     assert teacher["model_key"] not in (key, other.name)
@@ -358,6 +358,7 @@ def test_planning_with_any_source_needs_no_torch(laboratory, earlier, soft):
     code = f"""
 import sys
 from kdcore.plan.plan import plan
+from kdcore.workspace.integrity import inventory
 from kdcore.workspace.workspace import Workspace
 from tests.small import small
 for source in {named!r}:
