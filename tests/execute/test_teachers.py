@@ -24,6 +24,7 @@ from kdcore.plan.estimate import FIXED_SECONDS, NOMINAL_RATE, architectures, wei
 from kdcore.recipe import RecipeError
 from kdcore.report import comparison, documents
 from kdcore.workspace.gc import collect
+from kdcore.workspace.integrity import inventory
 from tests.small import small
 
 STILL = ("train.views.shift=0", "train.views.mixup=0")

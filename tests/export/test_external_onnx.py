@@ -271,7 +271,7 @@ def slow():
 @pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="this system has no limit on processor time")
 def test_what_takes_too_much_processor_time_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(external_onnx, "CPU_SECONDS", 1)
-    with pytest.raises(ForeignModel, match="more than 1 s of processor time|takes longer than"):
+    with pytest.raises(ForeignModel, match=r"more than 1 s of processor time|takes longer than"):
         external_onnx.adopt(saved(tmp_path, slow()), PLAIN)
 
 
