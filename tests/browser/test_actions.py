@@ -35,8 +35,7 @@ def test_a_row_of_the_table_chooses_the_run(tab, full):
     visitor = tab(full).open("runs")
     page = visitor.page
     page.get_by_role("heading", name="Unseen", level=2).wait_for()
-    choose_row(page, 1)
-    page.get_by_role("heading", name="Quickstart", level=2).wait_for()
+    until(page.get_by_role("heading", name="Quickstart", level=2), lambda: choose_row(page, 1))
     page.wait_for_url("**/runs?run=*")
     page.reload()
     page.get_by_role("heading", name="Quickstart", level=2).wait_for()
