@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import sqlite3
@@ -37,7 +38,7 @@ BROKEN = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError)
 
 
 class Database:
-    """One file, opened for each call, so that any thread and process may call. `fill` enters everything anew."""
+    """One file, opened for each call, so that any thread and process may call. `fill` enters all rows of a new one."""
 
     def __init__(self, workspace: Workspace, schema: str, version: int, fill: Work[None]):
         self.workspace, self.path = workspace, workspace.index
@@ -58,7 +59,6 @@ class Database:
                     raise
                 self._tell(error)
             self._discard()
-            self._once(self._fill)
             return self._once(work)
 
     def update(self, work: Work[None]) -> None:
@@ -101,19 +101,26 @@ class Database:
 
     def _prepared(self, database: sqlite3.Connection) -> sqlite3.Connection:
         database.row_factory = sqlite3.Row
-        database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, self._version):
             raise Outdated("it was made by another version")
         if not found:
-            try:
-                database.executescript(f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version = {self._version}; COMMIT;")
-            except sqlite3.OperationalError as error:
-                if "already exists" not in str(error):  # another process has just made the tables
-                    raise
-                database.rollback()
+            self._make(database)
         return database
+
+    def _make(self, database: sqlite3.Connection) -> None:
+        """Tables and rows in one transaction, so that nobody reads a new index before it is filled."""
+        with contextlib.suppress(sqlite3.OperationalError):  # another process is at it, and sets the mode too
+            database.execute("PRAGMA journal_mode = WAL")
+        try:
+            database.executescript(f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version = {self._version};")
+            self._fill(database)
+            database.commit()
+        except sqlite3.OperationalError as error:
+            if "already exists" not in str(error):  # another process has just made it
+                raise
+            database.rollback()
 
     def _discard(self) -> None:
         """Its log goes first: SQLite would take it for the new file's. A folder in its place is kept in the trash."""

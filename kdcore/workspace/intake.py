@@ -34,7 +34,7 @@ def sync(database: sqlite3.Connection, workspace: Workspace) -> None:
     stamps = dict(database.execute("SELECT id, stamp FROM run"))
     changed = [(run_id, stamp) for run_id in ids if stamps.get(run_id) != (stamp := _stamp(workspace, run_id))]
     gone = set(stamps) - set(ids)
-    if changed or gone:
+    if (changed or gone) and not database.in_transaction:
         # What is read below must not be entered by another process meanwhile.
         database.execute("BEGIN IMMEDIATE")
     for run_id in gone:

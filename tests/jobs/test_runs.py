@@ -175,15 +175,15 @@ def test_a_worker_that_always_dies_is_given_up_after_three_attempts(workspace):
     assert state(folder) == "queued"
 
 
-def test_files_that_make_no_sense_fail_the_run_and_no_other(workspace):
-    broken, sound = api.submit(workspace, small()), api.submit(workspace, small())
-    (workspace.run(broken) / "plan.json").write_text('{"schema": 1, "stages": [], "variants": []}')
-    (workspace.run(sound) / "recipe.json").write_text("{")
+def test_runs_whose_files_make_no_sense_do_not_hold_up_the_queue(workspace):
+    no_plan, no_recipe = api.submit(workspace, small()), api.submit(workspace, small())
+    (workspace.run(no_plan) / "plan.json").write_text('{"schema": 1, "stages": [], "variants": []}')
+    (workspace.run(no_recipe) / "recipe.json").write_text("{")
     api.ensure_dispatcher(workspace)
-    for run_id in (broken, sound):
+    until(lambda: not api.queue(workspace).runs)
+    for run_id, file in ((no_plan, "plan.json"), (no_recipe, "recipe.json")):
         row = settle(workspace, run_id)
-        assert row.state == "failed"
-        assert row.error
+        assert (row.state, row.damaged) == ("damaged", file)
 
 
 def test_a_dispatcher_whose_code_is_older_than_the_submitters_makes_room(workspace):
