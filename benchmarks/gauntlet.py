@@ -9,8 +9,10 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ MODEL_FILES = ("done.json", "report.json", "architecture.json", "model.onnx", "m
                "history.jsonl")  # fmt: skip
 CHECKPOINT_FILES = ("checkpoint/progress.json", "checkpoint/state-*.safetensors", "history.jsonl")
 OPENED = ("done.json", "checkpoint/progress.json")  # of these each damage of JSON is tried
+JOBS = 2
 COLUMNS = ("tracebacks", "other runs hidden", "recipes ended for good", "wrong without a word")
 
 
@@ -81,10 +84,24 @@ def _onnx(content: Callable[[], bytes]) -> Found:
     return trials.of_onnx(content())
 
 
-def tried(chosen: Iterable[Case], places: tuple[Place, Place]) -> Iterator[tuple[Case, Found]]:
-    """Each case with what was found."""
-    for case in chosen:
-        yield case, case.trial() if case.needs is None else case.trial(places[case.needs])
+def tried(case: Case, places: tuple[Place, Place]) -> Found:
+    """What was found. A trial that cannot be made counts as a traceback."""
+    try:
+        return case.trial() if case.needs is None else case.trial(places[case.needs])
+    except Exception as problem:
+        return Found(f"of the trial itself: {problem!r}"[:200])
+
+
+def _tried(number: int, places: tuple[Place, Place]) -> Found:
+    return tried(list(cases())[number], places)  # a case cannot be sent to another process, its number can
+
+
+def all_tried(kind: str) -> Iterator[tuple[Case, Found]]:
+    """The cases whose kind matches, in processes side by side."""
+    chosen = {number: case for number, case in enumerate(cases()) if re.search(kind, case.kind)}
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(JOBS, get_context("spawn")) as pool:
+        places = trials.make(Path(folder))
+        yield from zip(chosen.values(), pool.map(partial(_tried, places=places), chosen), strict=True)
 
 
 def bad(found: Found) -> list[str]:
@@ -117,14 +134,11 @@ def main() -> None:
     parser.add_argument("--kind", default="", help="only the kinds whose name matches this")
     asked = parser.parse_args()
     started = time.perf_counter()
-    chosen = [case for case in cases() if re.search(asked.kind, case.kind)]
     results = []
-    with tempfile.TemporaryDirectory() as folder:
-        places = trials.make(Path(folder))
-        for case, found in tried(chosen, places):
-            results.append((case, found))
-            if problems := bad(found):
-                print(f"{case.kind}, {case.name}: {'; '.join(problems)}", flush=True)
+    for case, found in all_tried(asked.kind):
+        results.append((case, found))
+        if problems := bad(found):
+            print(f"{case.kind}, {case.name}: {'; '.join(problems)}", flush=True)
     about = machine.describe()
     origin = f"`python -m benchmarks.gauntlet`, {time.strftime('%Y-%m-%d')}, on {about['summary']}, in "
     body = f"{origin}{(time.perf_counter() - started) / 60:.0f} minutes.\n\n{report(results)}\n"

@@ -19,7 +19,7 @@ SAMPLE = {  # each must end without a finding
     "names": ("colours and bells", "a web address"),
     "weights files": (".safetensors: complex", ".safetensors: 1e38"),
     "ONNX files": ("a loop without end", "a function bomb"),
-    "links": ("soft_targets: '²'",),
+    "links": (),  # tests/pages/test_hostile_links.py
 }
 CASES = {(case.kind, case.name): case for case in gauntlet.cases()}
 
@@ -35,8 +35,7 @@ def test_every_kind_has_a_sample():
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in SAMPLE.items() for name in names])
 def test_a_sample_of_each_kind(places, kind, name):
-    ((_, found),) = gauntlet.tried([CASES[kind, name]], places)
-    assert gauntlet.bad(found) == []
+    assert gauntlet.bad(gauntlet.tried(CASES[kind, name], places)) == []
 
 
 def test_what_is_taken_in_or_lost_is_counted(places):

@@ -257,7 +257,8 @@ def of_model(place: Place, file: str, damage: Change) -> Found:
 def of_checkpoint(place: Place, file: str, damage: Change) -> Found:
     """A file of a killed training is damaged: `file` with a * means the one of that kind."""
     with copied(place) as here:
-        (path,) = (here.root / "models").glob(f"*/{file}")
+        (checkpoint,) = (here.root / "models").glob("*/checkpoint")
+        (path,) = checkpoint.parent.glob(file)
         damage(path)
         answers, hidden = _looked(here)
         return _again(here, answers, hidden, False)
