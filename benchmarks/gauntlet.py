@@ -148,4 +148,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks import gauntlet  # by this name other processes find its functions: a page tried becomes __main__
+
+    gauntlet.main()

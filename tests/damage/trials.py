@@ -350,18 +350,20 @@ def of_onnx(content: bytes) -> Found:
 
 
 def of_link(place: Place, page: str, parameters: tuple[str, ...], value: str) -> Found:
-    """A page is opened with hostile parameters: wrong is another image or run than without them, in silence."""
+    """A page is opened with hostile parameters: wrong is a page without its title."""
+    from streamlit.logger import set_log_level
     from streamlit.testing.v1 import AppTest
 
     from kdcore.paths import CHECKOUT
 
+    set_log_level("error")  # it warns that there is no browser
     with (
         copied(place),
         patch.object(api, "ensure_dispatcher", lambda workspace: None),
-        patch("pages.shared.estimates._prepare", lambda *_: None),
+        patch("pages.shared.estimates.at_hand", lambda recipes: False),  # counting networks takes 20 s
     ):
         app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=120).run()
         for name in parameters:
             app.query_params[name] = value
         app.switch_page(f"pages/{page}/page.py").run()
-    return Found(app.exception[0].message[:200] if app.exception else None)
+    return Found(app.exception[0].message[:200] if app.exception else None, wrong=not app.title)
