@@ -148,6 +148,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from benchmarks import gauntlet  # by this name other processes find its functions: a page tried becomes __main__
+    # A page that is tried becomes __main__, so other processes find these functions by the module's name.
+    from benchmarks import gauntlet  # noqa: PLW0406
 
     gauntlet.main()

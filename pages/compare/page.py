@@ -16,7 +16,7 @@ if not runs:
         "Nothing to compare yet",
         "Here you will see accuracy against size and time for every variant of a finished run, with verdicts.",
         "Start an experiment",
-        "pages/home/page.py",
+        "home/page.py",
         ":material/compare_arrows:",
     )
     st.stop()

@@ -74,11 +74,11 @@ def _inside(row: Row) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{roles.mark(row['role'])} **{plain(row['variant'])}**", width="content")
         if st.button("See its layers", key="to_layers", icon=":material/layers:"):
-            st.switch_page("pages/layers/page.py", query_params=where)
+            st.switch_page("layers/page.py", query_params=where)
         if st.button("See how far to trust it", key="to_trust", icon=":material/verified_user:"):
-            st.switch_page("pages/trust/page.py", query_params=where)
+            st.switch_page("trust/page.py", query_params=where)
         if st.button("See its soft targets", key="to_soft", icon=":material/thermostat:"):
-            st.switch_page("pages/soft_targets/page.py", query_params=where)
+            st.switch_page("soft_targets/page.py", query_params=where)
 
 
 def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[str, str]) -> pd.DataFrame:

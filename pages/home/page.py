@@ -27,13 +27,13 @@ def start(preset: Preset) -> None:
     """Queues the preset and goes to where it can be watched."""
     run_id = api.submit(store.workspace(), preset.recipe, preset.name)
     api.ensure_dispatcher(store.workspace())
-    st.switch_page("pages/runs/page.py", query_params={"run": run_id})
+    st.switch_page("runs/page.py", query_params={"run": run_id})
 
 
 def in_form(preset: Preset) -> None:
     """Opens the form with the preset, where its data can be fetched and everything be changed."""
     draft.load(preset.recipe, preset.title)
-    st.switch_page("pages/new/page.py")
+    st.switch_page("new/page.py")
 
 
 def forget() -> None:
@@ -129,7 +129,7 @@ def run_line(row: RunRow) -> None:
                 st.caption(text.plain(row.error or ("Measured" if row.state == "done" else "No result")))
         st.caption(text.ago(row.created), width=120)
         if st.button("Open", key=f"open_{row.id}", type="tertiary", icon=":material/arrow_forward:"):
-            st.switch_page("pages/runs/page.py", query_params={"run": row.id})
+            st.switch_page("runs/page.py", query_params={"run": row.id})
 
 
 rows = store.runs()

@@ -15,7 +15,7 @@ if not runs:
         "No trained model yet",
         "Here you will see what every layer holds: zeros, parameters, work and weights, one variant beside another.",
         "Train one on the home page",
-        "pages/home/page.py",
+        "home/page.py",
         ":material/layers:",
     )
     st.stop()

@@ -125,4 +125,4 @@ def _open(one: LayerView, made: dict[str, Any]) -> None:
     except RecipeError as error:
         st.error(f"This cannot be opened in the form: {plain(str(error))}")
         return
-    st.switch_page("pages/new/page.py")
+    st.switch_page("new/page.py")

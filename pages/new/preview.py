@@ -107,7 +107,7 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
         if pressed and recipe:
             run_id = api.submit(store.workspace(), recipe)
             api.ensure_dispatcher(store.workspace())
-            st.switch_page("pages/runs/page.py", query_params={"run": run_id})
+            st.switch_page("runs/page.py", query_params={"run": run_id})
         if recipe:
             _copies(recipe)
     if recipe and plan:

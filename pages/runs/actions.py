@@ -77,15 +77,15 @@ def _steer(row: RunRow) -> None:
 def _look(row: RunRow) -> None:
     """The buttons that lead to what the run has made."""
     if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
-        st.switch_page("pages/compare/page.py", query_params={"runs": row.id})
+        st.switch_page("compare/page.py", query_params={"runs": row.id})
     if row.state != "done":
         return
     if row.preset == "robustness" and st.button("See it", key="see", icon=TRUST):
-        st.switch_page("pages/trust/page.py", query_params={"run": _measured(row)[0]})
+        st.switch_page("trust/page.py", query_params={"run": _measured(row)[0]})
     if row.preset == "sensitivity" and st.button("See it", key="see", icon=LAYERS):
         asked = _measured(row)
         where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
-        st.switch_page("pages/layers/page.py", query_params=where)
+        st.switch_page("layers/page.py", query_params=where)
 
 
 def _measured(row: RunRow) -> Any:
@@ -119,7 +119,7 @@ def duplicate(row: RunRow, *changes: str) -> None:
     except (RecipeError, Damaged) as error:
         st.error(f"This run cannot be opened in the form: {plain(str(error))}")
         return
-    st.switch_page("pages/new/page.py")
+    st.switch_page("new/page.py")
 
 
 def rename(run_id: str, key: str) -> None:

@@ -17,7 +17,7 @@ if not rows:
         "No runs yet",
         "Here you will watch experiments: their stages, their curves as they are trained, and what came of them.",
         "Start one on the home page",
-        "pages/home/page.py",
+        "home/page.py",
         ":material/list_alt:",
     )
     st.stop()

@@ -14,7 +14,7 @@ if not runs:
         "No trained model yet",
         "Here you will move a temperature and see how a teacher's answer to an image softens, and what it then tells.",
         "Train one on the home page",
-        "pages/home/page.py",
+        "home/page.py",
         ":material/thermostat:",
     )
     st.stop()

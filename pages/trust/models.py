@@ -67,4 +67,4 @@ def again(run_id: str, what: str, names: list[str]) -> None:
             width="stretch",
         )
         if st.button("Open the run", key=f"again_{what}", icon=":material/list_alt:"):
-            st.switch_page("pages/runs/page.py", query_params={"run": run_id})
+            st.switch_page("runs/page.py", query_params={"run": run_id})

@@ -18,7 +18,7 @@ if not runs:
         "Here you will see whether a model is right as often as it says, whether it gives away what it was trained on, "
         "and what it took over from its teacher.",
         "Train one on the home page",
-        "pages/home/page.py",
+        "home/page.py",
         ":material/verified_user:",
     )
     st.stop()

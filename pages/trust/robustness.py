@@ -82,7 +82,7 @@ def _draw(now: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(now.progress, text=doing)
         if st.button("Open the run", key="open_robustness", icon=":material/list_alt:"):
-            st.switch_page("pages/runs/page.py", query_params={"run": now.id})
+            st.switch_page("runs/page.py", query_params={"run": now.id})
 
 
 def _measured(found: list[Robust]) -> None:

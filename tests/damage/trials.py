@@ -362,8 +362,8 @@ def of_link(place: Place, page: str, parameters: tuple[str, ...], value: str) ->
         patch.object(api, "ensure_dispatcher", lambda workspace: None),
         patch("pages.shared.estimates.at_hand", lambda recipes: False),  # counting networks takes 20 s
     ):
-        app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=120).run()
+        app = AppTest.from_file(str(CHECKOUT / "pages" / "navigation.py"), default_timeout=120).run()
         for name in parameters:
             app.query_params[name] = value
-        app.switch_page(f"pages/{page}/page.py").run()
+        app.switch_page(f"{page}/page.py").run()
     return Found(app.exception[0].message[:200] if app.exception else None, wrong=not app.title)

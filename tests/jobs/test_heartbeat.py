@@ -20,6 +20,7 @@ from kdcore.report import format
 from kdcore.workspace.index import Index
 from kdcore.workspace.state import HEARTBEAT, silent_since
 from kdcore.workspace.workspace import UnknownRun
+from tests import patience
 from tests.jobs.conftest import until
 from tests.small import small
 
@@ -139,8 +140,8 @@ def test_a_worker_that_hangs_is_told_waited_for_by_others_and_ended_by_a_cancel(
     asked = time.monotonic()
     api.request(workspace, hangs, "cancel")
     until(lambda: synced(workspace, hangs).state == "cancelled")
-    assert time.monotonic() - asked < 5
-    assert not worker.is_running()
+    assert time.monotonic() - asked < patience.stretched(5)
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
     until(lambda: synced(workspace, waits).state == "running", seconds=120)
     api.request(workspace, waits, "cancel")
     until(lambda: synced(workspace, waits).state == "cancelled")
@@ -163,4 +164,4 @@ def test_where_no_dispatcher_lives_the_call_itself_ends_what_hangs(workspace, wa
         api.delete(workspace, run_id)
         with pytest.raises(UnknownRun):
             workspace.run(run_id)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < patience.stretched(5)

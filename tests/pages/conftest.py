@@ -96,10 +96,10 @@ def opened(page, **query):
 
     Home runs first: until `st.navigation` has run once, AppTest knows pages by their file names alone.
     """
-    app = AppTest.from_file(str(CHECKOUT / "app.py"), default_timeout=patience.SECONDS).run()
+    app = AppTest.from_file(str(CHECKOUT / "pages" / "navigation.py"), default_timeout=patience.SECONDS).run()
     for name, value in query.items():
         app.query_params[name] = value
-    app.switch_page(f"pages/{page}/page.py").run()
+    app.switch_page(f"{page}/page.py").run()
     assert not app.exception, app.exception[0].message
     return app
 

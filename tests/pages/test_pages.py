@@ -26,7 +26,7 @@ def test_an_empty_workspace(empty, page):
 def test_an_empty_page_has_the_button_that_gets_on(empty, page):
     app = opened(page)
     assert "Here you will" in said(app)
-    app.button(key="empty_pages/home/page.py").click().run()
+    app.button(key="empty_home/page.py").click().run()
     assert "Start with one click" in said(app)
 
 
@@ -46,8 +46,8 @@ def test_a_run_that_finishes_does_not_take_the_place_of_the_one_on_show(full, pa
     (full.root / newest).rename(full.runs / newest)
     app.run()
     assert app.session_state[key] in (older, [older])
-    app.switch_page("pages/home/page.py").run()
-    app.switch_page(f"pages/{page}/page.py").run()
+    app.switch_page("home/page.py").run()
+    app.switch_page(f"{page}/page.py").run()
     assert app.session_state[key] in (newest, [newest])
 
 
@@ -56,9 +56,9 @@ def test_the_dashboard_imports_no_torch(full):
     program = f"""
 import sys
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file({str(CHECKOUT / "app.py")!r}, default_timeout={patience.SECONDS}).run()
+app = AppTest.from_file({str(CHECKOUT / "pages" / "navigation.py")!r}, default_timeout={patience.SECONDS}).run()
 for page in {PAGES!r}:
-    app.switch_page(f"pages/{{page}}/page.py").run()
+    app.switch_page(f"{{page}}/page.py").run()
     assert not app.exception, app.exception[0].message
 assert "torch" not in sys.modules
 """

@@ -1,0 +1,75 @@
+"""The dashboard's script: page config and navigation, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+ICON = str(Path(__file__).parent / "shared" / "icon.png")
+
+st.set_page_config(page_title="kdcore", page_icon=ICON, layout="wide")
+st.logo(ICON, size="large")
+
+page = st.navigation(
+    [
+        st.Page(
+            "home/page.py",
+            title="Home",
+            icon=":material/home:",
+            default=True,
+            help="What this is, experiments that start with one click, and the latest runs.",
+        ),
+        st.Page(
+            "new/page.py",
+            title="New experiment",
+            url_path="new",
+            icon=":material/science:",
+            help="Choose data, teacher, student and steps; see size, work and time before you run it.",
+        ),
+        st.Page(
+            "runs/page.py",
+            title="Runs",
+            url_path="runs",
+            icon=":material/list_alt:",
+            help="Every run with its state and stages, live curves and log; cancel, resume, duplicate, delete.",
+        ),
+        st.Page(
+            "compare/page.py",
+            title="Compare",
+            url_path="compare",
+            icon=":material/compare_arrows:",
+            help="Accuracy against size and time, the full table, verdicts, and downloads.",
+        ),
+        st.Page(
+            "soft_targets/page.py",
+            title="Soft targets",
+            url_path="soft_targets",
+            icon=":material/thermostat:",
+            help="What a temperature makes of a network's answer to one image, and which classes it finds alike.",
+        ),
+        st.Page(
+            "trust/page.py",
+            title="Trust",
+            url_path="trust",
+            icon=":material/verified_user:",
+            help="Whether a model is as sure as it is right, what it gives away, what it took over from its teacher.",
+        ),
+        st.Page(
+            "layers/page.py",
+            title="Layers",
+            url_path="layers",
+            icon=":material/layers:",
+            help="Zeros, parameters, MACs and weights of every layer, one variant beside another.",
+        ),
+        st.Page(
+            "system/page.py",
+            title="System",
+            url_path="system",
+            icon=":material/memory:",
+            help="This machine, the queue, disk and its clean-up, versions.",
+        ),
+    ],
+    position="top",
+)
+page.run()
