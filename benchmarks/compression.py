@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compression_speed, compression_task, compression_told
+from benchmarks import compression_report, compression_speed, compression_task
 from benchmarks.results import publish
 from kdcore import machine
 
@@ -84,8 +84,8 @@ def _part(part: str, found: Found) -> str:
     when = f"Measured {found['date']} UTC on {found['machine']}."
     if part in compression_speed.SUBJECTS:
         return f"{cut}{when} {compression_speed.report(part, found['found'])}"
-    about = compression_told.about(found["size"], part)
-    return f"{cut}{when} {about} {compression_told.TOLD[part](found['found'])}"
+    about = compression_report.about(found["size"], part)
+    return f"{cut}{when} {about} {compression_report.REPORTS[part](found['found'])}"
 
 
 if __name__ == "__main__":

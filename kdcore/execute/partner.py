@@ -19,14 +19,12 @@ from typing import IO, Any, cast
 
 import psutil
 
-from kdcore import machine
 from kdcore.files import read_json
+from kdcore.plan.processes import processes
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-WORTH_STEPS = 1000  # optimizer steps still to be made; a process takes seconds to start
-MEMORY_BYTES = 2 * 2**30  # that must be free for its libraries and images
 LEAVE_SECONDS = 5.0
 
 
@@ -79,19 +77,12 @@ class Partner:
 
 def join(workspace: Workspace, run: Path) -> Partner:
     """A partner for the run's worker, or none where it would not pay. No torch."""
-    if not _worth_it(workspace, run):
+    due = [stage for stage in workspace.plan(run.name).stages if not workspace.complete(stage.key)]
+    if processes(due) == 1:
         return Partner()
     log.info("a second process builds stages beside this one")
     command = [sys.executable, "-m", "kdcore.execute.partner", str(workspace.root), run.name]
     return Partner(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-
-
-def _worth_it(workspace: Workspace, run: Path) -> bool:
-    """Two processes need two sets of threads, so that neither waits for the other's cores."""
-    if machine.device() != "cpu" or machine.cores() < 2 * machine.threads():
-        return False
-    steps = [stage.steps for stage in workspace.plan(run.name).stages if not workspace.complete(stage.key)]
-    return sum(map(bool, steps)) > 1 and sum(steps) >= WORTH_STEPS and psutil.virtual_memory().available > MEMORY_BYTES
 
 
 def work(workspace: Workspace, run: Path, emit: Callable[..., None]) -> None:

@@ -130,11 +130,11 @@ class Execution:
         return sizes
 
     def _robustness(self) -> None:
-        def told(progress: float) -> None:
+        def report(progress: float) -> None:
             self.check()
             self.emit("session", state="running", progress=self.timed_from * progress)
 
-        robustness(self.workspace, [self.plan], on_progress=told)
+        robustness(self.workspace, [self.plan], on_progress=report)
 
     def _measure(self) -> None:
         seconds = self.recipe.measure.timing_seconds
@@ -170,11 +170,11 @@ def measure(
     emit("session", state="running", progress=begin)
     log.info("timing %d models together", len(files))
 
-    def told(progress: float) -> None:
+    def report(progress: float) -> None:
         check()
         emit("session", state="running", progress=begin + (1 - begin) * progress * (0.5 if gpu else 1))
 
-    document = timing.session(files, reference, shape, seconds=seconds, on_progress=told)
+    document = timing.session(files, reference, shape, seconds=seconds, on_progress=report)
     if gpu:
         document["cuda"] = _on_gpu(files, shape, seconds, check)
     session = f"{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(3)}"

@@ -80,8 +80,7 @@ class Stages:
         return True
 
     def _ready(self, stage: Stage) -> bool:
-        inputs = (stage.parent, stage.teacher, *stage.others)
-        return all(sound(self.workspace, key) for key in inputs if key in self._planned and key)
+        return all(sound(self.workspace, key) for key in stage.inputs if key in self._planned)
 
     def _build(self, stage: Stage) -> None:
         started = time.perf_counter()

@@ -129,7 +129,7 @@ def _meta(name: str, preset: str | None) -> dict[str, Any]:
     }
 
 
-def _told_by(asked: shapes.Asked) -> dict[str, Any]:
+def _new_meta(asked: shapes.Asked) -> dict[str, Any]:
     """The meta.json of a run that has lost it."""
     kind = next((kind for kind in KINDS if kind in asked), None)
     return _meta(asked.get("name", KINDS[kind].description.capitalize() if kind else "A run"), kind)
@@ -153,7 +153,7 @@ def request(workspace: Workspace, run_id: str, wanted: shapes.Request) -> str:
     """
     folder = workspace.run(run_id)
     if wanted == "run" and not held(folder / "lock"):
-        mend(folder, _told_by)
+        mend(folder, _new_meta)
     now = state(folder)
     if wanted != "run" and now in SETTLED:
         return now

@@ -11,6 +11,7 @@ from kdcore import machine, registry
 from kdcore.compress.traits import StepTraits
 from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.models.cost import costs
+from kdcore.plan.processes import processes, together
 from kdcore.registry import Options
 from kdcore.workspace import keys
 from kdcore.workspace.index import Index
@@ -44,9 +45,10 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     asked = architectures(plan)
     counted = costs([(options, classes, (channels, height, width)) for options in asked.values()])
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
-    due = {key: value for key, value in weights(plan, sizes).items() if not workspace.complete(key)}
+    due = [stage for stage in plan.stages if not workspace.complete(stage.key)]
     pace = _pace(plan, paces)
-    seconds = START_SECONDS + measuring_seconds(timing_seconds) + sum(value * pace[key] for key, value in due.items())
+    each = {key: value * pace[key] for key, value in weights(plan, sizes).items()}
+    seconds = START_SECONDS + measuring_seconds(timing_seconds) + together(due, each, processes(due))
     if robustness:
         seconds += robustness_seconds(plan, sizes, workspace)
     reused = len(plan.stages) - len(due)

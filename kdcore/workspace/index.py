@@ -151,8 +151,8 @@ class Index:
         return database.execute(query, named).fetchall()
 
     def _state(self, run_id: str, facts: dict[str, Any]) -> State:
-        if told := facts.get("state"):
-            return told
+        if ended := facts.get("state"):
+            return ended
         folder = self.workspace.runs / run_id
         try:
             known = files(folder)

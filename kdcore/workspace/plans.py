@@ -77,6 +77,11 @@ class Stage(_Part):
         return self.spec.get("train", {}).get("steps", 0)
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The models that must be there first."""
+        return tuple(key for key in (self.parent, self.teacher, *self.others) if key)
+
+    @property
     def asked(self) -> tuple[str, ...]:
         """The models whose answers the method wants in every step."""
         if "method" not in self.spec or not asks(registry.validate("method", self.spec["method"])):

@@ -22,7 +22,7 @@ if not runs:
     st.stop()
 
 
-run_names = text.told_apart(runs.values())
+run_names = text.distinct_names(runs.values())
 runs_column, baseline_column = st.columns([2, 1])
 with runs_column:
     shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place

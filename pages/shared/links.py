@@ -20,7 +20,7 @@ def run(label: str, runs: Mapping[str, RunRow], name: str = "run", *, default: s
     store.left_out(asked for asked in st.query_params.get_all(name) if asked not in runs)
     shown: str | None = st.session_state.get(name)
     first = default or (shown if shown and shown in runs else next(iter(runs)))
-    return one(label, list(runs), name, default=first, format_func=text.told_apart(runs.values()).__getitem__)
+    return one(label, list(runs), name, default=first, format_func=text.distinct_names(runs.values()).__getitem__)
 
 
 def one(label: str, options: Sequence[str], name: str, *, default: str, **widget: Any) -> str:

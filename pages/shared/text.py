@@ -58,7 +58,7 @@ def ago(moment: float | None) -> str:
     return "just now"
 
 
-def told_apart(runs: Iterable[RunRow]) -> dict[str, str]:
+def distinct_names(runs: Iterable[RunRow]) -> dict[str, str]:
     """Names by id; those of one name with when they were started, to the second."""
     rows = list(runs)
     often = Counter(row.name for row in rows)

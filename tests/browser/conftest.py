@@ -19,6 +19,13 @@ from kdcore.workspace.workspace import Workspace
 from tests import patience
 from tests.pages.conftest import counted, full_workspace  # noqa: F401 (a fixture)
 
+SETTLED = {"script": "notRunning", "title": True, "skeletons": 0}
+STATE = """() => ({
+    script: document.querySelector('[data-testid=stApp]')?.dataset.testScriptState,
+    title: Boolean(document.querySelector('h1')),
+    skeletons: document.querySelectorAll('[data-testid=stSkeleton]').length,
+})"""
+
 
 @pytest.fixture(scope="session")
 def chromium():
@@ -104,10 +111,10 @@ class Tab:
 
     def settled(self):
         """Waits until the script has run and everything that it sends has been drawn."""
-        self.page.wait_for_function(
-            """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
-                && document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')"""
-        )
+        deadline = time.monotonic() + patience.SECONDS
+        while (state := self.page.evaluate(STATE)) != SETTLED:
+            assert time.monotonic() < deadline, f"still {state}"
+            self.page.wait_for_timeout(50)
         return self
 
     def drawn(self):

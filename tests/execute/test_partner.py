@@ -9,6 +9,7 @@ from kdcore import machine
 from kdcore.execute import partner
 from kdcore.execute.run import Execution
 from kdcore.jobs import api
+from kdcore.plan import processes
 from kdcore.workspace.workspace import Workspace
 from tests.execute.conftest import Laboratory
 
@@ -35,7 +36,7 @@ def run(workspace, helper=lambda workspace, folder: partner.Partner()):
 @pytest.fixture
 def always(monkeypatch):
     """A partner joins however little there is to do, on whatever machine."""
-    monkeypatch.setattr(partner, "WORTH_STEPS", 1)
+    monkeypatch.setattr(processes, "WORTH_STEPS", 1)
     monkeypatch.setattr(machine, "cores", lambda: 2)
     monkeypatch.setattr(machine, "threads", lambda: 1)
     monkeypatch.setattr(machine, "device", lambda: "cpu")
@@ -75,15 +76,3 @@ def test_the_run_goes_on_without_a_partner_that_died(always, tmp_path):
 
     _, execution = run(Workspace(tmp_path / "workspace"), dead)
     assert len(execution.stages) == 5
-
-
-def test_a_partner_joins_where_it_pays(always, tmp_path, monkeypatch):
-    workspace = Workspace(tmp_path / "workspace").ensure()
-    folder = workspace.run(Laboratory(workspace).submit(STAGES))
-    assert partner._worth_it(workspace, folder)
-    for name, value in (("device", "cuda"), ("cores", 1)):
-        with monkeypatch.context() as patch:
-            patch.setattr(machine, name, lambda value=value: value)
-            assert not partner._worth_it(workspace, folder)
-    monkeypatch.setattr(partner, "WORTH_STEPS", 10**6)
-    assert not partner._worth_it(workspace, folder)

@@ -1,4 +1,4 @@
-"""What compression cost on the real task, told for docs/results.md."""
+"""What compression cost on the real task, written up for docs/results.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def aim(met: bool, what: str) -> str:
     return f"Aim: {what}: {'met' if met else '**missed**'}."
 
 
-def told_int8(found: dict[str, Any]) -> str:
+def report_int8(found: dict[str, Any]) -> str:
     _, low, *_ = found["difference"]
     whole, small = found["bytes"]
     return (
@@ -43,7 +43,7 @@ def told_int8(found: dict[str, Any]) -> str:
     )
 
 
-def told_bits(found: dict[str, Any]) -> str:
+def report_bits(found: dict[str, Any]) -> str:
     rows = []
     for count in ("2", "4"):
         part = found[count]
@@ -66,7 +66,7 @@ def told_bits(found: dict[str, Any]) -> str:
     )
 
 
-def told_structured(found: dict[str, Any]) -> str:
+def report_structured(found: dict[str, Any]) -> str:
     whole, small = found["bytes"]
     few = " (few seeds)" if found["seeds"] < ENOUGH_SEEDS else ""
     return (
@@ -78,7 +78,7 @@ def told_structured(found: dict[str, Any]) -> str:
     )
 
 
-def told_deep(found: dict[str, Any]) -> str:
+def report_deep(found: dict[str, Any]) -> str:
     whole = found["rows"]["fp32"][3]
     rows = [[name, percent(row), f"{row[3]:,}", f"{whole / row[3]:.1f}"] for name, row in found["rows"].items()]
     ratio, value = whole / found["rows"]["coded"][3], found["difference"][0]
@@ -104,11 +104,11 @@ def told_deep(found: dict[str, Any]) -> str:
     )
 
 
-TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
-    "int8": told_int8,
-    "bits": told_bits,
-    "structured": told_structured,
-    "deep": told_deep,
+REPORTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "int8": report_int8,
+    "bits": report_bits,
+    "structured": report_structured,
+    "deep": report_deep,
 }
 
 

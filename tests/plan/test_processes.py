@@ -1,0 +1,40 @@
+"""Two processes over one plan: when a second one pays, and how long they take."""
+
+import pytest
+
+from kdcore import machine
+from kdcore.plan import processes as module
+from kdcore.plan.plan import plan
+from kdcore.plan.processes import processes, together
+from tests.small import small
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(module, "WORTH_STEPS", 1)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "threads", lambda: 1)
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
+
+
+def test_a_second_process_pays_on_an_idle_core_with_enough_to_train(two_cores, monkeypatch):
+    stages = plan(small()).stages
+    assert processes(stages) == 2
+    assert processes(()) == processes(stages[:1]) == 1
+    for name, value in (("device", "cuda"), ("cores", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(machine, name, lambda value=value: value)
+            assert processes(stages) == 1
+    monkeypatch.setattr(module, "WORTH_STEPS", 10**6)
+    assert processes(stages) == 1
+
+
+def test_two_processes_wait_for_what_a_stage_needs():
+    stages = plan(small("compress=[]", "controls=[]")).stages  # a teacher, two students alone, two distilled
+    seconds = {stage.key: {"teacher": 3, "alone": 2, "distilled": 4}[stage.role] for stage in stages}
+    assert together(stages, seconds, 1) == 15
+    # The teacher (0 to 3) beside a student (0 to 2), the other student (2 to 4), distilled (3 to 7) and (4 to 8).
+    assert together(stages, seconds, 2) == 8
+    # Models that are there already are waited for no more.
+    assert together(stages[1:], seconds, 2) == 6
+    assert together((), {}, 2) == 0
