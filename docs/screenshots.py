@@ -115,7 +115,7 @@ def dashboard(workspace: Workspace) -> Iterator[str]:
 def take(page: Page, address: str, text: str, path: Path) -> None:
     """One picture, cut off below the page's content."""
     page.goto(address, timeout=PATIENCE)
-    page.get_by_text(text).first.wait_for(timeout=PATIENCE)
+    page.get_by_text(text).filter(visible=True).first.wait_for(timeout=PATIENCE)
     page.wait_for_function(SETTLED, timeout=PATIENCE)
     page.wait_for_timeout(2500)  # charts are drawn after the script has ended
     height = min(TALLEST, int(page.evaluate(HEIGHT)) + 32)

@@ -11,12 +11,14 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import Timeout
+
 from kdcore import registry
-from kdcore.files import read_json, write_json
+from kdcore.files import lock, read_json, write_json
 from kdcore.lazy import nn, torch
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.paths import CHECKOUT, home
@@ -63,17 +65,35 @@ class Question(NamedTuple):
 def costs(questions: Iterable[Question | tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
     """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError.
 
-    Milliseconds when they were asked before, seconds otherwise.
+    Milliseconds when they were asked before, seconds otherwise. Who asks while another does waits for its answers.
     """
     documents = [_document(Question(*question)) for question in questions]
     paths = [_path(document) for document in documents]
-    known = {path: answer for path in paths if (answer := _read(path))}
-    unknown = {path: document for path, document in zip(paths, documents, strict=True) if path not in known}
-    if unknown:
-        for path, answer in zip(unknown, _ask(list(unknown.values())), strict=True):
-            _write(path, answer)
-            known[path] = answer
+    wanted = dict(zip(paths, documents, strict=True))
+    known = _known(wanted)
+    if len(known) < len(wanted):
+        folder = paths[0].parent
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with lock(folder.with_suffix(".lock"), TIMEOUT_SECONDS):
+                known |= _found(wanted)
+        except Timeout:
+            raise _too_slow() from None
     return [known[path] for path in paths]
+
+
+def _known(wanted: Iterable[Path]) -> dict[Path, Cost]:
+    return {path: answer for path in wanted if (answer := _read(path))}
+
+
+def _found(wanted: Mapping[Path, dict[str, Any]]) -> dict[Path, Cost]:
+    """The answers by file; those that are not there are asked for, and written."""
+    known = _known(wanted)
+    unknown = [path for path in wanted if path not in known]
+    for path, answer in zip(unknown, _ask([wanted[path] for path in unknown]) if unknown else (), strict=True):
+        write_json(path, answer._asdict())
+        known[path] = answer
+    return known
 
 
 def macs(network: nn.Module, shape: Sequence[int]) -> int:
@@ -147,11 +167,6 @@ def _read(path: Path) -> Cost | None:
         return None  # not there, or not readable: counted again
 
 
-def _write(path: Path, answer: Cost) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, answer._asdict())
-
-
 def _ask(documents: list[dict[str, Any]]) -> list[Cost]:
     """Has a subprocess count, on one thread."""
     command = [sys.executable, "-m", "kdcore.models.cost"]
@@ -172,7 +187,11 @@ def _ask(documents: list[dict[str, Any]]) -> list[Cost]:
         reason = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
         raise CostError(f"cannot count parameters and MACs: {reason}") from None
     except subprocess.TimeoutExpired:
-        raise CostError(f"counting parameters and MACs took longer than {TIMEOUT_SECONDS} s") from None
+        raise _too_slow() from None
+
+
+def _too_slow() -> CostError:
+    return CostError(f"counting parameters and MACs took longer than {TIMEOUT_SECONDS} s")
 
 
 def _count(document: dict[str, Any]) -> Cost:

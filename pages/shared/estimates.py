@@ -31,12 +31,13 @@ def at_hand(recipes: Iterable[Recipe]) -> bool:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _preparation(recipes: list[str], root: str, paced: bool) -> threading.Thread:
-    thread = threading.Thread(target=_prepare, args=(recipes, Workspace(root), paced), daemon=True)
+    thread = threading.Thread(target=prepare, args=(recipes, Workspace(root), paced), daemon=True)
     thread.start()
     return thread
 
 
-def _prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
+def prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
+    """Plans these Recipes and counts their networks, so that what they cost is known afterwards."""
     plans = [found for recipe in recipes if (found := _plan(parse(json.loads(recipe)), here))]
     with suppress(CostError):  # told where the estimate is shown
         costs(question for plan in (plans if paced else ()) for question in _questions(plan))

@@ -12,12 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
-from kdcore.models.cost import costs
 from kdcore.paths import CHECKOUT
-from kdcore.presets import preset
+from kdcore.presets import presets
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
-from pages.shared import draft
+from pages.shared import draft, estimates
 from tests import patience
 from tests.small import small
 
@@ -65,12 +64,11 @@ def full(made, counted, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def counted(tmp_path_factory):
-    """A cache in which the quickstart's networks are counted already: that takes seconds."""
+    """A cache in which the networks that Home asks for are counted already: that takes seconds."""
     home = tmp_path_factory.mktemp("counted")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDCORE_HOME", str(home))
-        recipe = preset("quickstart").recipe
-        costs([(model, 10, (1, 8, 8)) for model in (recipe.teacher.model, recipe.student.model)])
+        estimates.prepare([preset.recipe.to_json() for preset in presets()], Workspace(home), paced=True)
     return home / "cache"
 
 
