@@ -117,6 +117,6 @@ class Fetch:
     def stamp(self, options: Options) -> str:
         """Something that changes when a person's own files do; prepared arrays hold for one stamp. Raises RecipeError.
 
-        Called by every `load`: it must take a millisecond at most.
+        Called by every `load`: it must take some milliseconds at most.
         """
         return ""

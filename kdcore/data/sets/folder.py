@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +49,9 @@ class OwnPictures(Fetch):
         return Path(_path(options)).name
 
     def stamp(self, options: Options) -> str:
-        """Of a .zip its size and time; of a folder the times of its class folders, where files come and go, and of its
-        tables of labels.
+        """Of a .zip its size and time; of a folder those of everything in it that is read (`pictures/watch.py`)."""
+        from kdcore.data.pictures import watch
 
-        A picture that is overwritten in place changes no folder's time: touch the folder then.
-        """
         path = _path(options)
         if not path.name:
             raise RecipeError([Problem(FIELD, "give the folder or the .zip with your pictures")])
@@ -63,32 +59,15 @@ class OwnPictures(Fetch):
             found = path.stat()
             if not path.is_dir():
                 return f"{found.st_size}-{found.st_mtime_ns}"
-            times = [f"{place}:{os.stat(place).st_mtime_ns}" for place in sorted(_watched(path))]
+            return watch.stamp(path)
         except OSError as error:
             message = f"{path} cannot be read ({error.strerror}): give a folder or a .zip with pictures"
             raise RecipeError([Problem(FIELD, message)]) from None
-        return hashlib.sha256("\n".join(times).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _path(options: Options) -> Path:
     assert isinstance(options, Folder)
     return Path(options.path)
-
-
-def _watched(top: Path) -> Iterator[str]:
-    """`top`, its folders and labels.csv, and those within where they can be splits or a folder around everything."""
-    from kdcore.data.pictures.names import SPLITS, TABLE
-
-    yield str(top)
-    with os.scandir(top) as entries:
-        found = list(entries)
-    yield from (entry.path for entry in found if entry.name.casefold() == TABLE)
-    inner = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
-    for entry in inner:
-        if len(inner) == 1 or entry.name.casefold() in SPLITS:
-            yield from _watched(Path(entry.path))
-        else:
-            yield entry.path
 
 
 @register(
