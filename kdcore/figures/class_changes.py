@@ -91,7 +91,8 @@ def _bars(rows: Sequence[Change], colour: str) -> dict[str, Any]:
         },
         "hovertext": [
             f"{one.name}: {format.points(one.points)} ({format.signed(one.low)} to {format.signed(one.high)}); "
-            f"of {one.n} images {one.gained} only here, {one.lost} only there; p = {one.p:.2g} after Holm's correction"
+            f"of {one.n} images {one.gained} only here, {one.lost} only there; "
+            f"{format.p_value(one.p)} after Holm's correction"
             for one in rows
         ],
         "hoverinfo": "text",

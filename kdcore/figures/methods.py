@@ -15,7 +15,7 @@ ROW = 34  # pixels a method
 
 
 class Method(NamedTuple):
-    """A method's difference from the baseline in points, with its 95 % interval; `told` is its verdict in words."""
+    """A method's difference from the baseline in points, with its interval; `told` is its verdict in words."""
 
     name: str
     role: str
@@ -26,11 +26,12 @@ class Method(NamedTuple):
 
 
 class Methods(NamedTuple):
-    """`methods` in ascending order of their points."""
+    """`methods` in ascending order of their points; `corrected`: their intervals after Holm, as they are several."""
 
     title: str
     against: str
     methods: tuple[Method, ...]
+    corrected: bool = False
 
 
 def methods(verdicts: Sequence[Verdict], roles: Mapping[str, str], against: str) -> go.Figure:
@@ -48,7 +49,8 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
     title = f"No way beats the {against}; the best, {best.variant}, differs by {by}"
     if beating:
         title = f"{beating} of {len(judged)} ways beat the {against}; the best, {best.variant}, by {by.lstrip('+')}"
-    return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)))
+    corrected = any(one.compared > 1 for one in judged)
+    return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)), corrected)
 
 
 def _figure(view: Methods) -> go.Figure:
@@ -56,7 +58,7 @@ def _figure(view: Methods) -> go.Figure:
     return style.figure(
         [_marks(role, [one for one in view.methods if one.role == role]) for role in named],
         view.title,
-        x={"title": "Difference (points, 95 %)", "zeroline": True,
+        x={"title": f"Difference (points, 95 %{' after Holm’s correction' * view.corrected})", "zeroline": True,
            "zerolinecolor": style.INK},
         y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
            "categoryarray": [one.name for one in view.methods]},

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcore.report.statistics import holm, paired_proportions
+from kdcore.report.statistics import Corrected, holm, mcnemar, paired_proportions
 
 
 class Change(NamedTuple):
-    """A class's recall against another file's, in points, with its 95 % interval.
+    """A class's recall against another file's, in points, with its interval.
 
-    `n`: test images of the class. `gained`, `lost`: of these recognised only here, and only there. `p`: of the exact
-    McNemar test after Holm's correction over the classes.
+    `n`: test images of the class. `gained`, `lost`: of these recognised only here, and only there. `p`: of McNemar's
+    test after Holm's correction over the classes; the interval is corrected alike.
     """
 
     name: str
@@ -42,12 +42,13 @@ def class_changes(
         own, other = mine[held[:, k], k], theirs[held[:, k], k]
         if len(own):
             found.append((name, len(own), int((own & ~other).sum()), int((other & ~own).sum())))
-    told = [paired_proportions(gained, lost, n) for _, n, gained, lost in found]
-    corrected = holm([one.p for one in told if one.p is not None])
-    return [
-        Change(*row, 100 * one.value, 100 * (one.low or 0.0), 100 * (one.high or 0.0), p)
-        for row, one, p in zip(found, told, corrected, strict=True)
-    ]
+    corrected = holm([mcnemar(gained, lost) for _, _, gained, lost in found])
+    return [_change(*row, told) for row, told in zip(found, corrected, strict=True)]
+
+
+def _change(name: str, n: int, gained: int, lost: int, told: Corrected) -> Change:
+    one = paired_proportions(gained, lost, n, told.confidence)
+    return Change(name, n, gained, lost, 100 * one.value, 100 * (one.low or 0.0), 100 * (one.high or 0.0), told.p)
 
 
 def _each(given: NDArray[Any], classes: int) -> NDArray[np.bool_]:

@@ -121,6 +121,12 @@ def signed(value: float) -> str:
 
 
 @_or_dash
+def p_value(p: float) -> str:
+    """p = 0.057, p = 0.83, p < 0.001."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{3 if p < 0.1 else 2}f}"
+
+
+@_or_dash
 def duration(seconds: float) -> str:
     """0.4 s, 12 s, 1 min 05 s, 2 h 10 min, 3 d 4 h."""
     if seconds < 9.95:

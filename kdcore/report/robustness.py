@@ -1,6 +1,6 @@
 """What compression did to robustness: accuracy on corrupted images, by corruption and severity, and class by class.
 
-Models of one protocol saw the very same corrupted images, so their differences are paired by image: Bonett and Price's
+Models of one protocol saw the very same corrupted images, so their differences are paired by image: Tango's
 interval for one condition, Student's t over the images' own means where several conditions are averaged. Where images
 have several labels nothing is kept by image, and differences of mean average precision have no interval.
 """

@@ -1,8 +1,9 @@
 """Verdicts: what a comparison shows, and whether it shows anything.
 
-Trained students are compared by seed (paired t-interval, Holm's correction over the methods that meet one
-baseline), compression steps with the very file that they came from (same test images, exact McNemar). Where images
-have several labels, the measure is mean average precision, and steps are judged by its bootstrap over the images.
+Trained students are compared by seed (paired t-interval), compression steps with the very file that they came from
+(same test images, McNemar's test and the interval that inverts it). Where images have several labels, the measure is
+mean average precision, and steps are judged by its bootstrap over the images. Methods that meet one baseline are
+corrected after Holm: p, and the interval to the same level, so that a verdict never contradicts its interval.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import numpy as np
 
 from kdcore.report import format
 from kdcore.report.reading import Measure, MeasuredVariant, Model, RunFiles, agrees
-from kdcore.report.statistics import Paired, holm, paired_interval, paired_proportions
+from kdcore.report.statistics import CONFIDENCE, Corrected, Paired, holm, paired_interval, paired_proportions
 
 Judgement = Literal["BEATS", "WORSE", "SAME", "INCONCLUSIVE"]
 
 ENOUGH_SEEDS = 5
-LEVEL = 0.05
 SCOPE = "These verdicts hold for this teacher, this labelled subset and this test split."
 
 
@@ -38,12 +38,21 @@ def shares(dataset: Mapping[str, Any]) -> str:
     )
 
 
+class Basis(NamedTuple):
+    """What a difference was measured on: `n` of `what`; `compared` methods meet one baseline."""
+
+    n: int
+    what: Literal["seeds", "test images"]
+    measure: Measure = "accuracy"
+    compared: int = 1
+
+
 class Verdict(NamedTuple):
     """`variant` compared with `against`.
 
-    `points` is the difference of accuracies, or of what `measure` says, in percentage points, `low` to `high` its 95 %
-    interval and `p` the (adjusted) p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than
-    five seeds.
+    `points` is the difference of accuracies, or of what `measure` says, in percentage points, `low` to `high` its
+    interval and `p` the p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than five seeds.
+    The interval is one of 95 %; where `compared` methods meet one baseline, p and interval are corrected after Holm.
     """
 
     variant: str
@@ -58,18 +67,19 @@ class Verdict(NamedTuple):
     p: float | None
     basis: Literal["seeds", "test images"]
     measure: Measure = "accuracy"
+    compared: int = 1
 
 
-def judge(difference: Paired, p: float | None, margin: float) -> Judgement:
-    """BEATS (interval and p tell, above zero), WORSE (below), SAME (within `margin` either way), else INCONCLUSIVE.
+def judge(difference: Paired, margin: float) -> Judgement:
+    """BEATS (the interval lies above zero), WORSE (below), SAME (within `margin` either way), else INCONCLUSIVE.
 
-    Without an interval nothing can be told. `p` is given apart because it may be corrected.
+    Without an interval nothing can be told.
     """
-    if difference.low is None or difference.high is None or p is None:
+    if difference.low is None or difference.high is None:
         return "INCONCLUSIVE"
-    if p <= LEVEL and difference.low > 0:
+    if difference.low > 0:
         return "BEATS"
-    if p <= LEVEL and difference.high < 0:
+    if difference.high < 0:
         return "WORSE"
     return "SAME" if -margin <= difference.low and difference.high <= margin else "INCONCLUSIVE"
 
@@ -101,14 +111,14 @@ def _by_seed(run: RunFiles, rows: list[MeasuredVariant], role: str) -> list[Verd
 def _family(family: list[tuple[MeasuredVariant, MeasuredVariant]], margin: float) -> list[Verdict]:
     """Several methods against one baseline."""
     matched = [_matched(row, baseline) for row, baseline in family]
-    differences = [_difference(seeds) for seeds in matched]
-    told = [difference.p for difference in differences if difference.p is not None]
-    corrected = iter(holm(told))
+    raw = [_difference(seeds) for seeds in matched]
+    told = [one for one in raw if one.p is not None]
+    corrected = iter(holm([one.p for one in told if one.p is not None]))
     made = []
-    for (row, baseline), seeds, difference in zip(family, matched, differences, strict=True):
-        p = None if difference.p is None else next(corrected)
-        measure = row.first.measure
-        made.append(_verdict(row.name, baseline.name, difference, p, margin, len(seeds), "seeds", measure))
+    for (row, baseline), seeds, alone in zip(family, matched, raw, strict=True):
+        difference = alone if alone.p is None else _corrected(seeds, next(corrected))
+        basis = Basis(len(seeds), "seeds", row.first.measure, max(1, len(told)))
+        made.append(_verdict(row.name, baseline.name, difference, margin, basis))
     return made
 
 
@@ -117,9 +127,13 @@ def _matched(row: MeasuredVariant, baseline: MeasuredVariant) -> list[tuple[Mode
     return [(mine, other) for mine, other in both if mine and other]
 
 
-def _difference(seeds: list[tuple[Model, Model]]) -> Paired:
+def _difference(seeds: list[tuple[Model, Model]], confidence: float = CONFIDENCE) -> Paired:
     mine, others = ([model.score for model in models] for models in zip(*seeds, strict=True))
-    return paired_interval(mine, others, resolution=1 / seeds[0][0].quality["n"])
+    return paired_interval(mine, others, 1 / seeds[0][0].quality["n"], confidence)
+
+
+def _corrected(seeds: list[tuple[Model, Model]], told: Corrected) -> Paired:
+    return _difference(seeds, told.confidence)._replace(p=told.p)
 
 
 def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
@@ -130,11 +144,11 @@ def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
         told = row.first.quality["against_parent"]
         difference = Paired(told["value"], told["low"], told["high"], told["p"])
         n = row.first.quality["n"]
-        return [_verdict(row.name, parent.name, difference, difference.p, _margin(run), n, "test images", "mAP")]
+        return [_verdict(row.name, parent.name, difference, _margin(run), Basis(n, "test images", "mAP"))]
     right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
     gained, lost = int(np.sum(right & ~parent_right)), int(np.sum(parent_right & ~right))
     difference = paired_proportions(gained, lost, len(right))
-    return [_verdict(row.name, parent.name, difference, difference.p, _margin(run), len(right), "test images")]
+    return [_verdict(row.name, parent.name, difference, _margin(run), Basis(len(right), "test images"))]
 
 
 def _chains(run: RunFiles) -> list[Verdict]:
@@ -163,25 +177,24 @@ def _margin(run: RunFiles) -> float:
     return run.recipe["measure"]["margin"] / 100
 
 
-def _verdict(
-    variant: str,
-    against: str,
-    difference: Paired,
-    p: float | None,
-    margin: float,
-    n: int,
-    basis: Literal["seeds", "test images"],
-    measure: Measure = "accuracy",
-) -> Verdict:
-    verdict = judge(difference, p, margin)
+def _verdict(variant: str, against: str, difference: Paired, margin: float, basis: Basis) -> Verdict:
+    verdict = judge(difference, margin)
     value, low, high = (None if part is None else 100 * part for part in difference[:3])
     assert value is not None
-    counted = format.plural(n, basis.removesuffix("s"))
-    text = _words(verdict, against, (value, low, high), 100 * margin, counted, " of mAP" * (measure == "mAP"))
-    if difference.p is not None and p is not None and difference.p <= LEVEL < p:
-        text += f"; p = {p:.2g} after Holm's correction"
-    few = basis == "seeds" and n < ENOUGH_SEEDS
-    return Verdict(variant, against, value, low, high, n, verdict, few, text, p, basis, measure)
+    text = _words(verdict, against, (value, low, high), 100 * margin, _basis_words(basis, difference.p), basis)
+    few = basis.what == "seeds" and basis.n < ENOUGH_SEEDS
+    return Verdict(
+        variant, against, value, low, high, basis.n, verdict, few, text, difference.p, basis.what, basis.measure,
+        basis.compared,
+    )  # fmt: skip
+
+
+def _basis_words(basis: Basis, p: float | None) -> str:
+    counted = format.plural(basis.n, basis.what.removesuffix("s"))
+    if p is None:
+        return counted
+    told = f"{format.p_value(p)}, {counted}"
+    return told if basis.compared == 1 else f"{told}, Holm's correction for {basis.compared} comparisons"
 
 
 def _words(
@@ -190,10 +203,11 @@ def _words(
     points: tuple[float, float | None, float | None],
     margin: float,
     counted: str,
-    of: str,
+    basis: Basis,
 ) -> str:
-    """The verdict in a sentence; `of`: what the points are points of, where it is not accuracy."""
+    """The verdict in a sentence."""
     value, low, high = points
+    of = " of mAP" * (basis.measure == "mAP")
     name = f"the {against}" if against.startswith(("student", "teacher")) else against
     if low is None or high is None:
         return f"Cannot be told apart from {name}: {format.points(value)}{of} ({counted} shows no spread)"

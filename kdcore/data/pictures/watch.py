@@ -17,12 +17,12 @@ SETTLED = 2 * 10**9  # ns: a younger folder may change again without another tim
 
 
 class Inside(NamedTuple):
-    """A folder's folders, its tables, and the rest of its files; `count` of them, without names where they are many."""
+    """What a folder holds: folders, tables, and `many` other files, which are not listed beyond MOST_FILES."""
 
     folders: tuple[str, ...]
     tables: tuple[str, ...]
     files: tuple[str, ...]
-    count: int
+    many: int
 
 
 def stamp(top: Path) -> str:
@@ -36,7 +36,8 @@ def stamp(top: Path) -> str:
 
 def _seen(top: str) -> Iterator[str]:
     """A line for everything that is watched, in a fixed order."""
-    waiting, files, count = [top], [], 0
+    waiting, count = [top], 0
+    files: list[str] = []
     while waiting:
         here = waiting.pop()
         changed = os.stat(here).st_mtime_ns
@@ -44,7 +45,7 @@ def _seen(top: str) -> Iterator[str]:
         yield f"{here}:{changed}"
         yield from map(_line, inside.tables)
         waiting += inside.folders
-        count += inside.count
+        count += inside.many
         files = [*files, *inside.files] if count <= MOST_FILES else []
     yield from map(_line, files)
 
@@ -57,7 +58,10 @@ def _line(path: str) -> str:
 @lru_cache(maxsize=10_000)
 def _inside(folder: str, changed: int) -> Inside:
     """What lies in a folder that last changed at `changed`, ns: while it does not change, it is not read again."""
-    folders, tables, files, count = [], [], [], 0
+    count = 0
+    folders: list[str] = []
+    tables: list[str] = []
+    files: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_junk((entry.name,)):
