@@ -31,7 +31,7 @@ LOOK_EVERY = 0.5  # s between two looks at another process's progress
 class Status(NamedTuple):
     """Where a data set stands on this machine.
 
-    `ready`: load it; `message` names a person's files that are no pictures and were left out. `missing`: fetch it;
+    `ready`: load it; `message` says what was left out of a person's files, and how they were read. `missing`: fetch it;
     `download_bytes` says how much that loads. `fetching`: some process is at it, as far as `progress` (None at its very
     start). `failed`: the last fetch ended with `message`.
     """
@@ -50,7 +50,7 @@ def status(source: Options) -> Status:
         return Status("ready", registry.entry_of("dataset", source).name)
     title, folder = fetch.title(source), place(source)
     if ready(folder):
-        return Status("ready", title, message=_left_out(folder))
+        return Status("ready", title, message=_message(folder))
     left = sum(file.bytes for file in missing(source))
     note = _note(folder)
     if held(_lock_file(folder)):
@@ -92,13 +92,16 @@ def _prepared(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _left_out(folder: Path) -> str:
+def _message(folder: Path) -> str:
     info = json.loads((folder / "info.json").read_text("utf-8"))
-    names, count = info["left_out"], info["left_out_count"]
+    return ". ".join([*info.get("notes", []), *_left_out(info["left_out"], info["left_out_count"])])
+
+
+def _left_out(names: list[str], count: int) -> list[str]:
     if not count:
-        return ""
+        return []
     files = "1 file that is no picture was" if count == 1 else f"{count} files that are no pictures were"
-    return f"{files} left out: {', '.join(names)}" + (" and others" if count > len(names) else "")
+    return [f"{files} left out: {', '.join(names)}" + (" and others" if count > len(names) else "")]
 
 
 def _work(how: Fetch, source: Options, folder: Path, on_progress: Callable[[Progress], None]) -> None:

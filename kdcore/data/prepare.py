@@ -100,6 +100,7 @@ def _info(raw: RawImages, source: Options) -> dict[str, Any]:
         "classes": list(raw.classes),
         "left_out": list(raw.left_out[:LEFT_OUT_NAMES]),
         "left_out_count": len(raw.left_out),
+        "notes": list(raw.notes),
         "fingerprint": _fingerprint(raw),
         "mean": mean,
         "std": std,

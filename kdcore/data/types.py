@@ -20,6 +20,7 @@ class RawImages(NamedTuple):
 
     Arrays made by `Work.array` are on disk already and are taken as they are. `name` is what the data set is called
     where that is not the registry's name. `left_out`: files of a person's that are no pictures.
+    `notes`: what else a person should know of how the files were read, in sentences.
     """
 
     train_images: np.ndarray
@@ -29,6 +30,7 @@ class RawImages(NamedTuple):
     classes: tuple[str, ...]
     name: str = ""
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdcore.data.pictures.names import Refused, is_junk, is_picture, layout, parts
+from kdcore.data.pictures.layout import layout, lost
+from kdcore.data.pictures.names import Refused, is_junk, is_picture, parts
 
 
-def laid_out(*names: str, share: float = 0.2) -> dict[str, list[tuple[str, str]]]:
+def laid_out(*names: str, share: float = 0.2, **options: object) -> dict[str, list[tuple[str, str]]]:
     """Split -> (name, class) in the order of the arrays."""
-    found = layout([parts(name) for name in names], share)
+    found = layout([parts(name) for name in names], share, **options)
     return {
         split: [(names[index], found.classes[label]) for index, label in getattr(found, split)]
         for split in ("train", "test")
@@ -92,6 +93,76 @@ def test_split_folders_are_seen(train, test):
         assert [kind for _, kind in found["test"]] == ["cat", "dog"]
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("seg_train", "seg_test"),
+        ("train", "eval"),
+        ("Train Images", "Holdout"),
+        ("training_set/training_set", "test_set/test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train/images", "test/images"),
+        ("train/train", "val/val"),
+    ],
+)
+def test_split_folders_are_recognised_by_what_they_hold(train, test):
+    names = [name for kind in ("cat", "dog") for name in (*many(f"{train}/{kind}", 4), *many(f"{test}/{kind}", 2))]
+    for around in ("", "archive/pets/"):
+        found = laid_out(*[around + name for name in names])
+        assert {kind for _, kind in found["train"] + found["test"]} == {"cat", "dog"}
+        assert {name.split("/")[around.count("/")] for name, _ in found["test"]} == {test.split("/")[0]}
+        assert (len(found["train"]), len(found["test"])) == (8, 4)
+
+
+UNCLEAR = [
+    ("val", "test"),  # which is for training?
+    ("one", "two"),
+    ("left_eye", "right_eye"),
+    ("day1/day1", "day2/day2"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), UNCLEAR)
+def test_it_is_asked_whether_folders_that_hold_the_same_are_splits(first, second):
+    names = [name for kind in ("cat", "dog") for name in (*many(f"{first}/{kind}", 4), *many(f"{second}/{kind}", 4))]
+    with pytest.raises(Refused) as caught:
+        laid_out(*names)
+    outer = [first.split("/")[0], second.split("/")[0]]
+    assert all(f"{folder}/" in str(caught.value) for folder in (*outer, "cat", "dog"))
+    assert "are they splits or classes?" in str(caught.value)
+    found = laid_out(*names, test_folder=outer[1].upper())
+    assert {name.split("/")[0] for name, _ in found["test"]} == {outer[1]}
+    assert {kind for _, kind in found["test"]} == {"cat", "dog"}
+    classes = laid_out(*names, splits=False)
+    assert {kind for _, kind in classes["train"]} == set(outer)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [*many("training_shoes", 5), *many("test_tubes", 5)],
+        [*many("cat/indoor", 3), *many("cat/outdoor", 3), *many("dog/indoor", 3), *many("dog/park", 3)],
+        [*many("cat/phone", 5), *many("dog/phone", 5)],
+    ],
+)
+def test_class_folders_that_only_look_a_little_like_splits_are_classes(names):
+    assert {kind for _, kind in laid_out(*names)["train"]} == {name.split("/")[0] for name in names}
+
+
+def test_a_test_folder_that_is_not_there_is_told():
+    with pytest.raises(Refused, match=r"there is no folder 'held' for testing: there are cat/, dog/"):
+        laid_out(*many("cat", 5), *many("dog", 5), test_folder="held")
+
+
+def test_a_class_of_which_nothing_can_be_read_is_lost():
+    read = [parts(name) for name in (*many("pets/cat", 5), *many("pets/dog", 5))]
+    others = [parts(name) for name in ("pets/cow/1.heic", "pets/cow/2.heic", "pets/cat/3.heic", "cover.psd")]
+    assert lost(read, others) == {"cow": others[:2]}
+    halves = [parts(f"{split}/{kind}/{n}.png") for split in ("train", "test") for kind in "ab" for n in range(3)]
+    assert lost(halves, [parts("train/c/1.heic"), parts("train/a/1.heic")]) == {"c": [parts("train/c/1.heic")]}
+
+
 def test_validation_joins_training_where_there_is_a_test_folder():
     found = laid_out(
         *(name for split in ("train", "val", "test") for kind in "ab" for name in many(f"{split}/{kind}", 2))
@@ -134,6 +205,14 @@ def test_a_class_that_is_called_train_is_a_class():
             "'cow' has too few",
         ),
         ([*many("train/cat", 5), *many("test/cat", 5), *many("extra/cat", 5)], "extra/ lies beside the training"),
+        (
+            [*many("seg_train/cat", 5), *many("seg_train/dog", 5), *many("seg_test/cat", 5), *many("seg_pred", 5)],
+            "seg_pred/ lies beside the training",
+        ),
+        (
+            [*many("training_set/cat", 5), *many("training_set/dog", 5), *many("test_set", 5)],
+            "test_set/00.png lies in no class folder",
+        ),
     ],
 )
 def test_what_cannot_be_a_data_set_is_told(names, words):

@@ -89,3 +89,28 @@ def test_train_and_test_folders_are_the_splits():
 ])  # fmt: skip
 def test_what_cannot_be_right_is_told_with_line_and_column(content, told):
     assert told in refusal(content)
+
+
+def test_a_comma_within_quotes_separates_labels():
+    lines = "".join(f'{n}.png,"{"haze, primary" if n < 5 else "clear,primary"}"\n' for n in range(8))
+    found, sets = sets_by_picture("file,tags\n" + lines)
+    assert found.classes == ("clear", "haze", "primary")
+    assert sets[0] == [0, 1, 1]
+
+
+def test_names_of_two_words_that_share_none_are_names():
+    lines = "".join(f"{n}.png,{'traffic light' if n < 5 else 'stop sign'}\n" for n in range(8))
+    assert sets_by_picture("file,tags\n" + lines)[0].classes == ("stop sign", "traffic light")
+
+
+def test_splits_of_other_names_are_recognised_said_or_switched_off():
+    pictures = [("test_set" if n % 4 == 3 else "training_set", f"{n}.png") for n in range(8)]
+    table = BINARY.replace("\n7.png,1,0", "\n7.png,1,1").encode()
+    held = [3, 7]
+    found = layout(table, AT, pictures, 0.3)
+    assert sorted(index for index, _ in found.test) == held
+    strange = [("b" if top == "test_set" else "a", name) for top, name in pictures]
+    said = layout(table, AT, strange, 0.3, test_folder="B")
+    assert sorted(index for index, _ in said.test) == held
+    drawn = layout(table, AT, pictures, 0.3, splits=False)
+    assert sorted(index for index, _ in drawn.test) != held

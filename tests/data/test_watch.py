@@ -18,7 +18,7 @@ def deep(pictures, monkeypatch, tmp_path):
     """Pictures in folders of class folders, prepared, and the options that choose them."""
     monkeypatch.setenv("KDCORE_DATA", str(tmp_path / "data"))
     top = pictures(DEEP)
-    source = validate("dataset", {"dataset": "folder", "path": str(top)})
+    source = validate("dataset", {"dataset": "folder", "path": str(top), "splits": False})
     return top, source, fetch(source)
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from kdcore.data.ordering import label_set_order
 from kdcore.data.pictures.members import Member
-from kdcore.data.pictures.names import SPLITS, TABLE, TEST, TRAIN, VALIDATION, Layout, Parts, Refused, parts
+from kdcore.data.pictures.names import TABLE, Layout, Parts, Refused, parts
+from kdcore.data.pictures.splits import has_both, role, tested
 
 MOST_BYTES = 2**26
 MOST_ROWS = 1_000_000
 MOST_CLASSES = 1000
 MOST_NAME = 100  # characters of a class's name
 DELIMITERS = (",", "\t", ";")
+Separator = Literal["auto", ";", "|", ",", "space"]  # between the class names of one field
 NEEDS = "a column of file names, then one column of 0 and 1 for each class, or one column of class names"
 
 
@@ -39,28 +42,44 @@ def choose(files: Sequence[Member]) -> tuple[Member, list[Member]]:
     return found[0], [file for file in files if file is not found[0]]
 
 
-def layout(content: bytes, at: Parts, pictures: Sequence[Parts], test_share: float) -> Layout:
+def layout(
+    content: bytes,
+    at: Parts,
+    pictures: Sequence[Parts],
+    test_share: float,
+    *,
+    splits: bool = True,
+    test_folder: str = "",
+    separator: Separator = "auto",
+    unreadable: Sequence[Parts] = (),
+) -> Layout:
     """Which picture is in which split, and its label set, as the table at `at` says.
 
     The table's first line names its columns: file names, then either a column of 0 and 1 for each class, or one column
-    of class names separated by ; or |, which is empty where a picture shows none. File names are paths from where the
-    table lies, or names alone where no two pictures share one. Where all pictures lie in train/ and test/ (or val/),
-    these are the splits; else a fixed stratified share is for testing. Raises Refused, which names line and column.
+    of class names separated by ; or | or a comma within quotes, or as `separator` says, which is empty where a picture
+    shows none. File names are paths from where the table lies, or names alone where no two pictures share one. Where
+    all pictures lie in train/ and test/ (or val/), or one folder is `test_folder`, these are the splits, unless
+    `splits` is off; else a fixed stratified share is for testing. The lines of `unreadable` pictures are left out.
+    Raises Refused, which names line and column.
     """
     rows = list(_rows(_text(content)))
     header, rows = rows[0], rows[1:]
     if not rows:
         raise Refused(f"{TABLE} has no line below its header: give one for each picture")
-    places = _places(rows, at, pictures)
-    classes, sets = _binary(header, rows) if len(header.cells) > 2 else _named(header, rows)
+    found = _places(rows, at, [*pictures, *unreadable])
+    rows, places = (
+        [row for row, place in zip(rows, found, strict=True) if place < len(pictures)],
+        found[found < len(pictures)],
+    )
+    classes, sets = _binary(header, rows) if len(header.cells) > 2 else _named(header, rows, separator)
     order = sorted(range(len(places)), key=lambda row: pictures[int(places[row])])
     places, sets = places[order], sets[order]
-    tested = _tested([pictures[place] for place in places], len(at) - 1)
-    if tested is None:
+    held = _tested([pictures[place] for place in places], len(at) - 1, test_folder) if splits else None
+    if held is None:
         count = max(round(test_share * len(sets)), len(classes))
-        tested = np.isin(np.arange(len(sets)), label_set_order(sets, (0, 0))[:count])
-    _check_counts(sets, tested, classes)
-    train, test = ([(int(places[row]), int(row)) for row in np.flatnonzero(part)] for part in (~tested, tested))
+        held = np.isin(np.arange(len(sets)), label_set_order(sets, (0, 0))[:count])
+    _check_counts(sets, held, classes)
+    train, test = ([(int(places[row]), int(row)) for row in np.flatnonzero(part)] for part in (~held, held))
     return Layout(train, test, classes, sets)
 
 
@@ -146,9 +165,10 @@ def _binary(header: Row, rows: Sequence[Row]) -> tuple[tuple[str, ...], np.ndarr
     return classes, sets
 
 
-def _named(header: Row, rows: Sequence[Row]) -> tuple[tuple[str, ...], np.ndarray]:
-    """The same from one column of class names separated by ; or |."""
-    lists = [[name.strip() for name in re.split("[;|]", row.cells[1])] if row.cells[1] else [] for row in rows]
+def _named(header: Row, rows: Sequence[Row], separator: Separator) -> tuple[tuple[str, ...], np.ndarray]:
+    """The same from one column of class names."""
+    marks = _marks([row.cells[1] for row in rows], separator)
+    lists = [[name.strip() for name in re.split(marks, row.cells[1])] if row.cells[1] else [] for row in rows]
     for row, names in zip(rows, lists, strict=True):
         if "" in names:
             raise Refused(f"{TABLE}, line {row.number}, column {header.cells[1]!r}: a class has no name")
@@ -159,6 +179,25 @@ def _named(header: Row, rows: Sequence[Row]) -> tuple[tuple[str, ...], np.ndarra
     for held, names in zip(sets, lists, strict=True):
         held[[place[name] for name in names]] = 1
     return classes, sets
+
+
+def _marks(cells: Sequence[str], separator: Separator) -> str:
+    """What separates the class names of these fields, as a regular expression. Raises Refused where it is not clear."""
+    if separator != "auto":
+        return r"\s+" if separator == "space" else re.escape(separator)
+    if any(mark in cell for cell in cells for mark in ";|"):
+        return "[;|]"
+    if any("," in cell for cell in cells):
+        return ","
+    words = Counter(word for cell in set(cells) for word in set(cell.split()))
+    several = next((cell for cell in cells if len(cell.split()) > 1 and any(words[w] > 1 for w in cell.split())), None)
+    if several:
+        count = len(several.split())
+        raise Refused(
+            f"{TABLE} has labels such as {several!r}: is that one class or {count}? "
+            f"Set separator to space for {count}, or to ; for one"
+        )
+    return "[;|]"
 
 
 def _check_classes(classes: Sequence[str]) -> None:
@@ -174,13 +213,18 @@ def _check_classes(classes: Sequence[str]) -> None:
         seen[name.casefold()] = name
 
 
-def _tested(pictures: Sequence[Parts], depth: int) -> np.ndarray | None:
+def _tested(pictures: Sequence[Parts], depth: int, test_folder: str) -> np.ndarray | None:
     """Which pictures are for testing, bool (N,), where folders `depth` folders down are the splits; else None."""
-    tops = [picture[depth].casefold() if len(picture) > depth + 1 else "" for picture in pictures]
-    split = set(tops)
-    if not (split <= set(SPLITS) and split & set(TRAIN) and split & {*TEST, *VALIDATION}):
+    tops = [picture[depth] if len(picture) > depth + 1 else "" for picture in pictures]
+    if test_folder:
+        held_out = frozenset(top for top in tops if top.casefold() == test_folder.strip(" /").casefold())
+        if not held_out:
+            raise Refused(f"there is no folder {test_folder!r} for testing beside {TABLE}")
+        return np.array([top in held_out for top in tops])
+    roles = {top: role(top) for top in tops}
+    if None in roles.values() or not has_both(roles.values()):
         return None
-    held_out = TEST if split & set(TEST) else VALIDATION
+    held_out = tested(roles)
     return np.array([top in held_out for top in tops])
 
 

@@ -1,8 +1,8 @@
 """`python -m kdcore.data.pictures.worker`: decodes a person's pictures within limits, and says how far it is.
 
-Reads one JSON request from standard input: path, size, test_share, folder, table (whether labels.csv tells the labels,
-or the class folders do). Writes the arrays into `folder`, and one
-JSON object a line to standard output: {"done", "total", "file"}, then {"result"} or {"refused"}.
+Reads one JSON request from standard input: the options of the data set, folder, table (whether labels.csv tells the
+labels, or the class folders do). Writes the arrays into `folder`, and one JSON object a line to standard output:
+{"done", "total", "file"}, then {"result"} or {"refused"}.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import shutil
 import statistics
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdcore.data.pictures import table as tables
-from kdcore.data.pictures.decode import Header, decode, header
+from kdcore.data.pictures.decode import DEPTHS, Header, decode, depth, header
+from kdcore.data.pictures.layout import layout, lost
 from kdcore.data.pictures.members import Member, members
-from kdcore.data.pictures.names import Layout, Refused, layout
+from kdcore.data.pictures.names import Layout, Parts, Refused, is_foreign
 
 MEMORY_BYTES = 2**32  # of address space, beside the arrays on disk
 CPU_SECONDS = 4 * 3600
@@ -32,6 +33,7 @@ KEPT_SIDES = range(8, 257)  # pictures of one common size within these keep it
 LARGEST_MEDIAN = 224  # pixels a side that are chosen where sizes differ
 SPARE_BYTES = 2**28  # left free on the disk
 MOST_BAD = 5  # pictures that cannot be read are named in one message, up to so many
+OFFER = ": save them as JPEG or PNG, or leave them out by skip_unreadable"
 
 
 def main() -> None:
@@ -40,8 +42,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit(MEMORY_BYTES)
     try:
-        path, folder = Path(request["path"]), Path(request["folder"])
-        say(result=_work(path, request["size"], request["test_share"], folder, request["table"]))
+        say(result=work(request))
     except Refused as error:
         say(refused=str(error))
 
@@ -66,22 +67,78 @@ def _limit(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
 
 
-def _work(path: Path, size: int | None, test_share: float, folder: Path, table: bool = False) -> dict[str, Any]:
-    with members(path) as found:
-        pictures, others = found.pictures, found.others
-        names = [picture.parts for picture in pictures]
-        if table:
-            chosen, others = tables.choose(others)
-            placed = tables.layout(_content(chosen), chosen.parts, names, test_share)
-        else:
-            placed = layout(names, test_share)
-        headers = _each(pictures, range(len(pictures)), _header, "looking at")
-        height, width = (size, size) if size else common_size(headers)
-        grey = all(one.grey for one in headers)
-        shape = (height, width, 1 if grey else 3)
-        _make_room(len(pictures) * math.prod(shape), folder)
-        _decode(pictures, placed, shape, folder)
-    return {"classes": placed.classes, "left_out": [other.shown for other in others]}
+def work(request: dict[str, Any]) -> dict[str, Any]:
+    """Makes the arrays. Returns class names, files left out and notes. Raises Refused."""
+    with members(Path(request["path"])) as found:
+        table, others = tables.choose(found.others) if request["table"] else (None, found.others)
+        headers, bad = _each(found.pictures, _header, "looking at")
+        if bad and not request["skip_unreadable"]:
+            rest = [picture for picture in found.pictures if picture.shown not in bad]
+            _refuse(bad | _each(rest, _tried, "looking at")[1], len(found.pictures))
+        while True:
+            kept = [picture for picture in found.pictures if picture.shown not in bad]
+            unreadable = [picture.parts for picture in found.pictures if picture.shown in bad]
+            placed, notes = _placed([picture.parts for picture in kept], unreadable, others, table, request)
+            bits, failed = _prepare(kept, [headers[picture.shown] for picture in kept], placed, request)
+            if not failed:
+                break
+            bad |= failed
+            if not request["skip_unreadable"]:
+                _refuse(bad, len(found.pictures))
+        if bits < DEPTHS[-1]:
+            notes.append(f"Pictures of 16 bits a pixel were read as {bits} bits, as they hold no larger values")
+        if bad:
+            notes.append(f"{len(bad)} of {len(found.pictures)} pictures cannot be read and were left out: {_some(bad)}")
+        return {"classes": placed.classes, "left_out": [other.shown for other in others], "notes": notes}
+
+
+def _placed(
+    names: Sequence[Parts],
+    unreadable: Sequence[Parts],
+    others: Sequence[Member],
+    table: Member | None,
+    request: dict[str, Any],
+) -> tuple[Layout, list[str]]:
+    """Where each picture belongs, and the classes that are lost as none of their files can be read."""
+    options = {"splits": request["splits"], "test_folder": request["test_folder"]}
+    if table:
+        options |= {"separator": request["separator"], "unreadable": unreadable}
+        return tables.layout(_content(table), table.parts, names, request["test_share"], **options), []
+    foreign = [other.parts for other in others if is_foreign(other.parts)]
+    gone = lost(names, [*unreadable, *foreign], **options)
+    if gone and not request["skip_unreadable"]:
+        raise Refused(
+            "; ".join(f"class {name!r} would be lost: {_kinds(files)}" for name, files in gone.items()) + OFFER
+        )
+    notes = [f"Class {name!r} was left out: {_kinds(files)}" for name, files in gone.items()]
+    return layout(names, request["test_share"], **options), notes
+
+
+def _kinds(files: Sequence[Parts]) -> str:
+    count = "its one file" if len(files) == 1 else f"none of its {len(files)} files"
+    return f"{count} can{'not' * (len(files) == 1)} be read ({'/'.join(files[0])})"
+
+
+def _refuse(bad: dict[str, str], total: int) -> None:
+    """Raises Refused, with the first pictures that cannot be read and how many there are."""
+    told = "; ".join(f"{name} {reason}" for name, reason in list(bad.items())[:MOST_BAD])
+    more = f"; and {len(bad) - MOST_BAD} more" if len(bad) > MOST_BAD else ""
+    raise Refused(f"{told}{more}. {len(bad)} of {total} pictures cannot be read{OFFER}")
+
+
+def _some(bad: dict[str, str]) -> str:
+    return ", ".join(list(bad)[:MOST_BAD]) + (" and others" if len(bad) > MOST_BAD else "")
+
+
+def _prepare(
+    pictures: Sequence[Member], headers: Sequence[Header], placed: Layout, request: dict[str, Any]
+) -> tuple[int, dict[str, str]]:
+    """Writes the arrays. The bits of 16 that are used, and the pictures that cannot be decoded."""
+    size, folder, bits = request["size"], Path(request["folder"]), depth(headers)
+    height, width = (size, size) if size else common_size(headers)
+    shape = (height, width, 1 if all(one.grey for one in headers) else 3)
+    _make_room(len(pictures) * math.prod(shape), folder)
+    return bits, _decode(pictures, placed, shape, folder, bits)
 
 
 def _content(table: Member) -> bytes:
@@ -108,48 +165,55 @@ def _make_room(size: int, folder: Path) -> None:
     _limit(MEMORY_BYTES + size)
 
 
-def _header(picture: Member, _: int) -> Header:
+def _header(picture: Member) -> Header:
     with picture.open() as file:
         return header(file)
 
 
-def _decode(pictures: Sequence[Member], placed: Layout, shape: tuple[int, ...], folder: Path) -> None:
-    arrays, order = [], []
-    for split, rows in (("train", placed.train), ("test", placed.test)):
+def _tried(picture: Member) -> None:
+    with picture.open() as file:
+        decode(file, 8, 8, grey=True)
+
+
+def _decode(
+    pictures: Sequence[Member], placed: Layout, shape: tuple[int, ...], folder: Path, bits: int
+) -> dict[str, str]:
+    """Fills the arrays; the pictures that cannot be decoded, with the reason."""
+    rows: dict[str, tuple[np.ndarray, int]] = {}
+    for split, chosen in (("train", placed.train), ("test", placed.test)):
         path = folder / f"{split}_images.npy"
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(rows), *shape))
-        labels = np.array([label for _, label in rows], dtype=np.int64)
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(chosen), *shape))
+        labels = np.array([label for _, label in chosen], dtype=np.int64)
         np.save(folder / f"{split}_labels.npy", labels if placed.sets is None else placed.sets[labels])
-        arrays += [(array, row) for row in range(len(rows))]
-        order += [index for index, _ in rows]
+        rows |= {pictures[index].shown: (array, row) for row, (index, _) in enumerate(chosen)}
 
-    def fill(picture: Member, place: int) -> None:
-        array, row = arrays[place]
+    def fill(picture: Member) -> None:
+        array, row = rows[picture.shown]
         with picture.open() as file:
-            array[row] = decode(file, shape[0], shape[1], grey=shape[2] == 1)
+            array[row] = decode(file, shape[0], shape[1], grey=shape[2] == 1, bits=bits)
 
-    _each([pictures[index] for index in order], range(len(order)), fill, "preparing")
+    order = [pictures[index] for index, _ in (*placed.train, *placed.test)]
+    return _each(order, fill, "preparing")[1]
 
 
-def _each(pictures: Sequence[Member], places: Sequence[int], work: Any, doing: str) -> list[Any]:
-    """`work` on every picture. What cannot be read is told together, in one Refused."""
-    made, bad = [], []
-    for picture, place in zip(pictures, places, strict=True):
+def _each(
+    pictures: Sequence[Member], work: Callable[[Member], Any], doing: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """`work` on every picture: what it made, and why it could not, by the names that are shown."""
+    made: dict[str, Any] = {}
+    bad: dict[str, str] = {}
+    for place, picture in enumerate(pictures):
         say(doing=doing, done=place, total=len(pictures), file=picture.shown)
         try:
-            made.append(work(picture, place))
+            made[picture.shown] = work(picture)
         except Refused as error:
-            bad.append(f"{picture.shown} {error}")
+            bad[picture.shown] = str(error)
         except MemoryError:
-            bad.append(f"{picture.shown} takes more memory than is allowed: make it smaller")
+            bad[picture.shown] = "takes more memory than is allowed: make it smaller"
         except Exception as error:  # Pillow and zipfile raise many kinds for damaged files
             reason = str(error).partition("<")[0].strip() or type(error).__name__
-            bad.append(f"{picture.shown} cannot be read ({reason}): save it again, or leave it out")
-        if len(bad) == MOST_BAD:
-            break
-    if bad:
-        raise Refused("; ".join(bad))
-    return made
+            bad[picture.shown] = f"cannot be read ({reason}): save it again, or leave it out"
+    return made, bad
 
 
 if __name__ == "__main__":

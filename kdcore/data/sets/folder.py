@@ -33,6 +33,16 @@ class Folder(Options):
     test_share: float = Field(
         0.2, ge=0.05, le=0.5, description="Share of the pictures kept for testing, where there is no test folder."
     )
+    splits: bool = Field(
+        True,
+        description="Look for training and test folders. Off: the outer folders are the classes, whatever they hold.",
+    )
+    test_folder: str = Field(
+        "", description="The outer folder for testing, where its name does not say so; the others are for training."
+    )
+    skip_unreadable: bool = Field(
+        False, description="Leave out pictures that cannot be read. Off: they are named, and nothing is prepared."
+    )
 
     @field_validator("path")
     @classmethod
@@ -87,11 +97,16 @@ def decoded(options: Folder, work: Work, *, table: bool) -> RawImages:
     from kdcore.data.pictures import isolated
     from kdcore.data.pictures.names import Refused
 
-    request = options.model_dump(include={"path", "size", "test_share"}) | {"folder": str(work.folder), "table": table}
+    request = options.model_dump() | {"folder": str(work.folder), "table": table}
     try:
         result = isolated.decode(request, work.tell)
     except Refused as error:
         raise RecipeError([Problem(FIELD, f"{_path(options).name}: {error}")]) from None
     arrays = {name: np.load(work.folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    left_out = tuple(result["left_out"])
-    return RawImages(**arrays, classes=tuple(result["classes"]), name=_path(options).stem, left_out=left_out)
+    return RawImages(
+        **arrays,
+        classes=tuple(result["classes"]),
+        name=_path(options).stem,
+        left_out=tuple(result["left_out"]),
+        notes=tuple(result["notes"]),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from kdcore.data.sets.folder import Folder, OwnPictures, decoded
@@ -17,6 +19,11 @@ class LabelsCsv(Folder):
         "",
         description="A folder or a .zip with pictures and labels.csv: a column of file names, then a column of 0 and 1 "
         "for each class, or one column of class names separated by ; or |. With or without train/ and test/.",
+    )
+    separator: Literal["auto", ";", "|", ",", "space"] = Field(
+        "auto",
+        description="What separates several class names in one field. auto: ; or |, else a comma; where it may be a "
+        "space, you are asked.",
     )
 
 

@@ -71,7 +71,7 @@ def refusal(path: Path, tmp_path: Path, **options: object) -> str:
     target = tmp_path / "target"
     target.mkdir(exist_ok=True)
     with pytest.raises(Refused) as caught:
-        worker._work(path, options.get("size"), 0.2, target)  # type: ignore[arg-type]
+        worker.work({**chosen(path, **options).model_dump(), "folder": str(target), "table": False})
     return str(caught.value)
 
 
@@ -150,6 +150,31 @@ def test_bad_pictures_are_named_together_at_the_field_and_nothing_is_left(packed
     assert re.search(r"; dog/1.jpg cannot be read \(.+\): save it again, or leave it out", problem.message)
     assert status(chosen(tmp_path / "mine.zip")).message == problem.message
     assert not [path for path in (tmp_path / "data" / "folder").iterdir() if path.is_dir()]
+
+
+def test_the_number_of_pictures_that_cannot_be_read_is_told_and_they_can_be_left_out(packed, tmp_path):
+    files = two_classes(20)
+    torn = encoded(Image.effect_noise((12, 12), 50).convert("RGB"))[:300]  # its header can be read
+    files |= {f"cat/{n}.png": b"no picture" for n in range(4)} | {f"dog/{n}.png": torn for n in range(4)}
+    message = refusal(packed(files), tmp_path)
+    assert message.count("cannot be read (") == 5
+    assert "; and 3 more. 8 of 40 pictures cannot be read" in message
+    assert "leave them out by skip_unreadable" in message
+    found = fetch(chosen(packed(files), skip_unreadable=True))
+    assert len(found.train_labels) + len(found.test_labels) == 32
+    assert (
+        "8 of 40 pictures cannot be read and were left out: cat/0.png"
+        in status(chosen(tmp_path / "mine.zip", skip_unreadable=True)).message
+    )
+
+
+def test_a_class_of_an_unreadable_kind_is_not_lost_without_a_word(packed, tmp_path):
+    files = two_classes() | {f"cow/{n}.heic": b"x" for n in range(12)}
+    message = refusal(packed(files), tmp_path)
+    assert message.startswith("class 'cow' would be lost: none of its 12 files can be read (cow/0.heic)")
+    assert refusal(packed({k: v for k, v in files.items() if "dog" not in k}), tmp_path).startswith("class 'cow'")
+    assert fetch(chosen(packed(files), skip_unreadable=True)).classes == ("cat", "dog")
+    assert "Class 'cow' was left out" in status(chosen(tmp_path / "mine.zip", skip_unreadable=True)).message
 
 
 # Hostile archives
@@ -239,7 +264,7 @@ def test_a_full_disk_is_told_before_decoding(packed, tmp_path, monkeypatch):
 
 
 def test_a_picture_that_hangs_or_kills_the_decoder_is_named(packed, tmp_path, monkeypatch):
-    request = {"path": str(packed(two_classes())), "size": None, "test_share": 0.2, "folder": str(tmp_path)}
+    request = chosen(packed(two_classes())).model_dump() | {"folder": str(tmp_path), "table": False}
     monkeypatch.setattr(sys, "executable", _fake(tmp_path, "exec sleep 30"))
     with pytest.raises(Refused, match=r"cat/7.png takes longer than 1 s: leave it out"):
         isolated.decode(request, lambda progress: None, stall=1)
@@ -297,7 +322,40 @@ def test_sixteen_bits_become_eight():
     deep = Image.fromarray(np.array([[0, 256, 65535, 40000]] * 4, dtype=np.uint16))
     for form in ("PNG", "TIFF"):
         assert pixels(encoded(deep, form), grey=True)[0, :, 0].tolist() == [0, 1, 255, 156]
-        assert decode.header(io.BytesIO(encoded(deep, form))) == Header(4, 4, grey=True)
+        assert decode.header(io.BytesIO(encoded(deep, form))) == Header(4, 4, grey=True, highest=65535)
+
+
+@pytest.mark.parametrize(("bits", "top"), [(8, 255), (10, 1023), (12, 4095), (14, 16383), (16, 65535)])
+def test_sixteen_bits_that_hold_fewer_are_scaled_by_what_is_used(tmp_path, packed, bits, top):
+    """One scale for the whole set: a picture that is darker than another stays so."""
+    values = {"a/0.png": top, **{f"{kind}/{n}.png": top // 2 for kind in "ab" for n in range(1, 6)}}
+    files = {}
+    for name, value in values.items():
+        files[name] = encoded(Image.fromarray(np.full((12, 12), value, np.uint16)))
+    found = fetch(chosen(packed(files)))
+    levels = set(np.unique(found.train_images)) | set(np.unique(found.test_images))
+    assert levels == {127, 255}
+    assert (f"read as {bits} bits" in status(chosen(tmp_path / "mine.zip")).message) == (bits < 16)
+
+
+def test_deep_colour_of_which_eight_bits_are_lost_is_refused(packed, tmp_path, monkeypatch):
+    headers = [Header(4, 4, grey=False, highest=256 * 15 + 255)] * 3
+    with pytest.raises(Refused, match="use 12 of them alone: save them with 8 bits"):
+        decode.depth(headers)
+    assert decode.depth([*headers, Header(4, 4, grey=False, highest=65535)]) == 16
+    assert decode.depth([Header(4, 4, grey=True)]) == 16
+    assert decode.header(io.BytesIO(_deep_colour(3000))) == Header(1, 2, grey=False, highest=256 * (3000 // 256) + 255)
+
+
+def _deep_colour(value: int) -> bytes:
+    """A PNG of 2x1 pixels in colour with 16 bits a channel, which Pillow reads and does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4) + kind + content + zlib.crc32(kind + content).to_bytes(4)
+
+    shape = (2).to_bytes(4) + (1).to_bytes(4) + bytes([16, 2, 0, 0, 0])
+    row = zlib.compress(b"\0" + value.to_bytes(2) * 6)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", shape) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,25 @@ def test_what_is_wrong_is_told_at_the_field(made):
         (top / place / "labels.csv").write_text("file,cat,dog\n")
     with pytest.raises(RecipeError, match="are two tables: keep one"):
         fetch(chosen())
+
+
+def test_unreadable_pictures_leave_with_their_lines(made):
+    top, chosen = made
+    (top / "images" / "9.png").write_bytes(b"no picture")
+    with pytest.raises(RecipeError, match=r"9.png cannot be read .* 1 of 10 pictures cannot be read"):
+        fetch(chosen())
+    found = fetch(chosen(skip_unreadable=True))
+    assert len(found.train_labels) + len(found.test_labels) == 9
+    for images, sets in ((found.train_images, found.train_labels), (found.test_images, found.test_labels)):
+        numbers = np.rint(images[:, 0, 0, 0] / 20).astype(int)
+        assert sets.tolist() == [[n % 2, int(n < 6)] for n in numbers]
+
+
+def test_several_labels_in_one_field_by_space_are_asked_about(made):
+    top, chosen = made
+    lines = [f"{n}.png,{'haze primary' if n < 5 else 'clear primary'}" for n in range(10)]
+    (top / "labels.csv").write_text("\n".join(["image_name,tags", *lines]))
+    with pytest.raises(RecipeError, match=r"'haze primary': is that one class or 2\? Set separator to space"):
+        fetch(chosen())
+    assert fetch(chosen(separator="space")).classes == ("clear", "haze", "primary")
+    assert fetch(chosen(separator=";")).classes == ("clear primary", "haze primary")
