@@ -164,9 +164,9 @@ def result(workspace: Workspace, run_id: str) -> None:
     _out.print()
     for verdict in report.verdicts(workspace, run_id):
         _out.print(shown(f"{verdict.variant}: {verdict.words}"), soft_wrap=True)
-    for variant in plan.variants:
-        if variant.note:
-            _out.print(shown(f"{variant.name}: {variant.note}"), soft_wrap=True)
+    for row in rows:
+        if row["note"]:
+            _out.print(shown(f"{row['variant']}: {row['note']}"), soft_wrap=True)
     if any(row["verdict"] for row in rows):
         _out.print(SCOPE)
     _out.print(shown(shares(plan.dataset)), soft_wrap=True)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.gradual import Gradual, PruningSchedule
-from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of, patterned, picked, zeros
+from kdcore.compress.tools.masks import check_masks, check_policy, keep_zeros, layers_of, patterned, picked, zeros
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.scores import chance, input_norms, scores
 from kdcore.compress.traits import StepTraits
@@ -34,8 +34,8 @@ class PruneUnstructured(Options):
     )
     scope: Literal["global", "layer", "filter"] = Field(
         "global",
-        description="The lowest scores of the whole network (not for movement and wanda), of each layer (movement's "
-        "own), or of each filter (wanda's own).",
+        description="The lowest scores of the whole network, of which every layer keeps a few (not for movement and "
+        "wanda), of each layer (movement's own), or of each filter (wanda's own).",
     )
     pattern: Literal["none", "2:4", "4:8", "1:4"] = Field(
         "none",
@@ -130,6 +130,7 @@ def prune(material: StepInput, options: PruneUnstructured) -> StepResult:
         masks = patterned(found, options.pattern)
         if all(mask.all() for mask in masks.values()):
             raise CompressError(f"no layer has a number of input channels that is a multiple of {options.pattern[2:]}")
+    check_masks(masks, layers)
     with torch.no_grad():
         for name, layer in layers.items():
             layer.weight.masked_fill_(~masks[name], 0)

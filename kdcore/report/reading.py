@@ -19,6 +19,8 @@ from kdcore.workspace.workspace import Workspace
 
 Measure = Literal["accuracy", "mAP"]
 READ = ("logits.npz", "members.npz")  # of a model's files, beside the JSON
+NEARLY_EMPTY = 0.98  # share of zeros of a layer through which little comes
+NAMED = 3  # layers that are named
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
 
 
@@ -27,7 +29,8 @@ class Model(NamedTuple):
     of images with several labels, whether each is, (N, K).
 
     A teacher that is only a file of soft labels has an empty `size` and `cost`; `quality` and `answers` are empty too
-    where the file does not tell about the test images.
+    where the file does not tell about the test images. `nearly_empty`: layers that its step left few weights, and their
+    share of zeros.
     """
 
     key: str
@@ -37,6 +40,7 @@ class Model(NamedTuple):
     train_seconds: float
     answers: NDArray[Any]
     privacy: dict[str, Any]
+    nearly_empty: tuple[tuple[str, float], ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -104,6 +108,7 @@ class RunFiles:
             asked = teachers.get(row.keys[0]) or _teacher_of(row, planned)
             teacher = model(self.workspace, asked) if asked else None
             told = row.model_dump(include={"name", "role", "stage", "parent", "values", "note"})
+            told["note"] = " ".join(filter(None, (row.note, _emptied(models[0]))))
             found.append(MeasuredVariant(**told, models=models, teacher=teacher))
         return found
 
@@ -129,6 +134,16 @@ class RunFiles:
         """The test images' classes, (N,), or label sets, (N, K); None when the data set's folder is gone."""
         path = self.workspace.dataset(self.plan.dataset["fingerprint"]) / "test_labels.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
+
+
+def _emptied(model: Model) -> str:
+    """Which layers are nearly empty, in a sentence; nothing where none is."""
+    layers = model.nearly_empty
+    if not layers:
+        return ""
+    named = ", ".join(f"{name} ({100 * share:.1f} % zeros)" for name, share in layers[:NAMED])
+    more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
+    return f"Little comes through nearly empty layers: {named}{more}."
 
 
 def agrees(values: dict[str, Any], others: dict[str, Any]) -> bool:
@@ -163,7 +178,10 @@ def _model(folder: Path, _written: int) -> Model:
     quality, size, cost = (report[part] or {} for part in ("quality", "size", "cost"))
     privacy = report.get("privacy", {})
     answers = said > 0 if "map" in quality else said.argmax(axis=1)
-    return Model(folder.name, quality, size, cost, report.get("train", {}).get("seconds", 0.0), answers, privacy)
+    seconds = report.get("train", {}).get("seconds", 0.0)
+    rows = [row for row in report.get("step", []) if "zeros" in row and row["sparsity"] >= NEARLY_EMPTY]
+    emptied = tuple((row["name"], row["sparsity"]) for row in rows)
+    return Model(folder.name, quality, size, cost, seconds, answers, privacy, emptied)
 
 
 def _teacher_of(row: Planned, planned: Sequence[Planned]) -> str | None:

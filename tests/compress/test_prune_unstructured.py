@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 
+from kdcore.compress.step import CompressError
 from kdcore.export import runtime
 from kdcore.export.layers import layers
 from kdcore.export.onnx_file import export
@@ -104,3 +106,26 @@ def test_recalibration_helps(trained, material, carry_out, accuracy, monkeypatch
     monkeypatch.setattr(prune_unstructured, "recalibrate", lambda *_: None)
     plain = carry_out(material(trained(width=16)), "prune_unstructured", ratio=0.8).network
     assert accuracy(recalibrated) > accuracy(plain)
+
+
+def test_a_layer_whose_scores_are_all_low_is_not_emptied(trained, material, carry_out):
+    """As the classifier of MobileNetV2 and ShuffleNetV2, whose weights are small beside all others."""
+    network = trained(width=16)
+    with torch.no_grad():
+        network.head.weight.mul_(1e-3)
+    before = weights_of(network)
+    outcome = carry_out(material(network), "prune_unstructured", ratio=0.8)
+    rows = {row["name"]: row for row in outcome.report}
+    head = rows["head"]
+    assert head["weights"] - head["zeros"] == math.ceil(0.1 * 0.2 * head["weights"])
+    total = sum(row["weights"] for row in outcome.report)
+    assert sum(row["zeros"] for row in outcome.report) == round(0.8 * total)  # others make up for it
+    kept = weights_of(outcome.network)["head"] != 0
+    assert before["head"][kept].abs().min() >= before["head"][~kept].abs().max()
+
+
+def test_what_would_leave_nothing_of_a_layer_is_refused(trained, material, carry_out):
+    network = trained(width=16)
+    with pytest.raises(CompressError, match=r"none of the 9 weights of tiny would stay"):
+        network.tiny = nn.Conv2d(1, 1, 3)
+        carry_out(material(network), "prune_unstructured", ratio=0.99, scope="layer")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
-from kdcore.compress.tools.masks import Scope, Scores, layers_of, picked
+from kdcore.compress.tools.masks import Scope, Scores, check_masks, layers_of, picked
 from kdcore.compress.tools.scores import Importance
 from kdcore.lazy import nn, torch
 
@@ -92,7 +92,9 @@ class Gradual:
                 layer.weight.mul_(layer.kept)
 
     def _pick(self, shares: float | Mapping[str, float]) -> None:
-        for name, mask in picked(self._scores(), shares, self.plan.scope).items():
+        masks = picked(self._scores(), shares, self.plan.scope)
+        check_masks(masks, self.layers)
+        for name, mask in masks.items():
             self.layers[name].kept.copy_(mask)
 
     def _scores(self) -> Scores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any, Literal
 
 from kdcore.compress.step import CompressError
@@ -11,6 +12,7 @@ from kdcore.lazy import nn, torch
 Scope = Literal["global", "layer", "filter"]
 Scores = Mapping[str, Any]  # tensors by the layer's name, of the weight's shape (F, C, …)
 Masks = dict[str, Any]  # likewise, bool: True where the weight stays
+FLOOR = 0.1  # of what an even cut would leave of a layer: so much stays of each, wherever the lowest scores are
 
 
 def layers_of(network: nn.Module) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def zeros(network: nn.Module) -> list[dict[str, Any]]:
 def picked(scores: Scores, shares: float | Mapping[str, float], scope: Scope) -> Masks:
     """The lowest `shares` of the scores leave, ranked together in each `scope`; a share a layer is ranked by layer.
 
-    Layers that `shares` does not name stay whole.
+    Layers that `shares` does not name stay whole. Of the whole network, each layer keeps a FLOOR: one whose scores are
+    all low would be emptied, and nothing comes through an empty layer.
     """
     if isinstance(shares, Mapping):
         return {name: _of_layer(values, shares.get(name, 0.0)) for name, values in scores.items()}
@@ -58,9 +61,35 @@ def picked(scores: Scores, shares: float | Mapping[str, float], scope: Scope) ->
         return {name: _of_layer(values, shares) for name, values in scores.items()}
     if scope == "filter":
         return {name: _of_rows(values.flatten(1), shares).view_as(values) for name, values in scores.items()}
-    flat = _of_layer(torch.cat([values.flatten() for values in scores.values()]), shares)
+    masks = _together(scores, shares)
+    floors = {name: ceil(FLOOR * (1 - shares) * values.numel()) for name, values in scores.items()}
+    if any(int(masks[name].sum()) < floor for name, floor in floors.items()):
+        masks = _together({name: _first(values, floors[name]) for name, values in scores.items()}, shares)
+    return masks
+
+
+def _together(scores: Scores, share: float) -> Masks:
+    flat = _of_layer(torch.cat([values.flatten() for values in scores.values()]), share)
     parts = flat.split([values.numel() for values in scores.values()])
     return {name: part.view_as(scores[name]) for name, part in zip(scores, parts, strict=True)}
+
+
+def _first(values: torch.Tensor, count: int) -> torch.Tensor:
+    """The same scores, the `count` highest of them above all others; what is zero already stays last."""
+    flat = values.flatten()
+    highest = torch.topk(flat, count).indices
+    return flat.scatter(0, highest[flat[highest] > -torch.inf], torch.inf).view_as(values)
+
+
+def check_masks(masks: Masks, layers: Mapping[str, Any]) -> None:
+    """Raises CompressError where nothing stays of a layer: nothing would come through it."""
+    for name, mask in masks.items():
+        weight = layers[name].weight
+        if not (mask.to(weight.device) & (weight != 0)).any() and (weight != 0).any():
+            raise CompressError(
+                f"none of the {weight.numel()} weights of {name} would stay, and nothing would come through it: "
+                "choose a smaller ratio, or another scope or policy"
+            )
 
 
 def _of_layer(values: torch.Tensor, share: float) -> torch.Tensor:
