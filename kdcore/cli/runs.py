@@ -31,7 +31,8 @@ def add(command: Add) -> None:
     json_option(shown)
     compared = command("compare", compare, "the table of one or more runs, as a file")
     compared.add_argument("runs", nargs="+", metavar="RUN")
-    compared.add_argument("--format", default="markdown", choices=["csv", "markdown", "latex", "xlsx", "html", "json"])
+    formats = ["csv", "csv-excel", "markdown", "latex", "xlsx", "html", "json"]
+    compared.add_argument("--format", default="markdown", choices=formats)
     compared.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; else standard output")
 
 
@@ -53,6 +54,8 @@ def run(chosen: argparse.Namespace, workspace: Workspace) -> int:
     row = console.settled(workspace, run_id)
     if chosen.json:
         output.document(comparison.document(workspace, run_id))
+        if row.state != "done":
+            console.ending(row)
     elif row.state == "done":
         console.result(workspace, run_id)
     else:

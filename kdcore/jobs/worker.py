@@ -51,6 +51,18 @@ def _log_to(path: Path) -> None:
     log.setLevel(logging.INFO)
 
 
+def explained(problem: BaseException) -> str:
+    """Why the run failed, in words. The message of a failed look-up is a bare key, which says nothing by itself."""
+    words = str(problem)
+    if isinstance(problem, KeyError | IndexError) or not words:
+        frame = traceback.extract_tb(problem.__traceback__)[-1:]
+        where = f" at {Path(frame[0].filename).name}, line {frame[0].lineno}" if frame else ""
+        words = (
+            f"a fault in the program ({type(problem).__name__}{f': {words}' * bool(words)}{where}); log.txt has it all"
+        )
+    return words
+
+
 class _Work:
     def __init__(self, workspace: Workspace, folder: Path):
         self.workspace, self.folder = workspace, folder
@@ -91,7 +103,7 @@ class _Work:
         if isinstance(problem, Stopped):
             return "cancelled", None
         traceback.print_exception(problem)
-        return "failed", str(problem) or type(problem).__name__
+        return "failed", explained(problem)
 
     def _remedy(self, problem: BaseException) -> dict[str, Any] | None:
         """The one change to the Recipe with which it would go on, as a new run: another batch is another experiment."""
