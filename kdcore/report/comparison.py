@@ -31,6 +31,7 @@ COLUMNS = (
     "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
+WHOLE = ("params", "nonzero_params", "macs", "size_bytes", "zip_bytes", "coded_bytes", "seeds")
 QUALITY = ("top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece")
 CALIBRATION = ("temperature", "ece_scaled")
 BATCH = 64  # of the throughput columns; latency is at batch 1
@@ -95,10 +96,11 @@ def damages(workspace: Workspace, run_ids: Iterable[str]) -> list[str]:
 
 
 def table(workspace: Workspace, run_ids: Iterable[str], session: str | None = None) -> pd.DataFrame:
-    """`rows` as a DataFrame of COLUMNS."""
+    """`rows` as a DataFrame of COLUMNS; whole numbers stay whole beside missing ones."""
     import pandas as pd
 
-    return pd.DataFrame(rows(workspace, run_ids, session), columns=list(COLUMNS))
+    found = pd.DataFrame(rows(workspace, run_ids, session), columns=list(COLUMNS))
+    return found.astype({name: "Int64" for name in WHOLE if found[name].isna().any()})
 
 
 def verdicts(workspace: Workspace, run_id: str) -> list[Verdict]:
@@ -139,6 +141,7 @@ def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dic
         "verdicts": [verdict._asdict() for verdict in judged.verdicts(run)],
         "hidden": [recalled._asdict() for recalled in hidden(workspace, run_id)],
         "damaged": run.damages,
+        "error": run.result.get("error"),
     }
 
 

@@ -6,6 +6,7 @@ a command in the file's reader is written so that it stays text, and line breaks
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 from collections.abc import Callable, Iterable
@@ -42,6 +43,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "csv": Format("CSV", ".csv", "text/csv"),
+    "csv-excel": Format("CSV for Excel", "-excel.csv", "text/csv"),
     "markdown": Format("Markdown", ".md", "text/markdown"),
     "latex": Format("LaTeX", ".tex", "application/x-tex"),
     "xlsx": Format("Excel", ".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -80,6 +82,11 @@ def _csv(found: pd.DataFrame) -> bytes:
     return _text(found, _no_formula).to_csv(index=False, lineterminator="\n").encode()
 
 
+def _csv_excel(found: pd.DataFrame) -> bytes:
+    """With the mark by which Excel knows UTF-8; without it, it reads the bytes in the country's own alphabet."""
+    return codecs.BOM_UTF8 + _csv(found)
+
+
 def _markdown(found: pd.DataFrame) -> bytes:
     aligned = ["right" if number else "left" for number in _numeric(found)]
     cells = _text(found, lambda name: unlinked(name.translate(_MARKDOWN)))
@@ -110,6 +117,7 @@ def _xlsx(found: pd.DataFrame) -> bytes:
 
 _WRITERS: dict[str, Callable[[pd.DataFrame], bytes]] = {
     "csv": _csv,
+    "csv-excel": _csv_excel,
     "markdown": _markdown,
     "latex": _latex,
     "xlsx": _xlsx,

@@ -121,6 +121,15 @@ def test_a_run_without_anything_finished_has_no_rows(laboratory):
     assert comparison.document(laboratory.workspace, run)["state"] == "queued"
 
 
+def test_the_document_of_a_failed_run_has_the_reason(laboratory):
+    rows = [{"name": "student distilled", "role": "distilled", "keys": [laboratory.model(190)]}]
+    run = laboratory.run(rows)
+    assert comparison.document(laboratory.workspace, run)["error"] is None
+    path = laboratory.workspace.run(run) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "failed", "error": "no two layers"}))
+    assert comparison.document(laboratory.workspace, run)["error"] == "no two layers"
+
+
 def test_an_unknown_run_is_refused(laboratory):
     with pytest.raises(UnknownRun):
         comparison.rows(laboratory.workspace, ["261121-000000-abcdef"])
@@ -287,3 +296,20 @@ def test_importing_the_report_is_light(module):
     code = f"import sys, kdcore.report.{module}; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_layer_that_pruning_left_nearly_empty_is_told_in_the_note(laboratory):
+    keys = [laboratory.model(190), laboratory.model(20)]
+    path = laboratory.workspace.model(keys[1]) / "report.json"
+    shares = {"head": 0.995, "last": 0.98, "first": 0.5}
+    step = [{"name": name, "weights": 1000, "zeros": int(1000 * one), "sparsity": one} for name, one in shares.items()]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"step": step}))
+    rows = [
+        {"name": "student distilled", "role": "distilled", "keys": keys[:1]},
+        {"name": "80 % zeros", "role": "pruned", "keys": keys[1:], "parent": "student distilled", "note": "No faster."},
+    ]
+    found = comparison.rows(laboratory.workspace, [laboratory.run(rows)])
+    assert [row["note"] for row in found] == [
+        "",
+        "No faster. Little comes through nearly empty layers: head (99.5 % zeros), last (98.0 % zeros).",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -96,6 +97,27 @@ def test_the_comparison_leaves_in_every_format(laboratory, quickstart):
     assert latex.count(r"\\") == 7
 
 
+def test_whole_numbers_stay_whole_beside_missing_ones(laboratory, quickstart):
+    key = comparison.rows(laboratory.workspace, [quickstart])[0]["model_key"]
+    path = laboratory.workspace.model(key) / "report.json"
+    report = json.loads(path.read_text())
+    path.write_text(json.dumps(report | {"cost": {}, "size": {}}))  # a teacher that is only a file of answers
+    for name in ("csv", "csv-excel"):
+        text = documents.comparison_file(laboratory.workspace, [quickstart], name).decode("utf-8-sig")
+        found = list(csv.DictReader(io.StringIO(text)))
+        assert [row["macs"] for row in found] == [""] + ["81000"] * 5
+        assert found[1]["size_bytes"] == "40000"
+    assert documents.comparison_file(laboratory.workspace, [quickstart], "xlsx")
+
+
+def test_excel_knows_the_alphabet_of_its_csv():
+    """By its byte order mark; else Excel reads the bytes in the country's own alphabet."""
+    for name, start in (("csv", b"run"), ("csv-excel", b"\xef\xbb\xbfrun")):
+        content = documents.write(pd.DataFrame({"run": ["größer"]}), name)
+        assert content.startswith(start)
+        assert "größer" in content.decode("utf-8-sig")
+
+
 def test_latex_has_a_column_for_each_and_balanced_braces(laboratory, quickstart):
     text = documents.comparison_file(laboratory.workspace, [quickstart], "latex").decode()
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -148,5 +170,5 @@ def test_latex_never_runs_a_command(name):
 
 
 def test_an_unknown_format_names_those_that_there_are(laboratory, quickstart):
-    with pytest.raises(ValueError, match="csv, markdown, latex, xlsx, html, json"):
+    with pytest.raises(ValueError, match="csv, csv-excel, markdown, latex, xlsx, html, json"):
         documents.comparison_file(laboratory.workspace, [quickstart], "pdf")
