@@ -7,11 +7,13 @@ reference runs twice (A/A): what differs between its two copies is noise.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -23,11 +25,18 @@ from kdcore.measure.peak_memory import peak_memory_mb
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+log = logging.getLogger(__name__)
+
 WARM_UPS = 5
 THROW_AWAY = 1  # calls of a model in a round before those that count
 CALLS = (2, 5)  # timed calls in a round: fewest and most
 CALL_SECONDS = 0.01  # a model gets as many of them as fit in this
 FEWEST_ROUNDS, AIMED_ROUNDS, MOST_ROUNDS = 5, 20, 60
+LEAST_ROUNDS = 2  # where more would exceed the whole budget
+GRACE_SECONDS = 2.0  # that a batch size may take whatever the budget: small networks need no more
+LEAST_PASSES = 1 + LEAST_ROUNDS * (THROW_AWAY + CALLS[0])  # calls of each model without which there is no timing
+TOO_LONG = "batches of {} images were left out, as they need more than the time budget"
+PROBE = 8  # a batch is tried with an eighth of its images
 QUIET = 0.95  # share of the wall time that the thread must have had a core
 COPY = "A/A copy"
 BATCHES = (1, 64)
@@ -63,14 +72,16 @@ def session(
     """Times the ONNX files `models` on random images (C, H, W) in [0, 1] and returns the session's JSON document.
 
     `reference`: the key of the model that the others are compared with. `seconds`: the time budget, peak
-    memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit. Four times as many
-    halve the A/A band, which calls of less than a millisecond need on a busy machine. `memory`: measure peak memory
-    too, which starts a process for each model. `on_progress` hears the share of the budget that is spent, 0..1, a few
-    times a second, and may raise to end the session.
+    memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit, but 2 where the
+    budget (or 2 s for a batch size) ends before; a larger batch that needs more than is left even so is left out. Four
+    times as many halve the A/A band, which calls of less than a millisecond need on a busy machine. `memory`: measure
+    peak memory too, which starts a process for each model. `on_progress` hears the share of the budget that is spent,
+    0..1, a few times a second, and may raise to end the session.
 
     The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
     batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
-    (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch.
+    (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch;
+    `left_out`: why, by batch.
     Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file.
     """
     started = time.perf_counter()
@@ -82,11 +93,17 @@ def session(
         peaks[key] = peak_memory_mb(path, shape)
     generator = np.random.default_rng(seed)
     timed: dict[str, _Rounds] = {}
+    left_out: dict[str, str] = {}
     for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
         images = generator.random((batch, *shape), dtype=np.float32)
         now = time.perf_counter()
+        allowed = max(started + seconds - now, GRACE_SECONDS)
+        if timed and (needed := LEAST_PASSES * _pass_seconds(running, images, timed, allowed)) > allowed:
+            left_out[str(batch)] = f"{TOO_LONG.format(batch)}: up to {needed:.0f} s, of {allowed:.0f} s left"
+            log.info("%s", left_out[str(batch)])
+            continue
         deadline = now + (started + seconds - now) / left
-        timed[str(batch)] = _rounds(running, images, generator, deadline, heard, most_rounds)
+        timed[str(batch)] = _rounds(running, images, generator, deadline, heard, most_rounds, now + allowed)
     contention = {batch: rounds.contention() for batch, rounds in timed.items()}
     return {
         "schema": 1,
@@ -104,7 +121,22 @@ def session(
             for key in models
         },
         "aa": {batch: rounds.summary(COPY) for batch, rounds in timed.items()},
+        "left_out": left_out,
     }
+
+
+def _pass_seconds(
+    running: Mapping[str, InferenceSession], images: np.ndarray, timed: Mapping[str, _Rounds], allowed: float
+) -> float:
+    """About how long one call of each model takes: by the calls of single images, and where these say that it is too
+    long by a call of a part of the images, unless that is too long by itself."""
+    single = sum(rounds.seconds() for rounds in timed.values()) / sum(map(int, timed))
+    expected, part = single * len(images), max(1, len(images) // PROBE)
+    if LEAST_PASSES * expected <= allowed or single * part > allowed:
+        return expected
+    feed = images[:part]
+    calls = [_timed(model, {model.get_inputs()[0].name: feed})[0] for model in running.values()]
+    return sum(calls) / 1e9 * len(images) / part
 
 
 def _loaded(files: Mapping[str, Path], seed: int) -> dict[str, InferenceSession]:
@@ -147,6 +179,10 @@ class _Rounds:
             "rounds_cpu_ms": np.median(cpu, axis=1).tolist(),
         }
 
+    def seconds(self) -> float:
+        """Of one call of each model."""
+        return float(sum(np.median(times[:, :, 0]) for times in self.times.values()) / 1e9)
+
     def contention(self) -> float:
         """Share of the wall time in which the thread had a core, at most 1."""
         wall, cpu = sum(times.sum(axis=(0, 1)) for times in self.times.values())
@@ -160,9 +196,10 @@ def _rounds(
     deadline: float,
     heard: _Heard,
     most: int,
+    limit: float,
 ) -> _Rounds:
     timed = {key: partial(_timed, model, {model.get_inputs()[0].name: images}) for key, model in running.items()}
-    calls, times = interleaved(timed, generator, deadline, heard, most)
+    calls, times = interleaved(timed, generator, deadline, heard, most, limit)
     return _Rounds(calls, {key: np.array(found) for key, found in times.items()})
 
 
@@ -172,23 +209,31 @@ def interleaved(
     deadline: float,
     heard: Callable[[], None],
     most: int = MOST_ROUNDS,
+    limit: float = inf,
 ) -> tuple[dict[Key, int], dict[Key, list[list[tuple[int, ...]]]]]:
     """Interleaved rounds over all, in a new random order each, until the deadline (perf_counter) or `most` of them.
 
     `timed`: makes one call and returns its nanoseconds, the first of which decide how many calls fit in a round.
-    Returns that number and, by round, what the calls returned. `heard` is called between any two, and may raise.
+    Returns that number and, by round, what the calls returned. `heard` is called between any two, and may raise. Where
+    the work would go beyond `limit` (perf_counter, not before the deadline), fewer warm-ups and LEAST_ROUNDS are enough.
     """
     keys = list(timed)
     calls = {}
+    began = time.perf_counter()
+    warm_until = began + (limit - began) / 4
     for key in keys:
         heard()
-        warm = [timed[key]()[0] for _ in range(WARM_UPS)]
+        warm = [timed[key]()[0]]
+        while len(warm) < WARM_UPS and time.perf_counter() < warm_until:
+            warm.append(timed[key]()[0])
         calls[key] = int(np.clip(CALL_SECONDS * 1e9 / np.median(warm), *CALLS))
     found: dict[Key, list[list[tuple[int, ...]]]] = {key: [] for key in keys}
     longest = 0.0
     for done in range(most):
         began = time.perf_counter()
         if done >= FEWEST_ROUNDS and began + longest > deadline:
+            break
+        if done >= LEAST_ROUNDS and began + longest > limit:
             break
         for place in generator.permutation(len(keys)):
             heard()

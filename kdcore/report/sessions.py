@@ -41,11 +41,15 @@ class Speed(NamedTuple):
 
 
 def speed(session: Session | None, batch: int, key: str, reference: str) -> Speed | None:
-    """How many times faster `key` is than `reference` in this session; None unless both were timed in it."""
+    """How many times faster `key` is than `reference` in this session; None unless both were timed in it, in batches of
+    this size.
+    """
     if session is None or not {key, reference} <= session["models"].keys():
         return None
     if key == reference:
         return Speed(1.0, 1.0, 1.0, False)
+    if str(batch) not in session["aa"]:
+        return None
     ratio = timing.ratio(session, batch, key, reference)
     low, high = timing.aa_band(session, batch)
     return Speed(ratio.value, ratio.low, ratio.high, not (ratio.low <= high and low <= ratio.high))
@@ -104,7 +108,7 @@ def note(session: Session | None, apart: bool) -> str:
     """What must be said beside the latencies of a row; empty when nothing."""
     if session is None:
         return ""
-    return "; ".join([APART] * apart + [NOISY] * bool(session["noisy"]))
+    return "; ".join([APART] * apart + [NOISY] * bool(session["noisy"]) + list(session.get("left_out", {}).values()))
 
 
 def _covering(workspace: Workspace, keys: Sequence[str]) -> Session | None:

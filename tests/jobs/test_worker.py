@@ -21,7 +21,7 @@ def failure(work):
     ("work", "kind"),
     [
         (lambda: {}["size"], "KeyError: 'size'"),
-        (lambda: [][3], "IndexError"),
+        ([].pop, "IndexError"),
         (lambda: next(iter([])), "StopIteration"),
     ],
 )

@@ -48,7 +48,7 @@ class Model:
     def run(self, outputs, feed):
         batch = len(feed["images"])
         self.clock.calls.append((self, batch, feed["images"]))
-        self.clock.now += SECONDS[self.name] * (1 if batch == 1 else 8)
+        self.clock.now += SECONDS[self.name] * (1 if batch == 1 else batch / 8)
 
 
 @pytest.fixture
@@ -139,6 +139,27 @@ def test_the_budget_is_kept(clock, seconds):
 
 def test_too_small_a_budget_gets_the_fewest_rounds(clock):
     assert measure(0.0)["protocol"]["rounds"] == {"1": timing.FEWEST_ROUNDS, "64": timing.FEWEST_ROUNDS}
+
+
+def test_a_batch_that_exceeds_the_budget_by_itself_is_left_out_and_told(clock, monkeypatch):
+    for name in SECONDS:
+        monkeypatch.setitem(SECONDS, name, 0.1)
+    session = measure(0.5)  # 4 networks of 0.1 s an image, so 3.2 s for one pass of 64
+    assert set(session["models"]["teacher"]["batches"]) == set(session["aa"]) == set(session["contention"]) == {"1"}
+    assert session["left_out"]["64"].startswith("batches of 64 images were left out")
+    assert session["protocol"]["rounds"] == {"1": timing.LEAST_ROUNDS}
+    assert clock.now < 6
+    assert not [size for _, size, _ in clock.calls if size == 64]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 40.0])
+def test_slow_networks_keep_to_a_budget_that_just_holds_them(clock, monkeypatch, seconds):
+    for name in SECONDS:
+        monkeypatch.setitem(SECONDS, name, 0.04)
+    session = measure(seconds)
+    assert session["left_out"] == {}
+    assert session["protocol"]["rounds"]["64"] >= timing.LEAST_ROUNDS
+    assert clock.now < 1.1 * seconds
 
 
 def test_a_large_budget_is_not_used_up(clock):

@@ -313,3 +313,15 @@ def test_a_layer_that_pruning_left_nearly_empty_is_told_in_the_note(laboratory):
         "",
         "No faster. Little comes through nearly empty layers: head (99.5 % zeros), last (98.0 % zeros).",
     ]
+
+
+def test_a_batch_size_that_was_left_out_of_the_timing_is_told(laboratory, quickstart):
+    path = next(laboratory.workspace.sessions.glob("*.json"))
+    found = json.loads(path.read_text())
+    for timed in (*(model["batches"] for model in found["models"].values()), found["aa"]):
+        timed.pop("64")
+    path.write_text(json.dumps(found | {"left_out": {"64": "batches of 64 images were left out"}}))
+    rows = comparison.rows(laboratory.workspace, [quickstart])
+    assert {row["latency_note"] for row in rows} == {"batches of 64 images were left out"}
+    assert {(row["images_per_s"], row["throughput_gain"]) for row in rows[1:]} == {(None, None)}
+    assert all(row["latency_ms"] > 0 for row in rows)

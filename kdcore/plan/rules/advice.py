@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kdcore import registry
 from kdcore.distill.features import AUTO
 from kdcore.distill.traits import MethodTraits, TeacherTraits, part_traits
+from kdcore.measure import timing
 from kdcore.models.cost import Cost
 from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem
@@ -14,6 +15,7 @@ from kdcore.recipe import Recipe
 from kdcore.registry import Options
 
 FEW_SEEDS = 3
+MACS_PER_SECOND = 2e10  # about what one thread of a recent processor computes in fp32
 Warned = tuple[str, str]  # a field, and what is worth knowing of it
 
 
@@ -27,6 +29,7 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
         *_on_networks(recipe, teacher.params if teacher and own else None, student.params),
         *_on_evidence(recipe),
         *_on_training(recipe),
+        *_on_timing(recipe, (teacher.macs if teacher and own else 0) + student.macs),
         *_taps(recipe, "student", student),
         *(_taps(recipe, "teacher", teacher) if teacher and own else ()),
     ]
@@ -72,6 +75,18 @@ def _on_training(recipe: Recipe) -> Iterator[Warned]:
         yield "distill.method", message
     if recipe.data.hide_classes and getattr(recipe.distill, "hard_weight", 0) > 0:
         yield "data.hide_classes", "Labels never name a hidden class: give them no weight, or the student unlearns it."
+
+
+def _on_timing(recipe: Recipe, macs: int) -> Iterator[Warned]:
+    """`macs`: of one image, in the teacher and the student. Their second copy is timed too."""
+    seconds, images = recipe.measure.timing_seconds, timing.BATCHES[-1]
+    needed = timing.LEAST_PASSES * images * 2 * macs / MACS_PER_SECOND
+    if seconds and needed > max(seconds / 2, timing.GRACE_SECONDS):
+        message = (
+            f"Batches of {images} images of these networks need about {needed:.0f} s of timing: where the budget of "
+            f"{seconds:g} s proves too small for them, they are left out."
+        )
+        yield "measure.timing_seconds", message
 
 
 def _taps(recipe: Recipe, whose: str, cost: Cost) -> Iterator[Warned]:

@@ -57,3 +57,10 @@ def test_a_stage_that_a_network_does_not_have_is_told_with_those_that_it_has():
     combined = f"distill={json.dumps({'method': 'combine', 'parts': pieces})}"
     assert fields(combined, teacher=large, student=small_one) == ["distill.parts.1.of.student_taps"]
     assert fields(combined, teacher=large, student=SMALL) == []
+
+
+def test_networks_too_slow_for_the_timing_budget_are_told_beforehand():
+    slow = LARGE._replace(macs=4_100_000_000)
+    assert fields("measure.timing_seconds=0.5", teacher=slow) == ["measure.timing_seconds"]
+    for seconds, teacher in ((600, slow), (0, slow), (0.5, LARGE)):
+        assert fields(f"measure.timing_seconds={seconds}", teacher=teacher) == []
