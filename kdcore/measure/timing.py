@@ -215,7 +215,7 @@ def interleaved(
 
     `timed`: makes one call and returns its nanoseconds, the first of which decide how many calls fit in a round.
     Returns that number and, by round, what the calls returned. `heard` is called between any two, and may raise. Where
-    the work would go beyond `limit` (perf_counter, not before the deadline), fewer warm-ups and LEAST_ROUNDS are enough.
+    the work would go beyond `limit` (perf_counter), fewer warm-ups and LEAST_ROUNDS are enough.
     """
     keys = list(timed)
     calls = {}
