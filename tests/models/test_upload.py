@@ -40,8 +40,8 @@ def made() -> tuple[nn.Module, dict]:
 def here(monkeypatch) -> None:
     """Does the subprocess's work in this process: the same function without its limits, and in no time."""
 
-    def convert(path: Path, target: Path) -> Path:
-        upload._convert(path, target)
+    def convert(path: Path, target: Path, ema: bool) -> Path:
+        upload._convert(path, target, ema)
         return target
 
     monkeypatch.setattr(upload, "_converted", convert)
