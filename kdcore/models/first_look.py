@@ -134,10 +134,11 @@ def _suggestion(
             hits = _hits(answers, classes if order is None else order, labels)
             if hits.sum() > best.sum() and _better(hits, first):
                 best, found = hits, Suggestion(float(hits.mean()), pixels, None if order is None else order.tolist())
+    half = len(labels) // 2
     for pixels, answers in said.items():
-        order = _fitted(answers[::2], labels[::2], classes)
-        hits, others = (_hits(answers[1::2], one, labels[1::2]) for one in (order, classes))
-        if hits.mean() >= FITS and _better(hits, best[1::2]) and _better(hits, others):
+        order = _fitted(answers[:half], labels[:half], classes)
+        hits, others = (_hits(answers[half:], one, labels[half:]) for one in (order, classes))
+        if hits.mean() >= FITS and _better(hits, best[half:]) and _better(hits, others):
             best = _hits(answers, order, labels)
             found = Suggestion(float(hits.mean()), pixels, order.tolist())
     return found
