@@ -172,9 +172,7 @@ def _output(model: onnx.ModelProto) -> int:
     kind: int = model.graph.output[0].type.tensor_type.elem_type
     if kind not in KINDS:
         name = TensorProto.DataType.Name(kind).lower()
-        raise ForeignModel(
-            f"its output is {name}: it names classes and gives no score for each; export it before the choice"
-        )
+        raise ForeignModel(f"its output is {name}: it names classes and gives no scores; export it without the choice")
     return kind
 
 
