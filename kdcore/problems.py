@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 def first_line(error: BaseException) -> str:
@@ -12,11 +12,15 @@ def first_line(error: BaseException) -> str:
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a Recipe (`error`) or worth knowing before it runs (`warning`)."""
+    """One thing that is wrong with a Recipe (`error`) or worth knowing before it runs (`warning`).
+
+    `changes`: what would put it right, as dotted paths and their values; empty where that is not known.
+    """
 
     field: str
     message: str
     severity: Literal["error", "warning"] = "error"
+    changes: tuple[tuple[str, Any], ...] = ()
 
 
 class RecipeError(ValueError):

@@ -329,5 +329,5 @@ def points(recipe: Recipe) -> list[Point]:
         try:
             made.append(Point(chosen, parse(document)))
         except RecipeError as error:
-            raise RecipeError([Problem(f"sweep.{p.field}", p.message) for p in error.problems]) from None
+            raise RecipeError([p._replace(field=f"sweep.{p.field}") for p in error.problems]) from None
     return made

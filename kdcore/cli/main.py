@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +11,7 @@ from kdcore.cli import output
 from kdcore.cli.command import BAD_INPUT, CANCELLED, DONE, FAILED, BadInput
 from kdcore.cli.parser import parser
 from kdcore.files import Damaged
-from kdcore.problems import RecipeError
+from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import StillRunning, UnknownRun, Workspace
 
 
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return chosen.command(chosen, workspace) or DONE
     except RecipeError as error:
         for problem in error.problems:
-            output.complain(f"{problem.field}: {problem.message}")
+            output.complain(f"{problem.field}: {problem.message}{_remedy(problem)}")
         return BAD_INPUT
     except (BadInput, UnknownRun) as error:
         output.complain(error)
@@ -33,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return DONE
+
+
+def _remedy(problem: Problem) -> str:
+    """What to write to have a problem put right, where that is known."""
+    said = (shlex.quote(f"{path}={json.dumps(value, ensure_ascii=False)}") for path, value in problem.changes)
+    return "".join(f" --set {one}" for one in said)
 
 
 def _damage(error: Damaged, workspace: Workspace) -> str:

@@ -2,201 +2,228 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
-import onnx.version_converter
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-from kdcore.export.external_onnx import MOST_BYTES, ForeignModel, Judged, Wanted
-from kdcore.export.layers import layers
-from kdcore.export.onnx_limits import check_limits
+from kdcore.data.normalisations import Normalisation
+from kdcore.export import onnx_reading as reading
+from kdcore.export.external_onnx import LOOKING_SECONDS, MOST_BYTES, ForeignModel, Judged, Wanted
+from kdcore.export.onnx_macs import macs
+from kdcore.export.onnx_wrapping import LEAST, PREFIX, Fit, any_batch, scanning, wrapped
+from kdcore.models.first_look import Look, Sample, look
 from kdcore.problems import first_line
 
-EXTERNAL = TensorProto.EXTERNAL
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-PREFIX = "model."  # of the file's own names, so that those that are added are free
-LEAST = 1e-6  # a probability of zero counts as this much: its logarithm must be a number
 MOST_BATCH = 1024
 TRIED = 5  # images in the trial, not a divisor of the usual batches
 TOLERANCE = 1e-3  # of the largest logit, between images asked together and one by one
-LEAST_OPSET = 11  # older files have other forms of the operators that are added
+COARSE = 1e-2  # the same of a file that reckons with 16 bits
+KINDS: dict[int, Any] = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}
+PLAIN = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear")  # keep the values
 
 MEMORY_BYTES = 8 * 2**30
-LEAST_IR = 8  # older ones want every weight among the inputs
 
 
-def adopt(path: Path, wanted: Wanted, target: Path | None) -> Judged:
+def adopt(
+    path: Path,
+    wanted: Wanted,
+    target: Path | None,
+    sample: Path | None = None,
+    others: Mapping[str, Normalisation] = {},
+) -> Judged:
     """See `external_onnx.adopt`. Raises ForeignModel, and whatever a hostile file makes a library raise."""
-    model = onnx.compose.add_prefix(_read(path), PREFIX)
-    batch = _input(model, wanted)
-    _output(model)
-    params, zeros = _count(model)
+    model = onnx.compose.add_prefix(reading.read(path), PREFIX)
+    fit = _fit(model, wanted)
+    reading.check_modes(model)
+    order = wanted.order or reading.class_order(model, wanted.names)
+    wanted = wanted._replace(order=[] if list(order) == list(range(wanted.classes)) else order)
+    params, zeros = reading.count(model)
+    asked = _Asked(model, fit)
+    made, scanned = _made(model, wanted, fit, asked)
+    if target:
+        target.write_bytes(made.SerializeToString())
+    found = _look(asked, wanted, sample, others) if sample else None
+    counted = macs(model, asked.images(np.zeros((1, *wanted.takes), np.float32)))
+    return Judged(params, zeros, counted, fit.batch, scanned, list(wanted.order), found)
+
+
+class _Asked:
+    """A file that is asked as it is: what its own graph does not do is done in NumPy."""
+
+    def __init__(self, model: onnx.ModelProto, fit: Fit):
+        self.fit, self.running = fit, _session(model)
+        self.name = self.running.get_inputs()[0].name
+        self.sigmoid = _ends_in_sigmoid(model)
+
+    def images(self, pixels: np.ndarray) -> np.ndarray:
+        """Normalised pixels (n, C, H, W), n at most its batch, as it takes them."""
+        batch = self.fit.batch or len(pixels)
+        filled = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
+        return np.ascontiguousarray(filled.transpose(0, 2, 3, 1) if self.fit.last else filled, KINDS[self.fit.takes])
+
+    def together(self, pixels: np.ndarray) -> np.ndarray:
+        """Its answers (n, K) to normalised pixels (n, C, H, W)."""
+        batch = self.fit.batch or len(pixels)
+        parts = [pixels[at : at + batch] for at in range(0, len(pixels), batch)]
+        return np.concatenate([_run(self.running, self.name, self.images(part))[: len(part)] for part in parts])
+
+    def alone(self, pixels: np.ndarray, classes: int) -> np.ndarray:
+        """Its answers (n, K), each image asked by itself. Raises ForeignModel where they are none of K classes."""
+        said = []
+        for image in pixels:
+            given = self.images(image[None])
+            out = _run(self.running, self.name, given)
+            if out.shape != (len(given), classes):
+                need = f"({len(given)}, {classes}) is needed, a number for each class"
+                raise ForeignModel(f"its output is {tuple(out.shape)}; {need}")
+            said.append(out[0])
+        return np.stack(said).astype(np.float32)
+
+
+def _made(model: onnx.ModelProto, wanted: Wanted, fit: Fit, asked: _Asked) -> tuple[onnx.ModelProto, bool]:
+    """The model in our convention, and whether it runs as many images at a time as it was fixed to."""
     images = np.random.default_rng(0).random((TRIED, *wanted.shape), dtype=np.float32)
-    expected = _alone(model, images, wanted, batch)
+    prepared = (np.repeat(images, 3, axis=1) if fit.repeats else images) * (255 if wanted.pixels == "0..255" else 1)
+    if wanted.pixels == "normalised":
+        mean, std = (np.array(part, np.float32).reshape(-1, 1, 1) for part in (wanted.mean, wanted.std))
+        prepared = (prepared - mean) / std
+    expected = _logits(asked.alone(prepared.astype(np.float32), wanted.classes), wanted, asked.sigmoid)
+    tolerance = COARSE if TensorProto.FLOAT16 in (fit.takes, fit.gives) else TOLERANCE
     for scanned in (False, True):
-        if scanned and batch is None:
+        if scanned and fit.batch is None:
             break
-        made = _wrapped(_scanning(model, batch or 1, wanted.classes) if scanned else _any_batch(model), wanted)
-        if _same(made, images, expected):
-            if target:
-                target.write_bytes(made.SerializeToString())
-            return Judged(params, zeros, _macs(made, wanted), batch, scanned)
-    raise ForeignModel("it answers otherwise when images are asked together: export it with a free batch axis")
+        inner = scanning(model, fit.batch or 1, wanted.classes) if scanned else any_batch(model)
+        made = wrapped(inner, wanted, fit)
+        if _same(made, images, expected, tolerance):
+            return made, scanned
+    raise ForeignModel(reading.why_together(model, fit.batch))
 
 
-def _read(path: Path) -> onnx.ModelProto:
-    """A valid model of standard operators whose weights are all in the file."""
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's DecodeError, whose module differs by version
-        raise ForeignModel(f"it is no ONNX file: {first_line(error)}") from None
-    check_limits(model)
-    outside = next((one.name for one in _tensors(model) if one.data_location == EXTERNAL or one.external_data), None)
-    if outside is not None:
-        raise ForeignModel(f"its weight {outside[:60]!r} is kept in another file: save it with the weights inside")
-    if model.functions:
-        try:
-            model = onnx.inliner.inline_local_functions(model)
-        except Exception as error:
-            raise ForeignModel(f"its local functions cannot be written out: {first_line(error)}") from None
-    domains = {node.domain for graph in _graphs(model.graph) for node in graph.node} - set(DOMAINS)
-    if domains:
-        raise ForeignModel(
-            f"it uses operators of its own ({', '.join(sorted(domains))[:80]}); standard ONNX operators are accepted"
-        )
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except Exception as error:
-        raise ForeignModel(f"it is no valid ONNX model: {first_line(error)}") from None
-    return _recent(model)
+def _look(asked: _Asked, wanted: Wanted, sample: Path, others: Mapping[str, Normalisation]) -> Look:
+    _allow_looking()
+    scale = 1 / 255 if wanted.pixels == "0..255" else 1.0
+    plain = Normalisation((0.0,) * wanted.takes[0], (scale,) * wanted.takes[0])
+    now = Normalisation(tuple(wanted.mean), tuple(wanted.std)) if wanted.pixels == "normalised" else plain
+    return look(asked.together, Sample.read(sample), now, others, wanted.order)
 
 
-def _recent(model: onnx.ModelProto) -> onnx.ModelProto:
-    version = next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), 0)
-    if version >= LEAST_OPSET:
-        return model
-    try:
-        return onnx.version_converter.convert_version(model, LEAST_OPSET)
-    except Exception:
-        raise ForeignModel(f"it is of opset {version}; export it with opset {LEAST_OPSET} or later") from None
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and all graphs within its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-                yield from _graphs(inner)
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor that the file holds: initializers, and those in attributes."""
-    nodes = [node for function in model.functions for node in function.node]
-    for graph in _graphs(model.graph):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-        nodes += graph.node
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-
-
-def _count(model: onnx.ModelProto) -> tuple[int, int]:
-    """Floating-point and quantized numbers in its weights, and how many of them are zero."""
-    kinds = {TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL, TensorProto.STRING}
-    params = zeros = 0
-    for tensor in _tensors(model):
-        if tensor.data_type not in (TensorProto.UNDEFINED, *kinds):
-            values = numpy_helper.to_array(tensor)
-            params += values.size
-            zeros += int((values == 0).sum()) if values.ndim > 1 else 0
-    return params, zeros
-
-
-def _macs(model: onnx.ModelProto, wanted: Wanted) -> int | None:
-    """Multiply-accumulates of an image in its layers; None where they cannot be told."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(model.SerializeToString())
-        try:
-            found = layers(path, wanted.shape)
-        except Exception:  # a graph of another kind than ours
-            return None
-    return sum(layer["macs"] for layer in found) or None
-
-
-def _input(model: onnx.ModelProto, wanted: Wanted) -> int | None:
-    """The fixed batch of its one input of images, None for any."""
+def _fit(model: onnx.ModelProto, wanted: Wanted) -> Fit:
+    """How it takes its images and answers. An axis that is written as -1 is made free. Raises ForeignModel."""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 0:
+                dim.ClearField("dim_value")
     held = {tensor.name for tensor in model.graph.initializer}
     given = [value for value in model.graph.input if value.name not in held]
     if len(given) != 1:
-        raise ForeignModel(f"it has {len(given)} inputs; one is needed, the images")
+        raise ForeignModel(f"it has {len(given)} inputs{_named(given)}; one is needed, the images")
     kind = given[0].type.tensor_type
     sides = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
-    told = " x ".join("?" if side is None else str(side) for side in sides)
-    channels, height, width = wanted.shape
-    need = f"float32 (batch, {channels}, {height}, {width})"
-    if kind.elem_type != TensorProto.FLOAT or len(sides) != 4:
-        type_name = TensorProto.DataType.Name(kind.elem_type).lower()
-        raise ForeignModel(f"its input is {type_name} ({told}); these images need {need}, channels first")
-    if any(side not in (None, length) for side, length in zip(sides[1:], wanted.shape, strict=True)):
-        raise ForeignModel(f"its input is ({told}); these images need {need}: export it for this size")
+    last = _channels_last(kind.elem_type, sides, wanted)
     batch = sides[0]
     if batch is not None and not 1 <= batch <= MOST_BATCH:
         raise ForeignModel(f"its batch is {batch}; 1 to {MOST_BATCH}, or a free one, are accepted")
-    return batch
+    return Fit(batch, last, kind.elem_type, _output(model), wanted.repeated)
 
 
-def _output(model: onnx.ModelProto) -> None:
+def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bool:
+    """Whether its channels come last. Raises ForeignModel, with what it is that does not fit."""
+    channels, height, width = wanted.takes
+    name = TensorProto.DataType.Name(elements).lower()
+    told = f"{name} ({' x '.join('?' if side is None else str(side) for side in sides)})"
+    need = f"float32 (batch, {channels}, {height}, {width})"
+    if elements not in KINDS:
+        raise ForeignModel(f"its input is {told}, and pixels are real numbers; these images need {need}")
+    if len(sides) != 4:
+        raise ForeignModel(f"its input {told} has {len(sides)} axes; these images need {need}, channels first")
+
+    def fits(*lengths: int) -> bool:
+        return all(side in (None, length) for side, length in zip(sides[1:], lengths, strict=True))
+
+    if fits(channels, height, width):
+        return False
+    if fits(height, width, channels):
+        return True
+    first, *size = sides[1:] if sides[3] not in (1, 3) or sides[1] in (1, 3) else (sides[3], *sides[1:3])
+    if first not in (None, channels):
+        message = f"its input is {told}: it takes {first} channels, and these images have {wanted.shape[0]}"
+        if (first, wanted.shape[0]) == (3, 1):
+            raise ForeignModel(f"{message}: set channels to repeated", {"channels": "repeated"})
+        raise ForeignModel(f"{message}: give a file for images of as many channels")
+    wrong = " x ".join("?" if side is None else str(side) for side in size)
+    raise ForeignModel(f"its input is {told}: it takes {wrong} pixels, and these images need {need}")
+
+
+def _output(model: onnx.ModelProto) -> int:
+    """The kind of numbers of its one output."""
     if len(model.graph.output) != 1:
-        names = ", ".join(value.name for value in model.graph.output)[:80]
-        raise ForeignModel(f"it has {len(model.graph.output)} outputs ({names}); one is needed, the classes' scores")
+        raise ForeignModel(
+            f"it has {len(model.graph.output)} outputs{_named(model.graph.output)}; one is needed, the classes' scores"
+        )
+    kind: int = model.graph.output[0].type.tensor_type.elem_type
+    if kind not in KINDS:
+        name = TensorProto.DataType.Name(kind).lower()
+        raise ForeignModel(f"its output is {name}: it names classes and gives no scores; export it without the choice")
+    return kind
 
 
-def _alone(model: onnx.ModelProto, images: np.ndarray, wanted: Wanted, batch: int | None) -> np.ndarray:
-    """Its logits (n, K), each image asked by itself, and everything around it done in NumPy."""
-    running = _session(model)
-    name = running.get_inputs()[0].name
-    pixels: Any = images * (255 if wanted.pixels == "0..255" else 1)
-    if wanted.pixels == "normalised":
-        mean, std = (np.array(part, np.float32).reshape(-1, 1, 1) for part in (wanted.mean, wanted.std))
-        pixels = (images - mean) / std
-    said = []
-    for image in pixels.astype(np.float32):
-        out = _run(running, name, np.repeat(image[None], batch or 1, axis=0))
-        if out.shape != (batch or 1, wanted.classes):
-            raise ForeignModel(
-                f"its output is {tuple(out.shape)}; ({batch or 1}, {wanted.classes}) is needed, a number for each class"
-            )
-        said.append(out[0])
-    logits = np.stack(said).astype(np.float32)
-    if not np.isfinite(logits).all():
+def _named(values: Any) -> str:
+    names = ", ".join(value.name.removeprefix(PREFIX) for value in values)
+    return f" ({names[:80]})" if names else ""
+
+
+def _logits(said: np.ndarray, wanted: Wanted, sigmoid: bool) -> np.ndarray:
+    """What it said as logits, in the data set's order of classes. Raises ForeignModel where it said something else."""
+    if not np.isfinite(said).all():
         raise ForeignModel("it answers with numbers that are not finite")
-    sums = logits.sum(axis=1)
-    if wanted.outputs == "probabilities":
-        if logits.min() < 0 or np.abs(sums - 1).max() > 0.01:
-            raise ForeignModel("its outputs are no probabilities, at least 0 and with sum 1: set outputs to logits")
-        return np.log(np.maximum(logits, LEAST))
-    if logits.min() >= 0 and np.abs(sums - 1).max() < 1e-3:
-        raise ForeignModel("its outputs are probabilities: they sum to 1; set outputs to probabilities")
-    return logits
+    logits = _from(wanted.outputs, said, sigmoid)
+    return logits[:, np.argsort(wanted.order)] if len(wanted.order) else logits
 
 
-def _same(model: onnx.ModelProto, images: np.ndarray, expected: np.ndarray) -> bool:
+def _from(outputs: str, said: np.ndarray, sigmoid: bool) -> np.ndarray:
+    shares = bool(said.min() >= 0 and said.max() <= 1)
+    off = float(np.abs(said.sum(axis=1) - 1).max())  # from a sum of 1
+    if outputs == "probabilities":
+        if said.min() < 0 or off > 0.01:
+            other = "sigmoid" if shares else "logits"
+            raise ForeignModel(
+                f"its outputs are no probabilities, at least 0 and with sum 1: set outputs to {other}",
+                {"outputs": other},
+            )
+        return np.asarray(np.log(np.maximum(said, LEAST)))
+    if outputs == "sigmoid":
+        if not shares:
+            message = "its outputs are no sigmoids, which lie between 0 and 1: set outputs to logits"
+            raise ForeignModel(message, {"outputs": "logits"})
+        bounded = np.clip(said, LEAST, 1 - LEAST)
+        return np.asarray(np.log(bounded / (1 - bounded)))
+    if said.min() >= 0 and off < 1e-3:
+        message = "its outputs are probabilities: they sum to 1; set outputs to probabilities"
+        raise ForeignModel(message, {"outputs": "probabilities"})
+    if sigmoid or shares:
+        message = "its outputs are sigmoids, each between 0 and 1 by itself: set outputs to sigmoid"
+        raise ForeignModel(message, {"outputs": "sigmoid"})
+    return said
+
+
+def _ends_in_sigmoid(model: onnx.ModelProto) -> bool:
+    makers = {name: node for node in model.graph.node for name in node.output}
+    node = makers.get(model.graph.output[0].name)
+    while node is not None and node.op_type in PLAIN:
+        node = makers.get(node.input[0])
+    return node is not None and node.op_type == "Sigmoid"
+
+
+def _same(model: onnx.ModelProto, images: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     """Whether the converted model gives the expected logits for all images at once."""
     try:
         running = _session(model)
@@ -205,7 +232,7 @@ def _same(model: onnx.ModelProto, images: np.ndarray, expected: np.ndarray) -> b
         return False
     if given.shape != expected.shape:
         return False
-    return float(np.abs(given - expected).max()) <= TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    return float(np.abs(given - expected).max()) <= tolerance * max(1.0, float(np.abs(expected).max()))
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -225,104 +252,39 @@ def _run(running: onnxruntime.InferenceSession, name: str, images: np.ndarray) -
         raise ForeignModel(f"it does not run on images {images.shape}: {first_line(error)}") from None
 
 
-def _any_batch(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with a free batch axis; what it says inside about shapes is dropped."""
-    free = copy.deepcopy(model)
-    del free.graph.value_info[:]
-    for value in (*free.graph.input, *free.graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if dims and value.name not in {tensor.name for tensor in free.graph.initializer}:
-            dims[0].ClearField("dim_value")
-            dims[0].dim_param = "batch"
-    return free
-
-
-def _scanning(model: onnx.ModelProto, batch: int, classes: int) -> onnx.ModelProto:
-    """A model of any batch that runs this one, of a fixed batch, once for each part: padded, then cut to size.
-
-    ONNX's Scan does the loop; the weights stay outside of it.
-    """
-    body, value = copy.deepcopy(model.graph), copy.deepcopy(_images(model))
-    graph = helper.make_graph([], "parts", [value], [copy.deepcopy(body.output[0])], initializer=body.initializer)
-    del body.initializer[:], body.value_info[:], body.input[:]
-    body.input.append(value)
-    sides = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-
-    def constant(label: str, values: list[int]) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), label))
-        return label
-
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    graph.input[0].name, graph.output[0].name = "all", "said"
-    zero = constant("zero", [0])
-    count = node("Slice", [node("Shape", ["all"], "sizes"), zero, constant("one", [1])], "count")
-    missing = node("Mod", [node("Neg", [count], "less"), constant("batch size", [batch])], "missing")
-    pads = node("Concat", [constant("before", [0] * 4), missing, constant("after", [0] * 3)], "pads", axis=0)
-    parts = node("Reshape", [node("Pad", ["all", pads], "padded"), constant("part", [-1, *sides])], "parts")
-    rows = node("Scan", [parts], "rows", body=body, num_scan_inputs=1)
-    flat = node("Reshape", [rows, constant("row", [-1, classes])], "flat")
-    node("Slice", [flat, zero, count], "said")
-    made = copy.deepcopy(model)
-    made.graph.CopyFrom(graph)
-    return _any_batch(made)
-
-
-def _images(model: onnx.ModelProto) -> onnx.ValueInfoProto:
-    """The one input that is no weight."""
-    held = {tensor.name for tensor in model.graph.initializer}
-    return next(value for value in model.graph.input if value.name not in held)
-
-
-def _wrapped(model: onnx.ModelProto, wanted: Wanted) -> onnx.ModelProto:
-    """Pixels in [0, 1] to what it takes, before it; what it gives to logits, behind it."""
-    made = copy.deepcopy(model)
-    graph, name, out = made.graph, _images(made).name, made.graph.output[0].name
-    before: list[onnx.NodeProto] = []
-    behind: list[onnx.NodeProto] = []
-
-    def constant(label: str, values: object) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.array(values, np.float32), f"{PREFIX}{label}"))
-        return f"{PREFIX}{label}"
-
-    if wanted.pixels == "0..255":
-        before.append(helper.make_node("Mul", ["images", constant("255", 255.0)], [name]))
-    elif wanted.pixels == "normalised":
-        mean, std = (np.array(part, np.float32).reshape(1, -1, 1, 1) for part in (wanted.mean, wanted.std))
-        before.append(helper.make_node("Sub", ["images", constant("mean", mean)], [f"{PREFIX}centred"]))
-        before.append(helper.make_node("Div", [f"{PREFIX}centred", constant("std", std)], [name]))
-    else:
-        before.append(helper.make_node("Identity", ["images"], [name]))
-    if wanted.outputs == "probabilities":
-        behind.append(helper.make_node("Max", [out, constant("least", LEAST)], [f"{PREFIX}positive"]))
-        behind.append(helper.make_node("Log", [f"{PREFIX}positive"], ["logits"]))
-    else:
-        behind.append(helper.make_node("Identity", [out], ["logits"]))
-    made.ir_version = max(made.ir_version, LEAST_IR)
-    nodes = [*before, *graph.node, *behind]
-    del graph.node[:], graph.input[:], graph.output[:]
-    graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", *wanted.shape]))
-    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", wanted.classes]))
-    return made
-
-
 def _limit(seconds: float) -> None:
     """Bounds what this process may take from now on, where the system can: memory, processor time, sizes of files."""
     try:
         import resource
     except ImportError:
         return
+    used = math.ceil(time.process_time() + seconds)
     for what, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, math.ceil(time.process_time() + seconds)),
         (resource.RLIMIT_FSIZE, 2 * MOST_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(what)[1]
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    _limit_time(used)
+
+
+def _limit_time(seconds: int) -> None:
+    """Bounds the processor time of this process since its start."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == resource.RLIM_INFINITY else min(seconds, hard), hard))
+
+
+def _allow_looking() -> None:
+    """A file that did in time what small inputs need may take longer over the sample."""
+    try:
+        import resource
+    except ImportError:
+        return
+    if resource.getrlimit(resource.RLIMIT_CPU)[0] != resource.RLIM_INFINITY:
+        _limit_time(math.ceil(time.process_time() + LOOKING_SECONDS))
 
 
 def _main() -> None:
@@ -330,9 +292,12 @@ def _main() -> None:
     _limit(question["seconds"])
     target = Path(question["target"]) if question["target"] else None
     try:
-        answer: dict[str, Any] = adopt(Path(question["path"]), Wanted(**question["wanted"]), target)._asdict()
+        sample = Path(question["sample"]) if question["sample"] else None
+        others = {name: Normalisation(*map(tuple, one)) for name, one in question["others"].items()}
+        judged = adopt(Path(question["path"]), Wanted(**question["wanted"]), target, sample, others)
+        answer: dict[str, Any] = judged.document()
     except ForeignModel as error:
-        answer = {"refused": str(error)}
+        answer = {"refused": str(error), "changes": error.changes}
     except MemoryError:
         answer = {"refused": "it asks for too much memory"}
     print(json.dumps(answer))

@@ -12,23 +12,30 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from kdcore.data.normalisations import Normalisation
+from kdcore.models.first_look import SECONDS, SLOW, Look
 from kdcore.paths import CHECKOUT
 
 MOST_BYTES = 500_000_000
 CPU_SECONDS = 10  # of processor time, for a small file: a busy machine refuses no honest one
 BYTES_A_SECOND = 5_000_000  # how much longer a large file may take
+LOOKING_SECONDS = 2 * SLOW * SECONDS  # of processor time, beside, for its answers to a sample
 PATIENCE = 12  # wall time beside processor time
 
 Pixels = Literal["0..1", "0..255", "normalised"]
-Outputs = Literal["logits", "probabilities"]
+Outputs = Literal["logits", "probabilities", "sigmoid"]
 
 
 class ForeignModel(ValueError):
-    """The file cannot teach here; the message says why and what would do."""
+    """The file cannot teach here; the message says why and what would do. `changes`: options that would do."""
+
+    def __init__(self, message: str, changes: Mapping[str, Any] = {}):
+        super().__init__(message)
+        self.changes = dict(changes)
 
 
 class TooSlow(ForeignModel):
@@ -38,7 +45,9 @@ class TooSlow(ForeignModel):
 class Wanted(NamedTuple):
     """What the file must fit, and how it wants its input: `shape` (C, H, W), `classes` K, `mean` and `std` a channel.
 
-    `pixels`: the range that it takes. `outputs`: what it gives.
+    `pixels`: the range that it takes. `outputs`: what it gives. `repeated`: whether it takes the one channel of the
+    images three times; `mean` and `std` are of what it takes. `order`: the class of each output; empty: as they come.
+    `names`: of the classes, where the file's own names may tell the order.
     """
 
     shape: tuple[int, int, int]
@@ -47,13 +56,21 @@ class Wanted(NamedTuple):
     std: Sequence[float]
     pixels: Pixels
     outputs: Outputs
+    repeated: bool = False
+    order: Sequence[int] = ()
+    names: Sequence[str] = ()
+
+    @property
+    def takes(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the file takes."""
+        return (3, *self.shape[1:]) if self.repeated else tuple(self.shape)  # type: ignore[return-value]
 
 
 class Judged(NamedTuple):
     """`params`: numbers in its weights, `zeros` of them zero. `macs`: of one image, None where they cannot be told.
 
     `batch`: the fixed batch that it wants, None for any. `scanned`: whether the file that is made of it runs so many
-    at a time.
+    at a time. `order`: the class of each output, where they do not come as in the data set. `look`: at its answers.
     """
 
     params: int
@@ -61,11 +78,30 @@ class Judged(NamedTuple):
     macs: int | None
     batch: int | None
     scanned: bool
+    order: Sequence[int] = ()
+    look: Look | None = None
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Judged:
+        """From `document()`."""
+        found = document["look"]
+        return cls(**{**document, "look": Look.read(found) if found else None})
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return self._asdict() | {"look": self.look.document() if self.look else None}
 
 
-def adopt(path: Path, wanted: Wanted, target: Path | None = None) -> Judged:
+def adopt(
+    path: Path,
+    wanted: Wanted,
+    target: Path | None = None,
+    sample: Path | None = None,
+    others: Mapping[str, Normalisation] = {},
+) -> Judged:
     """Judges the file at `path` in a subprocess, and writes the one that takes what ours take to `target`.
 
+    `sample`: a file of `first_look.Sample`, on which its accuracy is tried, normalised in each way of `others` too.
     Small inputs and some runs must do within `CPU_SECONDS` of processor time, and more for a large file. Raises
     ForeignModel.
     """
@@ -73,22 +109,24 @@ def adopt(path: Path, wanted: Wanted, target: Path | None = None) -> Judged:
         raise ForeignModel(f"it has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are accepted")
     seconds = CPU_SECONDS + path.stat().st_size / BYTES_A_SECOND
     question = {
-        "path": str(path), "target": str(target) if target else None, "wanted": wanted._asdict(), "seconds": seconds
+        "path": str(path), "target": str(target) if target else None, "wanted": wanted._asdict(), "seconds": seconds,
+        "sample": str(sample) if sample else None, "others": others,
     }  # fmt: skip
+    patience = PATIENCE * (seconds + (LOOKING_SECONDS if sample else 0))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "kdcore.export.adoption"],
             input=json.dumps(question), capture_output=True, encoding="utf-8", errors="replace",
-            cwd=CHECKOUT, env=environment, timeout=PATIENCE * seconds, check=False,
+            cwd=CHECKOUT, env=environment, timeout=patience, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise TooSlow(f"checking and running it takes longer than {PATIENCE * seconds:.0f} s") from None
+        raise TooSlow(f"checking and running it takes longer than {patience:.0f} s") from None
     if done.returncode == -getattr(signal, "SIGXCPU", 0):
         raise ForeignModel(f"checking and running it takes more than {seconds:.0f} s of processor time")
     if done.returncode:
         raise ForeignModel("running it ends the process: it asks for too much memory or time, or is damaged")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if "refused" in answer:
-        raise ForeignModel(answer["refused"])
-    return Judged(**answer)
+        raise ForeignModel(answer["refused"], answer.get("changes", {}))
+    return Judged.read(answer)

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from kdcore.export.graph import Weighted, weighted
+from kdcore.export.onnx_macs import run_shapes
 from kdcore.problems import first_line
 
 BINS = 32
@@ -29,14 +30,12 @@ def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
     ValueError for a file that is no ONNX model, or whose layers' output shapes cannot be inferred.
     """
     model = _load(path)
+    held = weighted(model)
     sizes = _output_sizes(model, shape)
-    found = []
-    for layer in weighted(model):
-        output = sizes.get(layer.node.output[0])
-        if not output:
-            raise ValueError(f"{path}: the output shape of layer {layer.name} cannot be inferred")
-        found.append(_describe(layer, output))
-    return found
+    unknown = [layer for layer in held if 0 in (sizes.get(layer.node.output[0]) or (0,))]
+    if unknown:  # the shapes that shape inference cannot tell show when the model runs
+        sizes |= _sizes_when_run(path, model, shape, unknown)
+    return [_describe(layer, sizes[layer.node.output[0]]) for layer in held]
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -57,11 +56,23 @@ def _output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tup
         dimension.dim_value = length
     for output in single.graph.output:
         output.type.tensor_type.ClearField("shape")
+    del single.graph.value_info[:]  # what it says there of a free batch is not so of one image
     inferred = onnx.shape_inference.infer_shapes(single, data_prop=True).graph
     return {
         value.name: tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
         for value in (*inferred.value_info, *inferred.output)
     }
+
+
+def _sizes_when_run(
+    path: Path, model: onnx.ModelProto, shape: Sequence[int], unknown: Sequence[Weighted]
+) -> dict[str, tuple[int, ...]]:
+    try:
+        image = np.zeros((1, *shape), np.float32)
+        return run_shapes(model, image, {layer.node.output[0] for layer in unknown})
+    except Exception as error:  # ONNX Runtime's have no common base
+        message = f"{path}: the output shape of layer {unknown[0].name} cannot be inferred: {first_line(error)}"
+        raise ValueError(message) from None
 
 
 def _describe(layer: Weighted, output: tuple[int, ...]) -> dict[str, Any]:

@@ -11,46 +11,65 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kdcore import registry
 from kdcore.lazy import nn, torch
 from kdcore.models import zoo
-from kdcore.models.traits import ArchitectureTraits
+from kdcore.models.upload_names import Held, UploadError, compare, is_mean, places
 from kdcore.paths import CHECKOUT
 from kdcore.problems import first_line
 
 TIMEOUT_SECONDS = 300
 SPARE_BYTES = 3 * 2**30  # what torch takes, beside four times the file
-WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # under which training scripts put the tensors
-SHOWN = 3  # names of each kind in a message
+WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "network", "state_dict_ema", "model_ema", "ema")
+EMA_TOLD = "kdcore.ema"  # in the metadata of a converted file: what became of the running mean
+DEEPEST = 4  # mappings within mappings
 FLOATS = ("F64", "F32", "F16", "BF16")  # as safetensors names them
 WHOLE = ("I64", "I32", "I16", "I8", "U8")  # in which a count may be
 REFUSED = 3  # the subprocess's exit code when its last line is for the person
 
 
-class UploadError(ValueError):
-    """The file cannot be used; the message says what is wrong with it, and where that is known, what would do."""
+class Wanted(NamedTuple):
+    """What to make of a file. `document`: a `describe` document of the network.
+
+    `ema`: take the running mean of the weights, where there are others too. `own`: take the file's own normalisation
+    where it has one. `order`: the class of each output; empty: as the document's come.
+    """
+
+    document: Mapping[str, Any]
+    ema: bool = False
+    own: bool = True
+    order: Sequence[int] = ()
 
 
 def read(path: Path, document: Mapping[str, Any]) -> nn.Module:
-    """The network of a `describe` document with the weights in a .safetensors, .pt or .pth file, in eval mode.
+    """The network of a `describe` document with the weights in a file; see `take`. Raises UploadError."""
+    return take(path, Wanted(document))[0]
 
-    What the file is, its content tells. Tensors may be under "state_dict" or "model", and their names may
-    begin with "module."; those of torchvision's models may be torchvision's own. The `normalize` layer may be absent:
-    then it is the document's. Raises UploadError.
+
+def take(path: Path, wanted: Wanted) -> tuple[nn.Module, Held]:
+    """The network with the weights in a file that torch.save or safetensors wrote, in eval mode; what else it holds.
+
+    What the file is, its content tells. Tensors may be under "state_dict" or "model", beside others, and their names
+    may begin with what a trainer calls its network, or hold a "module."; those of torchvision's models may be
+    torchvision's own. The `normalize` layer may be absent: then it is the document's. Raises UploadError.
     """
     kind = kind_of(path)
     with tempfile.TemporaryDirectory() as folder:
-        plain = path if kind == "safetensors" else _converted(path, Path(folder) / "tensors.safetensors")
-        tensors = _tensors(plain, document)
+        plain = path if kind == "safetensors" else _converted(path, Path(folder) / "tensors.safetensors", wanted.ema)
+        tensors, held = _tensors(plain, wanted)
     _check_values(tensors)
     try:
-        return zoo.rebuild(document, tensors)
+        network = zoo.rebuild(wanted.document, tensors)
     except ValueError as error:
         raise UploadError(f"the weights do not make a network: {error}") from None
+    if len(wanted.order):
+        _reorder(network, wanted)
+    return network, held
 
 
 def kind_of(path: Path) -> Literal["safetensors", "torch"]:
@@ -61,26 +80,59 @@ def kind_of(path: Path) -> Literal["safetensors", "torch"]:
         raise UploadError("the weights file is empty")
     if start[8:] == b"{":
         return "safetensors"
+    if start.startswith(b"PK\x03\x04") and _is_script(path):
+        raise UploadError(
+            "this is a TorchScript program, not a weights file: save its state_dict() with torch.save, or export it to "
+            "ONNX and take it as an ONNX file"
+        )
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return "torch"
     raise UploadError("this is no weights file: neither safetensors nor one that torch.save wrote")
 
 
-def _tensors(path: Path, document: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+def _is_script(path: Path) -> bool:
+    """Whether torch.jit.save wrote a zip file: its constants are a pickle of their own."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return any(name.endswith("/constants.pkl") for name in file.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def _reorder(network: nn.Module, wanted: Wanted) -> None:
+    """Puts the outputs in the document's order of classes. Raises UploadError for a head that cannot be reordered."""
+    image = torch.rand(1, *wanted.document["shape"], generator=torch.Generator().manual_seed(0))
+    places = torch.tensor(wanted.order).argsort()
+    with torch.no_grad():
+        expected = network(image)[:, places]
+        for part in zoo.head(network).parameters():
+            if part.shape[0] == len(places):
+                part.copy_(part[places].clone())
+        same = torch.allclose(network(image), expected, rtol=1e-3, atol=1e-4)
+    if not same:
+        raise UploadError("the classes of this architecture cannot be put into another order: give an ONNX file of it")
+
+
+def _tensors(path: Path, wanted: Wanted) -> tuple[dict[str, torch.Tensor], Held]:
     """The file's tensors under the architecture's names, in fp32. Raises UploadError before it reads misfits."""
     from safetensors import SafetensorError, safe_open
 
-    own = _expected(document)
+    own = _expected(wanted.document)
     try:
         with safe_open(path, framework="pt") as file:
             about = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            places = _places(about, own, document)
-            _compare({ours: tuple(about[theirs].get_shape()) for ours, theirs in places.items()}, own, document)
-            _check_kinds({ours: about[theirs].get_dtype() for ours, theirs in places.items()}, own)
-            tensors = {ours: file.get_tensor(theirs) for ours, theirs in places.items()}
+            placed, held = places(
+                about, own, wanted.document, ema=wanted.ema, decided=(file.metadata() or {}).get(EMA_TOLD, "")
+            )
+            shapes = {ours: tuple(about[theirs].get_shape()) for ours, theirs in placed.items()}
+            compare(shapes, own, wanted.document, placed, held.left)
+            _check_kinds({ours: about[theirs].get_dtype() for ours, theirs in placed.items()}, own)
+            tensors = {ours: file.get_tensor(theirs) for ours, theirs in placed.items()}
     except (SafetensorError, OSError) as error:
         raise UploadError(f"the weights file is damaged or cut short ({error})") from None
-    return own | {name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}
+    if not wanted.own:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("normalize.")}
+    return own | {name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, held
 
 
 def _check_kinds(kinds: Mapping[str, str], own: Mapping[str, torch.Tensor]) -> None:
@@ -123,54 +175,12 @@ def _is_count(name: str) -> bool:
     return name.endswith("num_batches_tracked")  # batch norm's, which old files do not have
 
 
-def _places(names: Iterable[str], own: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
-    """Where each tensor of the file belongs: its name here, and its name in the file."""
-    given = {_bare(name, names): name for name in names}
-    options = registry.validate("architecture", document["architecture"])
-    theirs = ArchitectureTraits.of(options).names
-    if theirs and not given.keys() <= own.keys():
-        known = theirs(options, document["classes"], tuple(document["shape"]))
-        given = {known.get(name, name): place for name, place in given.items()}
-    return given
-
-
-def _bare(name: str, names: Iterable[str]) -> str:
-    """The name without the "module." that all of the names have when they come from DataParallel."""
-    return name.removeprefix("module.") if all(other.startswith("module.") for other in names) else name
-
-
-def _compare(
-    given: Mapping[str, tuple[int, ...]], own: Mapping[str, torch.Tensor], document: Mapping[str, Any]
-) -> None:
-    missing = [name for name in own if name not in given and own[name].is_meta]
-    unknown = [name for name in given if name not in own]
-    other = [
-        f"{name} {shape}, not {tuple(own[name].shape)}"
-        for name, shape in ((name, given[name]) for name in own if name in given)
-        if shape != tuple(own[name].shape)
-    ]
-    kinds = (("missing", missing), ("unknown", unknown), ("of another shape", other))
-    told = [f"{kind}: {_some(names)}" for kind, names in kinds if names]
-    if told:
-        chosen = document["architecture"]
-        options = ", ".join(f"{name} {value}" for name, value in chosen.items() if name != "architecture")
-        raise UploadError(
-            f"the weights are not those of {chosen['architecture']} ({options}) for {document['classes']} classes and "
-            f"images of {'x'.join(map(str, document['shape']))}; tensors {'; '.join(told)}"
-        )
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _converted(path: Path, target: Path) -> Path:
+def _converted(path: Path, target: Path, ema: bool) -> Path:
     """The same tensors as safetensors in `target`, which a subprocess with limits writes."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TORCH_FORCE")}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "kdcore.models.upload", str(path.resolve()), str(target)],
+            [sys.executable, "-m", "kdcore.models.upload", str(path.resolve()), str(target), str(int(ema))],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -189,8 +199,8 @@ def _converted(path: Path, target: Path) -> Path:
     return target
 
 
-def _convert(source: Path, target: Path) -> None:
-    """What the subprocess does. Raises UploadError, MemoryError."""
+def _convert(source: Path, target: Path, ema: bool = False) -> None:
+    """What the subprocess does. `ema`: as in Wanted. Raises UploadError, MemoryError."""
     from safetensors.torch import save_file
 
     try:
@@ -204,29 +214,43 @@ def _convert(source: Path, target: Path) -> None:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         reason = first_line(error)
         raise UploadError(f"the weights file is damaged or cut short ({reason[:200]})") from None
-    found = {name: value for name, value in _unwrapped(content).items() if isinstance(value, torch.Tensor)}
+    found, told = _unwrapped(content, ema)
     for name, value in found.items():
         if value.layout != torch.strided or value.is_quantized:
             raise UploadError(f"tensor {name!r} is sparse or quantized; plain numbers are needed")
         if value.is_complex() or (value.is_floating_point() and value.element_size() < 2):
             kind = str(value.dtype).removeprefix("torch.")
             raise UploadError(f"tensor {name!r} holds numbers of the kind {kind}: save it as float32")
-    save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, target)
+    save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, target, told)
 
 
-def _unwrapped(content: Any) -> Mapping[str, Any]:
-    """The mapping from names to tensors, wherever a training script has put it."""
-    for _ in range(3):
-        if not isinstance(content, Mapping):
-            raise UploadError(f"the file holds a {type(content).__name__}, not tensors by name (a state_dict)")
-        if any(isinstance(value, torch.Tensor) for value in content.values()):
-            return {str(name): value for name, value in content.items()}
-        inner = next((content[name] for name in WRAPPERS if name in content), None)
-        if inner is None:
-            break
-        content = inner
-    keys = ", ".join(map(repr, list(content)[:5])) or "nothing"
-    raise UploadError(f"the file holds {keys}, but no tensors by name; they may be under 'state_dict' or 'model'")
+def _unwrapped(content: Any, ema: bool) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors by name, wherever a training script has put them; and what became of a running mean beside them."""
+    if not isinstance(content, Mapping):
+        raise UploadError(f"the file holds a {type(content).__name__}, not tensors by name (a state_dict)")
+    found = sorted(_within(content), key=lambda one: (not _wrapped(one[0]), -len(one[1])))
+    means, plain = ([one for one in found if is_mean(".".join(one[0])) is mean] for mean in (True, False))
+    if not found:
+        keys = ", ".join(map(repr, list(content)[:5])) or "nothing"
+        raise UploadError(f"the file holds {keys}, but no tensors by name; they may be under 'state_dict' or 'model'")
+    of_mean, of_plain = (len(some[0][1]) if some else 0 for some in (means, plain))
+    both = min(of_mean, of_plain) > max(of_mean, of_plain) / 2
+    mean = ema if both else of_mean > of_plain
+    return (means if mean else plain)[0][1], {EMA_TOLD: "taken" if mean else "left"} if both else {}
+
+
+def _within(content: Mapping[Any, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """All mappings with tensors, with their paths; an optimizer's are not those of a network."""
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    if tensors:
+        yield path, tensors
+    for name, value in content.items():
+        if isinstance(value, Mapping) and len(path) < DEEPEST and not str(name).startswith("optim"):
+            yield from _within(value, (*path, str(name)))
+
+
+def _wrapped(path: Collection[str]) -> bool:
+    return bool(path) and all(name in WRAPPERS for name in path)
 
 
 def _limit(size: int) -> None:
@@ -246,10 +270,10 @@ def _limit(size: int) -> None:
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:])
+    source, target = map(Path, sys.argv[1:3])
     _limit(source.stat().st_size)
     try:
-        _convert(source, target)
+        _convert(source, target, ema=sys.argv[3] == "1")
     except UploadError as error:
         print(error, file=sys.stderr)
         sys.exit(REFUSED)

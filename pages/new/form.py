@@ -104,6 +104,11 @@ class Form:
         with st.container() if found else vanished():
             for problem in found:
                 st.error(plain(problem.message), icon=":material/error:")
+                if problem.changes:
+                    st.button(
+                        "Take the suggestion", key=draft.key(f"{path}.suggestion"), icon=":material/check:",
+                        on_click=_take_suggestion, args=(problem,),
+                    )  # fmt: skip
         self._places[path] = st.container()
 
     def advise(self, warnings: Sequence[Problem]) -> None:
@@ -172,6 +177,12 @@ class Form:
             control(field, kind_of(field)._replace(optional=False), f"{path}.{unit}", ())
         for name in ("", ".steps", ".epochs"):
             self.say(f"{path}{name}")
+
+
+def _take_suggestion(problem: Problem) -> None:
+    for path, value in problem.changes:
+        draft.put(draft.get(), path, value)
+        draft.renew_at(path)
 
 
 def vanished() -> Any:

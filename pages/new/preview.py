@@ -127,7 +127,8 @@ class Networks(NamedTuple):
 def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     given = plan.stages[0] if plan.stages[0].kind == "given" else None  # a teacher that is there already
     try:
-        networks = _networks(recipe, plan.dataset, known=not given or "model" in given.spec)
+        repeated = given is not None and given.spec.get("channels") == "repeated"
+        networks = _networks(recipe, plan.dataset, known=not given or "model" in given.spec, repeated=repeated)
     except CostError as error:
         slot.warning(plain(str(error)))
         return []
@@ -145,13 +146,18 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     return warnings
 
 
-def _networks(recipe: Recipe, dataset: Data, *, known: bool) -> Networks:
-    """`known`: whether the Recipe's `teacher.model` is the teacher. Raises CostError."""
+def _networks(recipe: Recipe, dataset: Data, *, known: bool, repeated: bool) -> Networks:
+    """`known`: whether the Recipe's `teacher.model` is the teacher. `repeated`: it is given grey images in colour.
+
+    Raises CostError.
+    """
     channels, height, width = dataset["shape"]
     student = Question(recipe.student.model, len(dataset["classes"]), (channels, height, width))
     if not known:
         return Networks(*costs([student]))
     teacher = student._replace(architecture=recipe.teacher.model)
+    if repeated:
+        teacher = teacher._replace(shape=(3, height, width))
     if reduction := _borrows(recipe):
         deployed = student._replace(borrowed=Borrowed(recipe.teacher.model, reduction))
         return Networks(*costs([student, teacher, deployed]))

@@ -16,7 +16,7 @@ from pages.shared import draft, store, text
 
 SOURCE = "teacher.source"
 FILES = {  # what can be sent for a source that is a file: the words beside it, and its suffixes
-    "weights_file": ("Send a weights file", ["safetensors", "pt", "pth"]),
+    "weights_file": ("Send a weights file", ["safetensors", "pt", "pth", "ckpt", "bin", "tar"]),
     "onnx_file": ("Send an ONNX classifier", ["onnx"]),
     "soft_labels": ("Send a soft-label file", ["npz"]),
 }

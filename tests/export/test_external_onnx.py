@@ -142,9 +142,9 @@ def two(which):
         (external(), {}, "kept in another file"),
         (model(domain="own.domain"), {}, "operators of its own"),
         (within_a_branch(), {}, "operators of its own"),
-        (two("inputs"), {}, "2 inputs; one is needed"),
-        (two("outputs"), {}, "2 outputs"),
-        (model(), {"shape": (3, 32, 32)}, r"these images need float32 \(batch, 3, 32, 32\)"),
+        (two("inputs"), {}, r"2 inputs \(x, second\); one is needed"),
+        (two("outputs"), {}, r"2 outputs \(y, f\); one is needed"),
+        (model(), {"shape": (3, 32, 32)}, "takes 1 channels, and these images have 3"),
         (model(), {"classes": 10}, r"its output is \(1, 3\); \(1, 10\) is needed"),
         (model(2000, fixed=True), {}, "its batch is 2000"),
         (not_a_number(), {}, "not finite"),
@@ -301,7 +301,7 @@ def test_a_file_that_is_too_large_is_not_even_opened(tmp_path, monkeypatch):
 @settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_still_valid(tmp_path_factory, data):
-    from kdcore.export.adoption import _read
+    from kdcore.export.onnx_reading import read
 
     content = bytearray(model().SerializeToString())
     for _ in range(data.draw(st.integers(1, 3))):
@@ -309,4 +309,4 @@ def test_a_damaged_file_is_refused_or_still_valid(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "damaged.onnx"
     path.write_bytes(content)
     with contextlib.suppress(ForeignModel):
-        onnx.checker.check_model(_read(path))
+        onnx.checker.check_model(read(path))

@@ -40,8 +40,8 @@ def made() -> tuple[nn.Module, dict]:
 def here(monkeypatch) -> None:
     """Does the subprocess's work in this process: the same function without its limits, and in no time."""
 
-    def convert(path: Path, target: Path) -> Path:
-        upload._convert(path, target)
+    def convert(path: Path, target: Path, ema: bool) -> Path:
+        upload._convert(path, target, ema)
         return target
 
     monkeypatch.setattr(upload, "_converted", convert)
@@ -67,13 +67,58 @@ def test_a_safetensors_file_gives_the_same_network(made, tmp_path):
         lambda state: {"model": state, "optimizer": {"lr": 0.1}},
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
         lambda state: {"model": {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}},
+        lambda state: {"best_acc1": torch.tensor(71.2), "state_dict": state},
+        lambda state: {"epoch": torch.tensor(3), "weights": state, "optimizer": {"state": {0: {"m": IMAGES}}}},
+        lambda state: {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"state_dict": {f"model.{name}": t for name, t in state.items()} | {"loss.weight": IMAGES}},
+        lambda state: {name.replace("stage1.", "stage1.module."): tensor for name, tensor in state.items()},
+        lambda state: {"n_averaged": torch.tensor(9)} | {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: state | {"stage1.total_ops": torch.zeros(1)},
+        lambda state: {"model_ema": state},
     ],
-    ids=["plain", "state_dict", "model", "module", "nested"],
+    ids=[
+        "plain",
+        "state_dict",
+        "model",
+        "module",
+        "nested",
+        "a tensor beside",
+        "another wrapper",
+        "compiled",
+        "Lightning",
+        "parallel within",
+        "averaged",
+        "counted",
+        "EMA alone",
+    ],
 )
 def test_torchs_own_files_are_unwrapped(made, here, wrap, legacy, tmp_path):
     network, document = made
     torch.save(wrap(dict(network.state_dict())), tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
     assert same(network, read(tmp_path / "a.pth", document))
+
+
+@pytest.mark.parametrize("place", ["beside", "in the names", "in the names of safetensors"])
+@pytest.mark.parametrize("ema", [False, True])
+def test_the_running_mean_is_taken_when_it_is_asked_for(made, here, place, ema, tmp_path):
+    network, document = made
+    trained, mean = network.state_dict(), {name: tensor + 1 for name, tensor in network.state_dict().items()}
+    both = {f"model.{name}": tensor for name, tensor in trained.items()}
+    both |= {f"ema_model.module.{name}": tensor for name, tensor in mean.items()}
+    path = tmp_path / "a.ckpt"
+    if place == "in the names of safetensors":
+        save_file(both, path)
+    else:
+        torch.save({"model": trained, "model_ema": mean} if place == "beside" else {"state_dict": both}, path)
+    taken, held = upload.take(path, upload.Wanted(document, ema=ema))
+    assert held.both
+    torch.testing.assert_close(models.head(taken).bias.data, (mean if ema else trained)["head.bias"])
+
+
+def test_a_misfit_is_told_by_the_files_own_names(made, here, tmp_path):
+    torch.save({"state_dict": {f"model.net.{name}": IMAGES for name in ("conv1.weight", "fc.weight")}}, tmp_path / "a")
+    with pytest.raises(UploadError, match=r"unknown: model\.net\.conv1\.weight, model\.net\.fc\.weight"):
+        read(tmp_path / "a", made[1])
 
 
 def test_what_old_or_other_programs_do_not_write_may_be_absent(made, here, tmp_path):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from kdcore import models
+from kdcore.data.normalisations import Normalisation
 from kdcore.files import read_json
+from kdcore.registry import validate
+from tests.owners import digits, export, trained
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_new import close, recipe_of
 
@@ -87,3 +91,19 @@ def test_weights_need_their_architecture_and_a_file_of_answers_does_not(teacher)
     assert asks_architecture()
     chosen(teacher, "soft_labels")
     assert not asks_architecture()
+
+
+def test_a_teachers_own_normalisation_is_asked_for_and_taken_at_a_click(teacher, tmp_path):
+    chosen(teacher, "onnx_file")
+    dataset = digits()
+    network = models.create(validate("architecture", "mlp"), 10, (1, 8, 8), [0.0], [1.0])
+    owner = trained(network, dataset, dataset.train_labels, Normalisation((0.449,), (0.226,)))
+    content = export(owner, tmp_path / "theirs.onnx", (1, 8, 8)).read_bytes()
+    teacher.file_uploader[0].set_value(("theirs.onnx", content, "application/octet-stream")).run()
+    again(teacher)
+    assert "shall it be asked so?" in said(teacher)
+    assert start_button(teacher).disabled
+    next(button for button in teacher.button if button.label == "Take the suggestion").click().run()
+    again(teacher)
+    assert recipe_of(teacher)["teacher"]["source"]["pixels"] == "imagenet"
+    assert not start_button(teacher).disabled

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from kdcore.data.normalisations import Pixels
 from kdcore.data.types import Dataset
+from kdcore.distill import foreign
 from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, file_at, refuse
 from kdcore.distill.traits import TeacherTraits
 from kdcore.export import external_onnx
-from kdcore.files import Damaged, read_json, write_json
-from kdcore.paths import home
 from kdcore.registry import Options, register
 
-VERSION = 2  # of the judgement: raise it when the same file is judged otherwise
+VERSION = 3  # of the judgement: raise it when the same file is judged otherwise
 WHAT = "an ONNX classifier (.onnx)"
+USUAL_PIXELS: Pixels = "0..1"
 
 
-class OnnxFile(Options):
+class OnnxFile(foreign.Foreign):
     """Options of an ONNX file."""
 
     path: str = Field(
@@ -30,13 +29,15 @@ class OnnxFile(Options):
         max_length=1000,
         description=f"Where {WHAT} is on this machine. It takes float32 (batch, C, H, W) and gives (batch, K).",
     )
-    pixels: Literal["0..1", "0..255", "normalised"] = Field(
-        "0..1",
-        description="What its input wants: pixels from 0 to 1, from 0 to 255, or normalised with this data set's mean "
-        "and standard deviation.",
+    pixels: Pixels = Field(
+        USUAL_PIXELS,
+        description="What its input wants: pixels from 0 to 1, from 0 to 255 or from -1 to 1; or normalised with this "
+        "data set's mean and standard deviation, or with those of the data set that it was trained on.",
     )
-    outputs: Literal["logits", "probabilities"] = Field(
-        "logits", description="What it gives: logits, or probabilities, whose logarithm is taken."
+    outputs: Literal["logits", "probabilities", "sigmoid"] = Field(
+        "logits",
+        description="What it gives: logits, probabilities that sum to 1 (softmax), or one of each class by itself "
+        "(sigmoid). Probabilities are turned back into logits.",
     )
 
 
@@ -51,18 +52,23 @@ class OnnxFileTeacher(Source[OnnxFile]):
     """The file, checked as hostile input, with its conversions built in: measured and timed as our own files are."""
 
     def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
-        place, content = file_at(self.options.path, WHAT, external_onnx.MOST_BYTES)
-        if dataset.multilabel and self.options.outputs == "probabilities":
+        options = self.options
+        place, content = file_at(options.path, WHAT, external_onnx.MOST_BYTES)
+        if dataset.multilabel and options.outputs == "probabilities":
             refuse("outputs", "probabilities of several labels an image cannot be turned back: give a file of logits")
-        wanted = self._wanted(dataset)
         try:
-            judged = _judged(place, content, wanted)
+            judged = self._judged(place, content, dataset)
         except external_onnx.ForeignModel as error:
-            refuse("path", f"{place.name} cannot teach: {error}")
-        spec = {"pixels": self.options.pixels, "outputs": self.options.outputs}
+            raise foreign.refusal(f"{place.name} cannot teach: {error}", error.changes) from None
+        if judged.look:
+            foreign.question(judged.look, options, dataset, place.name)
+        spec = {"pixels": options.pixels, "outputs": options.outputs}
+        note = f"An ONNX file ({place.name}), not trained here. Its time includes what turns pixels into its input."
+        if judged.order and not options.class_order:
+            note += " Its own names of the classes say their order."
         return ExternalTeacher(
-            content, place, "answers", spec=spec, params=judged.params, macs=judged.macs,
-            note=f"An ONNX file ({place.name}), not trained here. Its time includes what turns pixels into its input.",
+            content, place, "answers", spec=spec | foreign.spec(options, dataset, judged.order, options.pixels),
+            params=judged.params, macs=judged.macs, note=note,
         )  # fmt: skip
 
     def bring(
@@ -76,35 +82,32 @@ class OnnxFileTeacher(Source[OnnxFile]):
             "sparsity": judged.zeros / judged.params if judged.params else 0.0,
             "macs": judged.macs,
         }
-        return LoadedTeacher(onnx=target, report={"cost": cost, "source": judged._asdict()})
+        return LoadedTeacher(onnx=target, report={"cost": cost, "source": judged.document()})
+
+    def _judged(self, place: Path, content: str, dataset: Dataset) -> external_onnx.Judged:
+        """What the subprocess says of this file. Raises ForeignModel."""
+        wanted = self._wanted(dataset)._replace(names=() if self.options.class_order else dataset.classes)
+        others = foreign.others(self.options, dataset)
+
+        def ask() -> dict[str, Any]:
+            try:
+                with foreign.sample(dataset) as sample:
+                    return external_onnx.adopt(place, wanted, sample=sample, others=others).document()
+            except external_onnx.TooSlow:
+                raise
+            except external_onnx.ForeignModel as error:
+                return {"refused": str(error), "changes": error.changes}
+
+        answer = foreign.remembered(["onnx", VERSION, content, wanted, dataset.fingerprint], ask)
+        if "refused" in answer:
+            raise external_onnx.ForeignModel(answer["refused"], answer["changes"])
+        return external_onnx.Judged.read(answer)
 
     def _wanted(self, dataset: Dataset) -> external_onnx.Wanted:
+        options = self.options
+        asked = foreign.normalisation(options, dataset)
+        pixels: Any = options.pixels if options.pixels in ("0..1", "0..255") and not options.mean else "normalised"
         return external_onnx.Wanted(
-            dataset.shape, len(dataset.classes), dataset.mean, dataset.std, self.options.pixels, self.options.outputs
-        )
-
-
-def _judged(place: Path, content: str, wanted: external_onnx.Wanted) -> external_onnx.Judged:
-    """What the subprocess says of this file, asked once: a page plans at every click. Raises ForeignModel."""
-    question = json.dumps([VERSION, content, wanted])
-    cache = home() / "cache" / "teachers" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
-    answer = _read(cache)
-    if answer is None:
-        try:
-            answer = external_onnx.adopt(place, wanted)._asdict()
-        except external_onnx.TooSlow:
-            raise
-        except external_onnx.ForeignModel as error:
-            answer = {"refused": str(error)}
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        write_json(cache, answer)
-    if "refused" in answer:
-        raise external_onnx.ForeignModel(answer["refused"])
-    return external_onnx.Judged(*(answer[name] for name in external_onnx.Judged._fields))
-
-
-def _read(cache: Path) -> dict[str, Any] | None:
-    try:
-        return read_json(cache)
-    except (OSError, Damaged):
-        return None
+            dataset.shape, len(dataset.classes), asked.mean, asked.std, pixels, options.outputs,
+            repeated=options.channels == "repeated", order=foreign.order(options, dataset),
+        )  # fmt: skip

@@ -1,0 +1,196 @@
+"""Networks that somebody else trained: how they want their pixels and count the classes, and what is asked about them.
+
+A teacher that is right no more often than chance, or much more often when it is asked in another usual way, is
+questioned when the run is planned; the question says what would answer it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from kdcore.data.normalisations import Normalisation, Pixels, given, usual
+from kdcore.data.ordering import label_set_order, stratified_order
+from kdcore.data.types import Dataset
+from kdcore.distill.source import FIELD, refuse
+from kdcore.files import Damaged, read_json, write_json
+from kdcore.models.first_look import Look, Sample, Suggestion
+from kdcore.paths import home
+from kdcore.problems import Problem, RecipeError
+from kdcore.registry import Options
+
+IMAGES, IMAGES_A_CLASS = 400, 4  # of a sample; whichever is more
+MOST_BYTES = 64 * 2**20  # of a sample
+COLOURS = 3
+SHOWN = 8  # names of classes in a message
+
+
+class Foreign(Options):
+    """Options that teachers from elsewhere share; each describes `path` and `pixels` in its own words."""
+
+    path: str = ""
+    pixels: Pixels = "normalised"
+    mean: tuple[float, ...] = Field(
+        (), max_length=64, description="Mean of the pixels that it was trained with, in the range of pixels: one "
+        "number a channel, or one for all. Empty: what pixels says."
+    )  # fmt: skip
+    std: tuple[float, ...] = Field(
+        (), max_length=64, description="Standard deviation that goes with the mean. Empty: what pixels says."
+    )  # fmt: skip
+    class_order: tuple[str, ...] = Field(
+        (), max_length=100_000, description="Names of this data set's classes in the order of its outputs. Empty: in "
+        "the data set's order, or as the file says."
+    )  # fmt: skip
+    channels: Literal["as they are", "repeated"] = Field(
+        "as they are", description="Repeated: it takes colour, and is given the one channel of grey images three times."
+    )
+    anyway: bool = Field(
+        False, title="Teach anyway",
+        description="Do not question it, though it may be no better than chance on this data set's images.",
+    )  # fmt: skip
+
+
+def shape(options: Foreign, dataset: Dataset) -> tuple[int, int, int]:
+    """(C, H, W) of what the network takes. Raises RecipeError."""
+    channels, height, width = dataset.shape
+    if options.channels == "repeated":
+        if channels != 1:
+            refuse("channels", f"only one channel can be repeated; these images have {channels}: take them as they are")
+        channels = COLOURS
+    return channels, height, width
+
+
+def normalisation(options: Foreign, dataset: Dataset) -> Normalisation:
+    """How the network wants its pixels. Raises RecipeError."""
+    channels = shape(options, dataset)[0]
+    if bool(options.mean) != bool(options.std):
+        refuse("std" if options.mean else "mean", "mean and standard deviation go together: give both, or neither")
+    if options.mean:
+        if min(options.std) <= 0:
+            refuse("std", "a standard deviation must be above zero")
+        try:
+            return given(options.pixels, options.mean, options.std, channels)
+        except ValueError as error:
+            refuse("mean", str(error))
+    known = _known(dataset, channels)
+    if options.pixels not in known:
+        refuse("pixels", f"{options.pixels} is for colour; the network takes {channels} channels: give mean and std")
+    return known[options.pixels]
+
+
+def _known(dataset: Dataset, channels: int) -> dict[str, Normalisation]:
+    times = channels // dataset.shape[0]
+    return {"normalised": Normalisation(dataset.mean * times, dataset.std * times)} | usual(channels)
+
+
+def others(options: Foreign, dataset: Dataset) -> dict[str, Normalisation]:
+    """The usual ways to ask a network, by name."""
+    return _known(dataset, shape(options, dataset)[0])
+
+
+def order(options: Foreign, dataset: Dataset) -> tuple[int, ...]:
+    """The class of each output, as the options say; empty where they do not. Raises RecipeError."""
+    names = options.class_order
+    if not names:
+        return ()
+    unknown = [name for name in names if name not in dataset.classes]
+    missing = [name for name in dataset.classes if name not in names]
+    if unknown or missing or len(names) != len(dataset.classes):
+        told = [f"{some(unknown)} {'are' if len(unknown) > 1 else 'is'} no class here"] if unknown else []
+        told += [f"{some(missing)} {'are' if len(missing) > 1 else 'is'} missing"] if missing else []
+        refuse("class_order", f"every class is needed once; {' and '.join(told) or 'a name stands there twice'}")
+    return tuple(dataset.classes.index(name) for name in names)
+
+
+def some(names: Sequence[str], most: int = SHOWN) -> str:
+    """The first of them, for a message."""
+    return ", ".join(names[:most]) + ", …" * (len(names) > most)
+
+
+def spec(options: Foreign, dataset: Dataset, order: Sequence[int], usual_pixels: str) -> dict[str, Any]:
+    """What a teacher's model depends on beside its file: what is not as usual. `order`: that was settled on."""
+    asked = options.model_dump(mode="json", include={"mean", "std", "channels", "pixels"})
+    usual_values = {"mean": [], "std": [], "channels": "as they are", "pixels": usual_pixels}
+    found = {name: value for name, value in asked.items() if value != usual_values[name]}
+    if len(order) and list(order) != list(range(len(dataset.classes))):
+        found["class_order"] = [dataset.classes[index] for index in order]
+    return found
+
+
+@contextmanager
+def sample(dataset: Dataset) -> Iterator[Path]:
+    """A file with a `Sample` of the training images, for a subprocess: the same ones every time."""
+    labels = np.asarray(dataset.train_labels)
+    ordered = (label_set_order if dataset.multilabel else stratified_order)(labels, [0])
+    most = max(IMAGES, IMAGES_A_CLASS * len(dataset.classes))
+    few = ordered[: max(1, min(most, MOST_BYTES // int(np.prod(dataset.shape))))]
+    truth = labels[few] if dataset.multilabel else np.eye(len(dataset.classes), dtype=np.uint8)[labels[few]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample.npz"
+        Sample(dataset.train_images[few], truth, dataset.classes).write(path)
+        yield path
+
+
+def remembered(question: Any, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `ask` answers to this question, asked once: a page plans at every click."""
+    name = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:32]
+    cache = home() / "cache" / "teachers" / f"{name}.json"
+    try:
+        return {name: value for name, value in read_json(cache).items() if name != "schema"}
+    except (OSError, Damaged):
+        answer = ask()
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_json(cache, answer)
+        return answer
+
+
+def refusal(message: str, changes: Mapping[str, Any]) -> RecipeError:
+    """At the option that would put it right, else at the path."""
+    told = tuple((f"{FIELD}.{option}", value) for option, value in changes.items())
+    return RecipeError([Problem(told[0][0] if told else f"{FIELD}.path", message, changes=told)])
+
+
+def question(found: Look, options: Foreign, dataset: Dataset, name: str) -> None:
+    """Raises RecipeError for a teacher that is wrong far too often, with what would put it right if that is known."""
+    if options.anyway:
+        return
+    right = f"{name} is right on {_percent(found.right)} of {found.images} training images"
+    if found.suggestion:
+        changes = _changes(found.suggestion, options, dataset)
+        said = " and ".join(f"{option} {_short(value)}" for option, value in changes.items() if value)
+        message = f"{right}; with {said} it is right on {_percent(found.suggestion.right)}: shall it be asked so?"
+        raise refusal(message, changes)
+    if found.near_chance:
+        message = (
+            f"{right}, and naming one class every time would be right on {_percent(found.chance)}. Is its normalisation"
+            " another one, or its order of classes? None of the usual ones does better: give mean and std, or "
+            "class_order, or set anyway to let it teach as it is"
+        )
+        refuse("pixels", message)
+
+
+def _changes(suggestion: Suggestion, options: Foreign, dataset: Dataset) -> dict[str, Any]:
+    """The options that the suggestion asks for."""
+    changes: dict[str, Any] = {}
+    if suggestion.pixels is not None:
+        changes["pixels"] = suggestion.pixels
+        changes |= {"mean": [], "std": []} if options.mean else {}
+    if suggestion.order is not None:
+        changes["class_order"] = [dataset.classes[index] for index in suggestion.order]
+    return changes
+
+
+def _short(value: Any) -> str:
+    return some(value) if isinstance(value, list) else str(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

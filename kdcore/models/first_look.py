@@ -1,0 +1,172 @@
+"""A first look at a network from elsewhere: how often it is right as it is asked, and whether another normalisation or
+another order of the classes would make it right. NumPy alone."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kdcore.data.normalisations import Normalisation
+
+LEAST = 48  # images, however slow the network
+SECONDS = 20.0  # that all the asking may take, and SLOW times that where LEAST images take longer
+SLOW = 3.0
+CHUNK = 16  # images asked at a time
+SIGMAS, POINTS = 3.0, 0.02  # how much better something must be to be suggested: beyond chance, and in accuracy
+FITS = 0.5  # accuracy on other images of an order that was worked out from answers
+
+Ask = Callable[[np.ndarray], np.ndarray]
+
+
+class Suggestion(NamedTuple):
+    """What would make the network right on a share `right` of the images.
+
+    `pixels`: a name of `kdcore.data.normalisations`, None: as it is. `order`: the class of each of its outputs, None:
+    as it is.
+    """
+
+    right: float
+    pixels: str | None
+    order: Sequence[int] | None
+
+
+class Look(NamedTuple):
+    """`images`: how many were asked about. `right`: the share that is right as the network is asked. `chance`: what
+    naming the commonest class would be right on."""
+
+    images: int
+    right: float
+    chance: float
+    suggestion: Suggestion | None
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether guessing would do as well, as far as so few images can tell."""
+        return self.right <= self.chance + SIGMAS * math.sqrt(self.chance * (1 - self.chance) / self.images)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Look:
+        """From `document()`."""
+        suggestion = document["suggestion"]
+        return cls(**{**document, "suggestion": Suggestion(**suggestion) if suggestion else None})
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        suggestion = self.suggestion
+        return self._asdict() | {"suggestion": suggestion._asdict() if suggestion else None}
+
+
+class Sample(NamedTuple):
+    """Images uint8 (N, H, W, C), each beginning of which holds all classes alike; `labels` 0 and 1 (N, K), `names`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: Sequence[str]
+
+    @classmethod
+    def read(cls, path: Path) -> Sample:
+        """What `write` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(file["images"], file["labels"], [str(name) for name in file["names"]])
+
+    def write(self, path: Path) -> None:
+        """As an .npz file, for a subprocess."""
+        np.savez(path, images=self.images, labels=self.labels, names=np.array(self.names, dtype=str))
+
+
+def look(
+    ask: Ask,
+    sample: Sample,
+    now: Normalisation,
+    others: Mapping[str, Normalisation],
+    order: Sequence[int] = (),
+    seconds: float = SECONDS,
+) -> Look:
+    """`ask`: float32 (n, C, H, W), normalised, to float (n, K), as the network itself does it.
+
+    `now`: how it is asked; `others`: what else to try. `order`: the class of each output; empty: as the classes come.
+    """
+    others = {name: other for name, other in others.items() if other != now}
+    count, ways = _affordable(ask, sample.images, now, len(others), seconds)
+    images, labels = sample.images[:count], sample.labels[:count].astype(bool)
+    classes = np.array(order if len(order) else range(labels.shape[1]))
+    said: dict[str | None, np.ndarray] = {None: _said(ask, images, now)}
+    said |= {name: _said(ask, images, other) for name, other in list(others.items())[:ways]}
+    first = _hits(said[None], classes, labels)
+    found = _suggestion(said, classes, labels, sample.names)
+    return Look(count, float(first.mean()), float(labels.mean(axis=0).max()), found)
+
+
+def _affordable(ask: Ask, images: np.ndarray, now: Normalisation, others: int, seconds: float) -> tuple[int, int]:
+    """How many images a network can be asked about, and in how many other ways, as its own pace allows."""
+    started = time.perf_counter()
+    ask(now.of(images[:CHUNK]))
+    each = (time.perf_counter() - started) / min(CHUNK, len(images))
+    count = min(len(images), max(LEAST, int(seconds / each / (1 + others))))
+    return count, min(others, int(SLOW * seconds / (each * count)))
+
+
+def _said(ask: Ask, images: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+    """The output that is largest for each image."""
+    parts = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
+    return np.concatenate([np.argmax(ask(normalisation.of(part)), axis=1) for part in parts])
+
+
+def _hits(said: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    hits: np.ndarray = labels[np.arange(len(said)), classes[said]]
+    return hits
+
+
+def _suggestion(
+    said: Mapping[str | None, np.ndarray], classes: np.ndarray, labels: np.ndarray, names: Sequence[str]
+) -> Suggestion | None:
+    """The best of all normalisations and usual orders; else an order that the answers themselves show."""
+    first = best = _hits(said[None], classes, labels)
+    found = None
+    for order in (None, *_orders(names)):
+        for pixels, answers in said.items():
+            hits = _hits(answers, classes if order is None else order, labels)
+            if hits.sum() > best.sum() and _better(hits, first):
+                best, found = hits, Suggestion(float(hits.mean()), pixels, None if order is None else order.tolist())
+    half = len(labels) // 2
+    for pixels, answers in said.items():
+        order = _fitted(answers[:half], labels[:half], classes)
+        hits, others = (_hits(answers[half:], one, labels[half:]) for one in (order, classes))
+        if hits.mean() >= FITS and _better(hits, best[half:]) and _better(hits, others):
+            best = _hits(answers, order, labels)
+            found = Suggestion(float(hits.mean()), pixels, order.tolist())
+    return found
+
+
+def _better(hits: np.ndarray, others: np.ndarray) -> bool:
+    """Whether the difference is more than chance and more than a trifle, on the same images."""
+    gained, lost = int((hits & ~others).sum()), int((others & ~hits).sum())
+    return gained - lost > max(SIGMAS * math.sqrt(gained + lost), POINTS * len(hits))
+
+
+def _orders(names: Sequence[str]) -> Iterator[np.ndarray]:
+    """The usual orders of classes: as people count, as programs sort, and that without regard to capitals."""
+    for key in (natural, str, str.lower):
+        yield np.array(sorted(range(len(names)), key=lambda at, key=key: key(names[at])))  # type: ignore[misc]
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts "2" before "10"."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
+
+
+def _fitted(said: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The order, one class an output, with which most of these answers are right; what no answer tells stays."""
+    from scipy.optimize import linear_sum_assignment
+
+    counts = np.zeros((labels.shape[1],) * 2)
+    np.add.at(counts, said, labels.astype(float))
+    counts[np.arange(len(classes)), classes] += 1e-6
+    return np.asarray(linear_sum_assignment(counts, maximize=True)[1])
