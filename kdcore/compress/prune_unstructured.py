@@ -96,6 +96,7 @@ def _why(options: PruneUnstructured) -> str:
     "step",
     "prune_unstructured",
     "Set the smallest weights to zero: smaller only when zipped, no faster",
+    version=2,
     source="Han et al. 2015, arXiv:1506.02626; gradual: Zhu & Gupta 2017, arXiv:1710.01878, eq. 1; "
     "taylor: |weight x gradient|, as in SNIP, Lee et al. 2019, arXiv:1810.02340; movement: Sanh et al. 2020, "
     "arXiv:2005.07683; wanda: Sun et al. 2024, arXiv:2306.11695; N:M: Mishra et al. 2021, arXiv:2104.08378",
