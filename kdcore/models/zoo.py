@@ -16,6 +16,7 @@ from kdcore.models import resize
 from kdcore.registry import Options
 
 SCHEMA = 1
+BEFORE_ACTIVATION = " before activation"  # after a tap's name: its features before the ReLU at their end
 SMALLEST_IMAGE = 8  # pixels a side: smaller ones vanish in the pooling layers
 
 
