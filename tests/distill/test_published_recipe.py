@@ -1,6 +1,6 @@
 """Every method under the training of the published CIFAR-100 recipes: SGD at 0.05 with plain momentum, in fp32.
 
-The student is wider than its teacher, which is hard on hints: with a bare convolution as its regressor, FitNets diverges.
+The student is wider than its teacher, which is hard on hints: with a bare convolution as regressor, FitNets diverges.
 """
 
 from __future__ import annotations
