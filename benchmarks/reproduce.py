@@ -3,21 +3,29 @@
 The Recipe is the preset `reproduce-the-paper` with the pair's networks and the method's published options. Its
 teacher and its student alone are trained (once) with every method of a pair, and are rows of their own. Without a
 GPU the same Recipe is cut down, and its rows say so: they show that the whole path works, not that the paper holds.
+`--check` trains nothing: it prints every row's recipe beside its source's, and fails where one differs without a
+reason.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import recipe_check
+from benchmarks.published import FIGURES
 from benchmarks.results import publish, table
 from benchmarks.runs import carry_out
 from kdcore import machine
 from kdcore.presets import preset
 from kdcore.recipe import Recipe, override, parse
 from kdcore.report import comparison, format
+from kdcore.workspace.workspace import Workspace
 
 KEPT = Path(__file__).parent.parent / "docs" / "reproduced.json"
 CUT = {"data.source.classes": 20, "teacher.train.epochs": 12, "train.epochs": 12}
@@ -53,52 +61,67 @@ METHODS: dict[str, dict[str, Any]] = {
     "kd-standardized": {
         "method": "kd", "temperature": 2, "hard_weight": 0.1, "soft_weight": 9, "standardize": True,
     },
-}  # fmt: skip
-
-# Test accuracy in %, as printed in the papers (CIFAR-100, 240 epochs).
-PUBLISHED = {
-    "resnet32x4-resnet8x4": {
-        "teacher": 79.42, "student alone": 72.50, "kd": 73.33, "crd": 75.51, "dist": 76.31, "dkd": 76.32,
-        "kd-standardized": 76.62,
-    },
-    "wrn40x2-wrn16x2": {
-        "teacher": 75.61, "student alone": 73.26, "kd": 74.92, "crd": 75.48, "dist": 75.51, "dkd": 76.23,
-        "kd-standardized": 76.11,
-    },
-    "resnet56-resnet20": {
-        "teacher": 72.34, "student alone": 69.06, "kd": 70.66, "crd": 71.16, "dist": 71.75, "dkd": 71.97,
-        "kd-standardized": 71.43,
-    },
-    "vgg13-vgg8": {
-        "teacher": 74.64, "student alone": 70.36, "kd": 72.98, "crd": 73.94, "dist": 73.89, "dkd": 74.68,
-        "kd-standardized": 74.36,
+    "dkd-standardized": {
+        "method": "dkd", "temperature": 2, "target_weight": 9, "other_weight": 72, "warmup": 20 / 240,
+        "standardize": True,
     },
 }  # fmt: skip
+FOR_PAIR: dict[tuple[str, str], dict[str, Any]] = {  # what the sources choose for one pair
+    ("dkd", "wrn40x2-wrn16x2"): {"other_weight": 6},
+    ("dkd", "resnet56-resnet20"): {"other_weight": 2},
+    ("dkd", "vgg13-vgg8"): {"other_weight": 6},
+    ("kd-standardized", "vgg13-vgg8"): {"temperature": 3},
+    ("dkd-standardized", "wrn40x2-wrn16x2"): {"target_weight": 12, "other_weight": 24},
+    ("dkd-standardized", "resnet56-resnet20"): {"temperature": 3, "target_weight": 18, "other_weight": 36},
+    ("dkd-standardized", "vgg13-vgg8"): {"target_weight": 15, "other_weight": 30},
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pair", choices=list(PAIRS))
-    parser.add_argument("method", choices=list(METHODS))
+    parser.add_argument("pair", choices=list(PAIRS), nargs="?")
+    parser.add_argument("method", choices=list(METHODS), nargs="?")
     parser.add_argument("--seeds", type=int, default=1, help="students of each kind")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="bf16: a row of its own, marked")
     parser.add_argument("--whole", action="store_true", help="the published recipe although there is no GPU")
     parser.add_argument("--write", action="store_true", help="put the table into docs/results.md")
+    parser.add_argument("--check", action="store_true", help="compare the recipes with their sources; train nothing")
     chosen = parser.parse_args()
+    if chosen.check:
+        raise SystemExit(check())
+    if not (chosen.pair and chosen.method):
+        parser.error("name a pair and a method, or --check")
     cut = not (machine.gpus() or chosen.whole)
-    rows = measured(recipe(chosen.pair, chosen.method, cut, chosen.seeds), chosen.pair, chosen.method, cut)
+    asked = recipe(chosen.pair, chosen.method, cut, chosen.seeds, chosen.precision)
+    rows = measured(asked, chosen.pair, chosen.method, cut)
     publish("Reproduction", "python -m benchmarks.reproduce PAIR METHOD", report(_keep(rows, chosen.write)))
 
 
-def recipe(pair: str, method: str, cut: bool, seeds: int) -> Recipe:
+def check() -> int:
+    """Prints the recipe of every row beside its source's; 1 where a difference has no reason, else 0."""
+    told, unexplained = recipe_check.report(recipe, list(METHODS))
+    print(told)
+    for one in unexplained:
+        print(f"NOT EXPLAINED: {one.row}: {one.field} is {one.ours}, in the source {one.theirs}", file=sys.stderr)
+    return int(bool(unexplained))
+
+
+def recipe(pair: str, method: str, cut: bool = False, seeds: int = 1, precision: str = "fp32") -> Recipe:
     """The published Recipe of a pair and a method, or what is left of it on a machine without a GPU."""
     networks = CUT_PAIR if cut else PAIRS[pair]
+    about = ", ".join([pair, method, *(["cut down"] if cut else []), *([precision] if precision != "fp32" else [])])
     changes: dict[str, Any] = {
-        "name": f"{pair}, {method}{' (cut down)' if cut else ''}",
+        "name": about,
         "teacher.model": networks.teacher,
         "student.model": networks.student,
         "train.learning_rate": networks.learning_rate,
-        "distill": METHODS[method],
+        "distill": METHODS[method] | FOR_PAIR.get((method, pair), {}),
         "seeds": list(range(seeds)),
+        **{
+            f"{part}.{name}": value
+            for part in ("teacher.train", "train")
+            for name, value in (("precision", precision), ("test_curve", True))
+        },
         **(CUT if cut else {}),
     }
     document = preset("reproduce-the-paper").recipe.document()
@@ -110,12 +133,15 @@ def measured(asked: Recipe, pair: str, method: str, cut: bool) -> list[dict[str,
     workspace, run_id = carry_out(asked)
     made = comparison.rows(workspace, [run_id])
     names = {"teacher": "teacher", "alone": "student alone", "distilled": method}
+    best = [_best(workspace, planned.keys) for planned in workspace.plan(run_id).variants]
     return [
         {
             "pair": pair,
             "method": names[role],
             "cut": cut,
+            "precision": asked.train.precision,
             "accuracy": variant["accuracy"],
+            "best_on_test": highest,
             "low": variant["accuracy_low"],
             "high": variant["accuracy_high"],
             "seeds": variant["seeds"],
@@ -123,15 +149,21 @@ def measured(asked: Recipe, pair: str, method: str, cut: bool) -> list[dict[str,
             "seconds": variant["train_seconds"],
             "hardware": machine.describe()["summary"],
         }
-        for variant, role in zip(made, names, strict=True)
+        for variant, role, highest in zip(made, names, best, strict=True)
     ]
+
+
+def _best(workspace: Workspace, keys: Iterable[str]) -> float:
+    """The highest test accuracy of any epoch, mean over the models."""
+    histories = [(workspace.model(key) / "history.jsonl").read_text("utf-8").splitlines() for key in keys]
+    return statistics.mean(max(json.loads(line)["test_accuracy"] for line in lines) for lines in histories)
 
 
 def _keep(rows: list[dict[str, Any]], write: bool) -> list[dict[str, Any]]:
     """These rows among those of earlier runs, each in the place of its predecessor."""
 
     def name(row: dict[str, Any]) -> tuple[Any, ...]:
-        return row["cut"], row["pair"], row["method"]
+        return row["cut"], row["pair"], row["method"], row.get("precision")
 
     known = {name(row): row for row in (json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else [])}
     known |= {name(row): row for row in rows}
@@ -144,22 +176,35 @@ def report(rows: list[dict[str, Any]]) -> str:
     """Two tables: the published recipe against ours, and what was cut down for machines without a GPU."""
     whole, cut = ([row for row in rows if row["cut"] is one] for one in (False, True))
     parts = [
-        "Test accuracy in % after the last epoch, of the ONNX file; 2 % of the training images are kept for "
-        "validation, which the papers train on too. Aim: within 0.3 points of the published figure, or above."
+        "Test accuracy in %. *Last*: after the last epoch (ours of the ONNX file). *Best*: of the best epoch on the "
+        "test images, which some sources print; here nothing is chosen by it. *Difference* is of like with like: last "
+        "epochs where the source has them, else best ones. A ? marks a printed figure whose source does not say which "
+        "it is; ours is the last then. Aim: within 0.3 points, or above. In fp32, convolutions on GPUs from Ampere on "
+        "may round to TF32. How each recipe differs from its source, and why: `python -m benchmarks.reproduce --check`."
     ]
     if whole:
-        columns = ["pair", "row", "published", "ours", "difference", "seeds", "epochs", "training", "hardware"]
-        parts.append(table(columns, [_whole(row) for row in whole]))
+        columns = [
+            "pair",
+            "row",
+            "arithmetic",
+            "published last",
+            "published best",
+            "our last",
+            "our best",
+            "difference",
+        ]
+        parts.append(table([*columns, "seeds", "epochs", "training", "hardware"], [_whole(row) for row in whole]))
     else:
         parts.append("No row of the published recipe has been run yet: it wants a GPU.")
     if cut:
         parts.append(
             "**Cut down for a CPU** (resnet20 -> resnet8 on the first 20 classes, few epochs): shows that the whole "
-            "path works; it says nothing about the papers' figures."
+            "path works; it says nothing about the papers' figures. Rows without an arithmetic are of the recipe "
+            "before 27 November 2026 (Nesterov's momentum, reflected padding, bf16)."
         )
         parts.append(
             table(
-                ["row", "ours", "95 %", "seeds", "epochs", "training", "hardware"],
+                ["row", "arithmetic", "ours", "95 %", "seeds", "epochs", "training", "hardware"],
                 [_cut(row) for row in {row["method"]: row for row in cut}.values()],
             )
         )
@@ -167,13 +212,18 @@ def report(rows: list[dict[str, Any]]) -> str:
 
 
 def _whole(row: dict[str, Any]) -> list[str]:
-    published, ours = PUBLISHED[row["pair"]].get(row["method"]), 100 * row["accuracy"]
+    figure, last, best = FIGURES[row["method"]][row["pair"]], 100 * row["accuracy"], 100 * row["best_on_test"]
+    against = figure.last or figure.unsaid
+    difference = last - against if against else best - (figure.best or 0)
     return [
         row["pair"],
         row["method"],
-        "" if published is None else f"{published:.2f}",
-        f"{ours:.2f}",
-        "" if published is None else f"{ours - published:+.2f}",
+        row["precision"],
+        f"{figure.last:.2f}" if figure.last else f"{figure.unsaid:.2f}?" if figure.unsaid else "",
+        f"{figure.best:.2f}" if figure.best else "",
+        f"{last:.2f}",
+        f"{best:.2f}",
+        f"{difference:+.2f} ({'last' if against else 'best'})",
         *_rest(row),
     ]
 
@@ -181,6 +231,7 @@ def _whole(row: dict[str, Any]) -> list[str]:
 def _cut(row: dict[str, Any]) -> list[str]:
     return [
         row["method"],
+        row.get("precision", ""),
         f"{100 * row['accuracy']:.2f}",
         f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
         *_rest(row),

@@ -36,7 +36,7 @@ from kdcore.train.objective import Batch
 BATCH, CLASSES, SHAPE, EPOCHS, EPOCH_IMAGES = 64, 100, (3, 32, 32), 240, 50_000
 MEAN, STD = [0.507, 0.487, 0.441], [0.267, 0.256, 0.276]
 IMAGES = 1024  # random ones, in memory: what they show changes no speed
-VIEWS = Augmentation(crop=4, flip=True)
+VIEWS = Augmentation(shift=4, flip=True)
 PAIRS = {"resnet32x4 -> resnet8x4": ((32, 4), (8, 4)), "resnet56 -> resnet20": ((56, 1), (20, 1))}
 ARMS = ("published loop", "same arithmetic", "default", "cached teacher")
 AIMS = {"cpu": {"default": 2.4, "cached teacher": 6.0}, "cuda": {"default": 10.0}}
@@ -121,8 +121,8 @@ def without_normalize(network: nn.Module) -> nn.Module:
 def ours(pair: Pair, device: torch.device, precision: str, *, cached: bool = False, epochs: int = EPOCHS) -> Task:
     """The task that a run would carry out."""
     train = Train(
-        epochs=epochs, batch_size=BATCH, optimizer="sgd", learning_rate=0.05, weight_decay=5e-4, decay_all=True,
-        schedule="step", views=Augmentation() if cached else VIEWS,
+        epochs=epochs, batch_size=BATCH, optimizer="sgd", nesterov=False, learning_rate=0.05, weight_decay=5e-4,
+        decay_all=True, schedule="step", views=Augmentation() if cached else VIEWS,
     )  # fmt: skip
     images = InMemoryImages(pixels(pair.images, device))
     teacher = (folded(pair.teacher) or pair.teacher).to(device).to(memory_format=torch.channels_last)

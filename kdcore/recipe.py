@@ -88,7 +88,11 @@ class Train(Part):
     steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the images. Instead of steps.")
     batch_size: int = Field(64, ge=2, le=8192, description="Images in one optimizer step.")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9.")
+    nesterov: bool = Field(
+        True,
+        description="Nesterov's momentum, for SGD. Off: plain momentum, as the published CIFAR-100 recipes have it.",
+    )
     learning_rate: float = Field(0.01, gt=0, le=10, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="Pull of the weights towards zero.")
     decay_all: bool = Field(
@@ -119,6 +123,11 @@ class Train(Part):
         le=10_000,
         description="End after this many epochs without a better validation accuracy, with the best epoch's weights. "
         "0: train to the end.",
+    )
+    test_curve: bool = Field(
+        False,
+        description="Judge the network on the test images after each epoch too, to compare with papers that print "
+        "their best epoch on test. Nothing is chosen by it.",
     )
     views: Augmentation = Augmentation()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

@@ -10,6 +10,7 @@ import pytest
 
 from kdcore.jobs import api
 from kdcore.presets import preset
+from kdcore.recipe import Augmentation
 from kdcore.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -115,7 +116,10 @@ def test_the_papers_recipe_is_the_published_one():
     for train in (recipe.train, recipe.teacher.train):
         assert (train.epochs, train.batch_size, train.optimizer, train.learning_rate) == (240, 64, "sgd", 0.05)
         assert [240 * share for share in train.milestones] == [150, 180, 210]
-        assert (train.weight_decay, train.decay_all, train.views.crop, train.views.flip) == (5e-4, True, 4, True)
+        assert (train.weight_decay, train.decay_all, train.nesterov, train.precision) == (5e-4, True, False, "fp32")
+        assert train.views == Augmentation(
+            shift=4, flip=True
+        )  # zeros around the raw pixels, as RandomCrop(32, padding=4)
     assert (recipe.distill.hard_weight, recipe.distill.soft_weight, recipe.distill.temperature) == (0.1, 0.9, 4)
 
 

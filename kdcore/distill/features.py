@@ -45,6 +45,11 @@ def last_tap(network: nn.Module, wanted: str, whose: str) -> str:
     return list(models.taps(network))[-1] if wanted in ("", AUTO) else _known(network, wanted, whose)
 
 
+def last_stage(network: nn.Module, wanted: str, whose: str) -> str:
+    """The tap that is asked for; "auto" is the last stage, before anything that follows it. Raises Unsuitable."""
+    return stage_taps(network)[-1] if wanted in ("", AUTO) else _known(network, wanted, whose)
+
+
 def middle_tap(network: nn.Module, wanted: str, whose: str) -> str:
     """The tap that is asked for; "auto" is the middle stage, the earlier of two. Raises Unsuitable."""
     stages = stage_taps(network)

@@ -35,7 +35,8 @@ def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
     "method",
     "fitnets",
     "Hints: a middle stage learns to predict the teacher's",
-    source="Romero et al. 2015, arXiv:1412.6550, eq. 3; weight as in RepDistiller (Tian et al. 2020)",
+    source="Romero et al. 2015, arXiv:1412.6550, eq. 3; regressor and weight as in RepDistiller (Tian et al. 2020)",
+    version=2,
     options=Fitnets,
     traits=MethodTraits(
         family="features",
@@ -48,8 +49,11 @@ def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
 class FitnetsHints(Method[Fitnets]):
     """`hard_weight * CE(student, labels) + hint_weight * MSE(regressor(student's stage), teacher's stage)`.
 
-    Hints and labels are learnt together, not one after the other as in the paper. Maps of unequal size are averaged
-    down to the smaller; where one network has maps and the other vectors, maps are averaged over all places.
+    Hints and labels are learnt together, as in RepDistiller, not one after the other as in the paper. The regressor is
+    RepDistiller's: a convolution (3x3 with stride 2 where the student's maps are twice as large, a transposed 4x4 one
+    where they are half as large, else 1x1), batch norm, ReLU. Beyond it: maps of other sizes are averaged down to the
+    smaller first; where one network has vectors, maps are averaged over all places, and the regressor is a linear
+    layer and batch norm, because a stage of vectors may end without a ReLU.
     """
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
@@ -61,7 +65,7 @@ class FitnetsHints(Method[Fitnets]):
         from kdcore.distill.nets.regressor import regressor
 
         own, hint = self._comparable(example)
-        self._regressor = regressor(own.shape[1], hint.shape[1], own.ndim == 4)
+        self._regressor = regressor(tuple(own.shape[1:]), tuple(hint.shape[1:]))
         return self._regressor
 
     def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
@@ -72,5 +76,11 @@ class FitnetsHints(Method[Fitnets]):
         }
 
     def _comparable(self, seen: StepInputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both networks' features, as the regressor takes and gives them."""
+        from kdcore.distill.nets.regressor import halves
+
         own, hint = seen.student_features[self._student], seen.teacher_features[self._teacher]
-        return same_size(own, hint) if own.ndim == hint.ndim == 4 else (embedding(own), embedding(hint))
+        if not own.ndim == hint.ndim == 4:
+            return embedding(own), embedding(hint)
+        resized = halves(own.shape, hint.shape) or halves(hint.shape, own.shape)
+        return (own, hint) if resized else same_size(own, hint)

@@ -28,7 +28,9 @@ class Kd(Options):
     )
 
     standardize: bool = Field(
-        False, description=f"{HELP}Its authors take temperature 2 and soft weight 9 with it (Sun et al. 2024)."
+        False,
+        description=f"{HELP}Its authors take temperature 2 (3 for vgg13 -> vgg8) and soft weight 9 with it "
+        "(Sun et al. 2024).",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from kdcore.registry import Options, register
 
 
 class LabelSmoothing(Options):
-    """Options of teacher-free distillation; the defaults are the authors' for CIFAR-100."""
+    """Options of teacher-free distillation; the defaults are the authors' for ResNet-18 on CIFAR-100."""
 
     correct: float = Field(
         0.99, gt=0, lt=1, description="How sure the hand-made teacher is of the right class; the others share the rest."
@@ -36,8 +36,9 @@ def handmade(targets: torch.Tensor, correct: float, temperature: float) -> torch
 def smoothing(student: torch.Tensor, targets: torch.Tensor, correct: float, temperature: float) -> torch.Tensor:
     """KL(hand-made teacher ‖ student), mean over the labelled part of the batch; 0 when nothing in it is labelled.
 
-    Yuan et al. 2020, eq. 9; the student is not softened, as in the authors' code for CIFAR-100. `student`: logits
-    (B, K). `targets`: (B, K), a row of zeros has no label and does not count.
+    Yuan et al. 2020, eq. 9; the student is not softened, as in the authors' code for CIFAR-100. Theirs is a mean over
+    the classes too, times 100 for ResNet-18, which is the same. `student`: logits (B, K). `targets`: (B, K), a row of
+    zeros has no label and does not count.
     """
     log_student = functional.log_softmax(student, dim=1)
     log_teacher = handmade(targets, correct, temperature)

@@ -68,7 +68,10 @@ class OneForAll(Method[Ofa]):
     """`hard_weight * CE(student, labels) + soft_weight * enhanced(student) + exit_weight * sum of enhanced(exits)`.
 
     Only the teacher's outputs are used, so any classifier can teach. The right class is the label's (of a mixed image
-    the larger share) or, without one, the teacher's choice.
+    the larger share) or, without one, the teacher's choice. The weights are the authors' defaults. Their exits are
+    larger: of a network with convolutions, two separable ones for each stage that is left, which double the channels up
+    to the wider of both networks' last stages, and a 1x1 convolution for the last stage; of a transformer, blocks of
+    attention. An exit here has one separable convolution for each halving, to the last stage's channels.
     """
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:

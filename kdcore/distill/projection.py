@@ -116,5 +116,12 @@ def _cut(value: torch.Tensor, like: torch.Tensor, channels: Order, path: str) ->
 
 
 def _chosen(wanted: int, offered: int, order: Order) -> list[int]:
-    """`wanted` places out of `offered`: the first ones, or evenly spread from the first on."""
-    return [place if order == "first" else place * offered // wanted for place in range(wanted)]
+    """`wanted` places out of `offered`: the first ones, or evenly spread ones, as in the code of Xu et al.
+
+    Spread are every second one, every third and so on where the sizes divide, else from the first to the last one.
+    """
+    if order == "first":
+        return list(range(wanted))
+    if offered % wanted == 0:
+        return list(range(0, offered, offered // wanted))
+    return torch.linspace(0, offered - 1, wanted).round().int().tolist()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
-from kdcore.distill.features import embedding, hard_weight, matched_taps, need_maps, taps_field
+from kdcore import models
+from kdcore.distill.features import AUTO, embedding, hard_weight, last_tap, matched_taps, need_maps, taps_field
 from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
@@ -19,10 +18,13 @@ class Reviewkd(Options):
     """Options of knowledge review."""
 
     review_weight: float = Field(
-        1.0, gt=0, le=1e4, description="Weight of the review. The authors use 0.6 to 8, depending on the pair."
+        5.0,
+        gt=0,
+        le=1e4,
+        description="Weight of the review. The authors use 5 for most pairs of CIFAR networks, 0.6 to 8 for others.",
     )
     warm_up: float = Field(
-        0.083,
+        20 / 240,
         ge=0,
         le=1,
         description="Share of the training over which the review's weight rises from zero (20 of 240 epochs).",
@@ -52,7 +54,8 @@ def pyramid_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     "method",
     "reviewkd",
     "Knowledge review: deeper stages of the student learn the teacher's earlier ones too",
-    source="Chen et al. 2021, arXiv:2104.09044, section 3; weight as in mdistiller",
+    source="Chen et al. 2021, arXiv:2104.09044, section 3; weight of the authors' CIFAR-100 commands",
+    version=2,
     options=Reviewkd,
     traits=MethodTraits(
         family="features",
@@ -66,25 +69,29 @@ def pyramid_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 class KnowledgeReview(Method[Reviewkd]):
     """`hard_weight * CE(student, labels) + review_weight * sum over stages of HCL(fused student, teacher)`.
 
-    The averaged features of the last stage are one more, deepest stage, as in the authors' CIFAR code. Stages are
-    taken after their activation.
+    As in the authors' CIFAR code: what the classifier is given (the penultimate features) is one more, deepest stage;
+    the teacher's other stages are taken before their activation, the student's after it. The weight rises with each
+    step, theirs with each epoch.
     """
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
-        self._taps = Taps(*matched_taps(student, teacher, (self.options.student_taps, self.options.teacher_taps)))
-        return self._taps
+        own, other = matched_taps(student, teacher, (self.options.student_taps, self.options.teacher_taps))
+        before = [f"{name}{models.BEFORE_ACTIVATION}" for name in other]
+        self._stages = Taps(own, tuple(before))
+        self._deepest = last_tap(student, AUTO, "student"), last_tap(teacher, AUTO, "teacher")
+        return Taps((*own, self._deepest[0]), (*before, self._deepest[1]))
 
     def prepare(self, student: nn.Module, teacher: nn.Module | None, example: StepInputs, images: int) -> nn.Module:
         from kdcore.distill.nets.review import Review
 
-        need_maps(example.student_features, "student", "ReviewKD")
-        need_maps(example.teacher_features, "teacher", "ReviewKD")
-        own, other = self._stages(example)
+        need_maps({name: example.student_features[name] for name in self._stages.student}, "student", "ReviewKD")
+        need_maps({name: example.teacher_features[name] for name in self._stages.teacher}, "teacher", "ReviewKD")
+        own, other = self._compared(example)
         self._review = Review([maps.shape[1] for maps in own], [maps.shape[1] for maps in other])
         return self._review
 
     def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:
-        own, other = self._stages(seen)
+        own, other = self._compared(seen)
         fused = self._review(own, [maps.shape[2:] for maps in other])
         review = torch.stack([pyramid_loss(*pair) for pair in zip(fused, other, strict=True)]).sum()
         rising = self.options.warm_up * seen.steps
@@ -94,11 +101,13 @@ class KnowledgeReview(Method[Reviewkd]):
             "review": self.options.review_weight * share * review,
         }
 
-    def _stages(self, seen: StepInputs) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        own = [seen.student_features[name] for name in self._taps.student]
-        other = [seen.teacher_features[name] for name in self._taps.teacher]
-        return _with_average(own), _with_average(other)
+    def _compared(self, seen: StepInputs) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The stages of the student and of the teacher, first to last, each with the penultimate features."""
+        sides = zip((seen.student_features, seen.teacher_features), self._stages, self._deepest, strict=True)
+        own, other = ([*(found[name] for name in names), _places(found[deepest])] for found, names, deepest in sides)
+        return own, other
 
 
-def _with_average(stages: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    return [*stages, embedding(stages[-1])[..., None, None]]
+def _places(features: torch.Tensor) -> torch.Tensor:
+    """One vector an image, as a map of one place: (B, C, 1, 1)."""
+    return embedding(features)[..., None, None]

@@ -50,7 +50,7 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
     "method",
     "sigmoid",
     "Several labels an image: match the teacher's yes or no of each class",
-    source="Yang et al. 2023, arXiv:2308.06453, section 3.2 (its logits part); weights of the authors' code",
+    source="Yang et al. 2023, arXiv:2308.06453, section 3.2 (its logits part)",
     options=Sigmoid,
     traits=MethodTraits(
         family="responses",
@@ -62,6 +62,8 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
 class SigmoidDistillation(Method[Sigmoid]):
     """`hard_weight * BCE(student, labels) + soft_weight * T² * KL(teacher at T ‖ student at T)`, summed over classes.
 
+    Both terms are means over the batch. In the authors' code (L2D) the labels' term is a sum over it and the teacher's,
+    with the weight 10, a mean, so that theirs stand as 1 to 10/64 at their batch of 64: `soft_weight` 0.156 here.
     Images without labels count in the second term alone.
     """
 

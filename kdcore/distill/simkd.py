@@ -37,6 +37,7 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
     "simkd",
     "The teacher's classifier, reused: the student learns only to feed it",
     source="Chen et al. 2022, arXiv:2203.14001, section 3.2",
+    version=2,
     options=Simkd,
     traits=MethodTraits(
         family="features",
@@ -51,7 +52,9 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
 class ReusedClassifier(Method[Simkd]):
     """`hard_weight * CE(student, labels) + feature_weight * MSE(projector(student's maps), teacher's maps)`.
 
-    The projector and the teacher's classifier, which is not trained, are part of the network that is deployed.
+    The projector and the teacher's classifier, which is not trained, are part of the network that is deployed. As in
+    the authors' code: a student with larger maps averages them down to the teacher's size before its projector, and
+    MobileNets, ShuffleNetV2 and EfficientNets lose their last 1x1 convolution to it.
     """
 
     def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:
@@ -59,18 +62,14 @@ class ReusedClassifier(Method[Simkd]):
 
         if teacher is None:
             raise Unsuitable("SimKD reuses the teacher's classifier, and there is no teacher network")
-        parts = {}
         for network, whose in ((student, "student"), (teacher, "teacher")):
             try:
-                parts[whose] = projector.check(network)
+                projector.check(network)
             except ValueError as error:
                 raise Unsuitable(f"SimKD cannot use this {whose}: {error}") from None
-        borrowed = parts["teacher"]
-        features = borrowed.in_features
-        hidden = projector.width(features, self.options.reduction)
-        network = projector.insert(student, hidden, features, borrowed.out_features)
-        models.head(network).load_state_dict(borrowed.state_dict())
-        return network
+        joined = projector.between(student, teacher, self.options.reduction)
+        models.head(joined).load_state_dict(models.head(teacher).state_dict())
+        return joined
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
         self._teacher = last_tap(teacher, "auto", "teacher")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kdcore.distill.features import hard_weight, last_tap, tap_field
+from kdcore.distill.features import hard_weight, last_stage, tap_field
 from kdcore.distill.method import Method, StepInputs, Taps
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, nn, torch
@@ -18,8 +18,8 @@ class Sp(Options):
         3000.0, gt=0, le=1e7, description="Weight of the similarities: which images of a batch the teacher finds alike."
     )
     hard_weight: float = hard_weight()
-    student_tap: str = tap_field("student", "the last")
-    teacher_tap: str = tap_field("teacher", "the last")
+    student_tap: str = tap_field("student", "the last stage")
+    teacher_tap: str = tap_field("teacher", "the last stage")
 
 
 def similarity_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -41,15 +41,20 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
     "sp",
     "Similarity preserving: find alike what the teacher finds alike",
     source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
+    version=2,
     options=Sp,
     traits=MethodTraits(family="features", label="student, SP", role="distilled", taps=True, labels="both"),
 )
 class SimilarityPreserving(Method[Sp]):
-    """`hard_weight * CE(student, labels) + similarity_weight * distance of the similarity matrices`."""
+    """`hard_weight * CE(student, labels) + similarity_weight * distance of the similarity matrices`.
+
+    As in RepDistiller, the last stage is compared before what comes after it: a last 1x1 convolution (MobileNetV2,
+    ShuffleNetV2), or batch norm and ReLU (WRN).
+    """
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
-        self._student = last_tap(student, self.options.student_tap, "student")
-        self._teacher = last_tap(teacher, self.options.teacher_tap, "teacher")
+        self._student = last_stage(student, self.options.student_tap, "student")
+        self._teacher = last_stage(teacher, self.options.teacher_tap, "teacher")
         return Taps((self._student,), (self._teacher,))
 
     def loss(self, seen: StepInputs) -> dict[str, torch.Tensor]:

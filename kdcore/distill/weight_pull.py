@@ -52,6 +52,7 @@ def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> to
     source="the penalty of L2-SP, Li et al. 2018, arXiv:1802.01483, towards the selection of Xu et al. 2024, "
     "arXiv:2311.18823; no paper has just this (Weight Distillation, Lin et al. 2021, arXiv:2009.09152, learns its "
     "projection)",
+    version=2,
     options=WeightPull,
     traits=MethodTraits(
         family="weights",

@@ -30,6 +30,7 @@ class WeightSelection(Options):
     "weight_selection",
     "Weight selection: begin with a selection of the teacher's weights, then learn from the labels",
     source="Xu et al. 2024, arXiv:2311.18823, section 3; layers as in DistilBERT, Sanh et al. 2019, arXiv:1910.01108",
+    version=2,
     options=WeightSelection,
     traits=MethodTraits(
         family="weights",
@@ -42,8 +43,9 @@ class WeightSelection(Options):
 class SelectedWeights(Method[WeightSelection]):
     """`hard_weight * CE(student, labels)`, from a student whose first weights are chosen ones of its teacher's.
 
-    The teacher is not asked about any image: for that, put this method beside another in a combination. Batch norm's
-    running statistics are taken over too.
+    The teacher is not asked about any image: for that, put this method beside another in a combination. The channels
+    are those that the authors' code selects. Theirs leaves the classifier as it is, because its teacher knows other
+    classes; here it is taken over too, and so are batch norm's running statistics.
     """
 
     def begin(self, student: nn.Module, teacher: nn.Module | None) -> nn.Module:

@@ -11,7 +11,11 @@ from kdcore.registry import Options, register
 
 
 class Wttm(Options):
-    """Options of weighted transformed teacher matching; the defaults are of a command in the authors' repository."""
+    """Options of weighted transformed teacher matching.
+
+    The defaults are what it has beside CRD in the authors' example (vgg13 -> vgg8); those of WTTM by itself are not in
+    their repository, and differ from pair to pair.
+    """
 
     temperature: float = Field(
         5.0,

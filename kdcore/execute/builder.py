@@ -158,10 +158,8 @@ class Builder:
         return Task(
             images=images,
             targets=self._targets(indices, self.shares.teacher if sees == "teacher" else self.shares.labelled),
-            validation=(
-                pixels(self.dataset.train_images[validation], self.device),
-                torch.from_numpy(self.dataset.train_labels[validation]).to(self.device),
-            ),
+            validation=self._judged(self.dataset.train_images[validation], self.dataset.train_labels[validation]),
+            test=self._judged(self.dataset.test_images, self.dataset.test_labels) if train.test_curve else None,
             train=train,
             steps=spec["train"]["steps"],
             precision=spec["precision"],
@@ -170,6 +168,9 @@ class Builder:
             constrain=outcome.constrain if outcome else None,
             rate="finetune.learning_rate" if outcome else "train.learning_rate",
         )
+
+    def _judged(self, images: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        return pixels(images, self.device), torch.from_numpy(np.array(labels)).to(self.device)
 
     def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Objective:
         spec = stage.spec

@@ -26,6 +26,7 @@ from kdcore.registry import Options
 
 TIMEOUT_SECONDS = 120
 COUNT = 2  # raise it when the same network should be counted otherwise: earlier answers are then forgotten
+JOINED = 2  # the same, of students that borrow a classifier
 ATTENTION = "_scaled_dot_product_"  # how torch's fused kernels begin; the plain one is made of matrix products
 _CPU_PIXELS = 64 * 64  # what is larger is counted on the meta device: no arithmetic, but seconds of imports
 
@@ -150,7 +151,7 @@ def _document(question: Question) -> dict[str, Any]:
     }
     if question.borrowed:
         teacher = _document(question._replace(architecture=question.borrowed.teacher, borrowed=None))
-        document["borrowed"] = {"teacher": teacher, "reduction": question.borrowed.reduction}
+        document["borrowed"] = {"teacher": teacher, "reduction": question.borrowed.reduction, "joined": JOINED}
     return document
 
 
@@ -219,9 +220,7 @@ def _network(document: dict[str, Any]) -> nn.Module:
     network = zoo.create(options, document["classes"], shape, [0.0] * channels, [1.0] * channels, fetch=False)
     if "borrowed" not in document:
         return network
-    classifier = projector.check(_network(document["borrowed"]["teacher"]))
-    hidden = projector.width(classifier.in_features, document["borrowed"]["reduction"])
-    return projector.insert(network, hidden, classifier.in_features, classifier.out_features)
+    return projector.between(network, _network(document["borrowed"]["teacher"]), document["borrowed"]["reduction"])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from kdcore.models import resize
 from kdcore.registry import Options
 
 SCHEMA = 1
+BEFORE_ACTIVATION = " before activation"  # after a tap's name: its features before the ReLU at their end
 SMALLEST_IMAGE = 8  # pixels a side: smaller ones vanish in the pooling layers
 
 
@@ -102,7 +103,8 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
         if "projector" in document:
             from kdcore.models.nets import projector
 
-            network = projector.insert(network, **document["projector"], classes=document["classes"])
+            last = any(path.startswith("last.") for path in tensors)  # it was kept once
+            network = projector.insert(network, **document["projector"], classes=document["classes"], last=last)
         factored.as_saved(network, tensors)
     network.eval()
     resize.load(network, tensors)

@@ -21,6 +21,9 @@ from kdcore.train.order import steps_of
 from kdcore.workspace import keys
 from kdcore.workspace.plans import Kind, Stage, Variant
 
+# Fields of Train that are younger than people's models: at their defaults, which change nothing, they are in no key.
+ADDED = ("nesterov", "test_curve")
+
 
 class Row(NamedTuple):
     """A row of the comparison, and the stages that make its models, one a seed."""
@@ -231,7 +234,8 @@ def _finetuning(setting: Setting, finetune: Any) -> dict[str, Any]:
 
 def _resolved(train: Train, images: int) -> dict[str, Any]:
     steps = train.steps or steps_of(train.epochs or 1, images, train.batch_size)
-    return train.model_dump(mode="json", exclude={"epochs", "precision"}) | {"steps": steps}
+    newer = {name for name in ADDED if getattr(train, name) == Train.model_fields[name].default}
+    return train.model_dump(mode="json", exclude={"epochs", "precision", *newer}) | {"steps": steps}
 
 
 def _student_data(recipe: Recipe) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class Task:
     `images`: what the network is shown. `targets` float (N, K), on the device: one-hot, or zero where an image has no
     label; of many labels, 0 and 1, or NaN where an image has none. `validation`: images (M, C, H, W) uint8 and labels,
     (M,), or 0 and 1 (M, K). `constrain` is called after every optimizer step (it keeps pruned weights at zero).
-    `rate`: the Recipe's field of the learning rate, for messages.
+    `rate`: the Recipe's field of the learning rate, for messages. `test`: as `validation`, judged after each epoch too;
+    None where the Recipe does not ask for it.
     """
 
     images: Images
@@ -49,6 +50,7 @@ class Task:
     lesson: Objective = field(default_factory=Objective)
     constrain: Callable[[], None] | None = None
     rate: str = "train.learning_rate"
+    test: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 def fit(
@@ -62,9 +64,10 @@ def fit(
     """Trains `network` in place, from the checkpoint in `folder` where there is one.
 
     `history.jsonl` in `folder` gets a row an epoch: epoch, step, loss, accuracy (both on the views), val_loss,
-    val_accuracy, learning_rate, images_per_s. Accuracy is the share of images that are answered right; of many labels,
-    those whose whole label set is. `on_epoch` hears each row once it is safe on disk, those before the checkpoint
-    first; `check` is called every step and may raise to stop. Raises Diverged, OutOfMemory.
+    val_accuracy, learning_rate, images_per_s, and test_accuracy where the task has test images. Accuracy is the share
+    of images that are answered right; of many labels, those whose whole label set is. `on_epoch` hears each row once it
+    is safe on disk, those before the checkpoint first; `check` is called every step and may raise to stop. Raises
+    Diverged, OutOfMemory.
     """
     trainer = Trainer(network, task, check)
     kept, history = folder / "checkpoint", folder / "history.jsonl"
@@ -169,9 +172,13 @@ class Trainer:
             "step": end,
             "loss": loss,
             "accuracy": right,
-            **validate(self.deployed, task.validation, task.precision, task.lesson.labelling),
+            **self._judge(task.validation),
+            **({"test_accuracy": self._judge(task.test)["val_accuracy"]} if task.test else {}),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
+
+    def _judge(self, images: tuple[torch.Tensor, torch.Tensor]) -> dict[str, float]:
+        return validate(self.deployed, images, self.task.precision, self.task.lesson.labelling)
 
     def steps(self, first: int, end: int, generator: torch.Generator) -> tuple[float, float, int | None]:
         """Trains from step `first` to `end`: mean loss, mean share of right answers, and where the loss broke."""

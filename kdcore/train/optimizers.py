@@ -22,7 +22,7 @@ def optimizer(parameters: Iterable[nn.Parameter], train: Train) -> torch.optim.O
         {"params": others, "weight_decay": decay if train.decay_all else 0.0},
     ]
     if train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.learning_rate, momentum=0.9, nesterov=True, fused=True)
+        return torch.optim.SGD(groups, lr=train.learning_rate, momentum=0.9, nesterov=train.nesterov, fused=True)
     return torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
 
 

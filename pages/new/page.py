@@ -17,8 +17,8 @@ from pages.shared.text import plain
 
 USUAL = ("steps", "epochs", "batch_size", "learning_rate")
 GROUPS = {  # what is seldom changed of a training
-    "Optimizer": ("optimizer", "weight_decay", "decay_all", "clip_norm", "ema"),
-    "Course": ("schedule", "milestones", "warmup", "patience"),
+    "Optimizer": ("optimizer", "nesterov", "weight_decay", "decay_all", "clip_norm", "ema"),
+    "Course": ("schedule", "milestones", "warmup", "patience", "test_curve"),
     "Labels and arithmetic": ("label_smoothing", "precision"),
 }
 

@@ -43,6 +43,8 @@ PLAIN = {  # labels of fields whose names say too little
     "decay_all": "Decay biases and norms too",
     "warmup": "Warm-up",
     "patience": "Early stop (patience)",
+    "nesterov": "Nesterov momentum",
+    "test_curve": "Test accuracy after each epoch",
     "margin": "Margin (points)",
     "timing_seconds": "Timing (seconds)",
     "compress_seeds": "Seeds to compress",

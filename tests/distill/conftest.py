@@ -12,6 +12,7 @@ from torch import nn
 from kdcore import models
 from kdcore.distill.method import Method, StepInputs
 from kdcore.registry import entry_of, validate
+from kdcore.train.features import Capture
 
 torch.set_num_threads(1)
 
@@ -76,15 +77,10 @@ class FeatureStep:
 def caught(
     network: nn.Module, names: tuple[str, ...], images: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    features: dict[str, torch.Tensor] = {}
-
-    def keep(name: str) -> Callable[[nn.Module, Any, torch.Tensor], None]:
-        return lambda module, inputs, output: features.__setitem__(name, output.float())
-
-    handles = [models.taps(network)[name].register_forward_hook(keep(name)) for name in names]
+    capture = Capture(network, names)
     logits = network(images)
-    for handle in handles:
-        handle.remove()
+    features = capture.take()
+    capture.remove()
     return logits, features
 
 

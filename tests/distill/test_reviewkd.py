@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from kdcore import models, registry
 from kdcore.distill.nets.review import Fusion, Review
-from kdcore.distill.reviewkd import pyramid_loss
+from kdcore.distill.objectives.distillation import DistillationObjective
+from kdcore.distill.reviewkd import KnowledgeReview, pyramid_loss
+from kdcore.train.objective import Batch
 
 
 def maps(seed: int, side: int) -> torch.Tensor:
@@ -71,3 +74,22 @@ def test_the_weight_rises_over_the_warm_up(feature_step):
     whole = feature_step({"method": "reviewkd", "warm_up": 0})
     whole.network.eval(), whole.adapters.eval()
     assert whole.method.loss(whole.seen())["review"].item() == pytest.approx(at[-1])
+
+
+@pytest.mark.parametrize(("architecture", "channels"), [("mobilenetv2", 1280), ("shufflenetv2", 1024)])
+def test_the_deepest_stage_is_what_the_classifier_is_given(architecture, channels):
+    student, teacher = (
+        models.create(registry.validate("architecture", name), 10, (3, 32, 32), [0.5] * 3, [0.25] * 3)
+        for name in (architecture, {"architecture": "resnet", "depth": 8})
+    )
+    learns = KnowledgeReview(registry.validate("method", "reviewkd"))
+    lesson = DistillationObjective(learns, teacher.eval().requires_grad_(False))
+    batch = Batch(torch.rand(2, 3, 32, 32), torch.eye(10)[:2], torch.arange(2), 0, 10, 0)
+    lesson.prepare(student.eval(), batch, 2, "fp32")
+    seen, _ = lesson._look(student, batch)
+    own, other = learns._compared(seen)
+    torch.testing.assert_close(student.head(own[-1].flatten(1)), seen.student)
+    torch.testing.assert_close(teacher.head(other[-1].flatten(1)), seen.teacher)
+    assert own[-1].shape == (2, channels, 1, 1)
+    assert len(own) == len(other) == 4
+    assert all(maps.min() < 0 for maps in other[:-1])  # before their activation

@@ -10,7 +10,7 @@ from torch import nn
 
 from kdcore import models
 from kdcore.distill.method import Unsuitable
-from kdcore.distill.simkd import projection_loss
+from kdcore.distill.simkd import ReusedClassifier, projection_loss
 from kdcore.export import onnx_file, weights
 from kdcore.models.cost import macs
 from kdcore.models.nets import projector
@@ -116,6 +116,53 @@ def test_it_can_teach_in_its_turn(feature_step, feature_network):
     step = feature_step({"method": "rkd"})
     wanted = step.method.taps(feature_network("cnn"), network)
     assert wanted.teacher == ("projector",)
+
+
+def network(name, shape=(3, 32, 32), **options):
+    torch.manual_seed(0)
+    architecture = validate("architecture", {"architecture": name, **options})
+    made = models.create(architecture, 10, shape, [0.5] * shape[0], [0.25] * shape[0])
+    return made, lambda network: models.describe(architecture, 10, shape, [0.5] * shape[0], [0.25] * shape[0], network)
+
+
+def begun(student, teacher):
+    return ReusedClassifier(validate("method", "simkd")).begin(student, teacher)
+
+
+@pytest.mark.parametrize("side", [32, 28, 8])
+def test_larger_maps_are_averaged_down_before_the_projector(side, tmp_path):
+    student, document = network("resnet", (1, side, side), depth=8)
+    made = begun(student, network("mobilenetv2", (1, side, side))[0]).eval()
+    images = torch.rand(3, 1, side, side)
+    maps = nn.Sequential(*list(made.children())[:5])(images)
+    places = -(-maps.shape[2] // 4)
+    assert places == -(-side // 16)
+    assert made.projector.shrink(maps).shape[2:] == (places, places)
+    if side == 32:
+        averaged = nn.functional.adaptive_avg_pool2d(maps, places)
+        torch.testing.assert_close(made.projector.shrink(maps), averaged)
+    again = models.rebuild(document(made), made.state_dict())
+    assert torch.equal(again(images), made(images))
+    report = onnx_file.export(made, (1, side, side), tmp_path / "model.onnx", images=images.numpy())
+    assert report["max_abs_difference"] < 1e-4
+
+
+@pytest.mark.parametrize(("name", "channels"), [("mobilenetv2", 160), ("shufflenetv2", 464)])
+def test_the_projector_stands_in_for_the_last_convolution_of_mobile_networks(name, channels):
+    student, document = network(name)
+    made = begun(student, network("resnet", depth=8)[0]).eval()
+    assert made.projector.conv1.in_channels == channels
+    assert not hasattr(made, "last")
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(models.rebuild(document(made), made.state_dict())(images), made(images))
+
+
+def test_a_model_of_earlier_days_keeps_its_last_convolution():
+    student, document = network("mobilenetv2")
+    made = projector.insert(student, 32, 64, 10, last=True).eval()
+    assert made.projector.conv1.in_channels == 1280
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(models.rebuild(document(made), made.state_dict())(images), made(images))
 
 
 def test_a_network_with_layers_after_its_last_stage_works_too(feature_step):

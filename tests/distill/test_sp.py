@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from kdcore.distill.sp import similarity_loss
+from kdcore.distill.sp import SimilarityPreserving, similarity_loss
+from kdcore.registry import validate
+from tests.distill.nets import net
 
 
 def vectors(seed: int, features: int = 6) -> torch.Tensor:
@@ -49,3 +51,12 @@ def test_dead_features_give_finite_gradients():
     dead = torch.zeros(4, 3, requires_grad=True)
     similarity_loss(dead, torch.rand(4, 3)).backward()
     assert dead.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "tap"),
+    [("wrn", {"depth": 10, "width": 1}, "stage3"), ("mobilenetv2", {}, "stage4"), ("resnet", {"depth": 8}, "stage3")],
+)
+def test_the_last_stage_is_compared_before_what_comes_after_it(architecture, options, tap):
+    network = net(architecture, **options)
+    assert SimilarityPreserving(validate("method", "sp")).taps(network, network) == ((tap,), (tap,))

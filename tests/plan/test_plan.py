@@ -79,6 +79,13 @@ def test_the_name_and_the_timing_are_in_no_key():
     assert [stage.key for stage in plan(renamed).stages] == [stage.key for stage in plan(small()).stages]
 
 
+@pytest.mark.parametrize("change", ["train.nesterov=false", "train.test_curve=true"])
+def test_options_that_came_later_are_in_a_key_only_where_they_are_used(change):
+    assert keys_of(small(change), "student alone") != keys_of(small(), "student alone")
+    stage = plan(small()).stages[1]
+    assert change.split("=")[0].split(".")[1] not in stage.spec["train"]
+
+
 def test_epochs_are_over_the_images_that_the_distilled_student_sees_and_every_arm_gets_their_steps():
     made = plan(small("train.epochs=2", "data.transfer=true"))
     steps = {stage.role: stage.spec["train"]["steps"] for stage in made.stages if stage.kind != "compress"}

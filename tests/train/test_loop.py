@@ -23,6 +23,18 @@ def test_it_learns_and_tells_each_epoch(task, tmp_path):
     assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == rows
 
 
+def test_a_curve_on_test_images_changes_nothing_else(task, tmp_path):
+    models, histories = [network(), network()], []
+    for model, test in zip(models, (None, task.validation), strict=True):
+        folder = tmp_path / str(test is None)
+        folder.mkdir()
+        histories.append([])
+        fit(model, replace(task, test=test), folder, on_epoch=histories[-1].append)
+    assert same(state(models[0]), state(models[1]))
+    assert "test_accuracy" not in histories[0][0]
+    assert [row["test_accuracy"] for row in histories[1]] == [row["val_accuracy"] for row in histories[0]]
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(task, tmp_path):
     models = [network(), network(), network()]
     for index, (model, seed) in enumerate(zip(models, (3, 3, 4), strict=True)):

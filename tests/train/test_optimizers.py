@@ -74,13 +74,14 @@ def followed(train, gradients):
     return weights.item()
 
 
-def test_sgd_is_nesterovs():
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_sgd_has_nesterovs_momentum_or_the_plain_one_of_the_published_loops(nesterov):
     expected, velocity = 1.0, 0.0
     for gradient in (0.5, -0.2, 0.3):
         decayed = gradient + 0.1 * expected  # as the published loops have it
         velocity = 0.9 * velocity + decayed
-        expected -= 0.05 * (decayed + 0.9 * velocity)
-    train = Train(optimizer="sgd", learning_rate=0.05, weight_decay=0.1, steps=1)
+        expected -= 0.05 * (decayed + 0.9 * velocity if nesterov else velocity)
+    train = Train(optimizer="sgd", nesterov=nesterov, learning_rate=0.05, weight_decay=0.1, steps=1)
     assert followed(train, (0.5, -0.2, 0.3)) == pytest.approx(expected, rel=1e-6)
 
 

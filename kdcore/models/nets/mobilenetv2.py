@@ -35,7 +35,8 @@ def mobilenetv2(width: float, expansion: int, classes: int, channels: int, norma
 
     As in RepDistiller and mdistiller, which differ from the paper: ReLU, not ReLU6; the blocks of 24 filters keep
     the image's size, so a 32x32 image ends at 2x2; filters are `width` times the paper's, rounded down, not to
-    a multiple of 8; the first block has its 1x1 convolution too; no dropout.
+    a multiple of 8; the first block has its 1x1 convolution too; no dropout. Unlike theirs, the classifier's first
+    weights are PyTorch's own: they draw from a normal distribution with deviation 0.01, with biases of 0.
     """
     inputs = max(1, int(STEM * width))
     children: OrderedDict[str, nn.Module] = OrderedDict(

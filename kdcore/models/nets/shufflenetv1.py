@@ -42,7 +42,8 @@ def shufflenetv1(groups: int, classes: int, channels: int, normalize: nn.Module)
     """A 1x1 convolution of 24 filters, three stages of 4, 8 and 4 blocks that each halve the image, linear.
 
     As in RepDistiller and mdistiller, which differ from the paper: the stem is 1x1 with stride 1 and no max-pool
-    follows it, and there is a ReLU after the 3x3 convolutions.
+    follows it, and there is a ReLU after the 3x3 convolutions. Unlike theirs, whose first weights are PyTorch's own,
+    this begins with He's initialisation.
     """
     children: OrderedDict[str, nn.Module] = OrderedDict(normalize=normalize, stem=nn.Sequential(unit(channels, STEM)))
     inputs = STEM

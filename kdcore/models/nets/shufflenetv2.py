@@ -63,7 +63,7 @@ def shufflenetv2(size: str, classes: int, channels: int, normalize: nn.Module) -
 
     As in RepDistiller and mdistiller, which differ from the paper in the stem: 1x1 with stride 1, and no max-pool
     after it. Their "2" has 224 filters in the first stage; the paper's (version 2) and torchvision's have 244,
-    as here.
+    as here. Unlike theirs, whose first weights are PyTorch's own, this begins with He's initialisation.
     """
     *stages, last = FILTERS[size]
     children: OrderedDict[str, nn.Module] = OrderedDict(normalize=normalize, stem=nn.Sequential(unit(channels, STEM)))

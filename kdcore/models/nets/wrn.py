@@ -35,7 +35,8 @@ def wrn(depth: int, width: int, classes: int, channels: int, normalize: nn.Modul
     """`depth` = 6n + 4 layers: a 3x3 convolution of 16 filters, three stages of n blocks, batch norm, linear.
 
     The stages have 16, 32 and 64 times `width` filters; the second and third halve the image. With `width` 1 the
-    first stage keeps the stem's filters, so its shortcut is nothing.
+    first stage keeps the stem's filters, so its shortcut is nothing. As in RepDistiller, but that the classifier's
+    biases begin at 0 there.
     """
     children: OrderedDict[str, nn.Module] = OrderedDict(
         normalize=normalize,
