@@ -90,4 +90,4 @@ awk '/^[a-z]/ { cuda = /^(torch|torchvision|triton)==|^(cuda|nvidia)-/ } !cuda' 
 $(BIN)/python $(PIP) --no-deps --require-hashes -r $(VENV)/cpu.txt
 endef
 
-.PHONY: help app quickstart test test-slow test-newest test-oldest upgrade lint format docs
+.PHONY: help app quickstart test test-slow test-avx2 test-newest test-oldest upgrade lint format docs

@@ -121,10 +121,11 @@ try:
 except RecipeError as error:
     problems = error.problems
 plan = None
-if recipe:
-    plan, problems = preview.planned(recipe)
-
 st.title("New experiment", anchor=False)
+if recipe:
+    with st.spinner("Checking the recipe"):
+        plan, problems = preview.planned(recipe)
+
 form_column, side = st.columns([1.7, 1], gap="large")
 with form_column:
     form = Form(problems, {"data.hide_classes": preview.classes(document)})
