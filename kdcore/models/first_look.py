@@ -95,11 +95,12 @@ def look(
     others = {name: other for name, other in others.items() if other != now}
     count, ways = _affordable(ask, sample.images, now, len(others), seconds)
     images, labels = sample.images[:count], sample.labels[:count].astype(bool)
-    classes = np.array(order if len(order) else range(labels.shape[1]))
-    said: dict[str | None, np.ndarray] = {None: _said(ask, images, now)}
-    said |= {name: _said(ask, images, other) for name, other in list(others.items())[:ways]}
-    first = _hits(said[None], classes, labels)
-    found = _suggestion(said, classes, labels, sample.names)
+    orders = [np.array(order if len(order) else range(labels.shape[1])), *_orders(sample.names)]
+    tried: dict[str | None, Normalisation] = {None: now}
+    tried |= dict(list(others.items())[:ways])
+    said = {name: _said(ask, images, way, labels, orders) for name, way in tried.items()}
+    first = _hits(said[None].largest, orders[0], labels)
+    found = _fitting(said, orders[0], labels, _suggestion(said, orders, labels))
     return Look(count, float(first.mean()), float(labels.mean(axis=0).max()), found)
 
 
@@ -112,34 +113,66 @@ def _affordable(ask: Ask, images: np.ndarray, now: Normalisation, others: int, s
     return count, min(others, int(SLOW * seconds / (each * count)))
 
 
-def _said(ask: Ask, images: np.ndarray, normalisation: Normalisation) -> np.ndarray:
-    """The output that is largest for each image."""
-    parts = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
-    return np.concatenate([np.argmax(ask(normalisation.of(part)), axis=1) for part in parts])
+class _Said(NamedTuple):
+    """`largest`: the output that is largest for each image. `fits`: by order, the mean log-probability of the label."""
+
+    largest: np.ndarray
+    fits: Sequence[float]
 
 
-def _hits(said: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    hits: np.ndarray = labels[np.arange(len(said)), classes[said]]
+Answers = Mapping[str | None, _Said]  # by normalisation; None: as the network is asked now
+
+
+def _said(ask: Ask, images: np.ndarray, way: Normalisation, labels: np.ndarray, orders: Sequence[np.ndarray]) -> _Said:
+    largest, fits = [], np.zeros(len(orders))
+    for at in range(0, len(images), CHUNK):
+        logits = ask(way.of(images[at : at + CHUNK])).astype(float)
+        largest.append(logits.argmax(axis=1))
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        chances = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        shown = labels[at : at + CHUNK]
+        fits += [np.where(shown[:, order], chances, 0).sum() for order in orders]
+    return _Said(np.concatenate(largest), (fits / labels.sum()).tolist())
+
+
+def _hits(largest: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    hits: np.ndarray = labels[np.arange(len(largest)), classes[largest]]
     return hits
 
 
-def _suggestion(
-    said: Mapping[str | None, np.ndarray], classes: np.ndarray, labels: np.ndarray, names: Sequence[str]
-) -> Suggestion | None:
-    """The best of all normalisations and usual orders; else an order that the answers themselves show."""
-    first = best = _hits(said[None], classes, labels)
-    found = None
-    for order in (None, *_orders(names)):
+class _Tried(NamedTuple):
+    hits: np.ndarray
+    fit: float
+    suggestion: Suggestion
+
+
+def _suggestion(said: Answers, orders: Sequence[np.ndarray], labels: np.ndarray) -> _Tried | None:
+    """The best of all normalisations and usual orders. Of those that chance may part, the one that fits best: several
+    normalisations can be right equally often, but the network's own makes it sure of what is true."""
+    first = _hits(said[None].largest, orders[0], labels)
+    tried = []
+    for place, order in enumerate(orders):
         for pixels, answers in said.items():
-            hits = _hits(answers, classes if order is None else order, labels)
-            if hits.sum() > best.sum() and _better(hits, first):
-                best, found = hits, Suggestion(float(hits.mean()), pixels, None if order is None else order.tolist())
+            hits = _hits(answers.largest, order, labels)
+            if _better(hits, first):
+                suggestion = Suggestion(float(hits.mean()), pixels, order.tolist() if place else None)
+                tried.append(_Tried(hits, answers.fits[place], suggestion))
+    if not tried:
+        return None
+    best = max(tried, key=lambda one: one.hits.sum())
+    return max((one for one in tried if not _better(best.hits, one.hits)), key=lambda one: one.fit)
+
+
+def _fitting(said: Answers, classes: np.ndarray, labels: np.ndarray, usual: _Tried | None) -> Suggestion | None:
+    """`usual`, or an order that half of the answers show and the other half confirms."""
     half = len(labels) // 2
+    best = usual.hits if usual else _hits(said[None].largest, classes, labels)
+    found = usual.suggestion if usual else None
     for pixels, answers in said.items():
-        order = _fitted(answers[:half], labels[:half], classes)
-        hits, others = (_hits(answers[half:], one, labels[half:]) for one in (order, classes))
+        order = _fitted(answers.largest[:half], labels[:half], classes)
+        hits, others = (_hits(answers.largest[half:], one, labels[half:]) for one in (order, classes))
         if hits.mean() >= FITS and _better(hits, best[half:]) and _better(hits, others):
-            best = _hits(answers, order, labels)
+            best = _hits(answers.largest, order, labels)
             found = Suggestion(float(hits.mean()), pixels, order.tolist())
     return found
 

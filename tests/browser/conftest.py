@@ -17,7 +17,7 @@ from kdcore.jobs import api
 from kdcore.paths import CHECKOUT
 from kdcore.workspace.workspace import Workspace
 from tests import patience
-from tests.pages.conftest import counted, full_workspace  # noqa: F401 (a fixture)
+from tests.pages.conftest import at_hand, full_workspace  # noqa: F401 (a fixture)
 
 SETTLED = {"script": "notRunning", "title": True, "skeletons": 0}
 STATE = """() => ({
@@ -73,11 +73,11 @@ def _until_it_answers(address):
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory, counted):  # noqa: F811
+def full(tmp_path_factory, at_hand):  # noqa: F811
     """A dashboard over a copy of the full workspace."""
     home = tmp_path_factory.mktemp("browser") / "workspace"
     shutil.copytree(full_workspace(), home, ignore=shutil.ignore_patterns("index.sqlite*"))
-    shutil.copytree(counted, home / "cache", dirs_exist_ok=True)
+    shutil.copytree(at_hand, home, dirs_exist_ok=True)
     with dashboard(home) as address:
         yield address
 

@@ -28,6 +28,7 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
     for link, title in TITLES.items():
         visitor.go(link)
         visitor.page.get_by_role("heading", name=title, level=1).wait_for()
+        assert overflow(visitor.drawn().page) <= 0, link
         visitor.check()
     background = visitor.page.evaluate(
         "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
@@ -35,18 +36,20 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_page_scrolls_sideways(tab, full, width):
-    visitor = tab(full, viewport={"width": width, "height": 1600})
+def test_no_page_scrolls_sideways_on_a_phone(tab, full):
+    visitor = tab(full, viewport={"width": 390, "height": 1600})
     for path in ("", "new", "runs", "compare", "soft_targets", "trust", "layers", "system"):
         visitor.open(path)
-        visitor.drawn()
-        wider = visitor.page.evaluate(
-            "(() => { const main = document.querySelector('[data-testid=stMain]');"
-            " return main.scrollWidth - main.clientWidth })()"
-        )
-        assert wider <= 0, path or "home"
+        assert overflow(visitor.drawn().page) <= 0, path or "home"
         visitor.check()
+
+
+def overflow(page):
+    """Pixels by which the page is wider than the window."""
+    return page.evaluate(
+        "(() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollWidth - main.clientWidth })()"
+    )
 
 
 def test_a_deep_link_is_whole_right_after_the_start(tab, tmp_path):

@@ -11,6 +11,7 @@ from tests.browser.conftest import dashboard
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_one_click_reaches_the_finished_comparison(tab, tmp_path):
     with dashboard(tmp_path / "workspace") as address:
         newcomer = tab(address).open()

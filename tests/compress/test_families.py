@@ -105,11 +105,13 @@ def on_grid(weight, bits):
     return all(len(torch.unique(filter)) <= 2**bits for filter in weight)
 
 
+@pytest.mark.slow
 def test_every_step_on_the_families_that_are_quick_to_export(laboratory, tmp_path):
     pairs = [(step, family) for family in QUICK for step in step_names()]
     check(laboratory, carried_out(laboratory, pairs), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_other_families_with_a_step_that_cuts_and_one_that_quantizes(laboratory, tmp_path):
     pairs = [(step, family) for family in FAMILIES if family not in QUICK for step in TWO_STEPS]
     check(laboratory, carried_out(laboratory, pairs), tmp_path)

@@ -36,7 +36,7 @@ def test_pairs_have_the_mean_of_their_weights_and_their_own_biases(trained, mate
     assert outcome.report[0]["weight_error"] == pytest.approx(float(expected), rel=1e-4)
 
 
-@pytest.mark.parametrize(("architecture", "options"), [("mlp", MLP), ("vit", VIT)])
+@pytest.mark.parametrize(("architecture", "options"), [("mlp", MLP), pytest.param("vit", VIT, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("group", ["pairs", "all"])
 def test_tied_weights_are_stored_once_everywhere(
     trained, material, carry_out, tmp_path, images, architecture, options, group

@@ -163,6 +163,7 @@ def test_equal_material_gives_equal_bytes(trained, material, carry_out, step, op
     assert first == again
 
 
+@pytest.mark.slow
 def test_a_transformer_is_rounded_where_its_weights_have_lost_their_names(trained, material, carry_out, digits):
     network = trained("vit", depth=3, dim=32, heads=2)
     outcome = carry_out(material(network, exported=True), "weight_quant", bits=4)

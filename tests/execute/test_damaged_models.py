@@ -132,6 +132,7 @@ def test_a_model_of_an_earlier_version_is_as_good_until_a_file_is_cut(laboratory
         restored(laboratory, folder, tmp_path / "copy")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_rename_of_a_stage_leaves_the_same_model_and_tells_no_epoch_twice(
     laboratory, finished, tmp_path_factory, monkeypatch
 ):

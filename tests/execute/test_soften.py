@@ -84,6 +84,7 @@ def test_what_cannot_be_softened_is_told_in_words(tmp_path, arguments, words):
     assert not (tmp_path / "soft.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_forest_teaches_a_network_through_the_command_line(tmp_path):
     target = tmp_path / "forest.npz"
     wrote = command(tmp_path, "soften", "sklearn:forest", "-o", target, "--json")

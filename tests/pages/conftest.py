@@ -52,31 +52,34 @@ def made():
 
 
 @pytest.fixture
-def full(made, counted, tmp_path, monkeypatch):
+def full(made, at_hand, tmp_path, monkeypatch):
     """A copy of the full workspace, which a test may change. Its runs: Quickstart, then Unseen."""
     home = tmp_path / "workspace"
     shutil.copytree(made, home, ignore=shutil.ignore_patterns("index.sqlite*"))  # the index may be in use
-    shutil.copytree(counted, home / "cache", dirs_exist_ok=True)
+    shutil.copytree(at_hand, home, dirs_exist_ok=True)
     monkeypatch.setenv("KDCORE_HOME", str(home))
     monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
     return Workspace(home)
 
 
 @pytest.fixture(scope="session")
-def counted(tmp_path_factory):
-    """A cache in which the networks that Home asks for are counted already: that takes seconds."""
-    home = tmp_path_factory.mktemp("counted")
+def at_hand(tmp_path_factory):
+    """The data sets and counted networks that Home asks for, as a workspace has them after the first look at it.
+
+    Without them every page that is opened would begin to make them, which takes ten seconds.
+    """
+    home = tmp_path_factory.mktemp("at_hand")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDCORE_HOME", str(home))
         estimates.prepare([preset.recipe.to_json() for preset in presets()], Workspace(home), paced=True)
-    return home / "cache"
+    return home
 
 
 @pytest.fixture
-def empty(counted, tmp_path, monkeypatch):
+def empty(at_hand, tmp_path, monkeypatch):
     """A workspace with no runs in it."""
     home = tmp_path / "workspace"
-    shutil.copytree(counted, home / "cache")
+    shutil.copytree(at_hand, home)
     monkeypatch.setenv("KDCORE_HOME", str(home))
     monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
     return Workspace(home)

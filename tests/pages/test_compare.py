@@ -99,5 +99,5 @@ def test_all_columns(full, quickstart):
 def test_every_format_has_its_button(full, quickstart):
     app = opened("compare", runs=quickstart)
     assert [button.label for button in app.get("download_button")] == [
-        "CSV", "Markdown", "LaTeX", "Excel", "HTML", "JSON",
+        "CSV", "CSV for Excel", "Markdown", "LaTeX", "Excel", "HTML", "JSON",
     ]  # fmt: skip
