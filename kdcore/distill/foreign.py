@@ -166,7 +166,7 @@ def question(found: Look, options: Foreign, dataset: Dataset, name: str) -> None
     if found.suggestion:
         changes = _changes(found.suggestion, options, dataset)
         said = " and ".join(f"{option} {_short(value)}" for option, value in changes.items() if value)
-        message = f"{right}; with {said} it is right on {_percent(found.suggestion.right)}: shall it be asked so?"
+        message = f"{right}; with {said} it is right on {_percent(found.suggestion.right)}. Use that?"
         raise refusal(message, changes)
     if found.near_chance:
         message = (

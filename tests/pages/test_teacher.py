@@ -103,7 +103,7 @@ def test_a_teachers_own_normalisation_is_asked_for_and_taken_at_a_click(teacher,
     content = export(owner, tmp_path / "theirs.onnx", (1, 8, 8)).read_bytes()
     teacher.file_uploader[0].set_value(("theirs.onnx", content, "application/octet-stream")).run()
     again(teacher)
-    suggested = re.search(r"with pixels (\S+) it is right on .* shall it be asked so\?", said(teacher))
+    suggested = re.search(r"with pixels (\S+) it is right on .* Use that\?", said(teacher))
     assert start_button(teacher).disabled
     next(button for button in teacher.button if button.label == "Take the suggestion").click().run()
     again(teacher)
