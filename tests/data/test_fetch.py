@@ -293,5 +293,5 @@ def test_bad_input_and_failures_are_one_line(remote, capsys, wanted, code, words
     assert main.main(["fetch", wanted]) == code
     printed = capsys.readouterr()
     assert words in printed.err
-    assert len(printed.err.splitlines()) == 1
+    assert len(printed.err.strip().splitlines()) == 1
     assert printed.out == ""
