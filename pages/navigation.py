@@ -53,7 +53,7 @@ page = st.navigation(
             title="Trust",
             url_path="trust",
             icon=":material/verified_user:",
-            help="Whether a model is as sure as it is right, what it gives away, what it took over from its teacher.",
+            help="Calibration, privacy of the training images, fidelity to the teacher, robustness to corruption.",
         ),
         st.Page(
             "layers/page.py",

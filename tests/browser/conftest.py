@@ -131,6 +131,16 @@ class Tab:
         self.page.get_by_role("heading", level=1).wait_for()
         return self.settled()
 
+    def send_pictures(self, name, content):
+        """In the form: chooses one's own pictures, uploads this zip and has it prepared."""
+        self.page.get_by_label("Dataset").click()
+        self.page.get_by_role("option", name="Your own pictures: a folder").click()
+        self.page.get_by_text("Send a .zip with one folder").wait_for()
+        self.page.locator("input[type=file]").set_input_files(
+            {"name": name, "mimeType": "application/zip", "buffer": content}
+        )
+        self.page.get_by_role("button", name="Prepare").click()
+
     def check(self):
         """Nothing went wrong: no exception box, no console error, nothing asked of other hosts."""
         assert self.page.get_by_test_id("stException").count() == 0

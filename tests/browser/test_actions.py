@@ -111,15 +111,8 @@ def test_a_closed_section_keeps_its_values_and_says_them(tab, full):
 def test_own_pictures_are_sent_and_made_ready(tab, full):
     """The button is pressed as soon as it is there: nothing above it may vanish then, or the click lands elsewhere."""
     visitor = tab(full).open("new")
-    page = visitor.page
-    page.get_by_label("Dataset").click()
-    page.get_by_role("option", name="Your own pictures: a folder").click()
-    page.get_by_text("Send a .zip with one folder").wait_for()
-    page.locator("input[type=file]").set_input_files(
-        {"name": "pets.zip", "mimeType": "application/zip", "buffer": pictures()}
-    )
-    page.get_by_role("button", name="Prepare").click()
-    page.get_by_text("pets.zip is on this machine").wait_for()
+    visitor.send_pictures("pets.zip", pictures())
+    visitor.page.get_by_text("pets.zip is on this machine").wait_for()
     visitor.settled().check()
 
 

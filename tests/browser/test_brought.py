@@ -42,13 +42,6 @@ def test_folders_that_may_be_splits_are_asked_about(tab, full):
             for name in few.namelist():
                 archive.writestr(f"{day}/{name}", few.read(name))
     visitor = tab(full).open("new")
-    page = visitor.page
-    page.get_by_label("Dataset").click()
-    page.get_by_role("option", name="Your own pictures: a folder").click()
-    page.get_by_text("Send a .zip with one folder").wait_for()
-    page.locator("input[type=file]").set_input_files(
-        {"name": "days.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
-    )
-    page.get_by_role("button", name="Prepare").click()
-    page.get_by_text("are they splits or classes?").first.wait_for()
+    visitor.send_pictures("days.zip", packed.getvalue())
+    visitor.page.get_by_text("are they splits or classes?").first.wait_for()
     visitor.settled().check()

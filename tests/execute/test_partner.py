@@ -5,13 +5,12 @@ from collections import Counter
 
 import pytest
 
-from kdcore import machine
 from kdcore.execute import partner
 from kdcore.execute.run import Execution
 from kdcore.jobs import api
-from kdcore.plan import processes
 from kdcore.workspace.workspace import Workspace
 from tests.execute.conftest import Laboratory
+from tests.machines import two_cores
 
 STAGES = "seeds=[0,1]"  # a teacher, two students alone, two distilled
 
@@ -36,10 +35,7 @@ def run(workspace, helper=lambda workspace, folder: partner.Partner()):
 @pytest.fixture
 def always(monkeypatch):
     """A partner joins however little there is to do, on whatever machine."""
-    monkeypatch.setattr(processes, "WORTH_STEPS", 1)
-    monkeypatch.setattr(machine, "cores", lambda: 2)
-    monkeypatch.setattr(machine, "threads", lambda: 1)
-    monkeypatch.setattr(machine, "device", lambda: "cpu")
+    two_cores(monkeypatch)
 
 
 def files(workspace):

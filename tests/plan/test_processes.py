@@ -6,18 +6,16 @@ from kdcore import machine
 from kdcore.plan import processes as module
 from kdcore.plan.plan import plan
 from kdcore.plan.processes import processes, together
+from tests.machines import two_cores
 from tests.small import small
 
 
 @pytest.fixture
-def two_cores(monkeypatch):
-    monkeypatch.setattr(module, "WORTH_STEPS", 1)
-    monkeypatch.setattr(machine, "cores", lambda: 2)
-    monkeypatch.setattr(machine, "threads", lambda: 1)
-    monkeypatch.setattr(machine, "device", lambda: "cpu")
+def idle_core(monkeypatch):
+    two_cores(monkeypatch)
 
 
-def test_a_second_process_pays_on_an_idle_core_with_enough_to_train(two_cores, monkeypatch):
+def test_a_second_process_pays_on_an_idle_core_with_enough_to_train(idle_core, monkeypatch):
     stages = plan(small()).stages
     assert processes(stages) == 2
     assert processes(()) == processes(stages[:1]) == 1
