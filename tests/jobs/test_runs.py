@@ -188,8 +188,9 @@ def test_runs_whose_files_make_no_sense_do_not_hold_up_the_queue(workspace):
 
 def test_a_dispatcher_whose_code_is_older_than_the_submitters_makes_room(workspace):
     api.ensure_dispatcher(workspace)
-    until(lambda: api.queue(workspace).dispatcher)
-    first = read_json(workspace.root / "dispatcher.json")["process"]
+    served_by = workspace.root / "dispatcher.json"
+    until(served_by.exists)
+    first = read_json(served_by)["process"]
     run_id = api.submit(workspace, small())
     meta = workspace.run(run_id) / "meta.json"
     write_json(meta, read_json(meta) | {"code": 2**62})
