@@ -33,6 +33,7 @@ ROOMS = [
     "registry",
     "json_input",
     "problems",
+    "child",
     "files",
     "machine",
     "paths",

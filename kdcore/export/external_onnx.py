@@ -7,18 +7,15 @@ of pixels before it and that of its outputs behind it, and run the result. What 
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from kdcore import child
 from kdcore.data.normalisations import Normalisation
 from kdcore.models.first_look import SECONDS, SLOW, Look
-from kdcore.paths import CHECKOUT
 
 MOST_BYTES = 500_000_000
 CPU_SECONDS = 10  # of processor time, for a small file: a busy machine refuses no honest one
@@ -113,20 +110,15 @@ def adopt(
         "sample": str(sample) if sample else None, "others": others,
     }  # fmt: skip
     patience = PATIENCE * (seconds + (LOOKING_SECONDS if sample else 0))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "kdcore.export.adoption"],
-            input=json.dumps(question), capture_output=True, encoding="utf-8", errors="replace",
-            cwd=CHECKOUT, env=environment, timeout=patience, check=False,
-        )  # fmt: skip
+        done = child.run_module("kdcore.export.adoption", question=question, seconds=patience)
     except subprocess.TimeoutExpired:
         raise TooSlow(f"checking and running it takes longer than {patience:.0f} s") from None
     if done.returncode == -getattr(signal, "SIGXCPU", 0):
         raise ForeignModel(f"checking and running it takes more than {seconds:.0f} s of processor time")
     if done.returncode:
         raise ForeignModel("running it ends the process: it asks for too much memory or time, or is damaged")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    answer: dict[str, Any] = child.answer(done)
     if "refused" in answer:
         raise ForeignModel(answer["refused"], answer.get("changes", {}))
     return Judged.read(answer)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +16,11 @@ from typing import Any, NamedTuple
 
 from filelock import Timeout
 
-from kdcore import registry
+from kdcore import child, registry
 from kdcore.files import lock, read_json, write_json
 from kdcore.lazy import nn, torch
 from kdcore.models.traits import ArchitectureTraits
-from kdcore.paths import CHECKOUT, home
+from kdcore.paths import home
 from kdcore.registry import Options
 
 TIMEOUT_SECONDS = 120
@@ -170,25 +169,13 @@ def _read(path: Path) -> Cost | None:
 
 def _ask(documents: list[dict[str, Any]]) -> list[Cost]:
     """Has a subprocess count, on one thread."""
-    command = [sys.executable, "-m", "kdcore.models.cost"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(documents),
-            capture_output=True,
-            encoding="utf-8",
-            cwd=CHECKOUT,
-            env=environment,
-            timeout=TIMEOUT_SECONDS,
-            check=True,
-        )
-        return [Cost(*answer) for answer in json.loads(done.stdout)]
-    except subprocess.CalledProcessError as error:
-        reason = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
-        raise CostError(f"cannot count parameters and MACs: {reason}") from None
+        done = child.run_module("kdcore.models.cost", question=documents, seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         raise _too_slow() from None
+    if done.returncode:
+        raise CostError(f"cannot count parameters and MACs: {child.reason(done)}")
+    return [Cost(*answer) for answer in child.answer(done)]
 
 
 def _too_slow() -> CostError:

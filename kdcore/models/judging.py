@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kdcore import child
 from kdcore.data.normalisations import Normalisation
 from kdcore.lazy import nn, torch
 from kdcore.models.first_look import Look, Sample, look
 from kdcore.models.upload import UploadError, Wanted, take
-from kdcore.paths import CHECKOUT
 
 TIMEOUT_SECONDS = 600
 
@@ -47,19 +46,13 @@ def judge(path: Path, wanted: Wanted, sample: Path, others: Mapping[str, Normali
     UploadError.
     """
     question = {"path": str(path), "wanted": wanted._asdict(), "sample": str(sample), "others": others}
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "kdcore.models.judging"],
-            input=json.dumps(question), capture_output=True, encoding="utf-8", errors="replace",
-            cwd=CHECKOUT, env=environment, timeout=TIMEOUT_SECONDS, check=False,
-        )  # fmt: skip
+        done = child.run_module("kdcore.models.judging", question=question, seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         raise UploadError(f"trying the weights took longer than {TIMEOUT_SECONDS} s") from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UploadError(f"the weights cannot be tried: {reason[:200]}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        raise UploadError(f"the weights cannot be tried: {child.reason(done)[:200]}")
+    answer: dict[str, Any] = child.answer(done)
     if "refused" in answer:
         raise UploadError(answer["refused"], answer["changes"])
     return Judged.read(answer)

@@ -6,7 +6,6 @@ subprocess with limits (`python -m kdcore.models.upload SOURCE TARGET`), which h
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -16,11 +15,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from kdcore import registry
+from kdcore import child, registry
 from kdcore.lazy import nn, torch
 from kdcore.models import zoo
 from kdcore.models.upload_names import Held, UploadError, compare, is_mean, places
-from kdcore.paths import CHECKOUT
 from kdcore.problems import first_line
 
 TIMEOUT_SECONDS = 300
@@ -177,25 +175,15 @@ def _is_count(name: str) -> bool:
 
 def _converted(path: Path, target: Path, ema: bool) -> Path:
     """The same tensors as safetensors in `target`, which a subprocess with limits writes."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TORCH_FORCE")}
+    arguments = str(path.resolve()), str(target), str(int(ema))
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "kdcore.models.upload", str(path.resolve()), str(target), str(int(ema))],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            cwd=CHECKOUT,
-            env=environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        done = child.run_module("kdcore.models.upload", *arguments, seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         raise UploadError(f"reading the weights file took longer than {TIMEOUT_SECONDS} s") from None
     if done.returncode == REFUSED:
-        raise UploadError(done.stderr.strip().splitlines()[-1])
+        raise UploadError(child.reason(done))
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UploadError(f"the weights file cannot be read within the limits of memory and time: {reason}")
+        raise UploadError(f"the weights file cannot be read within the limits of memory and time: {child.reason(done)}")
     return target
 
 

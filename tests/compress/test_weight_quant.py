@@ -72,8 +72,8 @@ def test_two_bits_make_a_file_an_eleventh_of_its_parents(trained, material, carr
 
 def test_nothing_is_left_to_unpack_when_it_runs(trained, material, carry_out, tmp_path):
     given = material(trained(width=16), exported=True)
-    before = optimized_ops(given.onnx, tmp_path)
-    assert optimized_ops(carry_out(given, "weight_quant", bits=2).onnx, tmp_path) == before
+    parent = {node.op_type for node in onnx.load(given.onnx).graph.node} | optimized_ops(given.onnx, tmp_path)
+    assert optimized_ops(carry_out(given, "weight_quant", bits=2).onnx, tmp_path) <= parent
 
 
 def test_with_int8_activations_it_computes_in_int8_on_its_grid(trained, material, carry_out, tmp_path, digits):

@@ -128,6 +128,17 @@ def test_differences_of_mean_average_precision_are_paired_and_told_with_their_in
     assert (back["value"], back["low"]) == pytest.approx((-found["value"], -found["high"]))
 
 
+def test_the_interval_excludes_zero_exactly_where_p_is_below_five_percent():
+    random = np.random.default_rng(3)
+    labels = (random.random((60, 2)) < 0.4).astype(np.uint8)
+    good = labels + random.normal(size=labels.shape)
+    found = [map_difference(good, good + random.normal(size=labels.shape), labels, resamples=200) for _ in range(60)]
+    below = [one["p"] < 0.05 for one in found]
+    assert [one["low"] > 0 or one["high"] < 0 for one in found] == below
+    assert any(below)
+    assert not all(below)
+
+
 def test_a_model_does_not_differ_from_itself():
     labels = np.eye(4, dtype=np.uint8).repeat(5, axis=0)
     logits = np.random.default_rng(1).normal(size=labels.shape)
