@@ -226,7 +226,7 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
             format.times(row["speedup"]),
             format.significant(row["images_per_s"]),
             format.times(row["throughput_gain"]),
-            row["verdict"] or "",
+            row["judged"],
         ]
         table.add_row(*(shown(cell) for cell in cells))
     _out.print(table)

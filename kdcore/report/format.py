@@ -153,15 +153,15 @@ def roughly(seconds: float) -> str:
 
 
 def scored(measure: str, share: str) -> str:
-    """What a share says, given as text: "98.7 % of the test images right", "mAP 98.7 %"."""
-    return f"{share} of the test images right" if measure == "accuracy" else f"{measure} {share}"
+    """A share with its measure: "test accuracy 98.7 %", "mAP 98.7 %"."""
+    return f"{'test accuracy' if measure == 'accuracy' else measure} {share}"
 
 
 def axis(measures: Iterable[str]) -> str:
     """The title of an axis with percentages of these measures, "accuracy" or "mAP"."""
-    titles = {"accuracy": "Test images right (%)", "mAP": "Mean average precision, mAP (%)"}
+    titles = {"accuracy": "Test accuracy (%)", "mAP": "Mean average precision (mAP, %)"}
     found = set(measures) or {"accuracy"}
-    return titles[found.pop()] if len(found) == 1 else "Test images right, or mAP of several labels (%)"
+    return titles[found.pop()] if len(found) == 1 else "Test accuracy or mAP (%)"
 
 
 def plural(number: int, noun: str) -> str:

@@ -16,8 +16,8 @@ from kdcore.workspace.workspace import Workspace
 Session = dict[str, Any]  # the document that kdcore.measure.timing made
 
 GPU_MODES = ("eager", "graph", "compiled")
-NO_DIFFERENCE = "No difference that this machine can measure"
-APART = "timed in different sessions: do not compare these latencies; measure the runs together (bench)"
+NO_DIFFERENCE = "No measurable difference"
+APART = "timed in different sessions, so these times are not comparable: measure the runs together"
 NOISY = "timed while the machine was busy"
 
 
@@ -87,20 +87,20 @@ def on_gpu(session: Session | None, key: str) -> dict[str, float | None]:
 
 def gpu_note(session: Session, names: Mapping[str, str]) -> str:
     """What must be said of the times on the GPU, in a few sentences; empty where there are none. `names`: by key."""
-    told = session.get("cuda")
-    if not told:
+    cuda = session.get("cuda")
+    if not cuda:
         return ""
-    if "device" not in told:
-        return f"No times on the GPU: {told['reason']}."
-    rounded = ", whose convolutions may round to TF32" if told["tf32"] else ""
+    if "device" not in cuda:
+        return f"No GPU timings: {cuda['reason']}."
+    rounded = " (convolutions may use TF32)" if cuda["tf32"] else ""
     why: dict[str, list[str]] = {}
     for key, name in names.items():
-        found = told["models"].get(key, {})
+        found = cuda["models"].get(key, {})
         modes = found.get("batches", {}).get("1", {}).get("fp32", {})
         for label, one in {"": found, **{f", {mode}": one for mode, one in modes.items()}}.items():
             if "reason" in one:
                 why.setdefault(one["reason"], []).append(f"{name}{label}")
-    parts = [f"On {told['device']}: one image, fp32{rounded}, medians by CUDA events, all networks interleaved"]
+    parts = [f"On {cuda['device']}: batch size 1, fp32{rounded}, medians by CUDA events, all networks interleaved"]
     return ". ".join([*parts, *(f"{', '.join(which)}: {reason}" for reason, which in why.items())]) + "."
 
 

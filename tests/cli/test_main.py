@@ -99,7 +99,7 @@ def test_show_and_runs_tell_the_run(carried_out, monkeypatch, capsys):
     assert main.main(["show", document["run"]]) == 0
     shown = capsys.readouterr().out
     assert "student distilled" in shown
-    assert "The teacher saw all" in shown
+    assert "The teacher was trained on all" in shown
     assert main.main(["show", document["run"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["variants"] == document["variants"]
 
