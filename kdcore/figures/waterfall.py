@@ -74,7 +74,7 @@ def _title(files: Sequence[Bar], kept: Sequence[Bar]) -> str:
             "as large as before" if abs(last.bytes / first.bytes - 1) < 0.02 else _smaller(first, last)
         )
     most = max(pairwise(files), key=lambda pair: pair[0].bytes / pair[1].bytes)
-    return f"The file that runs is {_smaller(first, last)} than {first.label}; {most[1].label} did most of it"
+    return f"The file that runs is {_smaller(first, last)} than {first.label}; {most[1].label} saves most"
 
 
 def _smaller(before: Bar, after: Bar) -> str:

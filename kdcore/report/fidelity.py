@@ -52,10 +52,9 @@ def divergence(teacher: np.ndarray, student: np.ndarray, *, several: bool = Fals
 def logit_error(teacher: np.ndarray, student: np.ndarray, *, several: bool = False) -> float | None:
     """The RMS difference of the logits, relative to the RMS of the teacher's logits; logits (N, K).
 
-    The mean of each image's logits is subtracted first, since softmax ignores it; not so where an image may have several
-    labels, as sigmoid does not. 0: the same logits; 1: the error of constant logits. A student that is merely more
-    confident than its teacher has an error too. None for a teacher whose logits are
-    all equal.
+    The mean of each image's logits is subtracted first, since softmax ignores it; with several labels an image it is
+    not, as sigmoid does not ignore it. 0: the same logits; 1: the error of constant logits. A student that is merely
+    more confident than its teacher has an error too. None for a teacher whose logits are all equal.
     """
     theirs, own = (logits.astype(np.float64) for logits in (teacher, student))
     if not several:

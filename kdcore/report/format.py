@@ -102,6 +102,11 @@ def percent_interval(fraction: float | None, low: float | None, high: float | No
     return f"{percent(fraction)} ({bounds})" if bounds else percent(fraction)
 
 
+def percent_change(before: float, after: float) -> str:
+    """95.5 to 61.3 %: two fractions, to follow "from"."""
+    return f"{_one_decimal(before * 100)} to {percent(after)}"
+
+
 def percent_bounds(low: float | None, high: float | None) -> str:
     """97.4 to 99.4; nothing without both."""
     return "" if low is None or high is None else f"{_one_decimal(low * 100)} to {_one_decimal(high * 100)}"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from kdcore.figures.layers import By, Model, What, noise, off, shares, sparsity
+from kdcore.figures.layers import By, Model, What, noise, relative_error, shares, sparsity
 from kdcore.figures.weights import histogram
 from kdcore.report import format
 from kdcore.report import layers as report
@@ -103,7 +103,7 @@ def _noise(chosen: list[LayerView], models: list[Model]) -> None:
     with st.container(border=True):
         charts.show(drawn, key="noise")
         whole = [
-            f"The logits of {plain(one.name)} are {off(sqnr['logits_db'])} off ({format.decibels(sqnr['logits_db'])})"
+            f"The logits of {plain(one.name)} are {relative_error(sqnr['logits_db'])} off ({format.decibels(sqnr['logits_db'])})"
             for one in _each(chosen)
             if (sqnr := one.report.get("sqnr")) and sqnr["logits_db"] is not None
         ]
@@ -159,7 +159,7 @@ def _layer_numbers(one: Mapping[str, Any], model: Model) -> dict[str, str]:
 
 def _off(one: Mapping[str, Any]) -> str:
     db = one.get("sqnr_db")
-    return one.get("sqnr_note") or format.MISSING if db is None else f"{off(db)} ({format.decibels(db)})"
+    return one.get("sqnr_note") or format.MISSING if db is None else f"{relative_error(db)} ({format.decibels(db)})"
 
 
 def table(chosen: list[LayerView]) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from kdcore.compress.step import CompressError
 from kdcore.compress.tools.sensitivity import BUDGETED, STRENGTHS, policy, step
-from kdcore.figures.sensitivity import minds, strength_of
+from kdcore.figures.sensitivity import sensitivity, strength_of
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import format
@@ -67,7 +67,7 @@ def _draw(now: RunRow) -> None:
 def _measured(one: LayerView, found: dict[str, Any]) -> None:
     left, right = st.columns([1.6, 1], gap="medium")
     with left, st.container(border=True):
-        charts.show(minds(found), key="minds")
+        charts.show(sensitivity(found), key="sensitivity_chart")
         st.caption(
             f"Share of {found['images']:,} validation images that are right with one layer changed, of "
             f"{format.percent(found['baseline']['accuracy'])} with none. Batch norm's statistics are taken again each "
