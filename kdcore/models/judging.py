@@ -55,10 +55,10 @@ def judge(path: Path, wanted: Wanted, sample: Path, others: Mapping[str, Normali
             cwd=CHECKOUT, env=environment, timeout=TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise UploadError(f"trying the weights took longer than {TIMEOUT_SECONDS} s") from None
+        raise UploadError(f"testing the weights took longer than {TIMEOUT_SECONDS} s") from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UploadError(f"the weights cannot be tried: {reason[:200]}")
+        raise UploadError(f"the weights cannot be tested: {reason[:200]}")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if "refused" in answer:
         raise UploadError(answer["refused"], answer["changes"])
@@ -89,8 +89,8 @@ def judged(path: Path, wanted: Wanted, sample: Sample, others: Mapping[str, Norm
     found = look(ask, sample, Normalisation(*map(tuple, own)), others)
     if not finite:
         raise UploadError(
-            "the network's answers are not finite (NaN or infinity): its weights are damaged or too large, or it wants "
-            "other pixels; give another file"
+            "the network's outputs are not finite (NaN or infinity): its weights are damaged or too large, "
+            "or it needs another normalisation; use another file"
         )
     return Judged(held.both, list(held.left), found)
 
