@@ -114,7 +114,7 @@ def _end(lines: list[Line], quantity: Quantity) -> str:
 
 
 def _dashes(lines: Sequence[Line]) -> dict[str, str]:
-    """Variants of one role share its colour, so the second one and those after it are told apart by their dashes."""
+    """Variants of one role share its colour, so the second one and those after it differ by their dashes."""
     roles: dict[str, list[str]] = {}
     for name, role in {line.variant: line.role for line in lines}.items():
         roles.setdefault(role, []).append(name)

@@ -13,7 +13,7 @@ from kdcore.figures import style
 from kdcore.figures.softening import soften, yes
 from kdcore.report import format
 
-MANY = 20  # more classes than this, and only those are drawn that the teacher finds likeliest
+MANY = 20  # more classes than this, and only the teacher's most likely ones are drawn
 LIKELIEST = 10
 
 

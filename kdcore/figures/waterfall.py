@@ -84,7 +84,7 @@ def _smaller(before: Bar, after: Bar) -> str:
 
 
 def _figure(view: Waterfall) -> go.Figure:
-    """Two traces, so that the legend tells solid from hatched."""
+    """Two traces, so that the legend explains solid and hatched."""
     traces = [
         _trace([bar for bar in view.bars if bar.stored == stored], stored)
         for stored in (False, True)

@@ -62,8 +62,8 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     and `logit_error` (see `kdcore.report.fidelity`), membership, size, cost and times are those of the first seed's
     file, which is the one in `model_key`.
 
-    `temperature` is the one that is likeliest on validation, `ece_scaled` the calibration error with the logits divided
-    by it. `membership_auc` with its 95 % interval: how well a loss threshold tells training images (0.5: not at all).
+    `temperature` is fitted on validation by maximum likelihood, `ece_scaled` is the calibration error with the logits
+    divided by it. `membership_auc` with its 95 % interval: how well a loss threshold finds training images.
     `corrupted_accuracy`: the mean over five corruptions at five severities, of the first seed's file; mAP where images
     have several labels.
 
@@ -234,7 +234,7 @@ def _row(
 
 
 def _quality(variant: MeasuredVariant) -> Row:
-    """Means over the seeds; None where nobody knows, as of a teacher whose answers to the test images are not known."""
+    """Means over the seeds; None where they are unknown, as for a teacher without test images."""
     columns: dict[str, list[Any]] = {name: [model.quality.get(name) for model in variant.finished] for name in QUALITY}
     for name in CALIBRATION:
         columns[name] = [_calibrated(model, name) for model in variant.finished]

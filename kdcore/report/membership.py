@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdcore.measure.privacy import Area, Members, area_difference, missing, privacy, strangers
+from kdcore.measure.privacy import Area, Members, area_difference, missing, non_members, privacy
 from kdcore.report.reading import MeasuredVariant, RunFiles, agrees
 
 UNMEASURED = "measured before membership inference was added; re-run to include it"
@@ -108,7 +108,7 @@ def _asked(run: RunFiles, row: MeasuredVariant, first: Members | None) -> _Losse
         place = dict(zip(record.images.tolist(), range(len(record.images)), strict=True))
         chosen = [place[image] for image in first.images.tolist()]
         record = first._replace(losses=record.losses[chosen], test=record.test)
-    return _Losses(record.images, record.losses, record.test[strangers(record.labels, labels)])
+    return _Losses(record.images, record.losses, record.test[non_members(record.labels, labels)])
 
 
 def _baseline(run: RunFiles, row: MeasuredVariant) -> MeasuredVariant | None:

@@ -55,6 +55,29 @@ def speed(session: Session | None, batch: int, key: str, reference: str) -> Spee
     return Speed(ratio.value, ratio.low, ratio.high, not (ratio.low <= high and low <= ratio.high))
 
 
+def turned(session: Session, names: Mapping[str, str]) -> str:
+    """Where the fastest model at batch size 1 is another one than at 64, a sentence that says so; else nothing.
+
+    `names`: of the models, by key. Differences within the noise do not count.
+    """
+    single, many = timing.BATCHES
+    timed = [
+        key for key in names if {str(single), str(many)} <= session["models"].get(key, {}).get("batches", {}).keys()
+    ]
+    if not timed:
+        return ""
+    first, last = (
+        min(timed, key=lambda key: session["models"][key]["batches"][str(batch)]["wall_ms"]) for batch in (single, many)
+    )
+    ahead = speed(session, single, first, last), speed(session, many, last, first)
+    if first == last or not all(found and found.differs for found in ahead):
+        return ""
+    return (
+        f"The order changes with the batch size: {names[first]} has the lowest latency (batch {single}), {names[last]} "
+        f"the highest throughput (batch {many})."
+    )
+
+
 def choose_session(workspace: Workspace, runs: Sequence[RunFiles]) -> dict[str, Session | None]:
     """The session of each run, by run id: the newest one that timed all of them together where there is one.
 

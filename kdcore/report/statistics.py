@@ -100,7 +100,9 @@ def _tango(b: int, c: int, n: int, difference: float) -> float:
     """Tango's score for a true difference in -1..1: falls as that rises, and is McNemar's at 0."""
     linear = (2 * n - b + c) * difference - b - c
     rest = -c * difference * (1 - difference)
-    share = (math.sqrt(max(0.0, linear**2 - 8 * n * rest)) - linear) / (4 * n)  # likeliest, of pairs right only there
+    share = (math.sqrt(max(0.0, linear**2 - 8 * n * rest)) - linear) / (
+        4 * n
+    )  # maximum likelihood, of pairs right only there
     variance = n * (2 * share + difference * (1 - difference))
     surplus = b - c - n * difference
     return surplus / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, surplus)

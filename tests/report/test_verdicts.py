@@ -63,7 +63,7 @@ def test_distillation_can_hurt(students):
 
 
 def test_every_control_is_judged_against_the_labels(laboratory):
-    """Labels that were smoothed without a teacher are a control: nothing in them is soft targets to be told apart."""
+    """Labels that were smoothed without a teacher are a control: they hold no soft targets."""
     rows = [
         {"name": name, "role": role, "keys": [laboratory.model(right + seed) for seed in range(3)]}
         for name, role, right in (("alone", "alone", 160), ("hard", "hard_labels", 170), ("smooth", "smoothed", 165))
