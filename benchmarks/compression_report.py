@@ -93,7 +93,7 @@ def report_deep(found: dict[str, Any]) -> str:
             f"VGG-8 of half the filters, {trained} epochs and one more from its own soft targets; "
             f"{100 * found['chosen']:g} % of its weights pruned over {format.plural(prune, 'epoch')}, 32 values a "
             f"layer trained for {format.plural(share, 'epoch')}, a Huffman code. The share of zeros was chosen on "
-            f"{100 * TO_CHOOSE:g} % of the training images, which nobody trains on, with the first seed ({tried}): "
+            f"{100 * TO_CHOOSE:g} % of the training images, kept out of training, with the first seed ({tried}): "
             f"the best that is {SMALLER} times smaller. {SEEN} Means over {format.plural(found['seeds'], 'seed')} of "
             "one teacher; bytes of the ONNX file as fp32, of its zip, and of the coded file:",
             table(["stage", "accuracy (95 %)", "bytes", "times smaller"], rows),

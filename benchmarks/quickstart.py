@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.results import publish, table
 from kdcore.report import format
+from kdcore.report.verdicts import WORDS
 from kdcore.workspace.events import read
 
 
@@ -74,7 +75,7 @@ def variant_row(row: dict[str, Any], teacher: dict[str, Any]) -> list[str]:
         format.times(teacher["size_bytes"] / row["size_bytes"]),
         f"{row['images_per_s']:,.0f}",
         f"{row['throughput_gain']:.2f} ({row['throughput_gain_low']:.2f} to {row['throughput_gain_high']:.2f})",
-        row["verdict"] or "",
+        WORDS.get(row["verdict"], ""),
     ]
 
 

@@ -195,7 +195,7 @@ def report(rows: list[dict[str, Any]]) -> str:
         ]
         parts.append(table([*columns, "seeds", "epochs", "training", "hardware"], [_whole(row) for row in whole]))
     else:
-        parts.append("No row of the published recipe has been run yet: it wants a GPU.")
+        parts.append("No row of the published recipe has been run yet: it needs a GPU.")
     if cut:
         parts.append(
             "**Cut down for a CPU** (resnet20 -> resnet8 on the first 20 classes, few epochs): shows that the whole "

@@ -90,8 +90,8 @@ def about(device: torch.device) -> str:
     return (
         f"Images a second of distilling (KD, batch {BATCH}, {SHAPE[1]}x{SHAPE[2]} random images), and ratios to the "
         f"published loop with 95 % bootstrap intervals over shuffled, interleaved rounds in one process ({clock}). "
-        f"*Published loop*: PIL transforms image by image, DataLoader with {loaders} workers, fp32, the teacher asked "
-        "about every batch, `.item()` each step. *Same arithmetic*: ours in fp32. "
+        f"*Published loop*: PIL transforms image by image, DataLoader with {loaders} workers, fp32, the teacher run "
+        "on every batch, `.item()` each step. *Same arithmetic*: ours in fp32. "
         f"*Default*: ours as a run does it, in {machine.precision('auto')}. "
         "*Cached teacher*: the same without random views, so that the teacher is asked once for each image."
     )

@@ -47,21 +47,21 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a character") from None
+        raise ValueError("it contains half of a surrogate pair") from None
     return value
 
 
 def _integer(text: str) -> int:
     value = int(text) if len(text) < 21 else 2**64
     if not -(2**63) <= value < 2**63:
-        raise ValueError("it holds a number beyond 64 bits")
+        raise ValueError("it contains a number beyond 64 bits")
     return value
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("it holds a number that is not finite")
+        raise ValueError("it contains a number that is not finite")
     return value
 
 
@@ -140,7 +140,7 @@ def lock(path: Path, timeout: float = 5.0) -> FileLock:
 
 
 def held(path: Path) -> bool:
-    """Whether some living process holds this lock. Holds it for a moment itself when nobody does."""
+    """Whether some living process holds this lock. Holds it for a moment itself when none does."""
     if not path.exists():
         return False
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with what somebody asked for, told at its field."""
+"""What is wrong with an input, and at which field."""
 
 from __future__ import annotations
 

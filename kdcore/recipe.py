@@ -23,7 +23,7 @@ from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
 
 SHOWN = 80  # characters of a wrong value in a message
-NO_MAPPING = 'holds no recipe; a recipe is a JSON object, as in {"name": "Mine", "distill": {"method": "kd"}}'
+NO_MAPPING = 'contains no recipe; a recipe is a JSON object, as in {"name": "Mine", "distill": {"method": "kd"}}'
 MOST_POINTS = 24  # of a sweep: more than that is no longer a lesson but a cluster job
 
 
@@ -48,27 +48,27 @@ class Data(Part):
 
     source: DatasetChoice = Field({"dataset": "digits"}, validate_default=True, description="The data set.")
     labels: int | None = Field(
-        None, ge=1, description="Labelled images that the student sees, the same share of every class. Empty: all."
+        None, ge=1, description="Labelled images for the student, the same share of every class. Empty: all."
     )
     transfer: bool = Field(
-        False, description="Show the distilled student the unlabelled rest of the training images too (a transfer set)."
+        False, description="Also distil on the unlabelled rest of the training images (a transfer set)."
     )
     hide_classes: tuple[Annotated[str, BeforeValidator(_as_name)], ...] = Field(
-        (), description="Classes of which the student sees no image at all. Its teacher knows them."
+        (), description="Classes hidden from the student in training. Its teacher knows them."
     )
     validation: float = Field(0.1, ge=0.02, le=0.5, description="Share of the training images kept for validation.")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Picks the labelled subset.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed that selects the labelled subset.")
 
 
 class Augmentation(Part):
     """Random views of each batch. Student and teacher always see the same view."""
 
     shift: int = Field(
-        0, ge=0, le=16, description="Move the image by up to this many pixels each way, filled with zeros."
+        0, ge=0, le=16, description="Shift the image by up to this many pixels each way, filled with zeros."
     )
-    flip: bool = Field(False, description="Mirror left to right with probability one half. Not for digits or letters.")
+    flip: bool = Field(False, description="Mirror left to right with probability 0.5. Not for digits or letters.")
     crop: int = Field(
-        0, ge=0, le=16, description="Pad by this many pixels (reflected) and cut out the old size at random."
+        0, ge=0, le=16, description="Pad by this many pixels (reflected) and crop to the original size at random."
     )
     mixup: float = Field(
         0.0, ge=0, le=8, description="Blend pairs of images; the Beta parameter (Zhang et al. 2018). 0: off."
@@ -87,51 +87,52 @@ class Train(Part):
 
     steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the images. Instead of steps.")
-    batch_size: int = Field(64, ge=2, le=8192, description="Images in one optimizer step.")
+    batch_size: int = Field(64, ge=2, le=8192, description="Images per optimizer step.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9.")
     nesterov: bool = Field(
         True,
         description="Nesterov's momentum, for SGD. Off: plain momentum, as the published CIFAR-100 recipes have it.",
     )
     learning_rate: float = Field(0.01, gt=0, le=10, description="Peak learning rate.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="Pull of the weights towards zero.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay: pulls the weights towards zero.")
     decay_all: bool = Field(
-        False, description="Decay biases and normalisation too, as the published recipes do. Off: weights alone."
+        False,
+        description="Apply weight decay to biases and normalisation too, as published recipes do. Off: weights only.",
     )
     schedule: Literal["one_cycle", "cosine", "step", "constant"] = Field(
-        "one_cycle", description="Course of the learning rate. Step: divided by ten at each milestone."
+        "one_cycle", description="Learning-rate schedule. Step: divided by ten at each milestone."
     )
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.625, 0.75, 0.875), max_length=8, description="Where the step schedule drops, as shares of the training."
+        (0.625, 0.75, 0.875), max_length=8, description="Milestones of the step schedule, as shares of training."
     )
     warmup: float = Field(
-        0.0, ge=0, le=0.5, description="Share of the training over which the learning rate rises from zero."
+        0.0, ge=0, le=0.5, description="Share of training over which the learning rate rises from zero."
     )
     label_smoothing: float = Field(
         0.0, ge=0, le=0.9, description="Share of each label that is spread over all classes (Szegedy et al. 2016)."
     )
-    clip_norm: float = Field(0.0, ge=0, le=1000, description="Longest gradient that is followed as it is. 0: off.")
+    clip_norm: float = Field(0.0, ge=0, le=1000, description="Maximum norm of the gradient. 0: no clipping.")
     ema: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Keep a running mean of the weights with this decay a step, and deploy that one. 0: off.",
+        description="Exponential moving average of the weights with this decay per step, which is deployed. 0: off.",
     )
     patience: int = Field(
         0,
         ge=0,
         le=10_000,
-        description="End after this many epochs without a better validation accuracy, with the best epoch's weights. "
-        "0: train to the end.",
+        description="Stop after this many epochs without better validation accuracy, and keep the best epoch's "
+        "weights. 0: off.",
     )
     test_curve: bool = Field(
         False,
-        description="Judge the network on the test images after each epoch too, to compare with papers that print "
-        "their best epoch on test. Nothing is chosen by it.",
+        description="Record test accuracy after each epoch too, to compare with papers that print their best test "
+        "epoch. It is never used for selection.",
     )
     views: Augmentation = Augmentation()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="Arithmetic while training. Auto: bf16 where the hardware is fast at it, else fp32."
+        "auto", description="Precision of training. Auto: bf16 where the hardware is fast at it, else fp32."
     )
 
     @model_validator(mode="before")
@@ -167,13 +168,13 @@ class Student(Part):
 class Measure(Part):
     """How the comparison is measured and judged."""
 
-    margin: float = Field(1.0, gt=0, le=20, description="Differences within this many points count as the same.")
+    margin: float = Field(1.0, gt=0, le=20, description="Differences within this many points count as equivalent.")
     timing_seconds: float = Field(8.0, ge=0, le=600, description="Time budget of the timing session. 0: no timing.")
     robustness: bool = Field(
         False,
         title="Accuracy on corrupted images",
-        description="Measure every variant on test images with noise, blur, low contrast, pixelation and JPEG too, at "
-        "five severities each. It can also be done later, on the page Trust.",
+        description="Measure accuracy on test images with noise, blur, low contrast, pixelation and JPEG artefacts, "
+        "at five severities each. Also possible later, on the page Trust.",
     )
 
 
@@ -181,19 +182,21 @@ class Recipe(Part):
     """One experiment: data, teacher, student, distillation, compression, training, measurement, seeds, sweep."""
 
     schema_: Literal[1] = Field(1, alias="schema")
-    name: str = Field("Experiment", min_length=1, max_length=120, description="What the run is called.")
+    name: str = Field("Experiment", min_length=1, max_length=120, description="Name of the run.")
     data: Data = Field(default_factory=Data)
     teacher: Teacher = Field(default_factory=Teacher)
     student: Student = Field(default_factory=Student)
     distill: MethodChoice = Field({"method": "kd"}, validate_default=True)
     scheme: SchemeChoice = Field(
-        {"scheme": "offline"}, validate_default=True, description="Who teaches whom, and when."
+        {"scheme": "offline"},
+        validate_default=True,
+        description="Distillation scheme: which networks teach which, and when.",
     )
     controls: tuple[MethodChoice, ...] = Field(
-        (), description="Further methods trained on the same budget, to compare with; the hard labels first of all."
+        (), description="Further methods trained on the same budget, to compare with; above all hard labels."
     )
     compress: tuple[StepChoice, ...] = Field((), max_length=8, description="Steps after distillation, in order.")
-    compress_seeds: Literal["first", "all"] = Field("first", description="Carry out the steps on one seed, or on all.")
+    compress_seeds: Literal["first", "all"] = Field("first", description="Compress one seed, or all seeds.")
     train: Train = Field(
         Train(steps=300, views=Augmentation(shift=1, mixup=1.0)), description="The students' training."
     )
@@ -202,9 +205,9 @@ class Recipe(Part):
         (0, 1, 2),
         min_length=1,
         max_length=20,
-        description="One training of every student for each. They vary initialisation and order.",
+        description="One training run of every student per seed, with its own initialisation and order.",
     )
-    sweep: dict[str, tuple[Any, ...]] = Field({}, description="Dotted paths and the values that each should take.")
+    sweep: dict[str, tuple[Any, ...]] = Field({}, description="Dotted paths and the values of each.")
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
@@ -325,7 +328,7 @@ def points(recipe: Recipe) -> list[Point]:
         return [Point({}, recipe)]
     count = math.prod(len(values) for values in recipe.sweep.values())
     if not 1 <= count <= MOST_POINTS:
-        raise RecipeError([Problem("sweep", f"makes {count} points; 1 to {MOST_POINTS} are accepted")])
+        raise RecipeError([Problem("sweep", f"makes {count} combinations; 1 to {MOST_POINTS} are accepted")])
     base = recipe.document() | {"sweep": {}}
     made = []
     for values in itertools.product(*recipe.sweep.values()):
@@ -333,7 +336,7 @@ def points(recipe: Recipe) -> list[Point]:
         document = base
         for path, value in chosen.items():
             if path.split(".")[0] in ("sweep", "seeds", "name", "schema", "data"):
-                raise RecipeError([Problem(f"sweep.{path}", "cannot be swept: it changes what is compared")])
+                raise RecipeError([Problem(f"sweep.{path}", "cannot be varied: it changes what is compared")])
             document = override(document, [f"{path}={json.dumps(value)}"])
         try:
             made.append(Point(chosen, parse(document)))

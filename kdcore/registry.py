@@ -3,7 +3,7 @@
 An entry joins by decorating its implementation:
 
     class Kd(Options):
-        temperature: float = Field(4.0, gt=0, le=100, description="Softness of the targets.")
+        temperature: float = Field(4.0, gt=0, le=100, description="Temperature (T) of the soft targets.")
 
     @register("method", "kd", "Soft targets of the teacher", source="Hinton et al. 2015, eq. 1", options=Kd)
     class SoftTargets: ...

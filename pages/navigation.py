@@ -18,14 +18,14 @@ page = st.navigation(
             title="Home",
             icon=":material/home:",
             default=True,
-            help="What this is, experiments that start with one click, and the latest runs.",
+            help="Introduction, experiments that start with one click, and the latest runs.",
         ),
         st.Page(
             "new/page.py",
             title="New experiment",
             url_path="new",
             icon=":material/science:",
-            help="Choose data, teacher, student and steps; see size, work and time before you run it.",
+            help="Choose data, teacher, student and steps; see size, compute and time before you start.",
         ),
         st.Page(
             "runs/page.py",
@@ -39,14 +39,14 @@ page = st.navigation(
             title="Compare",
             url_path="compare",
             icon=":material/compare_arrows:",
-            help="Accuracy against size and time, the full table, verdicts, and downloads.",
+            help="Accuracy against size and latency, the full table, verdicts, and downloads.",
         ),
         st.Page(
             "soft_targets/page.py",
             title="Soft targets",
             url_path="soft_targets",
             icon=":material/thermostat:",
-            help="What a temperature makes of a network's answer to one image, and which classes it finds alike.",
+            help="How a temperature softens a network's output for one image, and which classes it confuses.",
         ),
         st.Page(
             "trust/page.py",
@@ -60,7 +60,7 @@ page = st.navigation(
             title="Layers",
             url_path="layers",
             icon=":material/layers:",
-            help="Zeros, parameters, MACs and weights of every layer, one variant beside another.",
+            help="Zeros, parameters, MACs and weights of every layer, for two variants side by side.",
         ),
         st.Page(
             "system/page.py",

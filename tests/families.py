@@ -1,6 +1,6 @@
 """Every compression step on every family of networks: what is tried, what is refused, and the page that tells it.
 
-`python -m tests.families` writes docs/steps.md anew; tests/compress/test_families.py carries the pairs out.
+`python -m tests.families` renews docs/steps.md; tests/compress/test_families.py tries the pairs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "prune_structured": {"round_to": 2},
 }
 SHUFFLE = "cannot follow a channel shuffle"
-FOLDED = "a batch norm after a layer is folded into its weights, one by one, and parts them again"
+FOLDED = "batch norm after a layer is folded into its weights, so they differ again"
 # What a step says to a family that it cannot work on; a fragment of it.
 REFUSED: dict[tuple[str, str], str] = {
     **{("prune_structured", family): SHUFFLE for family in ("ShuffleNet V1", "ShuffleNet V2")},
@@ -218,7 +218,7 @@ def _families() -> list[str]:
     notes = [f'{number}. "… {fragment} …"' for number, fragment in enumerate(fragments, 1)]
     return [
         "## Which step works on which network",
-        "Every pair is tried on a few images: the step is carried out, fine-tuned for two steps where it has a "
+        "Every pair is tried on a few images: the step runs, is fine-tuned for two steps where it has a "
         "fine-tuning, exported, verified, measured, saved, and loaded in a fresh process with the same logits bit "
         "for bit, from `model.safetensors` and from `model.onnx`, with no pickle. *no*: refused before anything runs, "
         "with the words below the table.",

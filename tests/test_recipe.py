@@ -79,13 +79,13 @@ def test_a_sweep_is_a_product_of_its_values():
 
 def test_a_sweep_with_a_bad_value_or_too_many_points_is_refused_before_it_runs():
     assert "sweep.distill.temperature" in problems(lambda: parse({"sweep": {"distill.temperature": [-1]}}))
-    assert "points" in problems(lambda: parse({"sweep": {"train.steps": list(range(1, 40))}}))["sweep"]
+    assert "combinations" in problems(lambda: parse({"sweep": {"train.steps": list(range(1, 40))}}))["sweep"]
     assert "sweep.data.labels" in problems(lambda: parse({"sweep": {"data.labels": [20, 50]}}))
 
 
 def test_a_loss_without_any_weight_is_refused():
     found = problems(lambda: parse({"distill": {"method": "kd", "hard_weight": 0, "soft_weight": 0}}))
-    assert "nothing to learn" in found["distill"]
+    assert "must not both be 0" in found["distill"]
 
 
 anything = st.recursive(

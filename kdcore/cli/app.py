@@ -16,13 +16,13 @@ def add(command: Add) -> None:
     app = command("app", open_dashboard, "open the dashboard in a browser")
     app.add_argument("--port", type=int, default=8501)
     app.add_argument(
-        "--address", default="127.0.0.1", help="where to listen; whoever reaches it may start and delete runs"
+        "--address", default="127.0.0.1", help="address to listen on; anyone who can reach it can start and delete runs"
     )
 
 
 def open_dashboard(chosen: argparse.Namespace, workspace: Workspace) -> None:
     """Serves the dashboard until it is interrupted."""
-    print(f"The dashboard is on http://{chosen.address}:{chosen.port}; Ctrl-C ends it, runs go on.")
+    print(f"The dashboard is at http://{chosen.address}:{chosen.port}; Ctrl-C stops it, runs continue.")
     sys.argv = ["streamlit", "run", str(dashboard())]
     sys.argv += [f"--server.address={chosen.address}", f"--server.port={chosen.port}"]
     if chosen.address != "127.0.0.1":

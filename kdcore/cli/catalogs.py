@@ -20,9 +20,9 @@ CATALOGS = {
 
 def add(command: Add) -> None:
     """Adds the commands to the command line."""
-    json_option(command("presets", presets, "list every one-click experiment"))
+    json_option(command("presets", presets, "list all presets"))
     for name, kind in CATALOGS.items():
-        json_option(command(name, catalog, f"list every {kind}"))
+        json_option(command(name, catalog, f"list all {kind} entries"))
 
 
 def presets(chosen: argparse.Namespace, workspace: Workspace) -> None:

@@ -19,12 +19,12 @@ Add = Callable[[str, Command, str], argparse.ArgumentParser]
 
 
 class BadInput(ValueError):
-    """What was asked for makes no sense; the message says what would."""
+    """Input that cannot be used; the message says what can."""
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--json` to a command."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_argument("--json", action="store_true", help="print a single JSON document")
 
 
 def write(content: bytes, output: Path | None) -> None:

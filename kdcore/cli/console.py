@@ -32,7 +32,7 @@ _aside = Console(stderr=True, highlight=False)
 
 
 def shown(text: str) -> str:
-    """Other people's words for the terminal: no control characters, and no markup of rich's."""
+    """Text from others for the terminal: no control characters, and no markup of rich's."""
     return escape(printable(text))
 
 
@@ -53,13 +53,15 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def runs(rows: Iterable[RunRow]) -> None:
     """The list of all runs."""
+    from kdcore.report.comparison import BATCH
+
     listing(
-        ["run", "name", "state", "progress", "accuracy or mAP", "smaller", "faster", "started"],
+        ["run", "name", "state", "progress", "accuracy or mAP", "smaller", f"throughput\nbatch {BATCH}", "started"],
         [
             [
                 row.id,
                 row.name,
-                format.state(row.state, row.silent_since),
+                format.state(_state(row), row.silent_since),
                 format.percent(row.progress),
                 format.percent(row.score),
                 format.times(row.smaller),
@@ -111,7 +113,11 @@ def settled(workspace: Workspace, run_id: str) -> RunRow:
 
 def ending(row: RunRow) -> None:
     """How a run ended, beside the result."""
-    say(f"{row.id}: {row.state}" + (f": {row.error}" if row.error else ""))
+    say(f"{row.id}: {_state(row)}" + (f": {row.error}" if row.error else ""))
+
+
+def _state(row: RunRow) -> str:
+    return "stopped, results kept" if row.kept else row.state
 
 
 def fetching(source: Options) -> Dataset:
@@ -200,21 +206,25 @@ def _hidden(recalls: Sequence[Recalled]) -> None:
     if recalls:
         _out.print()
         listing(
-            ["variant", "never saw", "recall", "with its bias corrected"],
+            ["variant", "hidden class", "recall", "bias-corrected"],
             [[r.variant, r.hidden, format.percent(r.recall), format.percent(r.corrected)] for r in recalls],
         )
 
 
 def comparison(rows: Sequence[dict[str, Any]]) -> None:
     """The main columns of the comparison; accuracy, or mAP where images have several labels."""
+    from kdcore.report.comparison import BATCH
+
     several = len({row["run"] for row in rows}) > 1
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
     for name in [*(["run"] if several else []), "variant"]:
         table.add_column(name)
     measure = " or ".join(dict.fromkeys(row["measure"] for row in rows)) or "accuracy"
-    for name in (measure, "95 %", "size", "ms", "speed-up", "images/s", "gain"):
+    at_one, at_many = "batch 1", f"batch {BATCH}"
+    speeds = (f"ms\n{at_one}", f"speed-up\n{at_one}", f"images/s\n{at_many}", f"speed-up\n{at_many}")
+    for name in (measure, "95 %", "size", *speeds):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column("verdict", min_width=10)
     for row in rows:
         cells = [
             *([row["run"]] if several else []),
@@ -226,7 +236,7 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
             format.times(row["speedup"]),
             format.significant(row["images_per_s"]),
             format.times(row["throughput_gain"]),
-            row["verdict"] or "",
+            row["judged"],
         ]
         table.add_row(*(shown(cell) for cell in cells))
     _out.print(table)

@@ -18,11 +18,13 @@ def add(command: Add) -> None:
     fetched = command("fetch", fetch, "download and prepare a data set")
     fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
     json_option(fetched)
-    soft = command("soften", soften, "write a teacher's answers about every image of a data set into a soft-label file")
-    soft.add_argument("source", metavar="RUN[/VARIANT]|KEY|sklearn:forest|sklearn:svm", help="who answers")
+    soft = command("soften", soften, "write a teacher's outputs for every image of a data set to a soft-label file")
+    soft.add_argument("source", metavar="RUN[/VARIANT]|KEY|sklearn:forest|sklearn:svm", help="the teacher")
     soft.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the file to write")
-    soft.add_argument("--data", metavar="NAME|JSON", help="the data set; else that of the run, else digits")
-    soft.add_argument("--validation", type=float, default=0.1, help="share that sklearn's models are not shown")
+    soft.add_argument("--data", metavar="NAME|JSON", help="data set; default: that of the run, else digits")
+    soft.add_argument(
+        "--validation", type=float, default=0.1, help="share of the images that sklearn's models are not trained on"
+    )
     json_option(soft)
 
 
@@ -65,7 +67,7 @@ def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.json:
         output.document(done._asdict())
         return
-    right = f"right about {format.percent(done.accuracy)} of the test images"
+    right = f"test accuracy {format.percent(done.accuracy)}"
     output.line(f"{done.file}: {done.images} images, from {done.source}, {right}")
 
 

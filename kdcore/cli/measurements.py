@@ -15,29 +15,33 @@ from kdcore.workspace.workspace import Workspace
 
 def add(command: Add) -> None:
     """Adds the commands and their options to the command line."""
-    timing = command("bench", bench, "time the variants of several runs together, in one session")
+    timing = command("bench", bench, "time the variants of one or more runs in one session")
     timing.add_argument("runs", nargs="+", metavar="RUN")
     timing.add_argument("--seconds", type=float, default=20.0, help="time budget of the session")
     json_option(timing)
-    _add_sensitivity(command("sensitivity", sensitivity, "prune or quantize each layer alone and see what it costs"))
+    _add_sensitivity(
+        command("sensitivity", sensitivity, "measure layer sensitivity: prune or quantize each layer alone")
+    )
     corrupted = command("robustness", robustness, "measure accuracy under noise, blur, contrast, pixelation and JPEG")
     corrupted.add_argument("runs", nargs="+", metavar="RUN")
-    corrupted.add_argument("--images", type=int, default=2000, help="test images, at most")
+    corrupted.add_argument("--images", type=int, default=2000, help="number of test images (max)")
     json_option(corrupted)
 
 
 def _add_sensitivity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run")
-    parser.add_argument("variant", help="a row of the run's table, such as kd")
+    parser.add_argument("variant", help="a variant of the run, such as kd")
     parser.add_argument(
         "--step",
         choices=["prune", "filters", "quantize"],
         default="prune",
-        help="set single weights to zero, silence whole filters, or round weights",
+        help="set single weights to zero, remove whole filters, or round weights",
     )
     parser.add_argument("--strengths", type=float, nargs="+", default=[], help="shares to prune, or bits")
-    parser.add_argument("--budget", type=float, help="propose a strength by layer: share of the weights' bytes")
-    parser.add_argument("--images", type=int, default=1000, help="validation images, at most")
+    parser.add_argument(
+        "--budget", type=float, help="propose a strength per layer for this share of the weights' bytes"
+    )
+    parser.add_argument("--images", type=int, default=1000, help="number of validation images (max)")
     json_option(parser)
 
 
@@ -125,8 +129,8 @@ def _print_sensitivity(document: dict[str, Any]) -> None:
     )
     baseline, untouched = (percent(document[which]["accuracy"]) for which in ("baseline", "untouched"))
     output.line(
-        f"no layer changed: {baseline} of {document['images']} validation images "
-        f"({untouched} with batch norm's own statistics)"
+        f"uncompressed: {baseline} of {document['images']:,} validation images ({untouched} with batch "
+        "norm's own statistics)"
     )
     if mixed := document.get("mixed"):
         step = json.dumps(document["step"] or mixed["policy"])

@@ -12,17 +12,17 @@ from kdcore.workspace.workspace import Workspace
 
 def add(command: Add) -> None:
     """Adds the commands and their options to the command line."""
-    dispatching = command("dispatch", dispatch, "serve the queue until it has been empty for a while")
+    dispatching = command("dispatch", dispatch, "run queued runs until the queue has been empty for a while")
     dispatching.add_argument(
-        "--idle", type=float, default=60.0, metavar="SECONDS", help="leave after so long without work"
+        "--idle", type=float, default=60.0, metavar="SECONDS", help="exit after this long without work"
     )
-    command("worker", work, "do one run (what launchers call)").add_argument("run")
-    command("cancel", cancel_or_resume, "end a run at once; finished models stay").add_argument("run")
-    command("resume", cancel_or_resume, "go on with a run that was ended or interrupted").add_argument("run")
+    command("worker", work, "run a single run (used by launchers)").add_argument("run")
+    command("cancel", cancel_or_resume, "cancel a run; finished models stay").add_argument("run")
+    command("resume", cancel_or_resume, "resume a cancelled, failed or interrupted run").add_argument("run")
     command("delete", delete, "move a run to the trash; its models stay").add_argument("run")
-    stopping = command("stop", stop, "end a run and measure what is finished, or end everything with --all")
+    stopping = command("stop", stop, "stop a run and measure what is finished, or end everything with --all")
     stopping.add_argument("run", nargs="?")
-    stopping.add_argument("--all", action="store_true", help="cancel every run and end the dispatcher")
+    stopping.add_argument("--all", action="store_true", help="cancel all runs and the dispatcher")
 
 
 def dispatch(chosen: argparse.Namespace, workspace: Workspace) -> int:
@@ -62,7 +62,7 @@ def stop(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.report import format
 
     if chosen.all == bool(chosen.run):
-        raise BadInput("stop: give one run's id, or --all")
+        raise BadInput("stop: give a run id, or --all")
     if chosen.run:
         output.line(f"{chosen.run}: {_request(workspace, chosen.run, 'stop')}")
         return
@@ -77,7 +77,7 @@ def _request(workspace: Workspace, run_id: str, wanted: Literal["stop", "cancel"
 
     before = api.request(workspace, run_id, "run" if wanted == "resume" else wanted)
     if before in (SETTLED if wanted != "resume" else ("queued", "running")):
-        return f"is {before}; nothing to {wanted}"
+        return f"is {before}; cannot {wanted} it"
     if wanted == "resume" and before == "done":
-        return "resume asked for; finished stages are kept, the timing is measured anew"
-    return f"{wanted} asked for"
+        return "resume requested; finished stages are kept, timing is repeated"
+    return f"{wanted} requested"

@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 def add(command: Add) -> None:
     """Adds the commands and their options to the command line."""
-    _add_experiment(command("run", run, "do an experiment in the foreground"))
-    _add_experiment(command("submit", submit, "put an experiment into the queue and print its run's id"))
+    _add_experiment(command("run", run, "run an experiment in the foreground"))
+    _add_experiment(command("submit", submit, "queue an experiment and print its run id"))
     json_option(command("runs", list_runs, "list all runs"))
     shown = command("show", show, "one run's table and verdicts, or the layers of one of its variants")
     shown.add_argument("run")
-    shown.add_argument("--layers", metavar="VARIANT", help="what each layer of this row of the table holds")
-    shown.add_argument("--format", choices=["csv", "json", "markdown"], help="of the layers; markdown without it")
-    shown.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write the layers")
+    shown.add_argument("--layers", metavar="VARIANT", help="the layers of this variant")
+    shown.add_argument("--format", choices=["csv", "json", "markdown"], help="format of the layers; default: markdown")
+    shown.add_argument("-o", "--output", type=Path, metavar="FILE", help="file for the layers")
     json_option(shown)
-    compared = command("compare", compare, "the table of one or more runs, as a file")
+    compared = command("compare", compare, "export the comparison of one or more runs")
     compared.add_argument("runs", nargs="+", metavar="RUN")
     formats = ["csv", "csv-excel", "markdown", "latex", "xlsx", "html", "json"]
     compared.add_argument("--format", default="markdown", choices=formats)
-    compared.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; else standard output")
+    compared.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write; default: standard output")
 
 
 def _add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="PRESET|FILE.json", help="a preset's name or a recipe's file")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="PATH=VALUE", help="change the recipe: train.epochs=2"
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="change a recipe value: train.epochs=2"
     )
     json_option(parser)
 
@@ -108,7 +108,7 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path} cannot be read: it is no text in UTF-8") from None
+        raise BadInput(f"{path} cannot be read: it is not UTF-8 text") from None
     except json_input.BadJson as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
 
@@ -151,7 +151,7 @@ def show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     """Prints one run's table and verdicts, or the layers of one variant. Raises BadInput, RecipeError, UnknownRun."""
     if chosen.layers is None and (chosen.format or chosen.output):
         option = "--format" if chosen.format else "--output"
-        raise BadInput(f"{option}: is for the layers of a variant: add --layers VARIANT; the table is for compare")
+        raise BadInput(f"{option}: applies to layers: add --layers VARIANT; use compare to export the table")
     files(workspace.run(chosen.run))  # of a damaged run nothing is shown
     if chosen.layers is not None:
         write(_layers(chosen, workspace), chosen.output)
@@ -170,7 +170,7 @@ def _layers(chosen: argparse.Namespace, workspace: Workspace) -> bytes:
     from kdcore.report.layers import inside, layers_file
 
     if chosen.json and chosen.format not in (None, "json"):
-        message = f"{chosen.format} is not what --json asks for; leave one of them out"
+        message = f"{chosen.format} contradicts --json; leave one of them out"
         raise RecipeError([Problem("--format", message)])
     layers = inside(workspace, chosen.run, chosen.layers, field="--layers")
     return layers_file([layers], chosen.format or ("json" if chosen.json else "markdown"))
@@ -184,7 +184,7 @@ def compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
     for run_id in chosen.runs:
         files(workspace.run(run_id))
     if chosen.format == "xlsx" and not chosen.output:
-        raise BadInput("--output: xlsx is no text; give a file with -o FILE")
+        raise BadInput("--output: xlsx is binary; give a file with -o FILE")
     for line in damages(workspace, chosen.runs):
         output.complain(line)
     write(comparison_file(workspace, chosen.runs, chosen.format), chosen.output)

@@ -11,13 +11,13 @@ from kdcore.workspace.workspace import Workspace
 
 def add(command: Add) -> None:
     """Adds the commands to the command line."""
-    command("reindex", reindex, "make the index anew from the files")
-    command("gc", gc, "remove models that no run names, and empty the trash")
+    command("reindex", reindex, "rebuild the index from the files")
+    command("gc", gc, "delete unreferenced models and empty the trash")
     json_option(command("doctor", doctor, "check this machine and the workspace"))
 
 
 def reindex(chosen: argparse.Namespace, workspace: Workspace) -> None:
-    """Makes the index anew."""
+    """Rebuilds the index."""
     from kdcore.workspace.index import Index
 
     index = Index(workspace)
@@ -36,7 +36,7 @@ def gc(chosen: argparse.Namespace, workspace: Workspace) -> None:
     freed = collect(workspace)
     output.line(f"removed {freed.models} models and {freed.trashed_runs} deleted runs: {size(freed.bytes)}")
     for run_id in freed.unknown:
-        reason = "its plan cannot be read, so nobody knows which models it needs, and all are kept"
+        reason = "its plan cannot be read, so all models are kept"
         output.complain(f"{run_id}: {reason}. {way_out(run_id, 'plan.json')}; then run gc again")
 
 

@@ -27,14 +27,14 @@ MOST_BYTES = 256 * 2**20  # of a layer's inputs
 class AdaRound(Rounding):
     """Options of learnt rounding."""
 
-    images: int = Field(512, ge=8, le=4096, description="Images to learn on, at most: training images of the student.")
-    iterations: int = Field(400, ge=1, le=20_000, description="Optimizer steps a layer. The paper took 10,000.")
+    images: int = Field(512, ge=8, le=4096, description="Training images of the student to learn on (max).")
+    iterations: int = Field(400, ge=1, le=20_000, description="Optimizer steps per layer. The paper: 10,000.")
 
 
 @register(
     "step",
     "adaround",
-    "Weights rounded up or down by what it does to the layer's output: few bits with a short optimisation",
+    "Weights rounded up or down to preserve each layer's output: few bits with a short optimisation",
     source="Nagel et al. 2020, arXiv:2004.10568, eq. 21 to 25",
     version=2,
     options=AdaRound,

@@ -16,7 +16,7 @@ class Code(Options):
 @register(
     "step",
     "code",
-    "Write shared values and zeros in a Huffman code: the smallest file to store or send, no faster",
+    "Huffman-code shared values and zeros: the smallest file to store or send, no faster",
     source="Han et al. 2016, arXiv:1510.00149, section 4; relative positions as in its section 2; Huffman 1952",
     options=Code,
     traits=StepTraits(
@@ -25,8 +25,9 @@ class Code(Options):
         label="coded",
         faster=False,
         final=True,
-        why="Storage only: model.coded is decoded to the same weights before they run, and the file that runs is "
-        "as large and as fast as before. Only zeros and shared values make it small: prune and share first.",
+        why="Storage only: model.coded is decoded to the same weights before they run, and the file that "
+        "runs keeps its size and speed. Only zeros and shared values make it small: prune and share "
+        "first.",
     ),
 )
 def code(material: StepInput, options: Code) -> StepResult:
@@ -54,4 +55,4 @@ def _check(read: dict, written: dict) -> None:
     for name, values in written.items():
         whole = written[values] if isinstance(values, str) else values
         if not np.array_equal(read[name], whole, equal_nan=whole.dtype.kind == "f"):
-            raise CompressError(f"the coded file does not give tensor {name!r} back as it was")
+            raise CompressError(f"the coded file does not decode to the same tensor {name!r}")

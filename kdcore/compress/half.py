@@ -32,8 +32,8 @@ class Half(Options):
         label=by_options(lambda options: options.format),
         faster=False,
         final=True,
-        why="On this processor ONNX Runtime has no 16-bit convolution or matrix product: it turns the weights to "
-        "fp32 when it loads the file, and then computes as before.",
+        why="On this processor ONNX Runtime has no 16-bit convolution or matrix product: it converts the "
+        "weights to fp32 when it loads the file, and computes in fp32.",
     ),
 )
 def quantize(material: StepInput, options: Half) -> StepResult:
@@ -52,7 +52,7 @@ def quantize(material: StepInput, options: Half) -> StepResult:
     try:
         model = onnx.load(material.onnx)
     except Exception as error:  # protobuf's DecodeError, whose module differs by version
-        raise CompressError(f"{material.onnx.name} is no ONNX model") from error
+        raise CompressError(f"{material.onnx.name} is not an ONNX model") from error
     report: list[dict[str, Any]] = []
     casts = [
         helper.make_node("Cast", [f"{place}_quantized"], [place], to=onnx.TensorProto.FLOAT)
@@ -92,5 +92,5 @@ def _narrow(model: Any, kind: str, report: list[dict[str, Any]]) -> list[str]:
         known[place].CopyFrom(numpy_helper.from_array(stored, f"{place}_quantized"))
         places.append(place)
     if not places:
-        raise CompressError("there are no weights in the file that could be stored in 16 bits")
+        raise CompressError("the file has no weights that can be stored in 16 bits")
     return places

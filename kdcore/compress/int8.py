@@ -27,13 +27,11 @@ class Int8(Options):
 
     calibration: Literal["minmax", "entropy", "percentile"] = Field(
         "minmax",
-        description="How the range of each activation is found on real images: its extremes, the range that keeps "
-        "most information (KL divergence), or the central 99.999 %.",
+        description="How activation ranges are calibrated: the extremes, the range that keeps most information (KL "
+        "divergence), or the central 99.999 %.",
     )
-    images: int = Field(256, ge=8, le=4096, description="Calibration images, at most: training images of the student.")
-    per_channel: bool = Field(
-        True, description="A scale for each filter. Off: one for all weights of a layer, which loses more."
-    )
+    images: int = Field(256, ge=8, le=4096, description="Calibration images (max): training images of the student.")
+    per_channel: bool = Field(True, description="One scale per filter. Off: one per layer, which loses more accuracy.")
 
 
 @register(
@@ -99,7 +97,7 @@ def static(
         runtime.logits(target, material.images[:1].numpy())
     except ValueError as error:
         raise CompressError(
-            f"ONNX Runtime cannot run the int8 file; the ranges of its activations may lie too far apart: {error}"
+            f"ONNX Runtime cannot run the int8 file; the ranges of its activations may differ too much: {error}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Dynamic int8 quantization of the exported file: the range of each activation is taken anew at every call."""
+"""Dynamic int8 quantization of the exported file: activation ranges are computed at every call."""
 
 from __future__ import annotations
 
@@ -20,26 +20,24 @@ class Int8Dynamic(Options):
     """Options of dynamic int8 quantization."""
 
     layers: Literal["all", "linear"] = Field(
-        "all", description="Convolutions too, for their size; or linear layers alone, which ONNX Runtime is fast at."
+        "all", description="Also quantize convolutions, for size; or only linear layers, which ONNX Runtime runs fast."
     )
-    per_channel: bool = Field(
-        True, description="A scale for each filter. Off: one for all weights of a layer, which loses more."
-    )
+    per_channel: bool = Field(True, description="One scale per filter. Off: one per layer, which loses more accuracy.")
 
 
 def _why(options: Int8Dynamic) -> str:
     if options.layers == "linear":
-        return "Only linear layers are quantized and gain: convolutions stay fp32. Static int8 is the one for those."
+        return "Only linear layers are quantized: convolutions stay fp32. Use static int8 for those."
     return (
-        "ONNX Runtime has no fast int8 convolution whose ranges are found on the way: convolutions run 4 to 20 times "
-        "slower than in fp32. Only linear layers gain. Static int8 is the one for convolutions."
+        "ONNX Runtime has no fast int8 convolution with dynamic ranges: convolutions run 4 to 20 times "
+        "slower than in fp32. Only linear layers gain. Use static int8 for convolutions."
     )
 
 
 @register(
     "step",
     "int8_dynamic",
-    "Weights in 8 bits, activations measured at every call: no calibration, but slow on convolutions",
+    "Weights in 8 bits, activation ranges computed at every call: no calibration, but slow on convolutions",
     source="ONNX Runtime quantize_dynamic; Jacob et al. 2018, arXiv:1712.05877, for the arithmetic",
     version=2,
     options=Int8Dynamic,

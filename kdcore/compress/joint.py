@@ -20,9 +20,9 @@ from kdcore.registry import by_options, register
 class Joint(qat.Trained):
     """Options of pruning and quantization in one training."""
 
-    ratio: float = Field(0.7, gt=0, le=0.99, description="Share of the weights to set to zero, the smallest of all.")
-    begin: float = Field(0.0, ge=0, le=0.9, description="Share of the training before the first weights are pruned.")
-    end: float = Field(0.75, gt=0, le=1, description="Share of the training when the last weights are pruned.")
+    ratio: float = Field(0.7, gt=0, le=0.99, description="Share of the weights to set to zero, smallest first.")
+    begin: float = Field(0.0, ge=0, le=0.9, description="Share of training before the first weights are pruned.")
+    end: float = Field(0.75, gt=0, le=1, description="Share of training after which the last weights are pruned.")
     finetune: Finetune = Field(
         Finetune(steps=300, learning_rate=0.002),
         description="The one training: on the grid, while weights are pruned, with the teacher or on labels alone.",
@@ -31,9 +31,9 @@ class Joint(qat.Trained):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if not self.finetune.steps:
-            raise ValueError("pruning happens in the training: give finetune.steps")
+            raise ValueError("pruning happens during training: set finetune.steps")
         if self.end <= self.begin:
-            raise ValueError("the last cut must come after the first: set end above begin")
+            raise ValueError("the last pruning must come after the first: set end above begin")
         return self
 
 
@@ -44,9 +44,9 @@ def _label(options: Joint) -> str:
 @register(
     "step",
     "joint",
-    "Zeros and few bits learnt together in one training, with the teacher: instead of pruning and then QAT",
+    "Zeros and few bits learned in one training with the teacher, instead of pruning and then QAT",
     version=2,
-    source="pruning and quantization side by side in one training: CLIP-Q, Tung & Mori 2018 (CVPR); here by a cubic "
+    source="pruning and quantization in one training: CLIP-Q, Tung & Mori 2018 (CVPR); here by a cubic "
     "course (Zhu & Gupta 2017, arXiv:1710.01878, eq. 1) and learnt steps (LSQ: Esser et al. 2020, arXiv:1902.08153); "
     "with a teacher's soft targets on the grid: QKD, Kim et al. 2019, arXiv:1911.12491",
     options=Joint,
@@ -56,8 +56,7 @@ def _label(options: Joint) -> str:
         label=by_options(_label),
         faster=True,
         final=True,
-        why="It computes in int8, and multiplies by the zeros all the same. Zeros and few bits save storage only: "
-        "a zip of the file is smaller.",
+        why="It computes in int8, zeros included. Zeros and few bits save storage only: a zip of the file is smaller.",
     ),
 )
 def joint(material: StepInput, options: Joint) -> StepResult:

@@ -15,7 +15,7 @@ from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, by_options, register
 
-UNDONE = {"low_rank": "the layers are split already: take one step with a lower share"}
+UNDONE = {"low_rank": "the layers are already split: use one step with a lower share"}
 HALVINGS = 50  # of the interval in which the share of energy for a size is sought
 
 
@@ -25,15 +25,15 @@ class LowRank(Options):
     convolutions: Literal["spatial", "channel", "tucker"] = Field(
         "spatial",
         description="How convolutions are split: into a column and a row of the kernel (spatial SVD), into fewer "
-        "filters and their 1x1 mixture (channel SVD), or into 1x1, a narrower kernel, 1x1 (Tucker-2).",
+        "filters and a 1x1 convolution (channel SVD), or into 1x1, a narrower kernel, 1x1 (Tucker-2).",
     )
     by: Literal["ratio", "energy", "size"] = Field(
         "ratio",
-        description="What the share is of: each layer's full rank, the energy (squared singular values) that each "
-        "layer keeps, or the weights that the whole network may keep.",
+        description="What the share refers to: each layer's full rank, the energy (squared singular values) that "
+        "each layer keeps, or the weights that the whole network keeps.",
     )
-    share: float = Field(0.5, gt=0, lt=1, description="The share that is kept.")
-    finetune: Finetune = Field(Finetune(), description="Training after the split, to win back what it cost.")
+    share: float = Field(0.5, gt=0, lt=1, description="Share that is kept.")
+    finetune: Finetune = Field(Finetune(), description="Training after the split, to recover accuracy.")
 
 
 class Layer(NamedTuple):
@@ -52,7 +52,7 @@ def _label(options: LowRank) -> str:
 @register(
     "step",
     "low_rank",
-    "Split layers into smaller ones by their singular values: smaller and mostly faster",
+    "Split layers by singular value decomposition: smaller and mostly faster",
     source="Jaderberg et al. 2014, arXiv:1405.3866, section 3.2 (spatial); Zhang et al. 2016, arXiv:1505.06798, "
     "section 3.1 (channel); Kim et al. 2016, arXiv:1511.06530, eq. 5 (Tucker-2)",
     options=LowRank,

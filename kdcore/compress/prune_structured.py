@@ -18,10 +18,9 @@ from kdcore.lazy import nn, torch
 from kdcore.registry import Options, by_options, register
 
 UNFOLLOWED = {
-    "shufflenet": "structured pruning cannot follow a channel shuffle, so a ShuffleNet keeps its filters: take "
+    "shufflenet": "structured pruning cannot follow a channel shuffle, so it cannot prune a ShuffleNet: use "
     "prune_unstructured or int8, or another student",
-    "maxvit_t": "following maxvit_t for structured pruning takes more memory than machines have: take another step or "
-    "another student",
+    "maxvit_t": "structured pruning of maxvit_t needs too much memory: use another step or another student",
 }
 
 
@@ -31,35 +30,36 @@ class PruneStructured(Options):
     ratio: float = Field(0.5, gt=0, le=0.95, description="Share of the filters to remove.")
     importance: Literal["l2", "l1", "bn", "fpgm", "lamp", "taylor", "hessian", "random"] = Field(
         "l2",
-        description="Which filters go first: small ones (L2 or L1 norm; lamp: norm by layer, relative to the larger "
-        "ones), those with a small batch-norm scale (bn), those near the others' geometric median (fpgm), those whose "
-        "absence the loss would feel least (taylor: weight times gradient; hessian: its square, by image), or any "
-        "(random, a control).",
+        description="Which filters are removed first: small ones (L2 or L1 norm; lamp: norm by layer, relative to "
+        "the larger ones), those with a small batch-norm scale (bn), those near the geometric median of "
+        "the others (fpgm), those whose removal changes the loss least (taylor: weight times gradient; "
+        "hessian: its square, by image), or random ones (a control).",
     )
     round_to: int = Field(
         8,
         ge=1,
         le=64,
-        description="Keep a multiple of this many filters, the nearest; others can run slower. "
-        "Processors with AVX-512 are fastest at multiples of 16.",
+        description="Round the number of filters to a multiple of this; other numbers can be slower. Processors with"
+        " AVX-512 are fastest at multiples of 16.",
     )
     scope: Literal["layer", "global"] = Field(
-        "layer", description="Remove the share from every layer, or the least important of all layers together."
+        "layer", description="Remove the share from each layer, or the least important filters of all layers together."
     )
     rounds: int = Field(
         1,
         ge=1,
         le=20,
-        description="Cuts, each as deep as the others and ranked anew on what is left. For training between the cuts, "
-        "put several of these steps after each other.",
+        description="Iterations, each removing the same share of what is left, ranked again. To train between them, "
+        "use several of these steps.",
     )
-    images: int = Field(128, ge=8, le=4096, description="Labelled images that taylor and hessian look at, at most.")
+    images: int = Field(128, ge=8, le=4096, description="Labelled images for taylor and hessian (max).")
     policy: dict[str, Annotated[float, Field(ge=0, le=0.95)]] = Field(
         {},
-        description="Share of the filters to remove by layer, as sensitivity proposes it, instead of ratio and scope. "
-        "Layers that lose filters together take the least of theirs; those not named stay whole. Empty: none.",
+        description="Share of the filters to remove by layer, as proposed by layer sensitivity, instead of ratio and"
+        " scope. Layers that share filters use the smallest of their shares; other layers stay unpruned."
+        " Empty: none.",
     )
-    finetune: Finetune = Field(Finetune(), description="Training after the cut, to win back what it cost.")
+    finetune: Finetune = Field(Finetune(), description="Training after pruning, to recover accuracy.")
 
 
 def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
@@ -102,8 +102,8 @@ def prune(material: StepInput, options: PruneStructured) -> StepResult:
     after = _shapes(network)
     if after == before:
         raise CompressError(
-            f"nothing was removed: a ratio of {options.ratio:g} leaves no layer with fewer filters when they are "
-            f"rounded to {options.round_to}, or the network has nothing that {options.importance!r} could rank"
+            f"nothing was removed: with a ratio of {options.ratio:g} and rounding to {options.round_to}, no "
+            f"layer loses a filter, or {options.importance!r} cannot rank any layer of this network"
         )
     zeros = any(bool((layer.weight == 0).any()) for layer in layers_of(network).values())
     return StepResult(network, _report(before, after), constrain=keep_zeros(network) if zeros else None)
@@ -129,7 +129,7 @@ def _round(material: StepInput, options: PruneStructured, done: float, first: di
         name = type(network).__name__
         reason = str(error) or type(error).__name__
         raise CompressError(
-            f"torch-pruning cannot prune this {name}: {reason}. Take prune_unstructured or low_rank, or another student"
+            f"torch-pruning cannot prune this {name}: {reason}. Use prune_unstructured or low_rank, or another student"
         ) from error
     recalibrate(network, material.images, material.seed)
 

@@ -17,8 +17,8 @@ from kdcore.lazy import nn, torch
 from kdcore.registry import Options, by_options, register
 
 UNDONE = {
-    "low_rank": "the factors of a layer with zeros have none: split first, then prune",
-    "tie": "the mean of two layers has few of their zeros: tie first, then prune",
+    "low_rank": "split layers would lose their zeros: split first, then prune",
+    "tie": "tying averages two layers and loses most zeros: tie first, then prune",
 }
 
 
@@ -28,52 +28,54 @@ class PruneUnstructured(Options):
     ratio: float = Field(0.8, gt=0, le=0.99, description="Share of the weights to set to zero.")
     importance: Literal["magnitude", "random", "taylor", "movement", "wanda"] = Field(
         "magnitude",
-        description="Which weights go first: small ones, any (random, a control), those whose absence the loss would "
-        "feel least (taylor: weight times gradient), those that training moves towards zero (movement: gradual only), "
-        "or small ones with small inputs (wanda: size times the norm of the input).",
+        description="Which weights are removed first: small ones, random ones (a control), those whose removal "
+        "changes the loss least (taylor: weight times gradient), those that training moves towards zero "
+        "(movement: gradual only), or small ones with small inputs (wanda: magnitude times the norm of "
+        "the input).",
     )
     scope: Literal["global", "layer", "filter"] = Field(
         "global",
-        description="The lowest scores of the whole network, of which every layer keeps a few (not for movement and "
-        "wanda), of each layer (movement's own), or of each filter (wanda's own).",
+        description="Prune the lowest scores of the whole network, where every layer keeps a few (not for movement "
+        "and wanda), of each layer (movement's default), or of each filter (wanda's default).",
     )
     pattern: Literal["none", "2:4", "4:8", "1:4"] = Field(
         "none",
-        description="N:M: of every M neighbouring input channels, N weights stay; ratio and scope are then not looked "
-        "at, and layers whose channels are no multiple of M stay whole. Faster on NVIDIA GPUs only.",
+        description="N:M: of every M neighbouring input channels, N weights stay; ratio and scope are ignored, and "
+        "layers whose channels are not a multiple of M stay unpruned. Faster on NVIDIA GPUs only.",
     )
     schedule: Literal["one_shot", "gradual"] = Field(
-        "one_shot", description="Cut at once and then train, or cut bit by bit during the training, much at first."
+        "one_shot", description="Prune at once and then train, or gradually during training, most at the start."
     )
-    begin: float = Field(0.0, ge=0, le=0.9, description="Gradual: share of the training before the first cut.")
-    end: float = Field(0.75, gt=0, le=1, description="Gradual: share of the training when the last cut is made.")
-    images: int = Field(256, ge=8, le=4096, description="Training images that taylor and wanda look at, at most.")
+    begin: float = Field(0.0, ge=0, le=0.9, description="Gradual: share of training before the first pruning.")
+    end: float = Field(0.75, gt=0, le=1, description="Gradual: share of training after which pruning ends.")
+    images: int = Field(256, ge=8, le=4096, description="Training images for taylor and wanda (max).")
     policy: dict[str, Annotated[float, Field(ge=0, le=0.99)]] = Field(
         {},
-        description="Share of zeros by layer, as sensitivity proposes it, instead of ratio and scope. Layers that are "
-        "not named stay whole. Empty: none.",
+        description="Share of zeros by layer, as proposed by layer sensitivity, instead of ratio and scope. Other "
+        "layers stay unpruned. Empty: none.",
     )
-    finetune: Finetune = Field(Finetune(), description="Training after the cut, to win back what it cost.")
+    finetune: Finetune = Field(Finetune(), description="Training after pruning, to recover accuracy.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         gradual = self.schedule == "gradual"
         if self.importance == "movement" and not gradual:
             raise ValueError(
-                "movement is seen in training: set schedule to gradual, or choose taylor, which needs no training"
+                "movement is measured during training: set schedule to gradual, or choose taylor, which needs no"
+                " training"
             )
         together = self.scope == "global" and not self.policy and self.pattern == "none"
         if together and self.importance in ("movement", "wanda"):
             raise ValueError(
-                f"scores of {self.importance} do not compare between layers, and the whole network would lose its most "
-                "important layers first: set scope to layer or filter"
+                f"{self.importance} scores are not comparable between layers, and the whole network would lose "
+                "its most important layers first: set scope to layer or filter"
             )
         if gradual and not self.finetune.steps:
-            raise ValueError("gradual pruning happens in the fine-tuning: give finetune.steps, or set one_shot")
+            raise ValueError("gradual pruning happens during fine-tuning: set finetune.steps, or one_shot")
         if gradual and self.end <= self.begin:
-            raise ValueError("the last cut must come after the first: set end above begin")
+            raise ValueError("the last pruning must come after the first: set end above begin")
         if self.pattern != "none" and (gradual or self.policy):
-            raise ValueError("an N:M pattern is cut at once and the same everywhere: set one_shot, and no policy")
+            raise ValueError("an N:M pattern is pruned at once and the same everywhere: set one_shot, and no policy")
         return self
 
 
@@ -84,10 +86,7 @@ def _label(options: PruneUnstructured) -> str:
 
 
 def _why(options: PruneUnstructured) -> str:
-    why = (
-        "Zeros here and there: the runtime multiplies by them all the same, and the file keeps them. Only a zip of it "
-        "is smaller."
-    )
+    why = "The runtime multiplies by zeros too, and the file stores them: only a zip of it is smaller."
     gpus = " N:M patterns are used by NVIDIA GPUs from Ampere on, and not by this runtime."
     return why + gpus * (options.pattern != "none")
 

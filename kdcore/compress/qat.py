@@ -26,18 +26,18 @@ SAMPLE = 2**16  # values of an activation that are looked at for it
 class Trained(Options):
     """Options of every step that trains a network on its grid."""
 
-    weight_bits: int = Field(8, ge=2, le=8, description="Bits a weight.")
-    activation_bits: int = Field(8, ge=4, le=8, description="Bits of what goes into each layer.")
+    weight_bits: int = Field(8, ge=2, le=8, description="Bits per weight.")
+    activation_bits: int = Field(8, ge=4, le=8, description="Bits of each layer's input activations.")
     first_and_last: int = Field(
         8,
         ge=2,
         le=8,
-        description="Bits of the network's first and last layer, weights and inputs, where these are more (the "
-        "paper's: 8). A first convolution of one channel stays float.",
+        description="Bits of the network's first and last layer, weights and inputs, where more than the others (the"
+        " paper: 8). A first convolution of one channel stays float.",
     )
     finetune: Finetune = Field(
         Finetune(steps=200, learning_rate=0.002),
-        description="The training: with the teacher, or on labels alone. 0 steps: the first steps alone.",
+        description="Training with the teacher, or on labels alone. 0 steps: only the initial step sizes.",
     )
 
 
@@ -46,18 +46,18 @@ class Qat(Trained):
 
     policy: dict[str, Annotated[int, Field(ge=2, le=8)]] = Field(
         {},
-        description="Bits a weight by layer, as sensitivity proposes it, instead of weight_bits; layers that are not "
-        "named have 8. Empty: none.",
+        description="Bits per weight by layer, as proposed by layer sensitivity, instead of weight_bits; other "
+        "layers have 8. Empty: none.",
     )
 
 
 def _why(options: Qat) -> str:
     few = [
-        "fewer bits a weight save storage only (zipped)" if options.policy or options.weight_bits < 8 else "",
-        "fewer bits an activation cost a little time" if options.activation_bits < 8 else "",
+        "fewer bits per weight save storage only (zipped)" if options.policy or options.weight_bits < 8 else "",
+        "fewer bits per activation cost a little time" if options.activation_bits < 8 else "",
     ]
     said = ", and ".join(filter(None, few))
-    return f"It computes in int8: the processor has no smaller numbers, so {said}." if said else ""
+    return f"It computes in int8, the smallest type of this processor: {said}." if said else ""
 
 
 def _label(options: Qat) -> str:
@@ -68,7 +68,7 @@ def _label(options: Qat) -> str:
 @register(
     "step",
     "qat",
-    "Training on the grid, whose steps are learnt: int8 that knows what it loses, down to 2-bit weights",
+    "Quantization-aware training with learned step sizes: int8 with little loss, down to 2-bit weights",
     source="LSQ: Esser et al. 2020, arXiv:1902.08153, eq. 1 to 5; their logarithms: Jain et al. 2020, "
     "arXiv:1903.08066; first steps of least error as in LSQ+: Bhalgat et al. 2020, arXiv:2004.09576",
     version=2,
@@ -105,7 +105,7 @@ def on_grid(material: StepInput, options: Trained, policy: Mapping[str, int] = {
     bits = _bits_of(network, options, policy)
     tensors = _tensors(network, material, list(bits))
     if not tensors:
-        raise CompressError("there is no layer to train in int8: convolutions of one channel stay float")
+        raise CompressError("no layer can be trained in int8: convolutions of one channel stay float")
     divergence = Divergence(material)
     ends = {name: lsq.weight_ends(bits[name][0], 64 if int8.saturates() else 127) for name in tensors}
     zeros = any(bool((layer.weight == 0).any()) for layer in layers_of(network).values())
@@ -140,7 +140,7 @@ def _bits_of(network: nn.Module, options: Trained, policy: Mapping[str, int]) ->
 
 
 def _tensors(network: nn.Module, material: StepInput, names: list[str]) -> dict[str, int]:
-    """For each layer a number that tells whose input is the very same tensor.
+    """For each layer a number, equal where layers have the same input tensor.
 
     Layers that are never called (an attention reads the weights of its own) are left out.
     """

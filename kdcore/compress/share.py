@@ -22,20 +22,18 @@ MOST_ROUNDS = 300  # of Lloyd's algorithm, which mostly settles in a few dozen
 class Share(Options):
     """Options of weight sharing."""
 
-    bits: int = Field(
-        5, ge=1, le=8, description="Bits of a weight's place in the codebook: 5 bits are 32 values a layer."
-    )
-    finetune: Finetune = Field(Finetune(), description="Training of the codebooks, to win back what sharing cost.")
+    bits: int = Field(5, ge=1, le=8, description="Bits of a codebook index: 5 bits are 32 values per layer.")
+    finetune: Finetune = Field(Finetune(), description="Training of the codebooks, to recover accuracy.")
 
 
 def _undone(step: str) -> str | None:
-    return None if step == "code" else "it changes the shared values, which only code makes a small file of"
+    return None if step == "code" else "it changes the shared values, and only code turns those into a small file"
 
 
 @register(
     "step",
     "share",
-    "A codebook of few values for each layer (k-means): smaller only when coded, no faster",
+    "A codebook of few values per layer (k-means): smaller only when coded, no faster",
     source="Han et al. 2016, arXiv:1510.00149, section 3: eq. 2, linear initialisation, gradients as in eq. 3",
     options=Share,
     traits=StepTraits(
@@ -44,8 +42,8 @@ def _undone(step: str) -> str | None:
         label=by_options(lambda options: f"shared {options.bits} bits"),
         faster=False,
         undone_by=_undone,
-        why="Storage only: the file that runs holds every weight as before, at four bytes and with batch norm "
-        "folded in, and the runtime computes with it as before. The step 'code' writes the small file.",
+        why="Storage only: the file that runs stores every weight in four bytes, with batch norm folded in, "
+        "and runs at the same speed. The step 'code' writes the small file.",
     ),
 )
 def share(material: StepInput, options: Share) -> StepResult:
@@ -63,7 +61,7 @@ def share(material: StepInput, options: Share) -> StepResult:
         codebooks.append(Codebook(weight, 2**options.bits))
         report.append(_row(name, options.bits, codebooks[-1], whole, weight.detach()))
     if not codebooks:
-        raise CompressError("there is no convolution or linear layer whose weights could be shared")
+        raise CompressError("no convolution or linear layer has weights to share")
     recalibrate(material.network, material.images, material.seed)
     return StepResult(material.network, report, constrain=_constrain(codebooks))
 

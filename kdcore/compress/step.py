@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CompressError(RuntimeError):
-    """The step cannot be carried out on this network; the message says why."""
+    """The step cannot be applied to this network; the message says why."""
 
 
 class StepInput(NamedTuple):

@@ -21,12 +21,12 @@ from kdcore.registry import Options, by_options, register
 VERIFIED_IMAGES = 64
 TOLERANCE = 1e-4
 NORMED = ("cnn", "resnet", "vgg", "mobilenetv2", "shufflenetv1", "shufflenetv2")  # a batch norm after every layer
-FOLDED = "a batch norm after a layer is folded into its weights, one by one, and parts them again"
-REMEDY = "take share or low_rank, or a student without batch norms such as mlp or vit"
-APART = "it learns a rounding of its own for each of the tied layers: take int8 or weight_quant"
+FOLDED = "batch norm after a layer is folded into its weights, so they differ again"
+REMEDY = "use share or low_rank, or a student without batch norm such as mlp or vit"
+APART = "it learns a separate rounding for each tied layer: use int8 or weight_quant"
 UNDONE = {
-    "tie": "the layers are tied already; to tie more of them, set group to all",
-    "low_rank": "each of the tied layers would be split by itself: split first, then tie the halves",
+    "tie": "the layers are already tied; to tie more, set group to all",
+    "low_rank": "each tied layer would be split separately: split first, then tie the halves",
     "adaround": APART,
     "qat": APART,
     "joint": APART,
@@ -40,7 +40,7 @@ class Tie(Options):
         "pairs", description="Tie each layer to the next of its shape, two by two, or all layers of a shape."
     )
     finetune: Finetune = Field(
-        Finetune(), description="Training of the tied layers. Without it little is left of what each had learnt."
+        Finetune(), description="Training of the tied layers. Without it they lose most of what each had learned."
     )
 
 
@@ -49,7 +49,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
     name = getattr(architecture, "architecture", "")
     if name not in NORMED or "low_rank" in before:
         return None
-    return f"a file would hold none of the layers of {name} once, because {FOLDED}: {REMEDY}"
+    return f"the layers of {name} cannot be stored once, because {FOLDED}: {REMEDY}"
 
 
 @register(
@@ -66,8 +66,8 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         faster=False,
         refuses=_refuses,
         undone_by=UNDONE.get,
-        why="The file holds the shared weights once and is smaller by them; every layer computes as before. Layers "
-        "that have learnt different things lose much by it.",
+        why="The file stores the shared weights once and is smaller by them; every layer runs at the same "
+        "speed. Layers that learned different things lose much accuracy.",
     ),
 )
 def tie(material: StepInput, options: Tie) -> StepResult:
@@ -127,8 +127,8 @@ def _groups(network: nn.Module, group: str) -> list[list[str]]:
     found = [names for names in found if len(names) > 1]
     if not found:
         reason = f" that no batch norm follows ({FOLDED})" if followed else ""
-        once = "so a file would hold none of them once"
-        raise CompressError(f"there are no two layers of one shape{reason}, {once}: {REMEDY}")
+        once = "so they cannot be stored once"
+        raise CompressError(f"no two layers have one shape{reason}, {once}: {REMEDY}")
     return found
 
 
@@ -150,5 +150,5 @@ def _export(material: StepInput, network: nn.Module) -> Path:
     merge(model)
     path.write_bytes(model.SerializeToString())
     if np.abs(runtime.logits(path, images) - before).max() > TOLERANCE * max(1.0, np.abs(before).max()):
-        raise CompressError("the file with the tied weights held once differs from the network")
+        raise CompressError("the file with the tied weights differs from the network")
     return path

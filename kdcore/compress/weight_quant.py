@@ -26,15 +26,15 @@ class WeightQuant(Rounding):
         4,
         ge=1,
         le=8,
-        description="Bits a weight. 2: ternary, -1, 0 and 1 times a scale, where the grid is symmetric. 1: binary, -1 "
-        "and 1 times a scale.",
+        description="Bits per weight. 2: ternary (-1, 0 and 1 times a scale) where the grid is symmetric. 1: binary "
+        "(-1 and 1 times a scale).",
     )
     policy: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(
         {}, description=Rounding.model_fields["policy"].description
     )
     bias_correction: bool = Field(
         True,
-        description="Shift each layer's output so that its mean over training images is what it was. After "
+        description="Correct each layer's bias so that its mean output over training images stays the same. After "
         "recalibration only layers without batch norm need it.",
     )
 
@@ -42,7 +42,7 @@ class WeightQuant(Rounding):
 @register(
     "step",
     "weight_quant",
-    "Weights rounded to few bits, without training: a smaller file, no faster unless activations are int8 too",
+    "Weights rounded to few bits, without training: a smaller file, faster only with int8 activations",
     source="Krishnamoorthi 2018, arXiv:1806.08342; bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2; "
     "ternary: Li et al. 2016, arXiv:1605.04711; binary: Rastegari et al. 2016, arXiv:1603.05279, eq. 6",
     version=2,

@@ -12,13 +12,16 @@ from kdcore.data.types import RawImages
 
 def classes_option(most: int) -> Any:
     """The field `classes: int | None` of a data set that has `most` classes."""
-    return Field(None, ge=2, le=most, description=f"Keep the first classes only, 2 to {most}. Empty: all.")
+    return Field(None, ge=2, le=most, description=f"Keep only the first classes, 2 to {most}. Empty: all.")
 
 
 def size_option() -> Any:
     """The field `size: int` of a data set of large images."""
     return Field(
-        64, ge=32, le=256, description="Pixels a side: the shorter side is brought to this, then the middle is cut out."
+        64,
+        ge=32,
+        le=256,
+        description="Image size in pixels: the shorter side is resized to this, then the centre is cropped.",
     )
 
 

@@ -16,7 +16,7 @@ from kdcore.data.types import ARRAYS, Dataset
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
 
-# The kernel refuses a writable mapping that is larger than memory, even of pages that nobody writes to.
+# The kernel refuses a writable mapping that is larger than memory, even of pages that are never written.
 WRITABLE_BYTES = 2**30
 
 

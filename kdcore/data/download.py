@@ -69,8 +69,8 @@ def _get(file: Remote, absent: Sequence[Remote], folder: Path, on_bytes: Callabl
             reasons.append(f"{urllib.parse.urlsplit(url).netloc}: {error}")
     by_hand = ", ".join(f"{known.name} from {known.urls[0]}" for known in absent)
     raise FetchFailed(
-        f"{file.name} could not be downloaded ({'; '.join(reasons)}). "
-        f"Without a network, put by hand into {folder}: {by_hand}; then fetch again"
+        f"{file.name} could not be downloaded ({'; '.join(reasons)}). Without a network, put this into "
+        f"{folder}: {by_hand}; then fetch again"
     )
 
 
@@ -88,7 +88,7 @@ def _get_from(url: str, file: Remote, folder: Path, on_bytes: Callable[[int, int
     if resumed:  # the older part may be what was wrong
         _get_from(url, file, folder, on_bytes)
         return
-    raise _Wrong("what came is not the file that is expected")
+    raise _Wrong("the download is not the expected file")
 
 
 def _reason(error: Exception) -> str:
@@ -107,7 +107,7 @@ def _transfer(url: str, file: Remote, part: Path, on_bytes: Callable[[int, int],
         answer = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # nothing is left to get: the md5 tells whether it is whole
+            return  # nothing is left to get: the md5 shows whether it is whole
         raise
     with answer:
         if have and answer.status != http.client.PARTIAL_CONTENT:
@@ -130,8 +130,8 @@ def _verify(file: Remote, folder: Path, tell: Callable[[Progress], None]) -> Non
     found = _md5(path)
     if found != file.md5:
         raise FetchFailed(
-            f"{path} is not the file that is expected (its md5 is {found}, not {file.md5}): "
-            f"delete it and fetch again, or put {file.name} from {file.urls[0]} there"
+            f"{path} is not the expected file (its md5 is {found}, not {file.md5}): delete it and fetch "
+            f"again, or put {file.name} from {file.urls[0]} there"
         )
 
 

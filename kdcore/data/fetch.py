@@ -100,7 +100,7 @@ def _message(folder: Path) -> str:
 def _left_out(names: list[str], count: int) -> list[str]:
     if not count:
         return []
-    files = "1 file that is no picture was" if count == 1 else f"{count} files that are no pictures were"
+    files = "1 file that is not a picture was" if count == 1 else f"{count:,} files that are not pictures were"
     return [f"{files} left out: {', '.join(names)}" + (" and others" if count > len(names) else "")]
 
 
@@ -123,7 +123,9 @@ def _work(how: Fetch, source: Options, folder: Path, on_progress: Callable[[Prog
     except RecipeError as error:
         failure = "; ".join(problem.message for problem in error.problems)
         raise
-    except Exception as error:  # whatever it is: this process may have nobody to tell, and a page reads the note
+    except (
+        Exception
+    ) as error:  # whatever it is: a page reads the note, and this process may have no other way to report
         failure = f"{how.title(source)} could not be prepared: {str(error) or type(error).__name__}"
         raise FetchFailed(failure) from error
     finally:
@@ -161,7 +163,7 @@ class _Teller:
             self._write({"failed": failure})
 
     def _write(self, content: dict[str, Any]) -> None:
-        with suppress(OSError):  # a full disk is told by what needs it
+        with suppress(OSError):  # a full disk is reported by what needs it
             write_json(self.path, content)
 
 

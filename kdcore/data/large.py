@@ -52,7 +52,7 @@ def pictures(archive: Path, listing: Listing, work: Work, size: int, classes: in
     for done in _each(wanted, decode):
         work.tell(Progress("preparing", done, total, "pictures"))
     if places:
-        raise ValueError(f"{archive.name} holds no {next(iter(places))}")
+        raise ValueError(f"{archive.name} does not contain {next(iter(places))}")
     labels = {split: np.array([label for _, label in rows], dtype=np.int64) for split, rows in kept.items()}
     return RawImages(arrays["train"], labels["train"], arrays["test"], labels["test"], tuple(listing.classes[:count]))
 
@@ -119,5 +119,5 @@ def texts(archive: Path, names: Sequence[str]) -> list[str]:
         if len(found) == len(names):
             break
     if absent := set(names) - set(found):
-        raise ValueError(f"{archive.name} holds no {', '.join(sorted(absent))}")
+        raise ValueError(f"{archive.name} does not contain {', '.join(sorted(absent))}")
     return [found[name] for name in names]

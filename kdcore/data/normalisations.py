@@ -48,10 +48,10 @@ def usual(channels: int) -> dict[str, Normalisation]:
 def given(pixels: str, mean: Sequence[float], std: Sequence[float], channels: int) -> Normalisation:
     """A person's own numbers, in the range that `pixels` names, one of RANGES. Raises ValueError."""
     if pixels not in RANGES:
-        raise ValueError(f"pixels={pixels} says them already; with numbers it must be {' or '.join(RANGES)}")
+        raise ValueError(f"mean and std contradict pixels={pixels}; with numbers it must be {' or '.join(RANGES)}")
     for name, part in (("mean", mean), ("std", std)):
         if len(part) not in (1, channels):
-            raise ValueError(f"{name} has {len(part)} numbers; the network takes {channels} channels")
+            raise ValueError(f"{name} has {len(part)} numbers; the network expects {channels} channels")
     scaled = ([number / RANGES[pixels] for number in part] for part in (mean, std))
     return Normalisation(*(_spread(part, channels) for part in scaled))
 

@@ -1,4 +1,4 @@
-"""Who sees which training images: the teacher, the student, nobody (validation)."""
+"""Which training images the teacher, the student and neither (validation) are trained on."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _hidden(dataset: Dataset, names: Sequence[str]) -> list[int]:
     """Indices of the hidden classes. Raises RecipeError."""
     classes = dataset.classes
     if names and dataset.multilabel:
-        message = "these images have several labels each: hiding one class would take others along. Leave it empty"
+        message = "these images have several labels each: hiding one class would hide others too. Leave it empty"
         raise RecipeError([Problem("data.hide_classes", message)])
     unknown = [name for name in names if name not in classes]
     if unknown:

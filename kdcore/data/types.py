@@ -66,7 +66,7 @@ class Dataset:
 
 
 class Remote(NamedTuple):
-    """A file that a data set needs. `bytes` is told before the download; `md5` decides whether it is the right one."""
+    """A file that a data set needs. `bytes` is shown before the download; `md5` decides whether it is the right one."""
 
     name: str
     urls: tuple[str, ...]

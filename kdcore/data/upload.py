@@ -27,11 +27,11 @@ def receive(file: BinaryIO, name: str, folder: Path, most: int = MOST_BYTES) -> 
     UploadError and leaves nothing then.
     """
     if not name.lower().endswith(".zip"):
-        raise UploadError(f"{name!r} is no .zip: pack the class folders into one and send that")
+        raise UploadError(f"{name!r} is not a .zip: pack the class folders into one and upload it")
 
     def check(part: Path) -> None:
         if not zipfile.is_zipfile(part):
-            raise UploadError(f"{name!r} is no zip file, or only a part of one: make it again and send that")
+            raise UploadError(f"{name!r} is not a complete zip file: create it again and upload it")
 
     return keep(file, name, folder, most, check)
 
@@ -56,7 +56,7 @@ def keep(
         os.replace(part, target)
         return target
     except OSError as error:
-        raise UploadError(f"it cannot be kept in {folder} ({error.strerror}): make room there") from None
+        raise UploadError(f"it cannot be stored in {folder} ({error.strerror}): free some space") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -18,14 +18,13 @@ class Attention(Options):
         1000.0,
         gt=0,
         le=1e7,
-        description="Weight of the attention maps: how closely the student looks where the teacher looks.",
+        description="Weight of the attention maps: how strongly the student matches the teacher's.",
     )
     power: float = Field(
         2.0,
         ge=1,
         le=8,
-        description="Power of the activations before they are averaged over channels (p). Higher: "
-        "only the strongest places count.",
+        description="Power of the activations before the mean over channels (p). Higher: strong ones count more.",
     )
     hard_weight: float = hard_weight()
     student_taps: tuple[str, ...] = taps_field("student", "all")
@@ -50,7 +49,7 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor, power: float = 
 @register(
     "method",
     "attention",
-    "Attention transfer: look where the teacher looks",
+    "Attention transfer: match the teacher's spatial attention maps",
     source="Zagoruyko and Komodakis 2017, arXiv:1612.03928, eq. 2",
     options=Attention,
     traits=MethodTraits(

@@ -19,14 +19,14 @@ from kdcore.registry import Options, by_options, register
 class Piece(Part):
     """One method of a combination, and how much it counts."""
 
-    weight: float = Field(1.0, gt=0, le=10_000, description="Times the method's own weights.")
+    weight: float = Field(1.0, gt=0, le=10_000, description="Multiplies the method's own weights.")
     of: MethodChoice = Field(description="The method and its options.")
 
     @field_validator("of")
     @classmethod
     def _no_nesting(cls, of: Options) -> Options:
         if hasattr(of, "parts"):
-            raise ValueError("a combination cannot hold another one: list its methods themselves")
+            raise ValueError("a combination cannot contain another one: list its methods")
         return of
 
 
@@ -51,8 +51,8 @@ class Combine(Options):
         validate_default=True,
         min_length=2,
         max_length=5,
-        description="Two to five methods, a weight for each. The labels count once, as the first method weighs them. "
-        "The 0.1 of attention here was found on digits, by test accuracy.",
+        description="Two to five methods, each with a weight. The labels count once, with the first method's weight."
+        " The default 0.1 for attention was chosen on digits by test accuracy.",
     )
 
     @model_validator(mode="after")
@@ -60,7 +60,7 @@ class Combine(Options):
         names = [name for name, _ in _named(self)]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"{name} is there twice: give it one weight instead")
+                raise ValueError(f"{name} is listed twice: list it once and raise its weight")
         return self
 
 
@@ -76,7 +76,7 @@ def _over(join: Callable[[Iterable[bool]], bool], trait: Callable[[MethodTraits]
 @register(
     "method",
     "combine",
-    "Several methods at once, a weight for each; the labels count once, as in the first",
+    "The weighted sum of several methods' losses; the labels count once, as in the first",
     source="sums of losses, as in Tian et al. 2020, arXiv:1910.10699, table 1 with KD added",
     options=Combine,
     traits=MethodTraits(

@@ -13,16 +13,20 @@ from kdcore.registry import Options, register
 class Dist(Options):
     """Options of DIST; the defaults are those of its published CIFAR-100 results."""
 
-    temperature: float = Field(4.0, ge=0.25, le=100, description="Softness of the targets (temperature T).")
+    temperature: float = Field(4.0, ge=0.25, le=100, description="Temperature (T) of the soft targets.")
     hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
     inter_weight: float = Field(
-        2.0, ge=0, le=100, description="Weight of agreeing, for each image, on the order and spacing of the classes."
+        2.0,
+        ge=0,
+        le=100,
+        description="Weight of the inter-class relation: correlation with the teacher over the classes of each image.",
     )
     intra_weight: float = Field(
         2.0,
         ge=0,
         le=100,
-        description="Weight of agreeing, for each class, on which images of the batch are most like it.",
+        description="Weight of the intra-class relation: correlation with the teacher over the images of a batch, "
+        "for each class.",
     )
 
 
@@ -50,7 +54,7 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
 @register(
     "method",
     "dist",
-    "DIST: match relations between classes and between images, not exact probabilities",
+    "DIST: match relations between classes and between images instead of exact probabilities",
     source="Huang et al. 2022, arXiv:2205.10536, section 4",
     options=Dist,
     traits=MethodTraits(family="responses", label="student, DIST", role="distilled"),

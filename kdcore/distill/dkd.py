@@ -16,23 +16,21 @@ from kdcore.registry import Options, register
 class Dkd(Options):
     """Options of decoupled knowledge distillation; the defaults are the authors' for resnet32x4 -> resnet8x4."""
 
-    temperature: float = Field(4.0, ge=0.25, le=100, description="Softness of the targets (temperature T).")
+    temperature: float = Field(4.0, ge=0.25, le=100, description="Temperature (T) of the soft targets.")
     hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
-    target_weight: float = Field(
-        1.0, ge=0, le=100, description="Weight of how sure the teacher is of the right class (alpha in the paper)."
-    )
+    target_weight: float = Field(1.0, ge=0, le=100, description="Weight of the target-class term (alpha in the paper).")
     other_weight: float = Field(
         8.0,
         gt=0,
         le=100,
-        description="Weight of how the teacher rates the wrong classes among themselves (beta in the paper, higher for "
-        "a surer teacher: 8 for resnet32x4 -> resnet8x4, 6 for WRN and VGG, 2 for resnet56 -> resnet20).",
+        description="Weight of the non-target-class term (beta in the paper), higher for a more confident teacher: 8"
+        " for resnet32x4 -> resnet8x4, 6 for WRN and VGG, 2 for resnet56 -> resnet20.",
     )
     warmup: float = Field(
         20 / 240,
         ge=0,
         le=1,
-        description="Share of the training over which the teacher's weight rises from 0. The paper: 20 of 240 epochs.",
+        description="Share of training over which the distillation weight rises from 0. The paper: 20 of 240 epochs.",
     )
     standardize: bool = Field(
         False,
@@ -90,7 +88,7 @@ def _divergence(log_student: torch.Tensor, log_teacher: torch.Tensor) -> torch.T
 @register(
     "method",
     "dkd",
-    "Decoupled distillation: the wrong classes get a weight of their own",
+    "Decoupled distillation: separate weights for the target class and the other classes",
     source="Zhao et al. 2022, arXiv:2203.08679, eq. 6 and 7",
     options=Dkd,
     traits=MethodTraits(family="responses", label=label("student, DKD"), role="distilled", standardize=True),

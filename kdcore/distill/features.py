@@ -26,7 +26,7 @@ def tap_field(whose: str, automatic: str) -> Any:
     return Field(
         AUTO,
         max_length=80,
-        description=f"Stage of the {whose} that is matched (feature tap), such as stage2. Auto: {automatic}.",
+        description=f"Stage of the {whose} to match (feature tap), such as stage2. Auto: {automatic}.",
     )
 
 
@@ -35,8 +35,7 @@ def taps_field(whose: str, automatic: str) -> Any:
     return Field(
         (),
         max_length=64,
-        description=f"Stages of the {whose} that are matched (feature taps), such as stage1, stage2. "
-        f"Empty: {automatic}.",
+        description=f"Stages of the {whose} to match (feature taps), such as stage1, stage2. Empty: {automatic}.",
     )
 
 
@@ -73,13 +72,13 @@ def matched_taps(
     named = [[_known(n, name, whose) for name in names] for n, names, whose in _sides(student, teacher, wanted)]
     if all(named) and len(named[0]) != len(named[1]):
         raise Unsuitable(
-            f"{len(named[0])} stages of the student are to match {len(named[1])} of the teacher: name equally many"
+            f"{len(named[0])} stages of the student cannot match {len(named[1])} of the teacher: name the same number"
         )
     both = [names or stage_taps(network) for names, network in zip(named, (student, teacher), strict=True)]
     count = min(map(len, both))
     for names, (network, _, whose) in zip(named, _sides(student, teacher, wanted)[::-1], strict=True):
         if len(names) > count:
-            raise Unsuitable(f"{len(names)} stages are to be matched, but the {whose} has {len(stage_taps(network))}")
+            raise Unsuitable(f"{len(names)} stages should be matched, but the {whose} has {len(stage_taps(network))}")
     return tuple(both[0][-count:]), tuple(both[1][-count:])
 
 
@@ -105,8 +104,9 @@ def need_maps(features: Mapping[str, torch.Tensor], whose: str, method: str) -> 
 
 def _refuse_vectors(name: str, whose: str, method: str) -> NoReturn:
     raise Unsuitable(
-        f"{method} needs feature maps with height and width, and {name!r} of the {whose} gives a plain vector, "
-        f"as a multilayer perceptron does: choose a convolutional {whose}, or a method such as fitnets or rkd"
+        f"{method} needs feature maps with height and width, but {name!r} of the {whose} gives a plain "
+        f"vector, as in a multilayer perceptron: choose a convolutional {whose}, or a method such as "
+        "fitnets or rkd"
     )
 
 

@@ -15,7 +15,7 @@ class Fitnets(Options):
     """Options of FitNets' hints."""
 
     hint_weight: float = Field(
-        100.0, gt=0, le=1e6, description="Weight of the hints: how closely the student's stage follows the teacher's."
+        100.0, gt=0, le=1e6, description="Weight of the hint loss, on the features of the chosen stages."
     )
     hard_weight: float = hard_weight()
     student_tap: str = tap_field("student", "the middle one")
@@ -34,7 +34,7 @@ def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "fitnets",
-    "Hints: a middle stage learns to predict the teacher's",
+    "Hints: a middle stage learns to predict the teacher's features",
     source="Romero et al. 2015, arXiv:1412.6550, eq. 3; regressor and weight as in RepDistiller (Tian et al. 2020)",
     version=2,
     options=Fitnets,

@@ -1,4 +1,4 @@
-"""Networks that somebody else trained: how they want their pixels and count the classes, and what is asked about them.
+"""Networks that somebody else trained: their normalisation, their order of classes, and questions about both.
 
 A teacher that is right no more often than chance, or much more often when it is asked in another usual way, is
 questioned when the run is planned; the question says what would answer it.
@@ -39,22 +39,27 @@ class Foreign(Options):
     path: str = ""
     pixels: Pixels = "normalised"
     mean: tuple[float, ...] = Field(
-        (), max_length=64, description="Mean of the pixels that it was trained with, in the range of pixels: one "
-        "number a channel, or one for all. Empty: what pixels says."
-    )  # fmt: skip
+        (),
+        max_length=64,
+        description="Pixel mean of its normalisation, in the range of pixels: one number per channel, or one for all. "
+        "Empty: as pixels says.",
+    )
     std: tuple[float, ...] = Field(
-        (), max_length=64, description="Standard deviation that goes with the mean. Empty: what pixels says."
-    )  # fmt: skip
+        (), max_length=64, description="Standard deviation that belongs to the mean. Empty: as pixels says."
+    )
     class_order: tuple[str, ...] = Field(
-        (), max_length=100_000, description="Names of this data set's classes in the order of its outputs. Empty: in "
-        "the data set's order, or as the file says."
-    )  # fmt: skip
+        (),
+        max_length=100_000,
+        description="This data set's class names in the order of the network's outputs. Empty: the data set's order, "
+        "or as the file says.",
+    )
     channels: Literal["as they are", "repeated"] = Field(
-        "as they are", description="Repeated: it takes colour, and is given the one channel of grey images three times."
+        "as they are",
+        description="Repeated: the network expects colour, so grey images are repeated in its three channels.",
     )
     anyway: bool = Field(
-        False, title="Teach anyway",
-        description="Do not question it, though it may be no better than chance on this data set's images.",
+        False, title="Use anyway",
+        description="Use it even if it is no better than chance on this data set's images.",
     )  # fmt: skip
 
 
@@ -63,7 +68,10 @@ def shape(options: Foreign, dataset: Dataset) -> tuple[int, int, int]:
     channels, height, width = dataset.shape
     if options.channels == "repeated":
         if channels != 1:
-            refuse("channels", f"only one channel can be repeated; these images have {channels}: take them as they are")
+            refuse(
+                "channels",
+                f"only one channel can be repeated; these images have {channels}: set channels to as they are",
+            )
         channels = COLOURS
     return channels, height, width
 
@@ -72,17 +80,17 @@ def normalisation(options: Foreign, dataset: Dataset) -> Normalisation:
     """How the network wants its pixels. Raises RecipeError."""
     channels = shape(options, dataset)[0]
     if bool(options.mean) != bool(options.std):
-        refuse("std" if options.mean else "mean", "mean and standard deviation go together: give both, or neither")
+        refuse("std" if options.mean else "mean", "give both mean and standard deviation, or neither")
     if options.mean:
         if min(options.std) <= 0:
-            refuse("std", "a standard deviation must be above zero")
+            refuse("std", "the standard deviation must be above zero")
         try:
             return given(options.pixels, options.mean, options.std, channels)
         except ValueError as error:
             refuse("mean", str(error))
     known = _known(dataset, channels)
     if options.pixels not in known:
-        refuse("pixels", f"{options.pixels} is for colour; the network takes {channels} channels: give mean and std")
+        refuse("pixels", f"{options.pixels} is for colour; the network expects {channels} channels: give mean and std")
     return known[options.pixels]
 
 
@@ -104,9 +112,11 @@ def order(options: Foreign, dataset: Dataset) -> tuple[int, ...]:
     unknown = [name for name in names if name not in dataset.classes]
     missing = [name for name in dataset.classes if name not in names]
     if unknown or missing or len(names) != len(dataset.classes):
-        told = [f"{some(unknown)} {'are' if len(unknown) > 1 else 'is'} no class here"] if unknown else []
-        told += [f"{some(missing)} {'are' if len(missing) > 1 else 'is'} missing"] if missing else []
-        refuse("class_order", f"every class is needed once; {' and '.join(told) or 'a name stands there twice'}")
+        wrong = (
+            [f"{some(unknown)} {'are not classes' if len(unknown) > 1 else 'is not a class'} here"] if unknown else []
+        )
+        wrong += [f"{some(missing)} {'are' if len(missing) > 1 else 'is'} missing"] if missing else []
+        refuse("class_order", f"every class must occur once; {' and '.join(wrong) or 'a name occurs twice'}")
     return tuple(dataset.classes.index(name) for name in names)
 
 
@@ -154,25 +164,25 @@ def remembered(question: Any, ask: Callable[[], dict[str, Any]]) -> dict[str, An
 
 def refusal(message: str, changes: Mapping[str, Any]) -> RecipeError:
     """At the option that would put it right, else at the path."""
-    told = tuple((f"{FIELD}.{option}", value) for option, value in changes.items())
-    return RecipeError([Problem(told[0][0] if told else f"{FIELD}.path", message, changes=told)])
+    better = tuple((f"{FIELD}.{option}", value) for option, value in changes.items())
+    return RecipeError([Problem(better[0][0] if better else f"{FIELD}.path", message, changes=better)])
 
 
 def question(found: Look, options: Foreign, dataset: Dataset, name: str) -> None:
     """Raises RecipeError for a teacher that is wrong far too often, with what would put it right if that is known."""
     if options.anyway:
         return
-    right = f"{name} is right on {_percent(found.right)} of {found.images} training images"
+    right = f"{name} has an accuracy of {_percent(found.right)} on {found.images} training images"
     if found.suggestion:
         changes = _changes(found.suggestion, options, dataset)
         said = " and ".join(f"{option} {_short(value)}" for option, value in changes.items() if value)
-        message = f"{right}; with {said} it is right on {_percent(found.suggestion.right)}. Use that?"
+        message = f"{right}; with {said} it has {_percent(found.suggestion.right)}. Use that?"
         raise refusal(message, changes)
     if found.near_chance:
         message = (
-            f"{right}, and naming one class every time would be right on {_percent(found.chance)}. Is its normalisation"
-            " another one, or its order of classes? None of the usual ones does better: give mean and std, or "
-            "class_order, or set anyway to let it teach as it is"
+            f"{right}, and the most frequent class alone would give {_percent(found.chance)}. Does it use "
+            "another normalisation, or another order of classes? None of the usual ones is better: give mean"
+            " and std, or class_order, or set anyway to use it as it is"
         )
         refuse("pixels", message)
 

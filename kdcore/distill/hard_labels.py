@@ -17,12 +17,12 @@ class HardLabels(Options):
     """Options of the hard-label control."""
 
     hard_weight: float = Field(0.1, ge=0, le=100, description="Weight of the labels (hard targets).")
-    teacher_weight: float = Field(0.9, ge=0, le=100, description="Weight of what the teacher chooses.")
+    teacher_weight: float = Field(0.9, ge=0, le=100, description="Weight of the teacher's predicted class.")
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
         if not self.hard_weight and not self.teacher_weight:
-            raise ValueError("needs a hard or a teacher weight above 0: with neither there is nothing to learn")
+            raise ValueError("hard and teacher weight must not both be 0: the loss would be zero")
         return self
 
 
@@ -37,7 +37,7 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor, labelling: Labe
 @register(
     "method",
     "hard_labels",
-    "Control: the teacher's most likely class as the label",
+    "Control: the teacher's predicted class as the label",
     source="the T → 0 limit of Hinton et al. 2015; pseudo-labels, Lee 2013",
     options=HardLabels,
     traits=MethodTraits(

@@ -20,7 +20,7 @@ class Kd(Options):
         4.0,
         ge=0.25,
         le=100,
-        description="Softness of the targets (temperature T). 1: as the teacher says it; higher: softer.",
+        description="Temperature (T) of the soft targets. 1: unchanged; higher: softer.",
     )
     hard_weight: float = Field(0.1, ge=0, le=100, description="Weight of the labels (hard targets).")
     soft_weight: float = Field(
@@ -36,7 +36,7 @@ class Kd(Options):
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
         if not self.hard_weight and not self.soft_weight:
-            raise ValueError("needs a hard or a soft weight above 0: with neither there is nothing to learn")
+            raise ValueError("hard and soft weight must not both be 0: the loss would be zero")
         return self
 
 

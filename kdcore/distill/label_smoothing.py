@@ -1,4 +1,4 @@
-"""The control without a teacher: label smoothing, told as distillation from a hand-made teacher (Tf-KD)."""
+"""The control without a teacher: label smoothing, as distillation from a hand-made teacher (Tf-KD)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ class LabelSmoothing(Options):
     """Options of teacher-free distillation; the defaults are the authors' for ResNet-18 on CIFAR-100."""
 
     correct: float = Field(
-        0.99, gt=0, lt=1, description="How sure the hand-made teacher is of the right class; the others share the rest."
+        0.99,
+        gt=0,
+        lt=1,
+        description="Confidence of the hand-made teacher in the correct class; the others share the rest.",
     )
     temperature: float = Field(
-        20.0, ge=0.25, le=1000, description="Softness of the hand-made teacher (temperature T). High: almost uniform."
+        20.0, ge=0.25, le=1000, description="Temperature (T) of the hand-made teacher. High: almost uniform."
     )
     hard_weight: float = Field(0.9, ge=0, le=100, description="Weight of the labels (hard targets).")
     smooth_weight: float = Field(0.1, gt=0, le=100, description="Weight of the hand-made teacher.")
@@ -50,7 +53,7 @@ def smoothing(student: torch.Tensor, targets: torch.Tensor, correct: float, temp
 @register(
     "method",
     "label_smoothing",
-    "Control: smoothed labels, as if from a teacher that knows only the right class",
+    "Control: smoothed labels, as from a teacher that knows only the correct class",
     source="Yuan et al. 2020 (Tf-KD), arXiv:1909.11723, eq. 8 and 9",
     options=LabelSmoothing,
     traits=MethodTraits(

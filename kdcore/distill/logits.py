@@ -17,10 +17,10 @@ class Logits(Options):
         0.0,
         ge=0,
         le=100,
-        description="Weight of the labels (hard targets). 0 in the paper: the teacher alone is copied.",
+        description="Weight of the labels (hard targets). 0 in the paper: only the teacher counts.",
     )
     logit_weight: float = Field(
-        1.0, gt=0, le=1000, description="Weight of the squared distance to the teacher's raw outputs (logits)."
+        1.0, gt=0, le=1000, description="Weight of the squared distance to the teacher's logits."
     )
 
 
@@ -36,7 +36,7 @@ def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
 @register(
     "method",
     "logits",
-    "Logit matching: copy the teacher's raw outputs, before they become probabilities",
+    "Logit matching: regress the teacher's logits",
     source="Ba and Caruana 2014, arXiv:1312.6184, eq. 1",
     options=Logits,
     traits=MethodTraits(family="responses", label="student, logit matching", role="distilled", labels="both"),

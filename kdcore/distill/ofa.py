@@ -18,23 +18,23 @@ class Ofa(Options):
         1.0,
         ge=0,
         le=1e4,
-        description="Weight of each exit: a small classifier on a stage of the student that learns "
-        "the teacher's outputs. Exits are not deployed.",
+        description="Weight of each exit: a small classifier on a stage of the student that learns the teacher's "
+        "outputs. Exits are not deployed.",
     )
     soft_weight: float = Field(
-        1.0, gt=0, le=100, description="Weight of the teacher's outputs (soft targets) for the student's own."
+        1.0, gt=0, le=100, description="Weight of the soft targets for the student's own output."
     )
     enhancement: float = Field(
         1.5,
         ge=1,
         le=5,
-        description="How much more the right class counts than the teacher says. 1: not more, plain soft targets.",
+        description="Enhancement of the correct class over the teacher's probability. 1: none, plain soft targets.",
     )
     temperature: float = Field(
         1.0,
         ge=0.25,
         le=100,
-        description="Softness of the targets (temperature T). 1: as the teacher says it; higher: softer.",
+        description="Temperature (T) of the soft targets. 1: unchanged; higher: softer.",
     )
     hard_weight: float = hard_weight()
     student_taps: tuple[str, ...] = taps_field("student", "all")

@@ -20,7 +20,7 @@ class Pkt(Options):
         30_000.0,
         gt=0,
         le=1e8,
-        description="Weight of the neighbourhoods: how likely the teacher finds each image beside each other.",
+        description="Weight of the similarity distributions between the images of a batch.",
     )
     hard_weight: float = hard_weight()
     student_tap: str = tap_field("student", "the last")
@@ -47,7 +47,7 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "pkt",
-    "Probabilistic transfer: the same images as likely neighbours",
+    "Probabilistic transfer: match the similarity distribution between images",
     source="Passalis and Tefas 2018, arXiv:1803.10837, section 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Pkt,
     traits=MethodTraits(family="features", label="student, PKT", role="distilled", taps=True, labels="both"),

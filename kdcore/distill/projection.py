@@ -23,7 +23,7 @@ class Match(NamedTuple):
 def need_teacher(teacher: nn.Module | None, method: str) -> nn.Module:
     """The teacher, for a method that looks into it. Raises Unsuitable when there is none."""
     if teacher is None:
-        raise Unsuitable(f"{method} takes over weights, and there is no teacher network to take them from")
+        raise Unsuitable(f"{method} starts from the teacher's weights, and there is no teacher network")
     return teacher
 
 
@@ -43,8 +43,8 @@ def projection(student: nn.Module, teacher: nn.Module, layers: Order, channels: 
             isinstance(match.student, nn.Conv2d | nn.Linear) for match in matches
         ):
             raise Unsuitable(
-                f"the teacher has no layers like those of the student's {name}: weights can only be taken over from a "
-                "teacher of the student's own family, with at least as many stages"
+                f"the teacher has no layers like the student's {name}: the teacher must be of the student's "
+                "family, with at least as many stages"
             )
         for match in matches:
             for tensor, value in _tensors(match.student).items():
@@ -71,7 +71,7 @@ def _partners(
         if 0 < len(offered) < len(names):
             raise Unsuitable(
                 f"the student has more layers in {path} than its teacher ({len(names)} against {len(offered)}): "
-                "weights can only be taken over from a teacher that is at least as deep"
+                "the teacher must be at least as deep"
             )
         chosen = _chosen(len(names), len(offered), layers) if offered else []
         for name, place in zip(names, chosen, strict=False):
@@ -108,8 +108,8 @@ def _cut(value: torch.Tensor, like: torch.Tensor, channels: Order, path: str) ->
         offered = value.shape[dimension]
         if offered < size:
             raise Unsuitable(
-                f"the student's {path} is larger than its teacher's ({size} against {offered} channels): weights can "
-                "only be taken over from a teacher that is at least as wide everywhere"
+                f"the student's {path} is wider than its teacher's ({size} against {offered} channels): the "
+                "teacher must be at least as wide everywhere"
             )
         value = value.index_select(dimension, torch.tensor(_chosen(size, offered, channels)))
     return value

@@ -21,13 +21,13 @@ class Reviewkd(Options):
         5.0,
         gt=0,
         le=1e4,
-        description="Weight of the review. The authors use 5 for most pairs of CIFAR networks, 0.6 to 8 for others.",
+        description="Weight of the review loss. The authors use 5 for most CIFAR pairs, 0.6 to 8 for others.",
     )
     warm_up: float = Field(
         20 / 240,
         ge=0,
         le=1,
-        description="Share of the training over which the review's weight rises from zero (20 of 240 epochs).",
+        description="Share of training over which the review's weight rises from zero (20 of 240 epochs).",
     )
     hard_weight: float = hard_weight()
     student_taps: tuple[str, ...] = taps_field("student", "all")
@@ -53,7 +53,7 @@ def pyramid_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "reviewkd",
-    "Knowledge review: deeper stages of the student learn the teacher's earlier ones too",
+    "Knowledge review: deeper stages of the student also learn the teacher's earlier stages",
     source="Chen et al. 2021, arXiv:2104.09044, section 3; weight of the authors' CIFAR-100 commands",
     version=2,
     options=Reviewkd,

@@ -29,7 +29,7 @@ class Rkd(Options):
     @model_validator(mode="after")
     def _something_to_match(self) -> Self:
         if not self.distance_weight and not self.angle_weight:
-            raise ValueError("needs a distance or an angle weight above 0: with neither the teacher is not heard")
+            raise ValueError("distance and angle weight must not both be 0: the distillation loss would be zero")
         return self
 
 
@@ -76,7 +76,7 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "rkd",
-    "Relations: distances and angles between images as the teacher sees them",
+    "Relations: match the teacher's distances and angles between images",
     source="Park et al. 2019, arXiv:1904.05068, section 3.2",
     options=Rkd,
     traits=MethodTraits(family="features", label="student, RKD", role="distilled", taps=True, labels="both"),

@@ -1,4 +1,4 @@
-"""What a scheme is: who teaches whom, and when."""
+"""What a scheme is: which networks teach which, and when."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Scheme(Generic[O]):
     The plan asks `adapt`, `begins`, `links`, `others` and `beside`, without torch; the worker asks `lesson`.
     """
 
-    # Who teaches first: the teacher, the student alone (a network's own earlier self), or nobody that is there before.
+    # What teaches first: the teacher, the student alone (a network's own earlier self), or no earlier network.
     begins: Literal["teacher", "alone", "nobody"] = "teacher"
 
     def __init__(self, options: O):
         self.options = options
 
     def adapt(self, recipe: Recipe) -> Recipe:
-        """The Recipe that is carried out: the same changes for every arm, so that budgets stay equal."""
+        """The Recipe that runs: the same changes for every arm, so that budgets stay equal."""
         return recipe
 
     def links(self, recipe: Recipe) -> Sequence[Link]:

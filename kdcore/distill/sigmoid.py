@@ -19,7 +19,7 @@ class Sigmoid(Options):
         1.0,
         ge=0.25,
         le=100,
-        description="Softness of each yes or no (temperature T). 1: as the teacher says it; higher: softer.",
+        description="Temperature (T) of each yes/no output. 1: unchanged; higher: softer.",
     )
     hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
     soft_weight: float = Field(
@@ -29,7 +29,7 @@ class Sigmoid(Options):
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
         if not self.hard_weight and not self.soft_weight:
-            raise ValueError("needs a hard or a soft weight above 0: with neither there is nothing to learn")
+            raise ValueError("hard and soft weight must not both be 0: the loss would be zero")
         return self
 
 
@@ -49,7 +49,7 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
 @register(
     "method",
     "sigmoid",
-    "Several labels an image: match the teacher's yes or no of each class",
+    "Several labels per image: match the teacher's probability of each class",
     source="Yang et al. 2023, arXiv:2308.06453, section 3.2 (its logits part)",
     options=Sigmoid,
     traits=MethodTraits(

@@ -16,10 +16,13 @@ class Simkd(Options):
     """Options of SimKD."""
 
     feature_weight: float = Field(
-        1.0, gt=0, le=1e6, description="Weight of the features: how closely the projected student follows the teacher."
+        1.0, gt=0, le=1e6, description="Weight of the feature loss, on the projected student features."
     )
     reduction: int = Field(
-        2, ge=1, le=16, description="How many times narrower the projector is inside than the teacher's last stage."
+        2,
+        ge=1,
+        le=16,
+        description="Reduction factor: how much narrower the projector is than the teacher's last stage.",
     )
     hard_weight: float = hard_weight(0.0)
 
@@ -35,7 +38,7 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
 @register(
     "method",
     "simkd",
-    "The teacher's classifier, reused: the student learns only to feed it",
+    "Reuse the teacher's classifier: the student learns the features for it",
     source="Chen et al. 2022, arXiv:2203.14001, section 3.2",
     version=2,
     options=Simkd,
@@ -61,7 +64,7 @@ class ReusedClassifier(Method[Simkd]):
         from kdcore.models.nets import projector
 
         if teacher is None:
-            raise Unsuitable("SimKD reuses the teacher's classifier, and there is no teacher network")
+            raise Unsuitable("SimKD reuses the teacher's classifier, but there is no teacher network")
         for network, whose in ((student, "student"), (teacher, "teacher")):
             try:
                 projector.check(network)
@@ -79,7 +82,7 @@ class ReusedClassifier(Method[Simkd]):
         ours, theirs = example.student_features["projector"].shape[1], example.teacher_features[self._teacher].shape[1]
         if ours != theirs:
             raise Unsuitable(
-                f"the student's projector gives {ours} channels and the teacher's last stage {theirs}, as after "
+                f"the student's projector has {ours} channels and the teacher's last stage {theirs}, as after "
                 "pruning the projector: SimKD cannot compare them"
             )
         models.head(student).requires_grad_(False)

@@ -43,7 +43,7 @@ def read(path: Path, dataset: Dataset) -> SoftLabels:
     temperature = _number(arrays)
     found = {part: _answers(arrays, part, (count, len(dataset.classes)), temperature) for part, count in sizes.items()}
     if found[""] is None:
-        raise BadSoftLabels("it holds neither 'logits' nor 'probabilities' of the training images")
+        raise BadSoftLabels("it contains neither 'logits' nor 'probabilities' of the training images")
     source = " ".join(str(arrays["source"]).split())[:200] if "source" in arrays else "an unknown teacher"
     return SoftLabels(found[""], found["test_"], source)
 
@@ -78,25 +78,25 @@ def _arrays(path: Path, most: int) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             if len(archive.infolist()) > len(NAMES):
-                raise BadSoftLabels(f"it holds {len(archive.infolist())} arrays; known are {', '.join(NAMES)}")
+                raise BadSoftLabels(f"it contains {len(archive.infolist())} arrays; known are {', '.join(NAMES)}")
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 if name not in NAMES or member.filename == name:
-                    raise BadSoftLabels(f"it holds {name[:60]!r}; known are {', '.join(NAMES)}")
+                    raise BadSoftLabels(f"it contains {name[:60]!r}; known are {', '.join(NAMES)}")
                 if member.file_size > (limit if name in TABLES else TEXT_BYTES):
-                    raise BadSoftLabels(f"{name!r} is larger than this data set's {most:,} numbers can be")
+                    raise BadSoftLabels(f"{name!r} has more numbers than this data set allows ({most:,})")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except BadSoftLabels:
         raise
     except Exception as error:  # zip, zlib, NumPy and the system each have their own
-        raise BadSoftLabels(f"it is no NumPy archive (.npz) of plain arrays: {first_line(error)}") from None
+        raise BadSoftLabels(f"it is not a NumPy archive (.npz) of plain arrays: {first_line(error)}") from None
 
 
 def _must_be_about(arrays: dict[str, np.ndarray], dataset: Dataset) -> None:
     for name in ("fingerprint", "classes", "temperature"):
         if name not in arrays:
-            raise BadSoftLabels(f"it has no {name!r}; `python -m kdcore soften` writes whole files")
+            raise BadSoftLabels(f"it has no {name!r}; `python -m kdcore soften` writes complete files")
     classes = tuple(str(name) for name in np.atleast_1d(arrays["classes"])[: len(dataset.classes) + 1])
     if classes != dataset.classes:
         raise BadSoftLabels(
@@ -124,13 +124,13 @@ def _answers(arrays: dict[str, np.ndarray], part: str, shape: tuple[int, int], t
     if not names:
         return None
     if len(names) > 1:
-        raise BadSoftLabels(f"it holds both {names[0]!r} and {names[1]!r}: give one of them")
+        raise BadSoftLabels(f"it contains both {names[0]!r} and {names[1]!r}: keep one of them")
     name, given = names[0], arrays[names[0]]
     if given.shape != shape or given.dtype.kind != "f":
         raise BadSoftLabels(f"{name!r} is {given.dtype} {given.shape}; needed are floating-point numbers {shape}")
     values = given.astype(np.float64)
     if not np.isfinite(values).all():
-        raise BadSoftLabels(f"{name!r} holds numbers that are not finite, first of image {_first_bad(values)}")
+        raise BadSoftLabels(f"{name!r} contains values that are not finite, first for image {_first_bad(values)}")
     if name.endswith("probabilities"):
         off = np.abs(values.sum(axis=1) - 1)
         if values.min() < 0 or off.max() > SUM_TOLERANCE:
@@ -139,7 +139,7 @@ def _answers(arrays: dict[str, np.ndarray], part: str, shape: tuple[int, int], t
     with np.errstate(over="ignore"):
         made = (values * temperature).astype(np.float32)
     if not np.isfinite(made).all():
-        raise BadSoftLabels(f"{name!r} holds numbers that are too large")
+        raise BadSoftLabels(f"{name!r} contains values that are too large")
     return made
 
 
@@ -155,7 +155,7 @@ _judged: dict[tuple[Path, int, int, str], tuple[str, bool]] = {}
 
 
 def about(path: Path, dataset: Dataset) -> tuple[str, bool]:
-    """Who the teacher of a file is, and whether it tells about the test images too. Reads a file once.
+    """Who the teacher of a file is, and whether it has the test images too. Reads a file once.
 
     Raises BadSoftLabels.
     """

@@ -29,7 +29,7 @@ Gives = Literal["features", "answers", "table"]
 class StoredModel(NamedTuple):
     """A finished model of the workspace.
 
-    `fingerprint`: of the data set that it was made on; None where no run tells. `architecture`: None where it has none
+    `fingerprint`: of the data set that it was made on; None where no run says. `architecture`: None where it has none
     of ours. `gives`: what it can teach with.
     """
 
@@ -120,14 +120,14 @@ def refuse(option: str, message: str) -> NoReturn:
 def file_at(path: str, what: str, most_bytes: int) -> tuple[Path, str]:
     """An existing file of at most so many bytes, and its sha256. Raises RecipeError."""
     if not path.strip():
-        refuse("path", f"name the file: {what}")
+        refuse("path", f"choose the file: {what}")
     try:
         place = Path(path).expanduser().absolute()
         about = place.stat()
     except (OSError, ValueError, RuntimeError):  # no such file, user or name
-        refuse("path", f"there is no file {path}; give the path of {what}")
+        refuse("path", f"file {path} does not exist; give the path of {what}")
     if not S_ISREG(about.st_mode):
-        refuse("path", f"{place} is no file; give the path of {what}")
+        refuse("path", f"{place} is not a file; give the path of {what}")
     if not 0 < about.st_size <= most_bytes:
         refuse("path", f"{place} has {about.st_size:,} bytes; 1 to {most_bytes:,} are accepted")
     try:
@@ -143,18 +143,19 @@ def _digest(path: Path, _written: int, _bytes: int) -> str:
 
 
 def copied(place: Path, content: str, folder: Path) -> Path:
-    """A copy of the file in `folder`, which nobody else changes. Raises ChangedFile unless its sha256 is `content`."""
+    """A copy of the file in `folder`, out of reach of others. Raises ChangedFile unless its sha256 is `content`."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / f"teacher{place.suffix.lower()}"
     try:
         shutil.copyfile(place, copy)
     except OSError as error:
         raise ChangedFile(
-            f"the teacher's file {place} cannot be read any more ({error.strerror}): put it back, or plan anew"
+            f"the teacher's file {place} cannot be read any more ({error.strerror}): restore it, or start a new run"
         ) from None
     with copy.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != content:
             raise ChangedFile(
-                f"the teacher's file {place} has changed since the run was planned: put the old one back, or plan anew"
+                f"the teacher's file {place} has changed since the run was planned: restore the old one, or start"
+                " a new run"
             )
     return copy

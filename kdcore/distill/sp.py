@@ -15,7 +15,10 @@ class Sp(Options):
     """Options of similarity-preserving distillation."""
 
     similarity_weight: float = Field(
-        3000.0, gt=0, le=1e7, description="Weight of the similarities: which images of a batch the teacher finds alike."
+        3000.0,
+        gt=0,
+        le=1e7,
+        description="Weight of the similarity matrices: which images of a batch are similar to each other.",
     )
     hard_weight: float = hard_weight()
     student_tap: str = tap_field("student", "the last stage")
@@ -39,7 +42,7 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "sp",
-    "Similarity preserving: find alike what the teacher finds alike",
+    "Similarity preserving: match the teacher's similarities between images",
     source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
     version=2,
     options=Sp,

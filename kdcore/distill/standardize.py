@@ -6,8 +6,8 @@ from kdcore.lazy import torch
 from kdcore.registry import by_options
 
 HELP = (
-    "Give each image's outputs, the student's and the teacher's, the mean 0 and the spread 1 before they are softened, "
-    "so that the student need not copy their size. "
+    "Standardize each image's logits, the student's and the teacher's, to mean 0 and standard "
+    "deviation 1 before softening, so that the student need not match their scale. "
 )
 
 

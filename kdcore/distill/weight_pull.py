@@ -20,16 +20,17 @@ class WeightPull(Options):
         0.1,
         gt=0,
         le=1000,
-        description="Strength of the pull towards the teacher's weights. From about 10 on, the labels hardly count; "
-        "0.1 was found on digits, by test accuracy.",
+        description="Strength of the pull towards the teacher's weights. Above about 10 the labels hardly count; 0.1"
+        " was chosen on digits by test accuracy.",
     )
     layers: Order = Field(
         "first",
-        description="Which of the teacher's blocks pull at each stage, where the teacher has more: the first ones, or "
-        "evenly spread ones.",
+        description="Which of the teacher's blocks are used at each stage, where the teacher has more: the first "
+        "ones, or evenly spaced ones.",
     )
     channels: Order = Field(
-        "uniform", description="Which channels of each of the teacher's layers pull: evenly spread ones, or the first."
+        "uniform",
+        description="Which channels of each of the teacher's layers are used: evenly spaced ones, or the first.",
     )
     hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
 
@@ -48,7 +49,7 @@ def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> to
 @register(
     "method",
     "weight_pull",
-    "Weight pull: learn from the labels while the weights are drawn towards a selection of the teacher's",
+    "Weight pull: learn from the labels, with the weights pulled towards a selection of the teacher's",
     source="the penalty of L2-SP, Li et al. 2018, arXiv:1802.01483, towards the selection of Xu et al. 2024, "
     "arXiv:2311.18823; no paper has just this (Weight Distillation, Lin et al. 2021, arXiv:2009.09152, learns its "
     "projection)",
@@ -65,7 +66,7 @@ def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> to
 class PulledWeights(Method[WeightPull]):
     """`hard_weight * CE(student, labels) + weight * |student's weights - selected weights of the teacher|² / 2`.
 
-    The teacher is not asked about any image. The projection is a fixed choice of layers and channels, nothing learnt;
+    The teacher is not run on any image. The projection is a fixed choice of layers and channels, nothing learnt;
     running statistics are left alone. A network that did not begin here is not pulled: in a student that was pruned
     the channels are no longer those that were chosen.
     """

@@ -16,11 +16,12 @@ class WeightSelection(Options):
 
     layers: Order = Field(
         "first",
-        description="Which of the teacher's blocks the student takes in each stage, where the teacher has more: "
-        "the first ones, or evenly spread ones (as DistilBERT does).",
+        description="Which of the teacher's blocks the student starts from in each stage, where the teacher has "
+        "more: the first ones, or evenly spaced ones (as in DistilBERT).",
     )
     channels: Order = Field(
-        "uniform", description="Which channels of each layer it takes: evenly spread ones (uniform), or the first ones."
+        "uniform",
+        description="Which channels of each layer it starts from: evenly spaced ones (uniform), or the first ones.",
     )
     hard_weight: float = Field(1.0, gt=0, le=100, description="Weight of the labels (hard targets).")
 
@@ -28,7 +29,7 @@ class WeightSelection(Options):
 @register(
     "method",
     "weight_selection",
-    "Weight selection: begin with a selection of the teacher's weights, then learn from the labels",
+    "Weight selection: start from a selection of the teacher's weights, then learn from the labels",
     source="Xu et al. 2024, arXiv:2311.18823, section 3; layers as in DistilBERT, Sanh et al. 2019, arXiv:1910.01108",
     version=2,
     options=WeightSelection,
@@ -43,7 +44,7 @@ class WeightSelection(Options):
 class SelectedWeights(Method[WeightSelection]):
     """`hard_weight * CE(student, labels)`, from a student whose first weights are chosen ones of its teacher's.
 
-    The teacher is not asked about any image: for that, put this method beside another in a combination. The channels
+    The teacher is not run on any image: for that, combine this method with another. The channels
     are those that the authors' code selects. Theirs leaves the classifier as it is, because its teacher knows other
     classes; here it is taken over too, and so are batch norm's running statistics.
     """

@@ -21,14 +21,14 @@ class Wttm(Options):
         5.0,
         ge=1,
         le=100,
-        description="Softness of the teacher's outputs (temperature T); the student's stay as they are.",
+        description="Temperature (T) of the teacher's outputs; the student's stay unchanged.",
     )
     hard_weight: float = Field(1.0, ge=0, le=100, description="Weight of the labels (hard targets).")
     soft_weight: float = Field(
         4.0,
         gt=0,
         le=100,
-        description="Weight of the teacher's softened outputs. The paper chooses it, and T, for each pair of networks.",
+        description="Weight of the soft targets. The paper tunes it, and T, for each pair of networks.",
     )
 
 
@@ -49,7 +49,7 @@ def transformed(student: torch.Tensor, teacher: torch.Tensor, temperature: float
 @register(
     "method",
     "wttm",
-    "Weighted transformed teacher: soften the teacher alone, and heed it most where it doubts",
+    "Weighted transformed teacher: soften only the teacher, and weight uncertain samples more",
     source="Zheng and Yang 2024, arXiv:2402.11148, section 4",
     options=Wttm,
     traits=MethodTraits(family="responses", label="student, WTTM", role="distilled"),

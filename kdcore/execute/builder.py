@@ -87,7 +87,7 @@ class Builder:
         """
         folder = self.workspace.model(stage.key)
         if stage.kind == "given":
-            on_phase("taking in the teacher")
+            on_phase("importing the teacher")
             brought = self.teachers.bring(stage, folder / "scratch")
             made = Made(brought.network, brought=brought)
         else:
@@ -257,7 +257,7 @@ class Builder:
         )  # fmt: skip
 
     def _members(self, stage: Stage) -> np.ndarray | None:
-        """The training images that the model is asked about, as its own spec says: others may share it."""
+        """The training images of the membership attack, as the model's own spec says: others may share it."""
         if stage.kind == "given":
             return None
         trained_on = self.shares.teacher if stage.spec.get("sees") == "teacher" else self.shares.labelled

@@ -28,8 +28,9 @@ def check_answers(teacher: nn.Module, images: np.ndarray) -> None:
         finite = teacher(pixels(few).float().div_(255)).isfinite().all(dim=1)
     if not finite.all():
         raise NotFinite(
-            f"the network's answers are not finite (NaN or infinity) for {int((~finite).sum())} of {len(few)} images: "
-            "its weights are damaged or too large, or it wants other pixels; give another file"
+            f"the network's outputs are not finite (NaN or infinity) for {int((~finite).sum())} of {len(few)}"
+            " images: its weights are damaged or too large, or it needs another normalisation; use another "
+            "file"
         )
 
 
@@ -52,7 +53,7 @@ class RecordedLogits(nn.Module):
     """A teacher that is not there: what it said of the images is looked up, and it can be asked nothing else."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        raise RuntimeError("this teacher's answers are on record: it cannot be asked about other views")
+        raise RuntimeError("this teacher has stored outputs only: it has none for other views")
 
 
 def recorded(folder: Path, indices: np.ndarray) -> torch.Tensor:

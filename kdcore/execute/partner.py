@@ -1,6 +1,6 @@
 """A second process that builds stages of the same run on a core that would be idle.
 
-Models are the same, bit for bit, whichever process builds them. The partner tells its events to the worker, which alone
+Models are the same, bit for bit, whichever process builds them. The partner sends its events to the worker, which alone
 writes to the run's files. It ends with the worker, however that ends, and the worker does without it when it fails.
 """
 

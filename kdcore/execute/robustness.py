@@ -62,7 +62,7 @@ def _measure(
         images, labels = (np.load(folder / f"test_{what}.npy", mmap_mode="r") for what in ("images", "labels"))
     except FileNotFoundError:
         raise GoneImages(
-            f"the test images of data set {fingerprint[:12]} are gone: resume the run that made them"
+            f"the test images of data set {fingerprint[:12]} are missing: resume the run that prepared them"
         ) from None
     asked = measuring.protocol(len(images), images.shape[1:3], most)
     due = {key: path for key, path in deployed(workspace, keys).items() if not _known(workspace, key, asked)}

@@ -85,8 +85,8 @@ class Execution:
         self._measure()
 
     def emit(self, kind: str, **facts: Any) -> None:
-        """Writes an event, and notes the stages that it finishes. Each epoch is written once, however often it is told:
-        a stage that begins again has the same numbers."""
+        """Writes an event, and notes the stages that it finishes. Each epoch is written once: a stage that begins again
+        reports the same numbers."""
         if kind == "epoch":
             if facts["epoch"] <= self._last_epoch.get(facts["stage"], 0):
                 return
@@ -195,7 +195,7 @@ def _on_gpu(
     try:
         return cuda.session(folders, shape, cuda.Gpu(), seconds=seconds, heard=check)
     except RuntimeError as error:  # what was measured of the files is not lost by it
-        log.warning("no latency on the GPU: %s", error)
+        log.warning("no GPU latency: %s", error)
         return {"reason": str(error), "models": {}}
 
 

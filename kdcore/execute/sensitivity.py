@@ -1,4 +1,4 @@
-"""Measuring how much each layer of a finished model minds pruning or quantization, on validation images."""
+"""Measures the layer sensitivity of a finished model to pruning or quantization, on validation images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kdcore.workspace.library import Library
 from kdcore.workspace.workspace import Workspace
 
 CALIBRATION = 512  # training images, for batch norm
-VERSION = 1  # raise it when the same question should be answered anew
+VERSION = 1  # raise it when the same question should be answered again
 
 
 def sensitivity(

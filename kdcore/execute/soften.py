@@ -44,7 +44,7 @@ def soften(workspace: Workspace, source: str, target: Path, data: Data) -> Softe
     """
     dataset = load(data.source)
     if dataset.multilabel:
-        raise RecipeError([Problem("--data", f"{dataset.name} has several labels an image; soft labels are of one")])
+        raise RecipeError([Problem("--data", f"{dataset.name} has several labels per image; soft labels need one")])
     if source.startswith("sklearn:"):
         train, test, words = _sklearn(source, dataset, split(dataset, data).teacher)
         kind = "probabilities"
@@ -85,8 +85,8 @@ def _model(workspace: Workspace, source: str, dataset: Dataset) -> tuple[np.ndar
         raise RecipeError([Problem("source", problem.message) for problem in error.problems]) from None
     if found.shape != dataset.shape or found.classes != dataset.classes:
         message = (
-            f"{found.name} takes images {found.shape} of {len(found.classes)} classes, "
-            f"not those of {dataset.name}: name its data set with --data"
+            f"{found.name} expects images {found.shape} of {len(found.classes)} classes, not those of "
+            f"{dataset.name}: name its data set with --data"
         )
         raise RecipeError([Problem("source", message)])
     if found.gives == "table":

@@ -39,11 +39,11 @@ def make_room(workspace: Workspace, stage: Stage) -> str | None:
     teaches = stage.spec["content"] if stage.kind == "given" and _of_a_run(stage) else None
     if teaches and (reason := workspace.damage(teaches, read=None)):
         by = maker(workspace, teaches)
-        remedy = f"resume {by}, which makes it again" if by else "no run that made it is left: train another"
+        remedy = f"resume {by}, which makes it again" if by else "no run can rebuild it: train another"
         raise DamagedTeacher(f"the teacher, model {teaches[:12]}, is damaged: {reason}; {remedy}")
     reason = workspace.damage(stage.key, read=None)
     if reason:
-        log.warning("%s: its model is damaged (%s); it goes to the trash and is made again", stage.title, reason)
+        log.warning("%s: its model is damaged (%s); it is moved to the trash and rebuilt", stage.title, reason)
         workspace.set_aside(stage.key)
     return reason
 

@@ -58,7 +58,7 @@ class Teachers:
         entry = registry.entry("teacher", spec["teacher"])
         model = TeacherTraits.named(spec["teacher"]).model  # of the workspace, else a file
         if model and (content == stage.key or not self.workspace.complete(content)):
-            raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: plan the run anew")
+            raise GoneTeacher(f"the teacher, model {content[:12]}, is no longer in the workspace: start a new run")
         chosen = {name: spec[name] for name in entry.options.model_fields if name in spec}
         place = Path(self.files[content])
         scratch.mkdir(parents=True, exist_ok=True)

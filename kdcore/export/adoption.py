@@ -90,7 +90,7 @@ class _Asked:
 
 
 def _made(model: onnx.ModelProto, wanted: Wanted, fit: Fit, asked: _Asked) -> tuple[onnx.ModelProto, bool]:
-    """The model in our convention, and whether it runs as many images at a time as it was fixed to."""
+    """The model in our convention, and whether its batch size is fixed."""
     images = np.random.default_rng(0).random((TRIED, *wanted.shape), dtype=np.float32)
     prepared = (np.repeat(images, 3, axis=1) if fit.repeats else images) * (255 if wanted.pixels == "0..255" else 1)
     if wanted.pixels == "normalised":
@@ -131,7 +131,7 @@ def _fit(model: onnx.ModelProto, wanted: Wanted) -> Fit:
     last = _channels_last(kind.elem_type, sides, wanted)
     batch = sides[0]
     if batch is not None and not 1 <= batch <= MOST_BATCH:
-        raise ForeignModel(f"its batch is {batch}; 1 to {MOST_BATCH}, or a free one, are accepted")
+        raise ForeignModel(f"its batch size is {batch}; 1 to {MOST_BATCH}, or a dynamic one, are accepted")
     return Fit(batch, last, kind.elem_type, _output(model), wanted.repeated)
 
 
@@ -142,7 +142,7 @@ def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bo
     told = f"{name} ({' x '.join('?' if side is None else str(side) for side in sides)})"
     need = f"float32 (batch, {channels}, {height}, {width})"
     if elements not in KINDS:
-        raise ForeignModel(f"its input is {told}, and pixels are real numbers; these images need {need}")
+        raise ForeignModel(f"its input is {told}, but pixels are real numbers; these images need {need}")
     if len(sides) != 4:
         raise ForeignModel(f"its input {told} has {len(sides)} axes; these images need {need}, channels first")
 
@@ -155,12 +155,12 @@ def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bo
         return True
     first, *size = sides[1:] if sides[3] not in (1, 3) or sides[1] in (1, 3) else (sides[3], *sides[1:3])
     if first not in (None, channels):
-        message = f"its input is {told}: it takes {first} channels, and these images have {wanted.shape[0]}"
+        message = f"its input is {told}: it expects {first} channels, but these images have {wanted.shape[0]}"
         if (first, wanted.shape[0]) == (3, 1):
             raise ForeignModel(f"{message}: set channels to repeated", {"channels": "repeated"})
-        raise ForeignModel(f"{message}: give a file for images of as many channels")
+        raise ForeignModel(f"{message}: use a file for images with as many channels")
     wrong = " x ".join("?" if side is None else str(side) for side in size)
-    raise ForeignModel(f"its input is {told}: it takes {wrong} pixels, and these images need {need}")
+    raise ForeignModel(f"its input is {told}: it expects {wrong} pixels, but these images need {need}")
 
 
 def _output(model: onnx.ModelProto) -> int:
@@ -172,7 +172,7 @@ def _output(model: onnx.ModelProto) -> int:
     kind: int = model.graph.output[0].type.tensor_type.elem_type
     if kind not in KINDS:
         name = TensorProto.DataType.Name(kind).lower()
-        raise ForeignModel(f"its output is {name}: it names classes and gives no scores; export it without the choice")
+        raise ForeignModel(f"its output is {name}: it gives classes instead of scores; export it without argmax")
     return kind
 
 
@@ -184,7 +184,7 @@ def _named(values: Any) -> str:
 def _logits(said: np.ndarray, wanted: Wanted, sigmoid: bool) -> np.ndarray:
     """What it said as logits, in the data set's order of classes. Raises ForeignModel where it said something else."""
     if not np.isfinite(said).all():
-        raise ForeignModel("it answers with numbers that are not finite")
+        raise ForeignModel("its outputs are not finite")
     logits = _from(wanted.outputs, said, sigmoid)
     return logits[:, np.argsort(wanted.order)] if len(wanted.order) else logits
 
@@ -196,13 +196,13 @@ def _from(outputs: str, said: np.ndarray, sigmoid: bool) -> np.ndarray:
         if said.min() < 0 or off > 0.01:
             other = "sigmoid" if shares else "logits"
             raise ForeignModel(
-                f"its outputs are no probabilities, at least 0 and with sum 1: set outputs to {other}",
+                f"its outputs are not probabilities, at least 0 and with sum 1: set outputs to {other}",
                 {"outputs": other},
             )
         return np.asarray(np.log(np.maximum(said, LEAST)))
     if outputs == "sigmoid":
         if not shares:
-            message = "its outputs are no sigmoids, which lie between 0 and 1: set outputs to logits"
+            message = "its outputs are not sigmoids, between 0 and 1: set outputs to logits"
             raise ForeignModel(message, {"outputs": "logits"})
         bounded = np.clip(said, LEAST, 1 - LEAST)
         return np.asarray(np.log(bounded / (1 - bounded)))
@@ -210,7 +210,7 @@ def _from(outputs: str, said: np.ndarray, sigmoid: bool) -> np.ndarray:
         message = "its outputs are probabilities: they sum to 1; set outputs to probabilities"
         raise ForeignModel(message, {"outputs": "probabilities"})
     if sigmoid or shares:
-        message = "its outputs are sigmoids, each between 0 and 1 by itself: set outputs to sigmoid"
+        message = "its outputs are sigmoids, each between 0 and 1: set outputs to sigmoid"
         raise ForeignModel(message, {"outputs": "sigmoid"})
     return said
 
@@ -242,7 +242,7 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ForeignModel(f"ONNX Runtime does not take it: {first_line(error)}") from None
+        raise ForeignModel(f"ONNX Runtime cannot load it: {first_line(error)}") from None
 
 
 def _run(running: onnxruntime.InferenceSession, name: str, images: np.ndarray) -> np.ndarray:
@@ -299,7 +299,7 @@ def _main() -> None:
     except ForeignModel as error:
         answer = {"refused": str(error), "changes": error.changes}
     except MemoryError:
-        answer = {"refused": "it asks for too much memory"}
+        answer = {"refused": "it needs too much memory"}
     print(json.dumps(answer))
 
 

@@ -82,7 +82,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         name, kind, shape, form, counts = _entry(entry, tensors)
         if form == "same":
             if counts[0] not in tensors:
-                raise CodedError(f"tensor {name!r} is tied to one that is not there")
+                raise CodedError(f"tensor {name!r} is tied to a missing one")
             tensors[name] = tensors[counts[0]]
             continue
         numbers += math.prod(shape)
@@ -100,7 +100,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _parts(data: bytes) -> tuple[bytes, bytes]:
     if len(data) < FRONT.size or not data.startswith(MAGIC):
-        raise CodedError("this is no coded network: it does not begin as one")
+        raise CodedError("this is not a coded network: its first bytes are wrong")
     _, version, header, body, digest = FRONT.unpack_from(data)
     if version != VERSION:
         raise CodedError(f"it has version {version}; this program reads {VERSION}")
@@ -108,7 +108,7 @@ def _parts(data: bytes) -> tuple[bytes, bytes]:
         raise CodedError(f"it has {len(data)} bytes and should have {FRONT.size + header + body}")
     rest = data[FRONT.size :]
     if hashlib.sha256(rest).digest() != digest:
-        raise CodedError("its sum is wrong: it was damaged or changed")
+        raise CodedError("its checksum is wrong: it was damaged or changed")
     return rest[:header], rest[header:]
 
 
@@ -117,7 +117,7 @@ def _header(packed: bytes) -> tuple[dict[str, Any], list[Any]]:
     try:
         text = unzip.decompress(packed, MOST_HEADER)
         if not unzip.eof or unzip.unused_data:
-            raise CodedError(f"its header is not whole, or longer than {MOST_HEADER} bytes")
+            raise CodedError(f"its header is incomplete, or longer than {MOST_HEADER} bytes")
         told = json.loads(text)
     except (zlib.error, ValueError, RecursionError) as error:
         raise error if isinstance(error, CodedError) else CodedError(f"its header cannot be read: {error}") from None
@@ -135,7 +135,7 @@ def _entry(entry: Any, known: Mapping[str, Any]) -> tuple[str, str, tuple[int, .
             right = all(type(number) is int and 0 <= number <= MOST_NUMBERS * 4 for number in whole)
             if right and len(shape) <= 8 and (form != "same" or [type(one) for one in counts] == [str]):
                 return name, kind, tuple(shape), form, counts
-    raise CodedError("its header lists a tensor that cannot be")
+    raise CodedError("its header lists an impossible tensor")
 
 
 def save(path: Path, network: nn.Module, document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -155,7 +155,7 @@ def load(path: Path) -> nn.Module:
     try:
         return models.rebuild(document, {name: made[id(values)] for name, values in tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CodedError(f"its tensors are not those of its architecture: {error}") from None
+        raise CodedError(f"its tensors do not fit its architecture: {error}") from None
 
 
 def state(network: nn.Module) -> dict[str, np.ndarray | str]:

@@ -21,7 +21,7 @@ class CodedError(ValueError):
 
 
 class Parts(NamedTuple):
-    """A tensor in one form: what the header tells beside its shape, and its bytes."""
+    """A tensor in one form: its row in the header beside the shape, and its bytes."""
 
     form: str
     counts: tuple[int, ...]
@@ -42,7 +42,7 @@ def as_it_is(count: int) -> dict[str, int]:
 
 
 def smallest(values: np.ndarray) -> tuple[Parts, dict[str, Any]]:
-    """The form that takes the fewest bytes, and the row that tells about it."""
+    """The form that takes the fewest bytes, and its row in the header."""
     raw = Parts("raw", (), values.astype(KINDS[kind(values)]).tobytes())
     row: dict[str, Any] = {"form": "raw", "weights": values.size} | as_it_is(len(raw.data))
     if values.dtype != np.float32 or values.ndim < 2 or not values.size:
@@ -83,7 +83,7 @@ class Book(NamedTuple):
 
 
 def _book(flat: np.ndarray) -> Book | None:
-    """The codebook of these numbers, told apart by their bits; None where there are none, or too many values."""
+    """The codebook of these numbers, distinct by their bits; None where there are none, or too many values."""
     values, places, counts = np.unique(flat.view(np.uint32), return_inverse=True, return_counts=True)
     if not 0 < len(values) <= MOST_VALUES:
         return None

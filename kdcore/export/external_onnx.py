@@ -64,7 +64,7 @@ class Wanted(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """`params`: numbers in its weights, `zeros` of them zero. `macs`: of one image, None where they cannot be told.
+    """`params`: numbers in its weights, `zeros` of them zero. `macs`: of one image, None where they cannot be inferred.
 
     `batch`: the fixed batch that it wants, None for any. `scanned`: whether the file that is made of it runs so many
     at a time. `order`: the class of each output, where they do not come as in the data set. `look`: at its answers.
@@ -115,9 +115,9 @@ def adopt(
     except subprocess.TimeoutExpired:
         raise TooSlow(f"checking and running it takes longer than {patience:.0f} s") from None
     if done.returncode == -getattr(signal, "SIGXCPU", 0):
-        raise ForeignModel(f"checking and running it takes more than {seconds:.0f} s of processor time")
+        raise ForeignModel(f"checking and running it takes more than {seconds} s of processor time")
     if done.returncode:
-        raise ForeignModel("running it ends the process: it asks for too much memory or time, or is damaged")
+        raise ForeignModel("running it crashes: it needs too much memory or time, or is damaged")
     answer: dict[str, Any] = child.answer(done)
     if "refused" in answer:
         raise ForeignModel(answer["refused"], answer.get("changes", {}))

@@ -15,7 +15,7 @@ from kdcore.export.onnx_macs import run_shapes
 from kdcore.problems import first_line
 
 BINS = 32
-LARGEST_RANK = 512  # of the shorter side of a weight whose rank is told: 0.2 s at 512 x 4608
+LARGEST_RANK = 512  # of the shorter side of a weight whose rank is computed: 0.2 s at 512 x 4608
 
 
 def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
@@ -26,14 +26,14 @@ def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
     (whose weights are all zero), `channels` and `zero_channels` (likewise of the inputs), `mean_abs` and
     `std` of the weights, `bits` a weight, `rank` (see `rank`), `distinct` (how many different numbers there are, and
     `distinct_in_filter` in one filter at most: batch norm is folded into each by itself), and `histogram`: 33 `edges`,
-    32 `counts`. Weights of int8 files are told as the numbers that they stand for. Raises
+    32 `counts`. Weights of int8 files are dequantized. Raises
     ValueError for a file that is no ONNX model, or whose layers' output shapes cannot be inferred.
     """
     model = _load(path)
     held = weighted(model)
     sizes = _output_sizes(model, shape)
     unknown = [layer for layer in held if 0 in (sizes.get(layer.node.output[0]) or (0,))]
-    if unknown:  # the shapes that shape inference cannot tell show when the model runs
+    if unknown:  # running the model gives the shapes that inference cannot find
         sizes |= _sizes_when_run(path, model, shape, unknown)
     return [_describe(layer, sizes[layer.node.output[0]]) for layer in held]
 
@@ -43,7 +43,7 @@ def _load(path: Path) -> onnx.ModelProto:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's DecodeError, ONNX's ValidationError
-        raise ValueError(f"{path} is no ONNX model: {first_line(error)}") from None
+        raise ValueError(f"{path} is not an ONNX model: {first_line(error)}") from None
     return model
 
 

@@ -45,7 +45,7 @@ def export(
     with torch.inference_mode():
         expected = plain(torch.from_numpy(images)).numpy()
     if not np.isfinite(expected).all():
-        raise ExportError("the network's outputs are not finite numbers, so there is nothing to export")
+        raise ExportError("the network's outputs are not finite, so it cannot be exported")
     difference = np.inf
     for model, reused in _candidates(plain, shape, cache):
         path.write_bytes(model.SerializeToString())
@@ -86,7 +86,7 @@ def _candidates(
 
 
 def _made(graph: fx.GraphModule, shape: tuple[int, ...]) -> onnx.ModelProto | None:
-    """A new template for the network; None when its weights cannot be told apart in the graph."""
+    """A new template for the network; None when its weights are ambiguous in the graph."""
     other = copy.deepcopy(graph)
     template.randomize(other)
     try:
@@ -115,7 +115,7 @@ def _name(model: onnx.ModelProto, network: nn.Module) -> None:
 
 
 def _convert(network: nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """PyTorch's own exporter. The example batch is 2: a 1 would be taken for a constant."""
+    """PyTorch's own exporter. The example batch is 2: a 1 would become a constant."""
     try:
         with quiet():
             program: Any = torch.onnx.export(

@@ -17,7 +17,7 @@ def check_limits(model: onnx.ModelProto) -> None:
     """Raises ForeignModel for a file that would take too long to check, or might run without end."""
     nodes = _written_out(model)
     if nodes > MOST_NODES:
-        raise ForeignModel(f"it has more than {MOST_NODES:,} nodes, its functions written out: simplify it first")
+        raise ForeignModel(f"it has more than {MOST_NODES:,} nodes with functions inlined: simplify it first")
     for graph in (model.graph.node, *(function.node for function in model.functions)):
         for node, depth in _nested(graph):
             if node.op_type in ENDLESS:

@@ -18,7 +18,7 @@ WEIGHT = {"QLinearConv": 3, "QLinearMatMul": 3}  # which input is the second fac
 
 
 def macs(model: onnx.ModelProto, images: np.ndarray) -> int | None:
-    """Multiply-accumulates of one image of a batch, as the model takes it; None where they cannot be told.
+    """Multiply-accumulates of one image of a batch, as the model takes it; None where they cannot be inferred.
 
     Counts convolutions and matrix products, those between activations too. Runs the model.
     """

@@ -29,17 +29,17 @@ def read(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, whose module differs by version
-        raise ForeignModel(f"it is no ONNX file: {first_line(error)}") from None
+        raise ForeignModel(f"it is not an ONNX file: {first_line(error)}") from None
     check_limits(model)
     told = list(model.metadata_props)
     outside = next((one.name for one in tensors(model) if one.data_location == EXTERNAL or one.external_data), None)
     if outside is not None:
-        raise ForeignModel(f"its weight {outside[:60]!r} is kept in another file: save it with the weights inside")
+        raise ForeignModel(f"its weight {outside[:60]!r} is stored in another file: save it with the weights inside")
     if model.functions:
         try:
             model = onnx.inliner.inline_local_functions(model)
         except Exception as error:
-            raise ForeignModel(f"its local functions cannot be written out: {first_line(error)}") from None
+            raise ForeignModel(f"its local functions cannot be inlined: {first_line(error)}") from None
     domains = {node.domain for graph in graphs(model.graph) for node in graph.node} - set(DOMAINS)
     if domains:
         raise ForeignModel(
@@ -48,7 +48,7 @@ def read(path: Path) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
-        raise ForeignModel(f"it is no valid ONNX model: {first_line(error)}") from None
+        raise ForeignModel(f"it is not a valid ONNX model: {first_line(error)}") from None
     recent = _recent(model)
     if not recent.metadata_props:  # a conversion loses them
         recent.metadata_props.extend(told)
@@ -141,25 +141,23 @@ def check_modes(model: onnx.ModelProto) -> None:
     for node in (node for graph in graphs(model.graph) for node in graph.node):
         training = any(one.name == "training_mode" and one.i for one in node.attribute)
         if node.op_type == "BatchNormalization" and (training or len([name for name in node.output if name]) > 1):
-            raise ForeignModel(
-                "its batch norm works with the statistics of each batch, as in training: export it after model.eval()"
-            )
+            raise ForeignModel("its batch norm uses batch statistics, as in training: export it after model.eval()")
         switch = node.input[2] if node.op_type == "Dropout" and len(node.input) > 2 else ""
         if switch and (switch not in held or numpy_helper.to_array(held[switch]).any()):
-            raise ForeignModel("its dropout is switched on, as in training: export it after model.eval()")
+            raise ForeignModel("its dropout is active, as in training: export it after model.eval()")
         if node.op_type in RANDOM:
-            raise ForeignModel(f"it draws random numbers ({node.op_type}), so its answers change: export it without")
+            raise ForeignModel(f"it draws random numbers ({node.op_type}), so its outputs change: export it without")
 
 
 def why_together(model: onnx.ModelProto, batch: int | None) -> str:
     """Why it answers otherwise when images are asked together."""
     kinds = {node.op_type for graph in graphs(model.graph) for node in graph.node}
-    said = "it answers otherwise when images are asked together"
+    said = "its outputs depend on the other images of the batch"
     if "DynamicQuantizeLinear" in kinds:
         return (
-            f"{said}: it is quantized dynamically, so each image is rounded by the range of all that are asked with it;"
-            " give the file before quantization, or one that was quantized statically"
+            f"{said}: it is quantized dynamically, so each image is rounded by the range of the whole batch; "
+            "use the file before quantization, or a statically quantized one"
         )
     if batch is None:
-        return f"{said}, though its batch axis is free: something in it mixes the images of a batch"
-    return f"{said}, and its batch is fixed to {batch}: export it with a free batch axis"
+        return f"{said}, although its batch axis is dynamic: something in it mixes the images of a batch"
+    return f"{said}, and its batch size is fixed to {batch}: export it with a dynamic batch axis"

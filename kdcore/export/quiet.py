@@ -1,4 +1,4 @@
-"""Libraries that print, log and warn about what nobody asked."""
+"""Silences libraries that print, log and warn needlessly."""
 
 from __future__ import annotations
 

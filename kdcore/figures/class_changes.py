@@ -1,4 +1,4 @@
-"""Which classes a file recognises less often, or more, than the one that it is compared with."""
+"""Classes whose recall differs from that of the file that a variant is compared with."""
 
 from __future__ import annotations
 
@@ -40,20 +40,22 @@ def class_changes_view(found: Sequence[Change], name: str, role: str, against: s
 def _title(found: Sequence[Change], name: str, against: str) -> str:
     name = name[:1].upper() + name[1:]
     if not any(one.gained or one.lost for one in found):
-        return f"{name} recognises the very same images as {against}"
+        return f"{name} is right on the same images as {against}"
     telling = [one for one in found if one.p <= LEVEL]
     if telling:
         most = max(telling, key=lambda one: abs(one.points))
-        return f"{name} recognises {most.name} {_how(most)} often than {against}: by {_points(most)}"
+        return f"{name} has {_points(most)} {_how(most)} recall on {most.name} than {against}"
     worst = min(found, key=lambda one: one.points)
     if worst.points >= 0:
-        return f"{name} recognises no class less often than {against}"
-    by = f"by {_points(worst)}, no more than chance makes in one of {len(found)} classes"
-    return f"{name} recognises {worst.name} {_how(worst)} often than {against}: {by}"
+        return f"{name} has no lower recall than {against} on any class"
+    return (
+        f"{name} has {_points(worst)} {_how(worst)} recall on {worst.name} than {against}, "
+        f"not significant among {len(found)} classes"
+    )
 
 
 def _how(one: Change) -> str:
-    return "less" if one.points < 0 else "more"
+    return "lower" if one.points < 0 else "higher"
 
 
 def _points(one: Change) -> str:
@@ -66,7 +68,7 @@ def _figure(view: Changes) -> go.Figure:
     return style.figure(
         [_bars(view.rows, colour)],
         view.title,
-        x={"title": f"Recall gained or lost (points){some}", "zeroline": True,
+        x={"title": f"Change in recall (points){some}", "zeroline": True,
            "zerolinecolor": style.INK},
         y={"title": "", "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},
         height=90 + ROW * max(len(view.rows), 6),
@@ -91,7 +93,7 @@ def _bars(rows: Sequence[Change], colour: str) -> dict[str, Any]:
         },
         "hovertext": [
             f"{one.name}: {format.points(one.points)} ({format.signed(one.low)} to {format.signed(one.high)}); "
-            f"of {one.n} images {one.gained} only here, {one.lost} only there; "
+            f"of {one.n} images {one.gained} newly right, {one.lost} newly wrong; "
             f"{format.p_value(one.p)} after Holm's correction"
             for one in rows
         ],

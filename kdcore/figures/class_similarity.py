@@ -1,4 +1,4 @@
-"""Which classes a model finds alike, read from its soft targets."""
+"""Which classes a model confuses, read from its soft targets."""
 
 from __future__ import annotations
 
@@ -57,18 +57,17 @@ def _most_alike(shares: NDArray[np.float64]) -> list[int]:
 
 def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: float, several: bool) -> str:
     if not np.isfinite(shares).any():
-        return "No images to tell from"
+        return "No images to compare"
     image, other = divmod(int(np.nanargmax(shares)), shares.shape[1])
     share = format.percent(shares[image, other])
     if several:
-        return f"At T = {temperature:g}, images of {classes[image]} without {classes[other]} are given {share} for it"
-    return (
-        f"At T = {temperature:g}, images of {classes[image]} look most like another class: {share} for {classes[other]}"
-    )
+        without = f"images of {classes[image]} without {classes[other]}"
+        return f"At T = {temperature:g}, {without} get mean probability {share} for it"
+    return f"Most confused at T = {temperature:g}: {classes[image]} with {classes[other]}, mean probability {share}"
 
 
 def _figure(view: Alike) -> go.Figure:
-    some = f" (the {len(view.classes)} most alike of {view.of})" if len(view.classes) < view.of else ""
+    some = f" ({len(view.classes)} most confused of {view.of} classes)" if len(view.classes) < view.of else ""
     heat = {
         "type": "heatmap",
         "x": view.classes,
@@ -76,8 +75,8 @@ def _figure(view: Alike) -> go.Figure:
         "z": 100 * view.shares,
         "zmin": 0,
         "colorscale": style.sequential(style.ROLES["teacher"].colour),
-        "colorbar": {"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0},
-        "hovertemplate": "Images of %{y}: %{z:.3g} % on average for %{x}<extra></extra>",
+        "colorbar": {"title": {"text": "Mean<br>probability<br>(%)"}, "thickness": 10, "outlinewidth": 0},
+        "hovertemplate": "Images of %{y}: mean probability of %{x} %{z:.3g} %<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,
@@ -86,6 +85,6 @@ def _figure(view: Alike) -> go.Figure:
     return style.figure(
         [heat],
         view.title,
-        x={"title": "Probability given to" + some, **classes},
+        x={"title": "Class" + some, **classes},
         y={"title": "Images of", "autorange": "reversed", **classes},
     )

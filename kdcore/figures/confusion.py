@@ -1,4 +1,4 @@
-"""Which classes a model takes for which: its confusion matrix on the test images."""
+"""A model's confusion matrix on the test images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Confusion(NamedTuple):
 
 
 def confusion(counts: ArrayLike, classes: Sequence[str], name: str, role: str) -> go.Figure:
-    """Heat map of what the images of each class are taken for; `counts` (K, K) by true and predicted class."""
+    """Heat map of predicted class by true class; `counts` (K, K) by true and predicted class."""
     return _figure(confusion_view(counts, classes, name, role))
 
 
@@ -54,23 +54,23 @@ def _most(wrong: NDArray[np.int64]) -> list[int]:
 
 
 def _title(wrong: NDArray[np.int64], found: NDArray[np.int64], classes: Sequence[str], name: str) -> str:
-    name = name[:1].upper() + name[1:]
     if not wrong.any():
-        return f"{name} takes no test image for another class"
+        name = name[:1].upper() + name[1:]
+        return f"{name} makes no error on the test images"
     true, said = divmod(int(wrong.argmax()), len(wrong))
     count, total = format.plural(int(wrong[true, said]), "image"), int(found[true].sum())
-    return f"{name} most often takes {classes[true]} for {classes[said]}: {count} of {total}"
+    return f"Most common error of {name}: {classes[true]} predicted as {classes[said]}, {count} of {total}"
 
 
 def _figure(view: Confusion) -> go.Figure:
-    some = f" (the {len(view.classes)} most confused of {view.of})" if len(view.classes) < view.of else ""
+    some = f" ({len(view.classes)} most confused of {view.of})" if len(view.classes) < view.of else ""
     axis = {"type": "category", "showgrid": False, "dtick": 1}
     numbers = [_numbers(view)] if len(view.classes) <= NUMBERED else []
     return style.figure(
         [_heat(view), *numbers],
         view.title,
-        x={"title": "Taken for" + some, **axis},
-        y={"title": "Images of", "autorange": "reversed", **axis},
+        x={"title": "Predicted class" + some, **axis},
+        y={"title": "True class", "autorange": "reversed", **axis},
         height=430,
     )
 
@@ -86,7 +86,7 @@ def _heat(view: Confusion) -> dict[str, Any]:
         "customdata": view.counts,
         "colorscale": style.sequential(style.look(view.role).colour),
         "colorbar": {"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0},
-        "hovertemplate": "Images of %{y}: %{customdata} taken for %{x} (%{z:.3g} %)<extra></extra>",
+        "hovertemplate": "True %{y}, predicted %{x}: %{customdata} images (%{z:.3g} %)<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

@@ -13,12 +13,12 @@ from kdcore.figures import style
 from kdcore.report import format
 
 Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
-TOLD = ("teacher", "alone", "distilled")  # the roles that the title speaks of
+NAMED = ("teacher", "alone", "distilled")  # the roles in the title
 AXES: dict[Quantity, str] = {
     "loss": "Training loss",
-    "accuracy": "Training views right (%)",
-    "val_loss": "Loss on validation images",
-    "val_accuracy": "Validation images right (%)",
+    "accuracy": "Training accuracy (%)",
+    "val_loss": "Validation loss",
+    "val_accuracy": "Validation accuracy (%)",
 }
 
 
@@ -97,15 +97,12 @@ def _title(lines: list[Line], quantity: Quantity) -> str:
     """Where the teacher and the students stand at the end of their curves; of several of a kind the best one."""
     by_role: dict[str, list[Line]] = {}
     for line in lines:
-        if line.seed is None and line.role in TOLD:
+        if line.seed is None and line.role in NAMED:
             by_role.setdefault(line.role, []).append(line)
     if not by_role:
-        return "Nothing is training yet"
-    ends = ", ".join(_end(by_role[role], quantity) for role in TOLD if role in by_role)
-    if quantity.endswith("loss"):
-        return f"{AXES[quantity]}: {ends}"
-    where = "validation images" if quantity == "val_accuracy" else "training views"
-    return f"Of the {where} right: {ends}"
+        return "No training yet"
+    ends = ", ".join(_end(by_role[role], quantity) for role in NAMED if role in by_role)
+    return f"{AXES[quantity].removesuffix(' (%)')}: {ends}"
 
 
 def _end(lines: list[Line], quantity: Quantity) -> str:
@@ -117,7 +114,7 @@ def _end(lines: list[Line], quantity: Quantity) -> str:
 
 
 def _dashes(lines: Sequence[Line]) -> dict[str, str]:
-    """Variants of one role share its colour, so the second one and those after it are told apart by their dashes."""
+    """Variants of one role share its colour, so the second one and those after it differ by their dashes."""
     roles: dict[str, list[str]] = {}
     for name, role in {line.variant: line.role for line in lines}.items():
         roles.setdefault(role, []).append(name)

@@ -13,7 +13,7 @@ from kdcore.figures import style
 from kdcore.figures.softening import soften, yes
 from kdcore.report import format
 
-MANY = 20  # more classes than this, and only those are drawn that the teacher finds likeliest
+MANY = 20  # more classes than this, and only the teacher's most likely ones are drawn
 LIKELIEST = 10
 
 
@@ -85,19 +85,19 @@ def _title(first: Answer, classes: Sequence[str], labels: NDArray[np.float64], t
     second = int(others[np.argmax(first.probabilities[others])])
     shares = f"{format.percent(first.probabilities[label])} to {classes[label]}"
     return (
-        f"At T = {temperature:g} the {first.name} gives {shares} (the label), "
+        f"At T = {temperature:g} the {first.name} assigns {shares} (the label), "
         f"{format.percent(first.probabilities[second])} to {classes[second]}"
     )
 
 
 def _decided(first: Answer, classes: Sequence[str], labels: NDArray[np.float64], temperature: float) -> str:
-    """What is found in an image of several labels, beside what is there."""
+    """What is detected in an image of several labels, and its labels."""
     yeses = np.flatnonzero(first.probabilities > 0.5).tolist()
     found = [f"{classes[at]} ({format.percent(first.probabilities[at])})" for at in yeses]
     there = [classes[at] for at in np.flatnonzero(labels).tolist()]
     return (
-        f"At T = {temperature:g} the {first.name} finds {', '.join(found) or 'nothing'}; "
-        f"there is {', '.join(there) or 'nothing'}"
+        f"At T = {temperature:g} the {first.name} detects {', '.join(found) or 'nothing'}; "
+        f"labels: {', '.join(there) or 'none'}"
     )
 
 

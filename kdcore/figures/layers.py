@@ -1,4 +1,4 @@
-"""Layer by layer: zeros, parameters, MACs, rank, values, bits and noise of one variant beside another's."""
+"""Layer by layer: zeros, parameters, MACs, rank, values, bits and noise of two variants."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PARTS: dict[By, tuple[str, str, str]] = {
 }
 COUNTS: dict[What, tuple[str, str]] = {
     "params": ("Parameters", "parameters"),
-    "macs": ("MACs an image", "MACs"),
+    "macs": ("MACs per image", "MACs"),
     "filters": ("Filters", "filters"),
     "rank": ("Rank", "rank"),
     "distinct": ("Distinct weights", "distinct weights"),
-    "bits": ("Bits a weight in the file", "bits a weight"),
+    "bits": ("Bits per weight in the file", "bits per weight"),
 }
 
 
@@ -77,33 +77,35 @@ def sparsity_view(models: Sequence[Model], by: By = "weight") -> Bars:
          for layer, value in zip(bars.layers, row, strict=True) if value is not None), default=(0.0, "", "")
     )  # fmt: skip
     if not highest[0]:
-        gone = ": what was taken out is gone from the shapes" if any(model.role == "pruned" for model in models) else ""
+        gone = (
+            "; removed filters are no longer in the shapes" if any(model.role == "pruned" for model in models) else ""
+        )
         return bars._replace(title=f"No {unit} are zero{gone}")
-    told = format.percent(highest[0] / 100)
-    return bars._replace(title=f"Most zeros: {told} of the {unit} of {highest[2]} in {highest[1]}")
+    share_of = format.percent(highest[0] / 100)
+    return bars._replace(title=f"Most zeros: {share_of} of the {unit} of {highest[2]} in {highest[1]}")
 
 
 def shares_view(models: Sequence[Model], what: What = "params") -> Bars:
     value_title, unit = COUNTS[what]
 
     def hover(layer: Layer) -> str:
-        told = f"{format.count(layer.get(what))} {unit}"
+        text = f"{format.count(layer.get(what))} {unit}"
         if what == "distinct":
-            told += f", at most {format.count(layer.get('distinct_in_filter'))} in a filter"
+            text += f", at most {format.count(layer.get('distinct_in_filter'))} in a filter"
         if what == "rank":
-            told = f"rank {format.count(layer.get(what))} of at most {_full_rank(layer)}"
-        return f"{told}; shape {_shape(layer)}"
+            text = f"rank {format.count(layer.get(what))} of at most {_full_rank(layer)}"
+        return f"{text}; shape {_shape(layer)}"
 
     bars = _bars(models, value_title, lambda layer: layer.get(what), hover)
     if not models or not models[0].layers:
         return bars
     first = models[0]
-    telling = "distinct_in_filter" if what == "distinct" else what
-    known = [layer for layer in first.layers if layer.get(telling) is not None]
+    needed = "distinct_in_filter" if what == "distinct" else what
+    known = [layer for layer in first.layers if layer.get(needed) is not None]
     if not known:
         return bars._replace(title=f"{value_title} of {first.name}: not measured")
-    tell = {"rank": _least_rank, "distinct": _fewest_values, "bits": _bits}.get(what)
-    return bars._replace(title=tell(first, known) if tell else _largest(first, what, unit))
+    title = {"rank": _least_rank, "distinct": _fewest_values, "bits": _bits}.get(what)
+    return bars._replace(title=title(first, known) if title else _largest(first, what, unit))
 
 
 def _largest(model: Model, what: What, unit: str) -> str:
@@ -117,7 +119,7 @@ def _least_rank(model: Model, known: Sequence[Layer]) -> str:
     least = min(known, key=lambda layer: layer["rank"] / _full_rank(layer))
     if least["rank"] == _full_rank(least):
         return f"Every layer of {model.name} has full rank" + (
-            "" if len(known) == len(model.layers) else ", of those small enough to tell"
+            "" if len(known) == len(model.layers) else ", of those small enough to measure"
         )
     return f"{least['name']} of {model.name} has rank {least['rank']} of at most {_full_rank(least)}"
 
@@ -132,8 +134,8 @@ def _fewest_values(model: Model, known: Sequence[Layer]) -> str:
 
 def _bits(model: Model, known: Sequence[Layer]) -> str:
     counts = Counter(layer["bits"] for layer in known)
-    told = [f"{bits} bits in {format.plural(count, 'layer')}" for bits, count in sorted(counts.items())]
-    return f"A weight of {model.name} takes {', '.join(told)}"
+    parts = [f"{bits} bits in {format.plural(count, 'layer')}" for bits, count in sorted(counts.items())]
+    return f"Weights of {model.name}: {', '.join(parts)}"
 
 
 def noise(models: Sequence[Model]) -> go.Figure | None:
@@ -160,9 +162,9 @@ def noise_view(models: Sequence[Model]) -> Bars:
 
     def hover(layer: Layer) -> str:
         db = layer["sqnr_db"]
-        return layer["sqnr_note"] if db is None else f"{format.decibels(db)}, its output is {off(db)} off"
+        return layer["sqnr_note"] if db is None else f"{format.decibels(db)}, relative error {relative_error(db)}"
 
-    bars = _bars(measured, "Signal to noise (SQNR, dB)", lambda layer: layer.get("sqnr_db"), hover)
+    bars = _bars(measured, "Output SQNR (dB)", lambda layer: layer.get("sqnr_db"), hover)
     found = [
         (value, layer, name)
         for (name, _), row in zip(bars.models, bars.values, strict=True)
@@ -173,12 +175,12 @@ def noise_view(models: Sequence[Model]) -> Bars:
         return bars
     worst, layer, name = min(found)
     return bars._replace(
-        title=f"{layer} of {name} is changed most: its output is {off(worst)} off (SQNR {format.decibels(worst)})"
+        title=f"Lowest output SQNR: {layer} of {name}, {format.decibels(worst)} (error {relative_error(worst)})"
     )
 
 
-def off(db: float) -> str:
-    """The size of an error beside what it is an error of (root mean squares), for an SQNR in decibels."""
+def relative_error(db: float) -> str:
+    """RMS error relative to the RMS of the signal, for an SQNR in decibels."""
     return format.percent(10 ** (-db / 20))
 
 
@@ -239,7 +241,7 @@ def _figure(bars: Bars, most: float | None = None) -> go.Figure:
 
 
 def _fill(role: str, *, second: bool) -> dict[str, Any]:
-    """Two variants of one role are told apart by a pattern, never by another colour."""
+    """Two variants of one role differ by a pattern, never by another colour."""
     colour = style.look(role).colour
     pattern = {"shape": "/" if second else "", "fgcolor": colour}  # on the page's background
     return {"color": colour, "pattern": pattern, "line": {"color": colour, "width": int(second)}}

@@ -1,4 +1,4 @@
-"""What models give away of the images that they were trained on: the attack's area under the curve, and no leak."""
+"""Membership inference: the attack's area under the curve, with the chance level."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Leaks(NamedTuple):
 
 
 def leaks(memberships: Sequence[Membership]) -> go.Figure:
-    """AUC with its interval by variant, and the line at one half, where nothing is given away."""
+    """AUC with its interval by variant, and the line at one half, the chance level."""
     return _figure(leaks_view(memberships))
 
 
@@ -36,16 +36,14 @@ def leaks_view(memberships: Sequence[Membership]) -> Leaks:
 
 
 def _title(found: Sequence[Membership]) -> str:
-    telling = [one for one in found if (one.low or 0) > 0.5]
+    leaking = [one for one in found if (one.low or 0) > 0.5]
     if not found:
-        return "No model that could be asked"
-    if not telling:
-        whose = "Its" if len(found) == 1 else "No model's"
-        return f"{whose} losses {'do not tell' if len(found) == 1 else 'tell'} members from strangers"
-    worst = max(telling, key=lambda one: one.auc or 0)
-    all_of = "all" if len(telling) == len(found) > 1 else f"{len(telling)} of {len(found)}"
-    several = f"; {all_of} give some away" if len(found) > 1 else ""
-    return f"{worst.variant[:1].upper()}{worst.variant[1:]} gives most away: AUC {worst.auc:.2f}{several}"
+        return "Membership inference was not measured"
+    if not leaking:
+        return "Membership inference is no better than chance" + " for any model" * (len(found) > 1)
+    worst = max(leaking, key=lambda one: one.auc or 0)
+    several = f"; {len(leaking)} of {len(found)} models leak" if len(found) > 1 else ""
+    return f"{worst.variant[:1].upper()}{worst.variant[1:]} leaks most: AUC {worst.auc:.2f}{several}"
 
 
 def _figure(view: Leaks) -> go.Figure:
@@ -53,7 +51,7 @@ def _figure(view: Leaks) -> go.Figure:
     return style.figure(
         [_marks(role, [one for one in view.found if one.role == role]) for role in named],
         view.title,
-        x={"title": "AUC (0.5: a coin's toss)", "range": list(view.reach)},
+        x={"title": "AUC (0.5: chance level)", "range": list(view.reach)},
         y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
            "categoryarray": [one.variant for one in reversed(view.found)]},
         height=110 + ROW * len(view.found),
@@ -85,7 +83,7 @@ def _marks(role: str, found: Sequence[Membership]) -> dict[str, Any]:
         "marker": {"color": look.colour, "symbol": look.symbol, "size": 12},
         "hovertext": [
             f"{one.variant}: {verdict(one)}<br>{format.plural(one.members or 0, 'member')}, "
-            f"{format.plural(one.others or 0, 'stranger')}"
+            f"{format.plural(one.others or 0, 'non-member')}"
             for one in found
         ],
         "hoverinfo": "text",

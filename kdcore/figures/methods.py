@@ -1,4 +1,4 @@
-"""Several ways to teach one student, each against the same baseline: differences with their intervals."""
+"""Several methods against one baseline: differences with their intervals."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.report import format
-from kdcore.report.verdicts import Verdict
+from kdcore.report.verdicts import NOT_JUDGED, Verdict
 
 ROW = 34  # pixels a method
 
 
 class Method(NamedTuple):
-    """A method's difference from the baseline in points, with its interval; `told` is its verdict in words."""
+    """A method's difference from the baseline in points, with its interval; `words`: its verdict."""
 
     name: str
     role: str
     points: float
     low: float | None
     high: float | None
-    told: str
+    words: str
 
 
 class Methods(NamedTuple):
@@ -44,11 +44,14 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
     found = [Method(one.variant, roles[one.variant], one.points, one.low, one.high, one.words) for one in judged]
     best = max(judged, key=lambda one: one.points, default=None)
     if best is None:
-        return Methods("Nothing was judged", against, ())
-    beating, by = sum(one.verdict == "BEATS" for one in judged), format.points(best.points)
-    title = f"No way beats the {against}; the best, {best.variant}, differs by {by}"
-    if beating:
-        title = f"{beating} of {len(judged)} ways beat the {against}; the best, {best.variant}, by {by.lstrip('+')}"
+        return Methods("No verdicts", against, ())
+    better = sum(one.verdict == "BEATS" for one in judged)
+    found_out = f"{better} of {len(judged)} methods significantly outperform"
+    if not better:
+        found_out = "No method significantly outperforms"
+    title = f"{found_out} the {against}; best: {best.variant}, {format.points(best.points)}"
+    if all(one.low is None for one in judged):
+        title = f"{NOT_JUDGED.capitalize()}; best against the {against}: {best.variant}, {format.points(best.points)}"
     corrected = any(one.compared > 1 for one in judged)
     return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)), corrected)
 
@@ -82,6 +85,6 @@ def _marks(role: str, found: Sequence[Method]) -> dict[str, Any]:
         "mode": "markers",
         "name": look.label,
         "marker": {"color": look.colour, "symbol": look.symbol, "size": 12},
-        "hovertext": [f"{one.name}: {one.told}" for one in found],
+        "hovertext": [f"{one.name}: {one.words}" for one in found],
         "hoverinfo": "text",
     }

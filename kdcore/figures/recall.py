@@ -31,7 +31,7 @@ class Recall(NamedTuple):
 
 
 def recall(seen: Sequence[RecallPoint], hidden: str) -> go.Figure:
-    """Recall of the hidden class against T, as the student answers and with the class's bias corrected."""
+    """Recall of the hidden class against T, uncorrected and bias-corrected."""
     return _figure(recall_view(seen, hidden))
 
 
@@ -42,7 +42,7 @@ def recall_view(seen: Sequence[RecallPoint], hidden: str) -> Recall:
         for which in ("recall", "corrected")
     )
     if not temperatures:
-        return Recall("No student that was kept from a class yet", (), (), (), ())
+        return Recall("No student with a hidden class yet", (), (), (), ())
     title = (
         f"Never shown a {hidden}, the student recognises {format.percent(raw[0] / 100)} of them at "
         f"T = {temperatures[0]:g} and {format.percent(raw[-1] / 100)} at T = {temperatures[-1]:g}"
@@ -51,14 +51,14 @@ def recall_view(seen: Sequence[RecallPoint], hidden: str) -> Recall:
 
 
 def _figure(view: Recall) -> go.Figure:
-    raw = _lines(view, view.raw, "recall", "As the student answers", "circle", "solid")
-    corrected = _lines(view, view.corrected, "corrected", "With the class's bias corrected", "circle-open", "dash")
+    raw = _lines(view, view.raw, "recall", "Uncorrected", "circle", "solid")
+    corrected = _lines(view, view.corrected, "corrected", "Bias-corrected", "circle-open", "dash")
     ticks = {"tickvals": view.temperatures, "ticktext": [f"{t:g}" for t in view.temperatures]}
     return style.figure(
         [*raw, *corrected],
         view.title,
-        x={"title": "Softness (temperature T, log scale)", "type": "log", **ticks},
-        y={"title": "Hidden class recognised (%)", "range": [-2, 102]},
+        x={"title": "Temperature (T, log scale)", "type": "log", **ticks},
+        y={"title": "Recall of the hidden class (%)", "range": [-2, 102]},
         height=340,
     )
 

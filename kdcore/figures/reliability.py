@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it says: its reliability diagram, before and after one temperature."""
+"""A network's reliability diagram, before and after temperature scaling."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kdcore.figures import style
 from kdcore.report import format
 from kdcore.report.statistics import wilson
 
-NOTABLE = 0.005  # a smaller gap between what is said and what is so is no direction
+NOTABLE = 0.005  # a smaller difference of confidence and accuracy has no direction
 SHARES = {"range": [-2, 102], "dtick": 20}
 
 
 class Bin(NamedTuple):
-    """Answers of about one confidence, in %: the mean one, how many are right with Wilson's 95 % interval."""
+    """Answers of similar confidence, in %: their mean confidence, their accuracy with Wilson's 95 % interval."""
 
     confidence: float
     right: float
@@ -43,11 +43,11 @@ def reliability(name: str, role: str, quality: Mapping[str, Any]) -> go.Figure:
 
 
 def reliability_view(name: str, role: str, quality: Mapping[str, Any]) -> Reliability:
-    told = quality["calibration"]
-    scaled, rows = told["scaled"], told["bins"]
+    calibration = quality["calibration"]
+    scaled, rows = calibration["scaled"], calibration["bins"]
     noun = "decisions" if "map" in quality else "answers"
     return Reliability(
-        f"{_said(name, rows)}; {_mended(quality['ece'], told)}",
+        f"{_direction(name, calibration)}; {_scaling(quality['ece'], calibration)}",
         role,
         noun,
         _bins(rows),
@@ -56,31 +56,37 @@ def reliability_view(name: str, role: str, quality: Mapping[str, Any]) -> Reliab
     )
 
 
-def _said(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Whether it is too sure of itself, over all its answers."""
+def _direction(name: str, calibration: Mapping[str, Any]) -> str:
+    """Whether it is overconfident, over all its answers, where its temperature differs from 1."""
+    rows = calibration["bins"]
     total = sum(row["count"] for row in rows)
-    right = sum(row["right"] for row in rows) / total
-    said = sum(row["count"] * row["confidence"] for row in rows if row["count"]) / total
+    accuracy = sum(row["right"] for row in rows) / total
+    confidence = sum(row["count"] * row["confidence"] for row in rows if row["count"]) / total
     name = name[:1].upper() + name[1:]
-    if abs(said - right) < NOTABLE:
-        return f"{name} is as sure as it may be, {format.percent(said)} on average"
-    how = "too sure of itself" if said > right else "not sure enough"
-    return f"{name} is {how}: it says {format.percent(said)} and is right {format.percent(right)} of the time"
+    means = f"mean confidence {format.percent(confidence)}, accuracy {format.percent(accuracy)}"
+    if abs(confidence - accuracy) < NOTABLE or _is_one(calibration):
+        return f"{name}: {means}"
+    return f"{name} is {'overconfident' if confidence > accuracy else 'underconfident'}: {means}"
 
 
-def _mended(ece: float, told: Mapping[str, Any]) -> str:
-    if not told["scaled"]:
-        return f"its calibration error (ECE) is {format.percent(ece)}"
-    low, high = told["temperature_low"], told["temperature_high"]
-    if low <= 1 <= high:
-        may = f"T = {told['temperature']:.2f} ({low:.2f} to {high:.2f}) may as well be 1"
-        return f"its calibration error (ECE) is {format.percent(ece)}, and {may}"
-    before, after = format.percent(ece), format.percent(told["scaled"]["ece"])
-    at = f"T = {told['temperature']:.2f}"
+def _is_one(calibration: Mapping[str, Any]) -> bool:
+    """Whether the fitted temperature is not significantly different from 1."""
+    return bool(calibration["scaled"]) and calibration["temperature_low"] <= 1 <= calibration["temperature_high"]
+
+
+def _scaling(ece: float, calibration: Mapping[str, Any]) -> str:
+    before, scaled = format.percent(ece), calibration["scaled"]
+    if not scaled:
+        return f"calibration error (ECE) {before}"
+    at = f"T = {calibration['temperature']:.2f}"
+    if _is_one(calibration):
+        interval = f"{calibration['temperature_low']:.2f} to {calibration['temperature_high']:.2f}"
+        return f"calibration error (ECE) {before}, {at} ({interval}) is not significantly different from 1"
+    after = format.percent(scaled["ece"])
     if before == after:
-        return f"{at} leaves its calibration error (ECE) at {before}"
-    how = "lowers" if told["scaled"]["ece"] < ece else "raises"
-    return f"{at} {how} its calibration error (ECE) from {before} to {after}"
+        return f"{at} leaves the calibration error (ECE) at {before}"
+    how = "lowers" if scaled["ece"] < ece else "raises"
+    return f"{at} {how} the calibration error (ECE) from {before} to {after}"
 
 
 def _bins(rows: Sequence[Mapping[str, Any]]) -> tuple[Bin, ...]:
@@ -100,9 +106,9 @@ def _figure(view: Reliability) -> go.Figure:
     return style.figure(
         [_perfect(), *after, _marks(view, view.before, "As trained", colour, "circle"), _counts(view, colour)],
         view.title,
-        x={"title": f"Confidence: what it says of its {view.noun} (%)", "anchor": "y2", **SHARES},
-        y={"title": f"{view.noun.capitalize()} that are right (%)", "domain": [0.27, 1], **SHARES},
-        yaxis2=style.axis({"title": "Number", "domain": [0, 0.18], "nticks": 3}),
+        x={"title": f"Confidence of its {view.noun} (%)", "anchor": "y2", **SHARES},
+        y={"title": "Accuracy (%)", "domain": [0.27, 1], **SHARES},
+        yaxis2=style.axis({"title": "Count", "domain": [0, 0.18], "nticks": 3}),
         height=430,
         bargap=0.05,
     )
@@ -114,7 +120,7 @@ def _perfect() -> dict[str, Any]:
         "y": [0, 100],
         "mode": "lines",
         "line": {"color": style.INK, "dash": "dot", "width": 1},
-        "name": "As sure as right",
+        "name": "Perfect calibration",
         "hoverinfo": "skip",
     }
 
@@ -136,7 +142,7 @@ def _marks(view: Reliability, found: Sequence[Bin], name: str, colour: str, symb
         "marker": {"color": colour, "symbol": symbol, "size": 9},
         "name": name,
         "hovertext": [
-            f"{name}: of {one.number:,} {view.noun} it is {one.confidence:.1f} % sure, and {one.right:.1f} % are right "
+            f"{name}: {one.number:,} {view.noun}, confidence {one.confidence:.1f} %, accuracy {one.right:.1f} % "
             f"({one.low:.1f} to {one.high:.1f})"
             for one in found
         ],
@@ -153,7 +159,7 @@ def _counts(view: Reliability, colour: str) -> dict[str, Any]:
         "width": width,
         "yaxis": "y2",
         "marker": {"color": style.tint(colour, 0.6)},
-        "name": "How many",
+        "name": "Count",
         "showlegend": False,
         "hovertemplate": "%{y:,} as trained<extra></extra>",
     }

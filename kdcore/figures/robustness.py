@@ -69,14 +69,16 @@ def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:
 
 def _conclusion(name: str, lines: Sequence[Line]) -> str:
     if not lines:
-        return "No variant whose robustness was measured yet"
+        return "Robustness was not measured yet"
     last, best = lines[-1], max(lines, key=_kept)
-    said = f"{name} leaves {last.name} {format.percent(_kept(last) / 100)} of {format.percent(last.scores[0] / 100)}"
+    change = (
+        f"{name} takes {last.name} from {format.percent_change(last.scores[0] / 100, _kept(last) / 100)} on average"
+    )
     if len(lines) == 1:
-        return said
+        return change
     if best is last:
-        return f"{said}, more than any other"
-    return f"{said}; {best.name} keeps most, {format.percent(_kept(best) / 100)}"
+        return f"{change}, the highest of all"
+    return f"{change}; highest: {best.name}, {format.percent(_kept(best) / 100)}"
 
 
 def _kept(line: Line) -> float:
@@ -121,7 +123,7 @@ def class_changes_view(one: Robust, other: Robust) -> Changes:
     shown = changes[:NAMED]
     return Changes(
         _worst(one, other, changes),
-        "Points of recall" if one.measure == "accuracy" else "Points of average precision",
+        "recall" if one.measure == "accuracy" else "average precision",
         tuple(change.name for change in shown),
         ("Clean", *CORRUPTIONS.values()),
         tuple(tuple(map(_points, (change.clean, *change.by_corruption.values()))) for change in shown),
@@ -137,23 +139,24 @@ def _points(value: float | None) -> float | None:
 def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
     measured = [change for change in changes if change.beyond is not None]
     if not measured:
-        return "No class whose images were measured"
+        return "No class was measured"
     worst = measured[0]
     assert worst.beyond is not None
     assert worst.clean is not None
     if worst.beyond >= 0:
-        return f"From {other.variant} to {one.variant}, no class lost more on corrupted images than on clean ones"
-    corrupted, clean = format.points(100 * (worst.clean + worst.beyond)), format.signed(100 * worst.clean)
+        return f"From {other.variant} to {one.variant}, no class lost more on corrupted images than on clean images"
+    total = worst.clean + worst.beyond
+    corrupted, clean = format.points(100 * total), format.signed(100 * worst.clean)
     return (
-        f"From {other.variant} to {one.variant}, class {worst.name} suffered most: {corrupted} on corrupted images, "
-        f"{clean} on clean ones"
+        f"From {other.variant} to {one.variant}, class {worst.name} {'lost most' if total < 0 else 'gained least'}: "
+        f"{corrupted} on corrupted images, {clean} on clean images"
     )
 
 
 def _heat(view: Changes) -> go.Figure:
     most = max((abs(value) for row in view.points for value in row if value is not None), default=0.0) or 1.0
-    some = f"Class (the {len(view.classes)} that lost most of {view.of})" if len(view.classes) < view.of else "Class"
-    hover = f"%{{text}} {view.unit.lower()}, of %{{customdata}} images"
+    some = f"Class ({len(view.classes)} that lost most of {view.of})" if len(view.classes) < view.of else "Class"
+    hover = f"%{{text}} points of {view.unit}, %{{customdata}} images"
     heat = {
         "type": "heatmap",
         "x": view.conditions,
@@ -173,7 +176,7 @@ def _heat(view: Changes) -> go.Figure:
     return style.figure(
         [heat, *_numbers(view, STRONG * most)],
         view.title,
-        x={"title": f"{view.unit}, the mean over the severities", "type": "category", "showgrid": False},
+        x={"title": f"Change in {view.unit} (points, mean over the severities)", "type": "category", "showgrid": False},
         y={"title": some, "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},
         height=max(300, 110 + 26 * len(view.classes)),
         showlegend=False,

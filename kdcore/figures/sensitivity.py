@@ -1,4 +1,4 @@
-"""Which layers mind: the accuracy that is left when one layer alone is pruned or quantized, at several strengths."""
+"""Layer sensitivity: validation accuracy when one layer alone is pruned or quantized, at several strengths."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kdcore.report import format
 Document = Mapping[str, Any]
 ROLES = {"prune": "pruned", "filters": "pruned", "quantize": "quantized"}
 WHAT = {
-    "prune": "Weights of the layer set to zero",
-    "filters": "Filters of the layer silenced",
-    "quantize": "Bits that the layer's weights are rounded to",
+    "prune": "Share of the layer's weights set to zero",
+    "filters": "Share of the layer's filters removed",
+    "quantize": "Bits per weight of the layer",
 }
 
 
-class Minds(NamedTuple):
+class Sensitivity(NamedTuple):
     """`accuracy[l, s]` (a fraction) is what is left with layer l alone changed at strength s; NaN: not measured.
 
     `lost`: how many points that is below the network as it is, no less than 0.
@@ -35,12 +35,12 @@ class Minds(NamedTuple):
     lost: NDArray[np.float64]
 
 
-def minds(measured: Document) -> go.Figure:
+def sensitivity(measured: Document) -> go.Figure:
     """A heat map of a document of `kdcore.compress.tools.sensitivity.measure`: a row a layer, a column a strength."""
-    return _figure(minds_view(measured))
+    return _figure(sensitivity_view(measured))
 
 
-def minds_view(measured: Document) -> Minds:
+def sensitivity_view(measured: Document) -> Sensitivity:
     rows, kind = measured["rows"], measured["kind"]
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     strengths = sorted({row["strength"] for row in rows}, reverse=kind == "quantize")
@@ -48,8 +48,8 @@ def minds_view(measured: Document) -> Minds:
     for row in rows:
         accuracy[layers.index(row["layer"]), strengths.index(row["strength"])] = row["accuracy"]
     lost = np.maximum(100 * (measured["baseline"]["accuracy"] - accuracy), 0)
-    told = tuple(map(strength_of(kind), strengths))
-    return Minds(_title(kind, layers, told, lost), kind, tuple(layers), told, accuracy, lost)
+    written = tuple(map(strength_of(kind), strengths))
+    return Sensitivity(_title(kind, layers, written, lost), kind, tuple(layers), written, accuracy, lost)
 
 
 def strength_of(kind: str) -> Any:
@@ -60,17 +60,17 @@ def strength_of(kind: str) -> Any:
 def _title(kind: str, layers: list[str], strengths: tuple[str, ...], lost: NDArray[np.float64]) -> str:
     """The layer that loses most over all strengths, and where it loses most."""
     if not layers:
-        return "There is no layer that could be changed"
+        return "No layer can be compressed"
     most, least = (int(pick(np.nansum(lost, axis=1))) for pick in (np.argmax, np.argmin))
     at = int(np.nanargmax(lost[most]))
     if lost[most, at] < 0.05:
-        return f"No layer minds, up to {strengths[-1]} of one alone"
-    done = {"prune": "{} of its weights gone", "filters": "{} of its filters gone", "quantize": "at {}"}[kind]
-    title = f"{layers[most]} minds most: {done.format(strengths[at])} costs {lost[most, at]:.1f} points"
-    return title if len(layers) == 1 else f"{title}; {layers[least]} minds least: {lost[least, at]:.1f}"
+        return f"No layer is sensitive up to {strengths[-1]}"
+    done = {"prune": "{} of its weights removed", "filters": "{} of its filters removed", "quantize": "{}"}[kind]
+    title = f"Most sensitive: {layers[most]}, {lost[most, at]:.1f} points lost with {done.format(strengths[at])}"
+    return title if len(layers) == 1 else f"{title}; least: {layers[least]}, {lost[least, at]:.1f}"
 
 
-def _figure(view: Minds) -> go.Figure:
+def _figure(view: Sensitivity) -> go.Figure:
     heat = {
         "type": "heatmap",
         "x": view.strengths,
@@ -82,7 +82,7 @@ def _figure(view: Minds) -> go.Figure:
         "texttemplate": "%{text}",
         "colorscale": style.sequential(style.ROLES[ROLES[view.kind]].colour),
         "colorbar": {"title": {"text": "Points<br>lost"}, "thickness": 10, "outlinewidth": 0},
-        "hovertemplate": "%{y} at %{x}: %{text} right, %{z:.1f} points lost<extra></extra>",
+        "hovertemplate": "%{y} at %{x}: validation accuracy %{text}, %{z:.1f} points lost<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

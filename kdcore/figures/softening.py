@@ -46,17 +46,17 @@ def pairs(logits: ArrayLike) -> Floats:
 
 
 def entropy(probabilities: ArrayLike) -> Floats:
-    """Shannon entropy in bits over the last axis: 0 for certainty, log2(classes) for a uniform guess."""
+    """Shannon entropy in nats over the last axis: 0 for certainty, log(classes) for a uniform guess."""
     p = np.asarray(probabilities, dtype=np.float64)
     terms = np.zeros_like(p)
-    np.log2(p, out=terms, where=p > 0)
+    np.log(p, out=terms, where=p > 0)
     return -(p * terms).sum(axis=-1) + 0.0
 
 
 def divergence(logits: ArrayLike, others: ArrayLike, temperature: float) -> Floats:
-    """KL(softened `logits` ‖ softened `others`) in bits over the last axis. Taken from logarithms: never overflows."""
+    """KL(softened `logits` ‖ softened `others`) in nats over the last axis. Taken from logarithms: never overflows."""
     mine, theirs = (_log_softmax(np.asarray(values, dtype=np.float64) / temperature) for values in (logits, others))
-    return np.maximum((np.exp(mine) * (mine - theirs)).sum(axis=-1) / np.log(2), 0.0)
+    return np.maximum((np.exp(mine) * (mine - theirs)).sum(axis=-1), 0.0)
 
 
 def _log_softmax(scaled: Floats) -> Floats:

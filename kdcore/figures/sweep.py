@@ -1,8 +1,10 @@
-"""Accuracy, or mean average precision, against a value that a sweep varies: how far it holds, and where it breaks."""
+"""Accuracy, or mean average precision, against a value that a sweep varies: how far it holds, where it falls."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -14,13 +16,13 @@ from kdcore.report import format
 Row = Mapping[str, Any]
 WIDE = 8  # values that span more than this factor are shown on a log scale
 DASHES = ("dot", "solid", "dash", "dashdot", "longdash")  # of the other swept values, in ascending order
-TOLERABLE = 0.05  # a fall by more than this from the best of the series is "broken" in the title
+TOLERABLE = 0.05  # a fall by less than this from the best of the series counts as held in the title
 
 
 class Series(NamedTuple):
     """The variants of one role over the swept values, in ascending order; scores as fractions.
 
-    `rest` tells the other swept values that they share, as in "epochs 20"; empty where one value is swept.
+    `rest`: the other swept values that they share, as in "epochs 20"; empty where one value is swept.
     """
 
     role: str
@@ -86,24 +88,30 @@ def _series(role: str, rest: str, path: str, rows: list[Row]) -> Series:
 
 def _title(series: Sequence[Series], what: str, measure: str) -> str:
     if not series:
-        return "Nothing was swept"
+        return "Nothing was varied"
     last = series[-1]
     beside = [one for one in series if one.role == last.role]
     if len(beside) > 1:
         return f"{style.look(last.role).label}: " + "; ".join(_ends(one, what) for one in (beside[0], beside[-1]))
-    best, worst = max(last.scores), min(last.scores)
-    held = [value for value, score in zip(last.values, last.scores, strict=True) if score >= best - TOLERABLE]
-    if len(held) == len(last.values):
-        return f"{last.name}: {measure} holds over the whole range of {what}"
-    if last.scores[0] < best - TOLERABLE <= last.scores[-1]:
+    return f"{last.name}: {_course(last, what, measure)}"
+
+
+def _course(one: Series, what: str, measure: str) -> str:
+    """Flat (all intervals meet), held and then lost, or from one end of its scores to the other."""
+    pairs = list(zip(one.values, one.scores, strict=True))
+    best, worst = max(one.scores), min(one.scores)
+    if max(one.lows) <= min(one.highs):
+        points = format.plural(math.floor(round(100 * (best - worst), 6)) + 1, "point")
+        return f"{measure} varies by less than {points} over {what} {one.values[0]:g} to {one.values[-1]:g}"
+    held = [value for value, _ in takewhile(lambda pair: pair[1] >= best - TOLERABLE, pairs)]
+    if held and worst < best - TOLERABLE:
         return (
-            f"{last.name}: from {format.percent(last.scores[0])} at {what} {last.values[0]:g} "
-            f"up to {format.percent(best)} at {what} {last.values[last.scores.index(best)]:g}"
+            f"{format.percent(best)} at best, within {100 * TOLERABLE:g} points of that up to {what} {held[-1]:g}, "
+            f"{format.percent(worst)} at worst"
         )
-    return (
-        f"{last.name}: {format.percent(best)} at best, held within {100 * TOLERABLE:g} points up to {what} "
-        f"{max(held):g}, and {format.percent(worst)} at worst"
-    )
+    ends = sorted((one.scores.index(worst), one.scores.index(best)))
+    (start, before), (end, after) = (pairs[place] for place in ends)
+    return f"from {format.percent(before)} at {what} {start:g} to {format.percent(after)} at {what} {end:g}"
 
 
 def _ends(one: Series, what: str) -> str:

@@ -1,4 +1,4 @@
-"""What softening does over the whole range of temperatures: entropy of the answers, distance between them."""
+"""Softening over the whole range of temperatures: entropy of the answers, KL divergence between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kdcore.figures.softening import TEMPERATURES, divergence, entropy, pairs, s
 
 
 class Course(NamedTuple):
-    """One model over `TEMPERATURES`: entropy in bits; KL(teacher ‖ it) in bits, None for the teacher itself."""
+    """One model over `TEMPERATURES`: entropy in nats; KL(teacher ‖ it) in nats, None for the teacher itself."""
 
     name: str
     role: str
@@ -33,13 +33,13 @@ class Temperatures(NamedTuple):
 def temperatures(said: Sequence[Said], now: float, several: bool = False) -> go.Figure:
     """Entropy, and KL from the first (the teacher) to the others, against T, with the current T marked.
 
-    `several`: an image may have several labels, so each class is answered with yes or no, and their bits are summed.
+    `several`: an image may have several labels, so each class is answered with yes or no, and these are summed.
     """
     return _figure(temperatures_view(said, now, several))
 
 
 def temperatures_view(said: Sequence[Said], now: float, several: bool = False) -> Temperatures:
-    """`said` is for one image (K,) or many (N, K), then means over them are told. The first is the teacher."""
+    """`said` is for one image (K,) or many (N, K), then means over them are shown. The first is the teacher."""
     logits = [pairs(one.logits) if several else np.asarray(one.logits) for one in said]
     courses = []
     for one, own in zip(said, logits, strict=True):
@@ -47,15 +47,15 @@ def temperatures_view(said: Sequence[Said], now: float, several: bool = False) -
         apart = np.array([_mean(divergence(logits[0], own, t), several) for t in TEMPERATURES])
         courses.append(Course(one.name, one.role, spread, None if one is said[0] else apart))
     count = np.asarray(said[0].logits).shape[-1]
-    most = float(count if several else np.log2(count))
-    bits = _mean(entropy(soften(logits[0], now)), several)
-    title = f"At T = {now:g} the {said[0].name}'s answer has {bits:.3g} bits of entropy, of at most {most:.3g}"
+    most = float(count * np.log(2) if several else np.log(count))
+    spread_now = _mean(entropy(soften(logits[0], now)), several)
+    title = f"At T = {now:g} the {said[0].name}'s answer has an entropy of {spread_now:.3g} nats, of at most {most:.3g}"
     return Temperatures(title, now, most, tuple(courses))
 
 
-def _mean(bits: NDArray[np.float64], several: bool) -> float:
-    """Over the images; of several labels the classes' bits are summed first."""
-    return float(bits.sum(axis=-1).mean() if several else bits.mean())
+def _mean(nats: NDArray[np.float64], several: bool) -> float:
+    """Over the images; of several labels the classes' are summed first."""
+    return float(nats.sum(axis=-1).mean() if several else nats.mean())
 
 
 def _figure(view: Temperatures) -> go.Figure:
@@ -65,19 +65,19 @@ def _figure(view: Temperatures) -> go.Figure:
     lower = {}
     if apart:
         traces += [_line(course, course.divergence, "y2") for course in apart]
-        kl = {"title": "KL from teacher (bits)", "rangemode": "tozero", "domain": [0, 0.44]}
+        kl = {"title": "KL from teacher (nats)", "rangemode": "tozero", "domain": [0, 0.44]}
         lower = {"yaxis2": style.axis(kl)}
     return style.figure(
         traces,
         view.title,
         x={
-            "title": "Softness (temperature T, log scale)",
+            "title": "Temperature (T, log scale)",
             "type": "log",
             "tickvals": ticks,
             "ticktext": [f"{tick:g}" for tick in ticks],
             "anchor": "y2" if apart else "y",
         },
-        y={"title": "Entropy (bits)", "range": [0, 1.05 * view.most], "domain": [0.56 if apart else 0, 1]},
+        y={"title": "Entropy (nats)", "range": [0, 1.05 * view.most], "domain": [0.56 if apart else 0, 1]},
         height=340 if apart else 220,
         shapes=[_now(view.now)],
         **lower,
@@ -99,5 +99,5 @@ def _line(course: Course, values: NDArray[np.float64] | None, axis: str) -> dict
         "name": course.name,
         "legendgroup": course.name,
         "showlegend": axis == "y",
-        "hovertemplate": "T = %{x:g}: %{y:.3g} bits",
+        "hovertemplate": "T = %{x:g}: %{y:.3g} nats",
     }

@@ -74,7 +74,7 @@ def _title(files: Sequence[Bar], kept: Sequence[Bar]) -> str:
             "as large as before" if abs(last.bytes / first.bytes - 1) < 0.02 else _smaller(first, last)
         )
     most = max(pairwise(files), key=lambda pair: pair[0].bytes / pair[1].bytes)
-    return f"The file that runs is {_smaller(first, last)} than {first.label}; {most[1].label} did most of it"
+    return f"The file that runs is {_smaller(first, last)} than {first.label}; {most[1].label} saves most"
 
 
 def _smaller(before: Bar, after: Bar) -> str:
@@ -84,7 +84,7 @@ def _smaller(before: Bar, after: Bar) -> str:
 
 
 def _figure(view: Waterfall) -> go.Figure:
-    """Two traces, so that the legend tells solid from hatched."""
+    """Two traces, so that the legend explains solid and hatched."""
     traces = [
         _trace([bar for bar in view.bars if bar.stored == stored], stored)
         for stored in (False, True)

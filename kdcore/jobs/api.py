@@ -27,7 +27,7 @@ from kdcore.workspace.workspace import StillRunning, Workspace
 
 
 class Queue(NamedTuple):
-    """Who serves the queue, and the ids of the runs in it: the one being carried out first."""
+    """Who serves the queue, and the ids of the runs in it: the running one first."""
 
     dispatcher: bool
     runs: list[str]
@@ -47,7 +47,9 @@ def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -
     """Queues a timing session over the variants of these runs; returns its run's id. Raises RecipeError, UnknownRun."""
     plans = _with_models(workspace, run_ids)
     if len({tuple(found.dataset["shape"]) for found in plans.values()}) > 1:
-        raise RecipeError([Problem("runs", "take images of different shapes, so they cannot be timed together")])
+        raise RecipeError(
+            [Problem("runs", "the runs use images of different shapes, so they cannot be timed together")]
+        )
     files = {
         "recipe.json": {"bench": list(plans), "seconds": seconds},
         "plan.json": _measuring(next(iter(plans.values()))),
@@ -68,7 +70,7 @@ def robustness(workspace: Workspace, run_ids: Iterable[str], images: int = MOST_
     for run_id, found in plans.items():
         if not (workspace.dataset(found.dataset["fingerprint"]) / "info.json").is_file():
             message = (
-                f"{run_id}: its test images are no longer in the workspace; duplicate and start it to have them back"
+                f"{run_id}: its test images are no longer in the workspace; duplicate and start the run to restore them"
             )
             raise RecipeError([Problem("runs", message)])
     named = [shapes.meta(workspace.run(run_id))["name"] for run_id in plans]
@@ -85,7 +87,7 @@ def _with_models(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, Plan
     """The plans of these runs by id, each of which has a finished model. Raises RecipeError, UnknownRun, Damaged."""
     plans = {run_id: workspace.plan(run_id) for run_id in run_ids}
     if not plans or any(not found.variants for found in plans.values()):
-        raise RecipeError([Problem("runs", "choose runs that have models; timing sessions have none")])
+        raise RecipeError([Problem("runs", "choose runs with models; timing sessions have none")])
     unfinished = [run_id for run_id, found in plans.items() if not _any_model(workspace, found)]
     if unfinished:
         raise RecipeError([Problem("runs", f"{', '.join(unfinished)}: no finished model yet")])
@@ -93,7 +95,7 @@ def _with_models(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, Plan
 
 
 def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> str:
-    """Queues measuring how much each layer of a run's variant minds `kind` (prune, filters or quantize).
+    """Queues measuring the sensitivity of each layer of a run's variant to `kind` (prune, filters or quantize).
 
     Returns the id of the run that measures. Raises RecipeError, UnknownRun.
     """
@@ -101,7 +103,7 @@ def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> s
     files = {
         "recipe.json": {"sensitivity": {"run": run_id, "variant": variant, "kind": kind}},
         "plan.json": _measuring(workspace.plan(run_id)),
-        "meta.json": _meta(f"Which layers of {variant} mind?"[:120], "sensitivity"),
+        "meta.json": _meta(f"Layer sensitivity of {variant}"[:120], "sensitivity"),
     }
     return workspace.new_run(files)
 
@@ -147,7 +149,7 @@ def request(workspace: Workspace, run_id: str, wanted: shapes.Request) -> str:
     """Asks for a run to be stopped (what is finished is kept and measured), cancelled, or resumed with "run".
 
     Returns the state that it was in. Asking for what is already so changes nothing; a run that is done, asked to run,
-    is carried out again: finished stages are reused, and it is timed anew. One that is damaged can be asked to run
+    runs again: finished stages are reused, and it is timed again. One that is damaged can be asked to run
     where what is damaged can be made again. A worker that does not hear a cancel is ended by the dispatcher, or without
     one by this call, in two seconds. Raises UnknownRun, Damaged.
     """
@@ -190,7 +192,7 @@ def annotate(workspace: Workspace, run_id: str, *, notes: str | None = None, tag
 
 
 def reorder(workspace: Workspace, run_id: str, position: int) -> None:
-    """Moves a waiting run to `position` (0 is the next to be carried out) among the waiting ones. Raises UnknownRun."""
+    """Moves a waiting run to `position` (0 is the next to run) among the waiting ones. Raises UnknownRun."""
     waiting = [other for other in queue(workspace).runs if other != run_id and state(workspace.run(other)) == "queued"]
     waiting.insert(position, run_id)
     orders = sorted(shapes.meta(workspace.run(other)).get("order", 0.0) for other in waiting)
@@ -242,7 +244,7 @@ def queue(workspace: Workspace) -> Queue:
 
 
 def serving(workspace: Workspace) -> shapes.Serving | None:
-    """What the last dispatcher told of itself; None where that is not known."""
+    """What the last dispatcher wrote about itself; None where that is not known."""
     try:
         return shapes.serving(workspace.root)
     except Damaged:

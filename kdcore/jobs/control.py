@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 1.0  # after a cancel is heard; then the worker is ended wher
 
 
 class StopSignal:
-    """Reads `requested` twice a second from a thread, so it is heard also while data loads; its heart beats there too.
+    """Reads `requested` twice a second from a thread, also while data loads; the heartbeat runs there as well.
 
     `on_deadline` is called from that thread when the run was cancelled and the worker has not ended
     by itself within a second.

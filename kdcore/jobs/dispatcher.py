@@ -166,7 +166,7 @@ class _Dispatcher:
             result = {
                 "state": "failed",
                 "turn": item.turn,
-                "error": f"its worker ended without a word {MOST_ATTEMPTS} times; see log.txt",
+                "error": f"the worker crashed {MOST_ATTEMPTS} times; see log.txt",
                 "started": None,
                 "finished": time.time(),
                 "stages": [],

@@ -91,11 +91,11 @@ def _runs(workspace: Workspace) -> list[Check]:
     rows = index.runs()
     found = [f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}" for row in rows if row.damaged]
     noted = [f"{row.id}: {row.note}" for row in rows if row.note]
-    strangers = [f"{name!r} is no run of ours; it is left alone" for name in workspace.strangers()]
-    told = found + noted + strangers or ["all of them can be read"]
+    unknown = [f"{name!r} is not a run; it is left alone" for name in workspace.unknown_entries()]
+    lines = found + noted + unknown or ["all of them can be read"]
     return [
         Check("index", True, format.plural(len(rows), "run")),
-        Check("runs", not found, "\n".join(told)),
+        Check("runs", not found, "\n".join(lines)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What can be done about a damaged run: what the machinery tells of it is made anew, what a person asked for is not."""
+"""What can be done about a damaged run: what the program wrote is rebuilt, what a person asked for is not."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def mendable(file: str) -> bool:
 def way_out(run_id: str, file: str) -> str:
     """What to do about a run of which this file is damaged, in words for the command line."""
     if mendable(file):
-        return f"`python -m kdcore resume {run_id}` makes it anew; finished models are used again"
-    return f"`python -m kdcore delete {run_id}` removes the run; its models stay for others, and for the same recipe"
+        return f"`python -m kdcore resume {run_id}` rebuilds it; finished models are reused"
+    return f"`python -m kdcore delete {run_id}` removes the run; its models stay for other runs and for the same recipe"
 
 
 def mend(folder: Path, meta: Callable[[shapes.Asked], dict[str, Any]]) -> None:
     """Sets aside what cannot be read of a run, so that a worker can tell it again; `meta` makes another meta.json.
 
-    Raises Damaged where the recipe or the plan cannot be read: those nobody can make again.
+    Raises Damaged where the recipe or the plan cannot be read: those cannot be made again.
     """
     asked = shapes.asked(folder)
     plans.read(folder / "plan.json")

@@ -1,4 +1,4 @@
-"""What a run can be: a Recipe carried out, or one of the KINDS that measure models of earlier runs."""
+"""What a run can be: a Recipe, or one of the KINDS that measure models of earlier runs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Bench(Measurement):
         keys = [variant.keys[0] for plan in plans for variant in plan.variants]
         files = usable(self.workspace, deployed(self.workspace, keys))
         if not files:
-            raise LookupError("no model of these runs is whole: resume them")
+            raise LookupError("no model of these runs is complete: resume them")
         shape = tuple(plans[0].dataset["shape"])
         self.session = measure(
             self.workspace, runs, files, next(iter(files)), shape, self.document["seconds"],
@@ -80,7 +80,7 @@ class Bench(Measurement):
 
 
 class Sensitivity(Measurement):
-    """How much each layer of one variant minds a kind of change; the document stays beside the model."""
+    """The sensitivity of each layer of one variant; the document stays beside the model."""
 
     def measure(self) -> None:
         asked: dict[str, Any] = self.document["sensitivity"]

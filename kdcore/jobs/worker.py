@@ -1,4 +1,4 @@
-"""The worker: carries out one run, in a process of its own that holds the run's lock."""
+"""The worker: does one run, in a process of its own that holds the run's lock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXIT_CODES = {"done": 0, "failed": 1, "damaged": 1, "cancelled": 130}
 
 
 def work(workspace: Workspace, run_id: str) -> int:
-    """Carries out the run and returns the exit code. Raises UnknownRun.
+    """Does the run and returns the exit code. Raises UnknownRun.
 
     The lock is taken before torch is imported. What the worker prints goes to the run's `log.txt`.
     """
@@ -33,7 +33,7 @@ def work(workspace: Workspace, run_id: str) -> int:
     try:
         holding.acquire()
     except Timeout:
-        print(f"{run_id}: another worker is carrying it out", file=sys.stderr)
+        print(f"{run_id}: another worker is already running it", file=sys.stderr)
         return 1
     try:
         _log_to(folder / "log.txt")
@@ -142,6 +142,6 @@ class _Work:
 
     def _give_up(self) -> None:
         """Ends this process where it stands. Finished models are whole; the lock is freed by the kernel."""
-        log.info("cancelled; ended where it stood")
+        log.info("cancelled; ended at once")
         end_children()
         os._exit(EXIT_CODES["cancelled"])

@@ -35,10 +35,10 @@ class Fit(NamedTuple):
 def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) -> dict[str, Any]:
     """The reliability diagram on the test images, and what a temperature makes of it, as a JSON document.
 
-    `bins`: see `reliability`; of single decisions where images have several labels. `temperature`: the one that is
-    likeliest on validation, and `temperature_low` to `temperature_high` its 95 % interval; None, with the `reason` in
-    words, where it cannot be told: too few validation images, a likelihood without a maximum within 0.05 to 20, or
-    classes that were `hidden` from the student, about which validation would tell it. `validation`: how many images it
+    `bins`: see `reliability`; of single decisions where images have several labels. `temperature`: fitted
+    on validation by maximum likelihood, and `temperature_low` to `temperature_high` its 95 % interval; None, with the
+    `reason` in words, where there is none: too few validation images, a likelihood without a maximum within 0.05 to 20,
+    or classes that were `hidden` from the student, which validation would reveal. `validation`: how many images it
     is fitted on. `scaled`: with the test logits divided by it `ece` (0..1), `nll` (nats an image) and `bins`, or None.
     No answer changes: the highest logit stays the highest.
     """
@@ -106,9 +106,9 @@ def fitted(logits: np.ndarray, labels: np.ndarray) -> Fit:
 
     low, high = math.log(COLDEST), math.log(HOTTEST)
     if colder(low):
-        return Fit(f"no temperature from {COLDEST:g} up is likeliest, as where (nearly) all answers are right")
+        return Fit(f"the likelihood has no maximum above T = {COLDEST:g}, as where (nearly) all answers are right")
     if not colder(high):
-        return Fit(f"no temperature up to {HOTTEST:g} is likeliest, as where answers are no better than guesses")
+        return Fit(f"the likelihood has no maximum below T = {HOTTEST:g}, as where answers are no better than guesses")
     best = _change(colder, low, high)
     least = likelihood(best) - DROP
     start = _change(lambda place: likelihood(place) >= least, low, best)
@@ -127,9 +127,9 @@ def _change(holds: Callable[[float], bool], low: float, high: float) -> float:
 def _unfit(images: int, hidden: Sequence[str]) -> str:
     """Why validation does not serve; empty where it does."""
     if hidden:
-        return f"it was kept from {', '.join(hidden)}, of which validation holds images"
+        return f"class {', '.join(hidden)} was hidden in training but occurs in validation"
     if images < FEWEST:
-        return f"{images} validation images are too few to fit a temperature on; {FEWEST} are needed"
+        return f"{images} validation images are too few to fit a temperature; {FEWEST} are needed"
     return ""
 
 

@@ -6,7 +6,7 @@ those that were made for a size nearer to its own: the border is 85 pixels, wher
 
 What is ours, so that the strengths mean something at other sizes:
 
-- *Blur* is told in pixels, so it grows and shrinks with the image; but below 32 pixels it stays as published, because
+- *Blur* is given in pixels, so it grows and shrinks with the image; but below 32 pixels it stays as published, because
   the blur of a quarter of a pixel is none.
 - *Pixelation* keeps a share of the pixels a side, and at each severity at least one fewer than at the one before: of 8
   pixels it keeps 7, 6, 5, 4, 3 where the published shares would keep 7, 7, 6, 6, 5.

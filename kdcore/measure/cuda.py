@@ -24,13 +24,13 @@ Mode = Literal["eager", "graph", "compiled"]
 MODES: tuple[Mode, ...] = ("eager", "graph", "compiled")  # in the order in which they are made ready
 PRECISIONS = ("fp32", "bf16")
 COMPILE_SECONDS = 20.0  # that compiling one network may take; what takes longer is allowed for once it was seen
-NO_NETWORK = "what is deployed is a file for ONNX Runtime on a processor, and no network stands for it on a GPU"
+NO_NETWORK = "the deployed file runs on a processor, and there is no equivalent network for a GPU"
 NO_TIME = "no time was left to compile it: measure again with more seconds (bench --seconds)"
 LONGEST_REASON = 300
 
 
 class Device(Protocol):
-    """What of a GPU is asked here. `about`: what the document tells of it."""
+    """What is used of a GPU here. `about`: its description in the document."""
 
     about: Mapping[str, Any]
 
@@ -69,7 +69,7 @@ def session(
     by key a `reason` why there is nothing, or `batches`: by batch, by precision (fp32, and bf16: autocast, with the
     large weights in it already) and by mode (eager, graph, compiled) either `ms` and `p90_ms`, median and 90th
     percentile over calls in milliseconds, or the `reason` why not. Images and weights are on the device before the
-    clock starts. What fails is told, and the rest is measured.
+    clock starts. What fails is reported, and the rest is measured.
     """
     started = time.perf_counter()
     generator = np.random.default_rng(seed)
@@ -117,7 +117,9 @@ def _made_ready(
             continue
         try:
             ready[name] = device.ready(folder, name.mode, name.precision, images)
-        except Exception as error:  # no compiler, an operation that cannot be captured, no memory: told, never fatal
+        except (
+            Exception
+        ) as error:  # no compiler, an operation that cannot be captured, no memory: reported, never fatal
             text = " ".join(f"{type(error).__name__}: {error}".split())
             refused[name] = {"reason": text[:LONGEST_REASON]}
         if name.mode == "compiled":

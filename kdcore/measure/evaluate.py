@@ -16,13 +16,13 @@ from kdcore.export.layers import layers
 from kdcore.measure.calibration import calibration
 from kdcore.measure.cost import cost
 from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
-from kdcore.measure.privacy import Members, losses, missing, privacy, strangers
+from kdcore.measure.privacy import Members, losses, missing, non_members, privacy
 from kdcore.measure.quality import hidden_recall, quality
 from kdcore.measure.size import size
 from kdcore.measure.sqnr import IMAGES, sqnr
 
 BATCH = 256
-UNKNOWN_IMAGES = "it was not trained here, so nobody knows on which images"
+UNKNOWN_IMAGES = "it was not trained here, so its training images are unknown"
 
 
 class Evaluation(NamedTuple):
@@ -49,9 +49,9 @@ def evaluate(
 ) -> Evaluation:
     """Measures the ONNX file at `path`, which was made from `network`, on the test and validation images.
 
-    A file that somebody else made has no network here: its cost is left out, and its layers where they cannot be told.
+    A file that somebody else made has no network here: its cost is left out, and its layers where they are unknown.
     `hidden`: names of classes that the student was not shown. `parent`: logits float (N, K), on the test split, of the
-    file that this one came from; of images with several labels, quality then tells the difference too
+    file that this one came from; of images with several labels, quality then has the difference too
     (`against_parent`, see `map_difference`). `members`: places, among the training images, of those that stand for what
     it was trained on (`privacy.members_of`); None where that is not known. `came_from`: the file that this one came
     from; layers then tell their `sqnr_db`, or in `sqnr_note` why they have none, and the report that of the logits
@@ -121,7 +121,7 @@ def _members(running: Any, dataset: Dataset, images: np.ndarray, test: tuple[np.
 def _privacy(known: Members | None, test_labels: np.ndarray) -> dict[str, Any]:
     if known is None:
         return missing(UNKNOWN_IMAGES)
-    return privacy(known.losses, known.test[strangers(known.labels, np.asarray(test_labels))])
+    return privacy(known.losses, known.test[non_members(known.labels, np.asarray(test_labels))])
 
 
 def _noise(

@@ -1,7 +1,7 @@
-"""Membership inference by the loss: can one tell the images that a model was trained on from strangers?
+"""Membership inference by the loss: whether an image was in a model's training set.
 
-Yeom et al. 2018 ("Privacy risk in machine learning", section 3.3): an image on which the model loses little is taken
-for a member. Told is the area under the ROC curve of that attack, which no choice of a threshold goes into.
+Yeom et al. 2018 ("Privacy risk in machine learning", section 3.3): an image with a low loss counts as a member.
+The result is the area under the ROC curve of that attack, which does not depend on a threshold.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kdcore.data.splits import LABELLED
 from kdcore.data.types import Dataset
 
 MOST = 2000  # images that are asked for their losses: more cost time and tell little
-FEWEST = 20  # members, or strangers, below which no interval holds
+FEWEST = 20  # members, or non-members, below which no interval holds
 FALSE_POSITIVES = 0.01
 _Z = NormalDist().inv_cdf(0.975)
 
 
 class Members(NamedTuple):
-    """Training images that a model was asked about: `images` int64 (M,), their places among all training images,
+    """Training images that the attack is tried on: `images` int64 (M,), their places among all training images,
     `labels` (M,) or (M, K), and the model's `losses` float32 (M,); `test`: those on all test images, float32 (T,)."""
 
     images: np.ndarray
@@ -71,10 +71,10 @@ def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return found.astype(np.float32)
 
 
-def strangers(known: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def non_members(known: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Which test images, with these `labels`, are compared with members with the labels `known`: bool (N,).
 
-    Those of a class that no member has are left out: that a model was kept from a class is not what is asked.
+    Those of a class that no member has are left out: whether a class was hidden from a model is another question.
     """
     return np.ones(len(labels), dtype=bool) if labels.ndim == 2 else np.isin(labels, known)
 
@@ -83,15 +83,14 @@ def privacy(members: np.ndarray, others: np.ndarray) -> dict[str, Any]:
     """The attack on a model with these losses of `members` (M,) and of `others` (N,), test images, as a JSON document.
 
     `auc`, `low`, `high`: see `area`; above 0.5 members are known. `members`, `others`: M and N. `advantage`: the most
-    that the rate of members found is above that of strangers taken for members, over all thresholds; chosen on the same
-    images, it is above 0 also where nothing is known. `found_at_1`: the share of members found at a threshold that
-    takes 1 % of the strangers for members, None for fewer than 100 strangers. All None, with the `reason` in words, for
-    fewer than 20 of either.
+    that the TPR is above the FPR, over all thresholds; chosen on the same images, it is above 0 also where nothing is
+    known. `found_at_1`: the TPR at 1 % FPR, None for fewer than 100 non-members. All None, with the `reason` in words,
+    for fewer than 20 of either.
     """
     counts = {"members": len(members), "others": len(others)}
     few = next((f"{count} {name}" for name, count in counts.items() if count < FEWEST), None)
     if few:
-        return missing(f"{few} are too few to tell; {FEWEST} are needed") | counts
+        return missing(f"{few} are too few to measure; {FEWEST} are needed") | counts
     found = area(members, others)
     true, false = _rates(members, others)
     enough = len(others) * FALSE_POSITIVES >= 1
@@ -113,7 +112,7 @@ def missing(reason: str) -> dict[str, Any]:
 
 
 def area(members: np.ndarray, others: np.ndarray) -> Area:
-    """How often a random member's loss is below a random stranger's, ties counting half, with DeLong's interval.
+    """How often a random member's loss is below a random non-member's, ties counting half, with DeLong's interval.
 
     DeLong, DeLong and Clarke-Pearson 1988, by ranks (Sun and Xu 2014). Where all members are on one side its variance
     is 0; the bound is then by the rule of three, over the fewer of the two. Raises ValueError for fewer than two each.
@@ -130,9 +129,9 @@ def area(members: np.ndarray, others: np.ndarray) -> Area:
 def area_difference(
     members: np.ndarray, others: np.ndarray, their_members: np.ndarray, their_others: np.ndarray
 ) -> Area:
-    """How much more one model gives away than another, on the same images in the same order: DeLong's paired interval.
+    """How much more one model leaks than another, on the same images in the same order: DeLong's paired interval.
 
-    Negative where the first gives away less. Raises ValueError where the images cannot be the same, or are fewer than
+    Negative where the first leaks less. Raises ValueError where the images cannot be the same, or are fewer than
     two each.
     """
     if members.shape != their_members.shape or others.shape != their_others.shape:
@@ -144,9 +143,9 @@ def area_difference(
 
 
 def _placements(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The share of strangers whose loss is above each member's (M,), and of members below each stranger's (N,)."""
+    """The share of non-members whose loss is above each member's (M,), and of members below each non-member's (N,)."""
     if min(len(members), len(others)) < 2:
-        raise ValueError("two members and two strangers are needed at least")
+        raise ValueError("at least two members and two non-members are needed")
     sorted_members, sorted_others = np.sort(members), np.sort(others)
     above = _halfway(sorted_others, members)
     below = _halfway(sorted_members, others)
@@ -163,7 +162,7 @@ def _error(own: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _rates(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of the members and of the strangers whose loss is at or below each threshold, beginning with none."""
+    """Shares of the members and of the non-members whose loss is at or below each threshold, beginning with none."""
     thresholds = np.unique(np.concatenate([members, others]))
     true, false = (np.searchsorted(np.sort(values), thresholds, "right") / len(values) for values in (members, others))
     return np.append(0.0, true), np.append(0.0, false)

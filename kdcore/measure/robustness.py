@@ -1,6 +1,6 @@
 """Robustness: how accurate models stay on corrupted test images, class by class (Hendrycks and Dietterich 2019).
 
-What is told is the plain mean over five corruptions and five severities, on the very files that are deployed. It is not
+The result is the plain mean over five corruptions and five severities, on the deployed files. It is not
 the paper's mCE, which divides each corruption's errors by those of AlexNet.
 """
 

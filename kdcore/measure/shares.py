@@ -12,7 +12,7 @@ def check(logits: np.ndarray, shape: tuple[int, ...], classes: int) -> None:
     if logits.shape != shape or shape[1:] != (classes,) or not len(logits):
         raise ValueError(f"logits {logits.shape} do not fit {shape[0]} labels of {classes} classes")
     if not np.isfinite(logits).all():
-        raise ValueError("the model's logits are not finite numbers")
+        raise ValueError("the model's logits are not finite")
 
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

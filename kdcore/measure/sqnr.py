@@ -73,11 +73,11 @@ def _matched(layers: Sequence[Weighted], parents: Sequence[Weighted]) -> list[We
     for one in layers:
         whole = wholes[one.name]
         if whole is None:
-            found.append("there is no layer of this name in the file that it was made from")
+            found.append("the parent file has no layer of this name")
         elif one.name in twins or whole in twins:
             found.append("several layers share its name")
         elif last[whole] != one.name:
-            found.append(f"a part of {whole}, whose output {last[whole]} gives")
+            found.append(f"part of {whole}; see the output of {last[whole]}")
         else:
             found.append(known[whole])
     return found
@@ -115,7 +115,7 @@ def _levels(
         for index, (here, there) in enumerate(pairs):
             now, was = given[here], wanted[there]
             if now.shape != was.shape:
-                notes[index] = f"its output is {_size(now)}, and was {_size(was)}"
+                notes[index] = f"its output is {_size(now)}, in the parent file {_size(was)}"
                 continue
             was = was.astype(np.float64)
             signal[index] += np.square(was).sum()
@@ -125,11 +125,11 @@ def _levels(
 
 def _level(signal: float, noise: float) -> Level:
     if not (math.isfinite(signal) and math.isfinite(noise)):
-        return Level(None, "its output has numbers that are not finite")
+        return Level(None, "its output has values that are not finite")
     if noise == 0:
         return Level(None, "the outputs are equal")
     if signal == 0:
-        return Level(None, "in the file that it was made from its output is zero throughout")
+        return Level(None, "its output in the parent file is zero everywhere")
     return Level(10 * math.log10(signal / noise))
 
 

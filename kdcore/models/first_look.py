@@ -37,7 +37,7 @@ class Suggestion(NamedTuple):
 
 
 class Look(NamedTuple):
-    """`images`: how many were asked about. `right`: the share that is right as the network is asked. `chance`: what
+    """`images`: how many were evaluated. `right`: the share that is right as the network is asked. `chance`: what
     naming the commonest class would be right on."""
 
     images: int
@@ -105,7 +105,7 @@ def look(
 
 
 def _affordable(ask: Ask, images: np.ndarray, now: Normalisation, others: int, seconds: float) -> tuple[int, int]:
-    """How many images a network can be asked about, and in how many other ways, as its own pace allows."""
+    """How many images a network is evaluated on, and in how many other ways, as its own pace allows."""
     started = time.perf_counter()
     ask(now.of(images[:CHUNK]))
     each = (time.perf_counter() - started) / min(CHUNK, len(images))
@@ -196,7 +196,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _fitted(said: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The order, one class an output, with which most of these answers are right; what no answer tells stays."""
+    """The order, one class an output, with which most of these answers are right; classes without answers stay."""
     from scipy.optimize import linear_sum_assignment
 
     counts = np.zeros((labels.shape[1],) * 2)

@@ -49,9 +49,9 @@ def judge(path: Path, wanted: Wanted, sample: Path, others: Mapping[str, Normali
     try:
         done = child.run_module("kdcore.models.judging", question=question, seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        raise UploadError(f"trying the weights took longer than {TIMEOUT_SECONDS} s") from None
+        raise UploadError(f"testing the weights took longer than {TIMEOUT_SECONDS} s") from None
     if done.returncode:
-        raise UploadError(f"the weights cannot be tried: {child.reason(done)[:200]}")
+        raise UploadError(f"the weights cannot be tested: {child.reason(done)[:200]}")
     answer: dict[str, Any] = child.answer(done)
     if "refused" in answer:
         raise UploadError(answer["refused"], answer["changes"])
@@ -82,8 +82,8 @@ def judged(path: Path, wanted: Wanted, sample: Sample, others: Mapping[str, Norm
     found = look(ask, sample, Normalisation(*map(tuple, own)), others)
     if not finite:
         raise UploadError(
-            "the network's answers are not finite (NaN or infinity): its weights are damaged or too large, or it wants "
-            "other pixels; give another file"
+            "the network's outputs are not finite (NaN or infinity): its weights are damaged or too large, "
+            "or it needs another normalisation; use another file"
         )
     return Judged(held.both, list(held.left), found)
 

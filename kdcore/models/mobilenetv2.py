@@ -15,11 +15,9 @@ class Mobilenetv2(Options):
         0.5,
         ge=0.1,
         le=2,
-        description="Times as many filters as in the paper (width multiplier); often 0.5.",
+        description="Width multiplier: filters relative to the paper; often 0.5.",
     )
-    expansion: int = Field(
-        6, ge=1, le=10, description="How many times wider a block is inside than outside (expansion factor)."
-    )
+    expansion: int = Field(6, ge=1, le=10, description="Expansion factor: width inside a block relative to outside.")
 
 
 @register(

@@ -15,7 +15,7 @@ def load(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     """
     own = network.state_dict()
     wrong = [f"tensor {name!r} is missing" for name in sorted(own.keys() - tensors.keys())]
-    wrong += [f"there is no place for tensor {name!r}" for name in sorted(tensors.keys() - own.keys())]
+    wrong += [f"the network has no tensor {name!r}" for name in sorted(tensors.keys() - own.keys())]
     if wrong:
         raise ValueError("; ".join(wrong[:3]))
     for path, module in network.named_modules():

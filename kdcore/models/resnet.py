@@ -18,11 +18,9 @@ class Resnet(Options):
         ge=8,
         le=110,
         json_schema_extra={"step": 6},
-        description="Layers with weights (depth): 8, 14, 20 and so on up to 110, always 6n + 2.",
+        description="Depth (layers with weights): 8, 14, 20 and so on up to 110, always 6n + 2.",
     )
-    width: Literal[1, 2, 4] = Field(
-        1, description="Times as many filters (width multiplier): 4 makes the x4 networks of the literature."
-    )
+    width: Literal[1, 2, 4] = Field(1, description="Width multiplier: 4 makes the x4 networks of the literature.")
 
     @field_validator("depth")
     @classmethod

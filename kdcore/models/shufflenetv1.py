@@ -14,7 +14,7 @@ class Shufflenetv1(Options):
     """Options of ShuffleNet V1."""
 
     groups: Literal[1, 2, 3] = Field(
-        3, description="Groups that the 1x1 convolutions are split into; more groups come with more filters."
+        3, description="Groups of the 1x1 convolutions; more groups come with more filters."
     )
 
 

@@ -14,7 +14,7 @@ class Shufflenetv2(Options):
     """Options of ShuffleNet V2."""
 
     size: Literal["x0.5", "x1", "x1.5", "x2"] = Field(
-        "x1", description="How wide the network is, in the paper's sizes: x1 has 116, 232 and 464 filters."
+        "x1", description="Width, in the paper's sizes: x1 has 116, 232 and 464 filters."
     )
 
 

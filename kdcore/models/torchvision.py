@@ -75,7 +75,7 @@ FAMILIES = (
 
 
 def family(name: str) -> Family:
-    """The family of a model. A vision transformer needs images of whole patches, which its name tells."""
+    """The family of a model. A vision transformer needs images of whole patches, as its name says."""
     found = next(family for family in FAMILIES if name.startswith(family.prefixes))
     if found.name != "vit":
         return found
@@ -89,13 +89,13 @@ class Torchvision(Options):
     name: Name = Field("resnet18", description="The model's name in torchvision, such as resnet18 or mobilenet_v2.")
     small_stem: Literal["auto", "yes", "no"] = Field(
         "auto",
-        description="Keep the size of small images in the first layers: stride 1 and, where there was one, no first "
-        "pooling (ResNets: 3x3 instead of 7x7). Auto: for images below 64 pixels a side. For ResNets, DenseNets, "
-        "EfficientNets, MobileNets, MNASNets, RegNets, ShuffleNets, SqueezeNets and GoogLeNet.",
+        description="Keep the resolution of small images in the first layers: stride 1 and no first pooling "
+        "(ResNets: 3x3 instead of 7x7). Auto: for images below 64 pixels a side. For ResNets, DenseNets,"
+        " EfficientNets, MobileNets, MNASNets, RegNets, ShuffleNets, SqueezeNets and GoogLeNet.",
     )
     pretrained: bool = Field(
         False,
-        description="Begin with torchvision's weights for ImageNet and a new head. They are downloaded at the first "
+        description="Start from torchvision's ImageNet weights with a new head. They are downloaded at the first "
         "training.",
     )
 
@@ -105,7 +105,7 @@ class Torchvision(Options):
         if name in NAMES:
             return name
         near = difflib.get_close_matches(str(name), NAMES, 3, 0.5) or ["resnet18", "mobilenet_v2", "vit_b_16"]
-        raise ValueError(f"torchvision has no classification model {str(name)!r}; near: {', '.join(near)}")
+        raise ValueError(f"torchvision has no classification model {str(name)!r}; similar: {', '.join(near)}")
 
     @model_validator(mode="after")
     def _has_small_stem(self) -> Torchvision:

@@ -52,7 +52,7 @@ def read(path: Path, document: Mapping[str, Any]) -> nn.Module:
 def take(path: Path, wanted: Wanted) -> tuple[nn.Module, Held]:
     """The network with the weights in a file that torch.save or safetensors wrote, in eval mode; what else it holds.
 
-    What the file is, its content tells. Tensors may be under "state_dict" or "model", beside others, and their names
+    The file's content says what it is. Tensors may be under "state_dict" or "model", beside others, and their names
     may begin with what a trainer calls its network, or hold a "module."; those of torchvision's models may be
     torchvision's own. The `normalize` layer may be absent: then it is the document's. Raises UploadError.
     """
@@ -64,7 +64,7 @@ def take(path: Path, wanted: Wanted) -> tuple[nn.Module, Held]:
     try:
         network = zoo.rebuild(wanted.document, tensors)
     except ValueError as error:
-        raise UploadError(f"the weights do not make a network: {error}") from None
+        raise UploadError(f"the weights do not fit the architecture: {error}") from None
     if len(wanted.order):
         _reorder(network, wanted)
     return network, held
@@ -85,7 +85,7 @@ def kind_of(path: Path) -> Literal["safetensors", "torch"]:
         )
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return "torch"
-    raise UploadError("this is no weights file: neither safetensors nor one that torch.save wrote")
+    raise UploadError("this is not a weights file: neither safetensors nor written by torch.save")
 
 
 def _is_script(path: Path) -> bool:
@@ -108,7 +108,7 @@ def _reorder(network: nn.Module, wanted: Wanted) -> None:
                 part.copy_(part[places].clone())
         same = torch.allclose(network(image), expected, rtol=1e-3, atol=1e-4)
     if not same:
-        raise UploadError("the classes of this architecture cannot be put into another order: give an ONNX file of it")
+        raise UploadError("the class order of this architecture cannot be changed: use an ONNX file")
 
 
 def _tensors(path: Path, wanted: Wanted) -> tuple[dict[str, torch.Tensor], Held]:
@@ -137,20 +137,22 @@ def _check_kinds(kinds: Mapping[str, str], own: Mapping[str, torch.Tensor]) -> N
     for name, kind in kinds.items():
         if kind not in (FLOATS if own[name].is_floating_point() else WHOLE):
             wanted = "float32" if own[name].is_floating_point() else "int64"
-            raise UploadError(f"tensor {name!r} holds numbers of the kind {kind}: save it as {wanted}")
+            raise UploadError(f"tensor {name!r} has type {kind}: save it as {wanted}")
 
 
 def _check_values(tensors: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise UploadError(
-                f"tensor {name!r} holds numbers that are not finite (NaN, infinity or beyond float32): "
-                "give the weights of a training that did not diverge"
+                f"tensor {name!r} contains values that are not finite (NaN, infinity or beyond float32): use "
+                "weights of a training that did not diverge"
             )
         if name == "normalize.std" and not (tensor > 0).all():
-            raise UploadError(f"tensor {name!r} holds a standard deviation that is not above zero: leave it out")
+            raise UploadError(f"tensor {name!r} contains a standard deviation that is not above zero: leave it out")
         if name.endswith("running_var") and not (tensor >= 0).all():
-            raise UploadError(f"tensor {name!r} holds a variance below zero: the file is damaged, or of other layers")
+            raise UploadError(
+                f"tensor {name!r} contains a negative variance: the file is damaged, or belongs to other layers"
+            )
 
 
 def _expected(document: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -196,8 +198,8 @@ def _convert(source: Path, target: Path, ema: bool = False) -> None:
     except pickle.UnpicklingError as error:
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), first_line(error))
         raise UploadError(
-            f"the file holds more than tensors, and opening such a file can run code ({reason.strip()[:200]}); "
-            "save the network's state_dict() alone, or safetensors"
+            f"the file contains more than tensors, and opening it can run code ({reason.strip()[:200]}); save"
+            " only the network's state_dict(), or safetensors"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         reason = first_line(error)
@@ -208,19 +210,21 @@ def _convert(source: Path, target: Path, ema: bool = False) -> None:
             raise UploadError(f"tensor {name!r} is sparse or quantized; plain numbers are needed")
         if value.is_complex() or (value.is_floating_point() and value.element_size() < 2):
             kind = str(value.dtype).removeprefix("torch.")
-            raise UploadError(f"tensor {name!r} holds numbers of the kind {kind}: save it as float32")
+            raise UploadError(f"tensor {name!r} has type {kind}: save it as float32")
     save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, target, told)
 
 
 def _unwrapped(content: Any, ema: bool) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The tensors by name, wherever a training script has put them; and what became of a running mean beside them."""
     if not isinstance(content, Mapping):
-        raise UploadError(f"the file holds a {type(content).__name__}, not tensors by name (a state_dict)")
+        raise UploadError(f"the file contains a {type(content).__name__}, not tensors by name (a state_dict)")
     found = sorted(_within(content), key=lambda one: (not _wrapped(one[0]), -len(one[1])))
     means, plain = ([one for one in found if is_mean(".".join(one[0])) is mean] for mean in (True, False))
     if not found:
         keys = ", ".join(map(repr, list(content)[:5])) or "nothing"
-        raise UploadError(f"the file holds {keys}, but no tensors by name; they may be under 'state_dict' or 'model'")
+        raise UploadError(
+            f"the file contains {keys}, but no tensors by name; they may be under 'state_dict' or 'model'"
+        )
     of_mean, of_plain = (len(some[0][1]) if some else 0 for some in (means, plain))
     both = min(of_mean, of_plain) > max(of_mean, of_plain) / 2
     mean = ema if both else of_mean > of_plain
@@ -266,5 +270,5 @@ if __name__ == "__main__":
         print(error, file=sys.stderr)
         sys.exit(REFUSED)
     except MemoryError:
-        print("the weights file needs more memory than files of its size should", file=sys.stderr)
+        print("the weights file needs more memory than its size suggests", file=sys.stderr)
         sys.exit(REFUSED)

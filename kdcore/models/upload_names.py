@@ -55,7 +55,7 @@ def places(
     means = [prefix for prefix in found if prefix and is_mean(prefix) and fits(prefix)]
     plain = [prefix for prefix in found if not is_mean(prefix) and (fits(prefix) or not means)]
     if ema and not means and decided != "taken":
-        raise UploadError("it has no running mean of the weights (EMA): take the weights as they are", {"ema": False})
+        raise UploadError("it has no moving average of the weights (EMA): use the raw weights", {"ema": False})
     prefix = (means if means and (ema or not plain) else plain)[0]
     placed = {
         known.get(name.removeprefix(prefix), name.removeprefix(prefix)): place
@@ -95,7 +95,7 @@ def compare(
     places: Mapping[str, str],
     left: Sequence[str],
 ) -> None:
-    """`places`: the file's own names. `left`: those that are taken for no part of the network. Raises UploadError."""
+    """`places`: the file's own names. `left`: those that are no part of the network. Raises UploadError."""
     missing = [name for name in own if name not in given and own[name].is_meta]
     unknown = [places[name] for name in given if name not in own] + (list(left) if missing else [])
     sizes = {name: (given[name], tuple(own[name].shape)) for name in own if name in given}
@@ -109,8 +109,8 @@ def compare(
         chosen = document["architecture"]
         options = ", ".join(f"{name} {value}" for name, value in chosen.items() if name != "architecture")
         raise UploadError(
-            f"the weights are not those of {chosen['architecture']} ({options}) for {document['classes']} classes and "
-            f"images of {'x'.join(map(str, document['shape']))}; tensors {'; '.join(told)}"
+            f"the weights do not belong to {chosen['architecture']} ({options}) for {document['classes']} "
+            f"classes and images of {'x'.join(map(str, document['shape']))}; tensors {'; '.join(told)}"
         )
 
 
@@ -120,10 +120,10 @@ def _check_channels(other: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
         return
     (theirs, ours), channels = next(iter(other.values())), document["shape"][0]
     if len(theirs) == len(ours) == 4 and ours[1] == channels and theirs == (ours[0], theirs[1], *ours[2:]):
-        message = f"the network takes {theirs[1]} channels, and these images have {channels}"
+        message = f"the network expects {theirs[1]} channels, but these images have {channels}"
         if theirs[1] == 3:
             raise UploadError(f"{message}: set channels to repeated", {"channels": "repeated"})
-        raise UploadError(f"{message}: give weights for images of as many channels")
+        raise UploadError(f"{message}: use weights for images with as many channels")
 
 
 def _some(names: list[str]) -> str:

@@ -14,11 +14,9 @@ class Vgg(Options):
     """Options of VGG."""
 
     depth: Literal[8, 11, 13, 16, 19] = Field(
-        8, description='Layers with weights in the paper\'s count (depth): 13 makes "VGG-13".'
+        8, description='Depth (layers with weights) in the paper\'s count: 13 makes "VGG-13".'
     )
-    width: float = Field(
-        1.0, ge=0.05, le=2, description="Times as many filters (width multiplier): 0.5 makes a network half as wide."
-    )
+    width: float = Field(1.0, ge=0.05, le=2, description="Width multiplier: 0.5 halves the number of filters.")
 
 
 @register(

@@ -11,9 +11,9 @@ from kdcore.registry import Options, register
 class Vit(Options):
     """Options of the small vision transformer."""
 
-    patch: int = Field(4, ge=1, le=32, description="Pixels a side of the patches that the image is cut into.")
+    patch: int = Field(4, ge=1, le=32, description="Patch size in pixels.")
     depth: int = Field(6, ge=2, le=24, description="Transformer blocks, each with attention and two linear layers.")
-    dim: int = Field(128, ge=8, le=1024, description="Numbers that stand for a patch (embedding dimension).")
+    dim: int = Field(128, ge=8, le=1024, description="Embedding dimension of a patch.")
     heads: int = Field(4, ge=1, le=16, description="Attention heads; each gets an equal share of the dimension.")
 
     @model_validator(mode="after")
@@ -30,7 +30,7 @@ class Vit(Options):
     "architecture",
     "vit",
     "Small vision transformer: attention between the patches of an image",
-    source="Dosovitskiy et al. 2021, arXiv:2010.11929; pooled by the mean, as in Beyer et al. 2022, arXiv:2205.01580",
+    source="Dosovitskiy et al. 2021, arXiv:2010.11929; mean pooling as in Beyer et al. 2022, arXiv:2205.01580",
     options=Vit,
 )
 def vit(options: Vit, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:

@@ -16,11 +16,9 @@ class Wrn(Options):
         ge=10,
         le=100,
         json_schema_extra={"step": 6},
-        description="Layers with weights (depth): 10, 16, 22 and so on up to 100, always 6n + 4.",
+        description="Depth (layers with weights): 10, 16, 22 and so on up to 100, always 6n + 4.",
     )
-    width: int = Field(
-        2, ge=1, le=16, description="Times as many filters as a plain residual network (widening factor)."
-    )
+    width: int = Field(2, ge=1, le=16, description="Widening factor: filters relative to a plain residual network.")
 
     @field_validator("depth")
     @classmethod

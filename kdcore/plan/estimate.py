@@ -52,8 +52,8 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     if robustness:
         seconds += robustness_seconds(plan, sizes, workspace)
     reused = len(plan.stages) - len(due)
-    basis = f"From {len(paces)} stages that this machine has carried out"
-    return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} are there already." if reused else "."))
+    basis = f"Based on {len(paces)} stages run on this machine"
+    return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} stages are reused." if reused else "."))
 
 
 def _pace(plan: Plan, paces: Sequence[tuple[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The rows of a comparison, told apart: one for each set of models, in table order, under names that differ."""
+"""The rows of a comparison, one for each set of models, in table order, under names that differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Identity = tuple[str, ...]  # a row's name and its models' keys: a teacher may b
 def named(rows: list[Variant]) -> list[Variant]:
     """The rows of all points of a sweep, each once, in table order.
 
-    Rows of one name are told apart by the values of the sweep in which they differ, else by numbers.
+    Rows of one name differ by the values of the sweep in which they differ, else by numbers.
     """
     distinct = {_identity(row): row for row in reversed(rows)}
     ordered = sorted(dict.fromkeys(map(_identity, rows)), key=lambda made: _rank(rows, made))

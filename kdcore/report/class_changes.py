@@ -43,12 +43,12 @@ def class_changes(
         if len(own):
             found.append((name, len(own), int((own & ~other).sum()), int((other & ~own).sum())))
     corrected = holm([mcnemar(gained, lost) for _, _, gained, lost in found])
-    return [_change(*row, told) for row, told in zip(found, corrected, strict=True)]
+    return [_change(*row, correction) for row, correction in zip(found, corrected, strict=True)]
 
 
-def _change(name: str, n: int, gained: int, lost: int, told: Corrected) -> Change:
-    one = paired_proportions(gained, lost, n, told.confidence)
-    return Change(name, n, gained, lost, 100 * one.value, 100 * (one.low or 0.0), 100 * (one.high or 0.0), told.p)
+def _change(name: str, n: int, gained: int, lost: int, correction: Corrected) -> Change:
+    one = paired_proportions(gained, lost, n, correction.confidence)
+    return Change(name, n, gained, lost, 100 * one.value, 100 * (one.low or 0.0), 100 * (one.high or 0.0), correction.p)
 
 
 def _each(given: NDArray[Any], classes: int) -> NDArray[np.bool_]:

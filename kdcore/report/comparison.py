@@ -62,8 +62,8 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     and `logit_error` (see `kdcore.report.fidelity`), membership, size, cost and times are those of the first seed's
     file, which is the one in `model_key`.
 
-    `temperature` is the one that is likeliest on validation, `ece_scaled` the calibration error with the logits divided
-    by it. `membership_auc` with its 95 % interval: how well a loss threshold tells training images (0.5: not at all).
+    `temperature` is fitted on validation by maximum likelihood, `ece_scaled` is the calibration error with the logits
+    divided by it. `membership_auc` with its 95 % interval: how well a loss threshold finds training images.
     `corrupted_accuracy`: the mean over five corruptions at five severities, of the first seed's file; mAP where images
     have several labels.
 
@@ -74,7 +74,8 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     answers about the test images it has no accuracy either.
 
     Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images
-    have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `role`, `values` (of a sweep),
+    have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `judged`, the verdict in words
+    with its reference ("" without one); `role`, `values` (of a sweep),
     `note` (what the step does not do), `latency_note` (what keeps latencies from being compared), `speedup_differs` and
     `throughput_differs` (False: no difference that the machine can measure).
 
@@ -223,6 +224,7 @@ def _row(
         "train_seconds": fmean(model.train_seconds for model in variant.finished),
         "seeds": len(variant.finished),
         "verdict": verdict.verdict if verdict else None,
+        "judged": verdict.short if verdict else "",
         **_score(variant),
         "role": variant.role,
         "values": variant.values,
@@ -232,11 +234,11 @@ def _row(
 
 
 def _quality(variant: MeasuredVariant) -> Row:
-    """Means over the seeds; None where nobody knows, as of a teacher whose answers to the test images are not known."""
-    told: dict[str, list[Any]] = {name: [model.quality.get(name) for model in variant.finished] for name in QUALITY}
+    """Means over the seeds; None where they are unknown, as for a teacher without test images."""
+    columns: dict[str, list[Any]] = {name: [model.quality.get(name) for model in variant.finished] for name in QUALITY}
     for name in CALIBRATION:
-        told[name] = [_calibrated(model, name) for model in variant.finished]
-    return {name: None if None in values else fmean(values) for name, values in told.items()}
+        columns[name] = [_calibrated(model, name) for model in variant.finished]
+    return {name: None if None in values else fmean(values) for name, values in columns.items()}
 
 
 def _calibrated(model: Model, name: str) -> float | None:
@@ -275,8 +277,8 @@ def _score(variant: MeasuredVariant) -> Row:
     """What the row is judged by: its accuracy, or the mean average precision, over the seeds or over the images."""
     measure = variant.first.measure
     if measure == "accuracy":
-        told = _accuracy(variant)
-        bounds = told["accuracy"], told["accuracy_low"], told["accuracy_high"]
+        accuracy = _accuracy(variant)
+        bounds = accuracy["accuracy"], accuracy["accuracy_low"], accuracy["accuracy_high"]
     else:
         found = [model.score for model in variant.finished]
         several = len(found) > 1

@@ -1,4 +1,4 @@
-"""How closely a student repeats what its teacher says of the test images: not only which class, but how sure."""
+"""How closely a student follows its teacher on the test images: predicted classes and probabilities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Fidelity(NamedTuple):
 
 
 def fidelity(workspace: Workspace, key: str, teacher: str, *, several: bool) -> Fidelity | None:
-    """A finished model beside its teacher, both by key; None where one of them said nothing of the test images.
+    """A finished model against its teacher, both by key; None where one of them has no logits of the test images.
 
     `several`: whether an image may have several labels.
     """
@@ -30,7 +30,7 @@ def fidelity(workspace: Workspace, key: str, teacher: str, *, several: bool) -> 
 
 
 @lru_cache(maxsize=4096)
-def _fidelity(student: Path, _written: int, teacher: Path, _told: int, several: bool) -> Fidelity | None:
+def _fidelity(student: Path, _written: int, teacher: Path, _taught: int, several: bool) -> Fidelity | None:
     own, theirs = _test(student), _test(teacher)
     if own is None or theirs is None:
         return None
@@ -50,12 +50,11 @@ def divergence(teacher: np.ndarray, student: np.ndarray, *, several: bool = Fals
 
 
 def logit_error(teacher: np.ndarray, student: np.ndarray, *, several: bool = False) -> float | None:
-    """The root mean square of the logits' differences over that of the teacher's own logits; logits (N, K).
+    """The RMS difference of the logits, relative to the RMS of the teacher's logits; logits (N, K).
 
-    Each image's logits have their mean taken away first, which no softmax sees; where an image may have several labels
-    they stand as they are, since a sigmoid sees it. 0: the same logits; 1: as far off as a student that says nothing
-    (all logits equal). A student that is merely surer than its teacher is off too. None for a teacher whose logits are
-    all equal.
+    The mean of each image's logits is subtracted first, since softmax ignores it; with several labels an image it is
+    not, as sigmoid does not ignore it. 0: the same logits; 1: the error of constant logits. A student that is merely
+    more confident than its teacher has an error too. None for a teacher whose logits are all equal.
     """
     theirs, own = (logits.astype(np.float64) for logits in (teacher, student))
     if not several:

@@ -102,6 +102,11 @@ def percent_interval(fraction: float | None, low: float | None, high: float | No
     return f"{percent(fraction)} ({bounds})" if bounds else percent(fraction)
 
 
+def percent_change(before: float, after: float) -> str:
+    """95.5 to 61.3 %: two fractions, to follow "from"."""
+    return f"{_one_decimal(before * 100)} to {percent(after)}"
+
+
 def percent_bounds(low: float | None, high: float | None) -> str:
     """97.4 to 99.4; nothing without both."""
     return "" if low is None or high is None else f"{_one_decimal(low * 100)} to {_one_decimal(high * 100)}"
@@ -153,15 +158,15 @@ def roughly(seconds: float) -> str:
 
 
 def scored(measure: str, share: str) -> str:
-    """What a share says, given as text: "98.7 % of the test images right", "mAP 98.7 %"."""
-    return f"{share} of the test images right" if measure == "accuracy" else f"{measure} {share}"
+    """A share with its measure: "test accuracy 98.7 %", "mAP 98.7 %"."""
+    return f"{'test accuracy' if measure == 'accuracy' else measure} {share}"
 
 
 def axis(measures: Iterable[str]) -> str:
     """The title of an axis with percentages of these measures, "accuracy" or "mAP"."""
-    titles = {"accuracy": "Test images right (%)", "mAP": "Mean average precision, mAP (%)"}
+    titles = {"accuracy": "Test accuracy (%)", "mAP": "Mean average precision (mAP, %)"}
     found = set(measures) or {"accuracy"}
-    return titles[found.pop()] if len(found) == 1 else "Test images right, or mAP of several labels (%)"
+    return titles[found.pop()] if len(found) == 1 else "Test accuracy or mAP (%)"
 
 
 def plural(number: int, noun: str) -> str:

@@ -42,8 +42,8 @@ def inside(workspace: Workspace, run_id: str, variant: str, field: str = "varian
 
     found = {row.name: row.keys[0] for row in workspace.plan(run_id).variants}
     if variant not in found:
-        told = f"there are: {', '.join(found)}" if found else "it has no models of its own"
-        refuse(f"is not in {run_id}; {told}")
+        known = f"there are: {', '.join(found)}" if found else "that run has no models of its own"
+        refuse(f"is not in {run_id}; {known}")
     key = found[variant]
     if reason := workspace.damage(key):
         refuse(f"has a damaged model ({reason}): resume {run_id}")
@@ -51,7 +51,7 @@ def inside(workspace: Workspace, run_id: str, variant: str, field: str = "varian
         refuse(f"is not finished, or no longer in the workspace: resume {run_id}")
     report = read_json(workspace.model(key) / "report.json")
     if not report["layers"]:
-        refuse("has no layers that could be told: its network is not here, or somebody else's")
+        refuse("has no layer information: its network is not available here")
     return LayerReport(run_id, variant, key, report)
 
 
@@ -65,13 +65,13 @@ def rows(found: LayerReport) -> list[Row]:
 
 
 def _row(layer: Mapping[str, Any]) -> Row:
-    told = {name: layer.get(name) for name in COLUMNS[2:]}  # models of earlier versions tell less
+    known = {name: layer.get(name) for name in COLUMNS[2:]}  # models of earlier versions have fewer
     shares = {
         "zeros_percent": layer["sparsity"],
         "zero_filters_percent": layer["zero_filters"] / layer["filters"],
         "zero_channels_percent": layer["zero_channels"] / layer["channels"],
     }
-    return told | {"shape": "×".join(map(str, layer["shape"]))} | {name: 100 * share for name, share in shares.items()}
+    return known | {"shape": "×".join(map(str, layer["shape"]))} | {name: 100 * share for name, share in shares.items()}
 
 
 def table(found: Sequence[LayerReport]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What the models of a run give away of their training images: the loss threshold attack, on the same images."""
+"""What the models of a run leak about their training images: the loss threshold attack, on the same images."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdcore.measure.privacy import Area, Members, area_difference, missing, privacy, strangers
+from kdcore.measure.privacy import Area, Members, area_difference, missing, non_members, privacy
 from kdcore.report.reading import MeasuredVariant, RunFiles, agrees
 
-UNMEASURED = "measured before membership was"
+UNMEASURED = "measured before membership inference was added; re-run to include it"
 NO_IMAGES = "the data set's test images are no longer in the workspace"
 
 
 class Membership(NamedTuple):
-    """What a variant's deployed file gives away.
+    """What a variant's deployed file leaks.
 
     `auc`, `low` to `high` (95 %), `members`, `others`, `advantage`, `found_at_1` and `reason` as in
     `kdcore.measure.privacy.privacy`. `shared`: on the same images as the run's students. `against`, `more`: how much
@@ -50,8 +50,8 @@ class _Losses(NamedTuple):
 def memberships(run: RunFiles) -> list[Membership]:
     """A row for each finished variant, in table order.
 
-    A student's members are its labelled images; a teacher, which has seen more, is asked about the same ones, so that
-    the two can be compared. Where its record does not hold them all, it is told on its own (`shared` is False).
+    A student's members are its labelled images; a teacher, which has seen more, is measured on the same ones, so that
+    the two can be compared. Where its record does not hold them all, it is measured on its own (`shared` is False).
     """
     first = next((found for row in run.variants if row.role != "teacher" and (found := _record(run, row))), None)
     asked = {row.name: _asked(run, row, first) for row in run.variants}
@@ -62,41 +62,41 @@ def verdict(found: Membership) -> str:
     """What the numbers mean, in a sentence without a full stop."""
     if found.auc is None or found.low is None or found.high is None:
         return f"Not known: {found.reason}"
-    told = f"AUC {found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
+    area = f"AUC {found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
     if found.low > 0.5:
-        return f"Its losses give members away: {told}"
+        return f"Leaks membership: {area}"
     if found.high < 0.5:
-        return f"Loses more on members than on strangers, so a low loss gives nobody away: {told}"
-    return f"Its losses cannot tell members from strangers: {told}"
+        return f"Losses are higher on members than on non-members, so the attack fails: {area}"
+    return f"No better than chance: {area}"
 
 
 def beside(found: Membership) -> str:
-    """How much more it gives away than what it is compared with, in a sentence without a full stop; or nothing."""
+    """How much more it leaks than what it is compared with, in a sentence without a full stop; or nothing."""
     if found.more is None:
         return ""
     value, low, high = found.more
     if low > 0:
-        return f"More than {found.against}, by {value:.2f} ({low:.2f} to {high:.2f})"
+        return f"Leaks more than {found.against}, by {value:.2f} ({low:.2f} to {high:.2f})"
     if high < 0:
-        return f"Less than {found.against}, by {-value:.2f} ({-high:.2f} to {-low:.2f})"
+        return f"Leaks less than {found.against}, by {-value:.2f} ({-high:.2f} to {-low:.2f})"
     reach = max(abs(low), abs(high))
-    return f"No more and no less than {found.against} that could be told (within {reach:.2g})"
+    return f"No detectable difference from {found.against} (within {reach:.2g})"
 
 
 def _membership(
     run: RunFiles, row: MeasuredVariant, asked: dict[str, _Losses | None], first: Members | None
 ) -> Membership:
     mine = asked[row.name]
-    told = privacy(mine.members, mine.others) if mine else missing(_reason(run, row))
+    measured = privacy(mine.members, mine.others) if mine else missing(_reason(run, row))
     shared = mine is not None and first is not None and _holds(mine.images, first.images)
     baseline = _baseline(run, row)
     theirs = asked[baseline.name] if baseline else None
     same = mine is not None and theirs is not None and np.array_equal(mine.images, theirs.images)
     more = None
-    if mine and theirs and same and told["auc"] is not None:
+    if mine and theirs and same and measured["auc"] is not None:
         more = area_difference(mine.members, mine.others, theirs.members, theirs.others)
     against = baseline.name if baseline and more else None
-    return Membership(row.name, row.role, **told, shared=shared, against=against, more=more)
+    return Membership(row.name, row.role, **measured, shared=shared, against=against, more=more)
 
 
 def _asked(run: RunFiles, row: MeasuredVariant, first: Members | None) -> _Losses | None:
@@ -108,7 +108,7 @@ def _asked(run: RunFiles, row: MeasuredVariant, first: Members | None) -> _Losse
         place = dict(zip(record.images.tolist(), range(len(record.images)), strict=True))
         chosen = [place[image] for image in first.images.tolist()]
         record = first._replace(losses=record.losses[chosen], test=record.test)
-    return _Losses(record.images, record.losses, record.test[strangers(record.labels, labels)])
+    return _Losses(record.images, record.losses, record.test[non_members(record.labels, labels)])
 
 
 def _baseline(run: RunFiles, row: MeasuredVariant) -> MeasuredVariant | None:
@@ -121,8 +121,8 @@ def _baseline(run: RunFiles, row: MeasuredVariant) -> MeasuredVariant | None:
 
 
 def _reason(run: RunFiles, row: MeasuredVariant) -> str:
-    told: dict[str, Any] = row.first.privacy
-    return NO_IMAGES if run.labels is None else told.get("reason") or UNMEASURED
+    stored: dict[str, Any] = row.first.privacy
+    return NO_IMAGES if run.labels is None else stored.get("reason") or UNMEASURED
 
 
 def _holds(images: np.ndarray, others: np.ndarray) -> bool:
@@ -136,5 +136,5 @@ def _record(run: RunFiles, row: MeasuredVariant) -> Members | None:
 
 @lru_cache(maxsize=1024)
 def _read(path: Path, _written: int) -> Members:
-    with np.load(path, allow_pickle=False) as told:
-        return Members(*(told[name] for name in Members._fields))
+    with np.load(path, allow_pickle=False) as stored:
+        return Members(*(stored[name] for name in Members._fields))

@@ -107,9 +107,9 @@ class RunFiles:
                 continue
             asked = teachers.get(row.keys[0]) or _teacher_of(row, planned)
             teacher = model(self.workspace, asked) if asked else None
-            told = row.model_dump(include={"name", "role", "stage", "parent", "values", "note"})
-            told["note"] = " ".join(filter(None, (row.note, _emptied(models[0]))))
-            found.append(MeasuredVariant(**told, models=models, teacher=teacher))
+            fields = row.model_dump(include={"name", "role", "stage", "parent", "values", "note"})
+            fields["note"] = " ".join(filter(None, (row.note, _emptied(models[0]))))
+            found.append(MeasuredVariant(**fields, models=models, teacher=teacher))
         return found
 
     @property
@@ -143,7 +143,7 @@ def _emptied(model: Model) -> str:
         return ""
     named = ", ".join(f"{name} ({100 * share:.1f} % zeros)" for name, share in layers[:NAMED])
     more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
-    return f"Little comes through nearly empty layers: {named}{more}."
+    return f"Nearly empty layers: {named}{more}. Little signal passes through them."
 
 
 def agrees(values: dict[str, Any], others: dict[str, Any]) -> bool:
@@ -166,7 +166,7 @@ def damage(workspace: Workspace, key: str) -> str | None:
     """What is wrong with a finished model that cannot be shown; None where nothing is, or it was never finished."""
     found = workspace.damage(key, READ)
     if not found and workspace.complete(key) and model(workspace, key) is None:
-        return "its report and its logits do not belong together"
+        return "its report and its logits do not match"
     return found
 
 

@@ -77,7 +77,7 @@ class Against(NamedTuple):
 
     @property
     def words(self) -> str:
-        """int8 against pruned 50 %: −1.2 points on corrupted images (−1.9 to −0.5), −0.2 on clean ones."""
+        """int8 against pruned 50 %: −1.2 points on corrupted images (−1.9 to −0.5), −0.2 on clean images."""
         of = " of mAP" * (self.measure == "mAP")
         changed = format.points(100 * self.corrupted.value) + of
         if self.corrupted.low is not None and self.corrupted.high is not None:
@@ -86,7 +86,7 @@ class Against(NamedTuple):
         else:
             changed += " on corrupted images"
         return (
-            f"{self.variant} against {self.against}: {changed}, {format.signed(100 * self.clean.value)} on clean ones"
+            f"{self.variant} against {self.against}: {changed}, {format.signed(100 * self.clean.value)} on clean images"
         )
 
 
@@ -156,8 +156,8 @@ def against(one: Robust, other: Robust) -> Against | None:
         return None
     if one.right is None or other.right is None:
         clean, corrupted = one.clean - other.clean, one.corrupted - other.corrupted
-        told = (Paired(value, None, None, None) for value in (clean, corrupted, corrupted - clean))
-        return Against(one.variant, other.variant, one.measure, *told)
+        unbounded = (Paired(value, None, None, None) for value in (clean, corrupted, corrupted - clean))
+        return Against(one.variant, other.variant, one.measure, *unbounded)
     mine, others = (right.astype(float) for right in (one.right, other.right))
     step = 1 / (len(mine) - 1)
     return Against(
@@ -233,12 +233,12 @@ def class_table(found: Iterable[Robust]) -> list[dict[str, Any]]:
 def document(workspace: Workspace, run_id: str) -> dict[str, Any]:
     """What was measured of a run as a JSON document, as `robustness --json` prints it. Raises UnknownRun."""
     found = measured(workspace, run_id)
-    told = ("variant", "role", "measure", "n", "clean", "corrupted", "scores", "classes")
+    fields = ("variant", "role", "measure", "n", "clean", "corrupted", "scores", "classes")
     pairs = [against(one, other) for one, other in compared(found)]
     return {
         "run": run_id,
         "protocol": found[0].protocol if found else None,
-        "variants": [{name: getattr(one, name) for name in told} | {"model_key": one.key} for one in found],
+        "variants": [{name: getattr(one, name) for name in fields} | {"model_key": one.key} for one in found],
         "differences": [_plain(pair) for pair in pairs if pair],
     }
 

@@ -16,8 +16,8 @@ from kdcore.workspace.workspace import Workspace
 Session = dict[str, Any]  # the document that kdcore.measure.timing made
 
 GPU_MODES = ("eager", "graph", "compiled")
-NO_DIFFERENCE = "No difference that this machine can measure"
-APART = "timed in different sessions: do not compare these latencies; measure the runs together (bench)"
+NO_DIFFERENCE = "No measurable difference"
+APART = "timed in different sessions, so these times are not comparable: measure the runs together"
 NOISY = "timed while the machine was busy"
 
 
@@ -55,6 +55,29 @@ def speed(session: Session | None, batch: int, key: str, reference: str) -> Spee
     return Speed(ratio.value, ratio.low, ratio.high, not (ratio.low <= high and low <= ratio.high))
 
 
+def turned(session: Session, names: Mapping[str, str]) -> str:
+    """Where the fastest model at batch size 1 is another one than at 64, a sentence that says so; else nothing.
+
+    `names`: of the models, by key. Differences within the noise do not count.
+    """
+    single, many = timing.BATCHES
+    timed = [
+        key for key in names if {str(single), str(many)} <= session["models"].get(key, {}).get("batches", {}).keys()
+    ]
+    if not timed:
+        return ""
+    first, last = (
+        min(timed, key=lambda key: session["models"][key]["batches"][str(batch)]["wall_ms"]) for batch in (single, many)
+    )
+    ahead = speed(session, single, first, last), speed(session, many, last, first)
+    if first == last or not all(found and found.differs for found in ahead):
+        return ""
+    return (
+        f"The order changes with the batch size: {names[first]} has the lowest latency (batch {single}), {names[last]} "
+        f"the highest throughput (batch {many})."
+    )
+
+
 def choose_session(workspace: Workspace, runs: Sequence[RunFiles]) -> dict[str, Session | None]:
     """The session of each run, by run id: the newest one that timed all of them together where there is one.
 
@@ -87,20 +110,20 @@ def on_gpu(session: Session | None, key: str) -> dict[str, float | None]:
 
 def gpu_note(session: Session, names: Mapping[str, str]) -> str:
     """What must be said of the times on the GPU, in a few sentences; empty where there are none. `names`: by key."""
-    told = session.get("cuda")
-    if not told:
+    cuda = session.get("cuda")
+    if not cuda:
         return ""
-    if "device" not in told:
-        return f"No times on the GPU: {told['reason']}."
-    rounded = ", whose convolutions may round to TF32" if told["tf32"] else ""
+    if "device" not in cuda:
+        return f"No GPU timings: {cuda['reason']}."
+    rounded = " (convolutions may use TF32)" if cuda["tf32"] else ""
     why: dict[str, list[str]] = {}
     for key, name in names.items():
-        found = told["models"].get(key, {})
+        found = cuda["models"].get(key, {})
         modes = found.get("batches", {}).get("1", {}).get("fp32", {})
         for label, one in {"": found, **{f", {mode}": one for mode, one in modes.items()}}.items():
             if "reason" in one:
                 why.setdefault(one["reason"], []).append(f"{name}{label}")
-    parts = [f"On {told['device']}: one image, fp32{rounded}, medians by CUDA events, all networks interleaved"]
+    parts = [f"On {cuda['device']}: batch size 1, fp32{rounded}, medians by CUDA events, all networks interleaved"]
     return ". ".join([*parts, *(f"{', '.join(which)}: {reason}" for reason, which in why.items())]) + "."
 
 

@@ -38,7 +38,7 @@ def wilson(k: int, n: int) -> Interval:
     Raises ValueError unless 0 <= k <= n and n > 0.
     """
     if not 0 <= k <= n or n == 0:
-        raise ValueError(f"{k} of {n} is no share")
+        raise ValueError(f"{k} of {n} is not a proportion")
     share, z = k / n, _normal_quantile(CONFIDENCE)
     z2 = z**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
@@ -84,7 +84,7 @@ def paired_proportions(b: int, c: int, n: int, confidence: float = CONFIDENCE) -
     recommend both. Raises ValueError for counts that cannot be.
     """
     if min(b, c) < 0 or b + c > n or n == 0:
-        raise ValueError(f"{b} and {c} discordant of {n} cannot be")
+        raise ValueError(f"{b} and {c} discordant pairs of {n} are impossible")
     value, bound = (b - c) / n, _normal_quantile(confidence)
     low = _edge(lambda difference: _tango(b, c, n, difference) > bound, -1.0, value)
     high = _edge(lambda difference: _tango(b, c, n, difference) >= -bound, value, 1.0)
@@ -100,7 +100,9 @@ def _tango(b: int, c: int, n: int, difference: float) -> float:
     """Tango's score for a true difference in -1..1: falls as that rises, and is McNemar's at 0."""
     linear = (2 * n - b + c) * difference - b - c
     rest = -c * difference * (1 - difference)
-    share = (math.sqrt(max(0.0, linear**2 - 8 * n * rest)) - linear) / (4 * n)  # likeliest, of pairs right only there
+    share = (math.sqrt(max(0.0, linear**2 - 8 * n * rest)) - linear) / (
+        4 * n
+    )  # maximum likelihood, of pairs right only there
     variance = n * (2 * share + difference * (1 - difference))
     surplus = b - c - n * difference
     return surplus / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, surplus)

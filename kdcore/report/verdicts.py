@@ -18,23 +18,25 @@ from kdcore.report.reading import Measure, MeasuredVariant, Model, RunFiles, agr
 from kdcore.report.statistics import CONFIDENCE, Corrected, Paired, holm, paired_interval, paired_proportions
 
 Judgement = Literal["BEATS", "WORSE", "SAME", "INCONCLUSIVE"]
+WORDS: dict[Judgement, str] = {
+    "BEATS": "better", "WORSE": "worse", "SAME": "equivalent", "INCONCLUSIVE": "inconclusive",
+}  # fmt: skip
+NOT_JUDGED = "not judged: one seed"
 
 ENOUGH_SEEDS = 5
 SCOPE = "These verdicts hold for this teacher, this labelled subset and this test split."
 
 
 def shares(dataset: Mapping[str, Any]) -> str:
-    """Who saw how much, in a sentence; `dataset` as a run's plan describes it."""
+    """How much teacher and students were trained on, and what accuracy is measured on; `dataset` is a run's plan's."""
     unlabelled = dataset["seen"] - dataset["labelled"]
     others = f" and {unlabelled:,} unlabelled images" if unlabelled else ""
-    several = dataset.get("multilabel", False)
-    labels, measure = ("labelled images", "mean average precision (mAP)") if several else ("labels", "accuracy")
+    measure = "Mean average precision (mAP)" if dataset.get("multilabel", False) else "Accuracy"
     here = dataset.get("teacher", "trained") == "trained"
-    teacher = f"saw all {dataset['train']:,} {labels}" if here else "was not trained in this run"
-    students = f"the students {'' if here else 'saw '}{dataset['labelled']:,}{'' if here else ' ' + labels}{others}"
+    teacher = f"on all {dataset['train']:,} labelled images" if here else "outside this run"
     return (
-        f"The teacher {teacher}, {students}; "
-        f"{measure} is of {dataset['test']:,} test images on which nothing was chosen."
+        f"The teacher was trained {teacher}, the students on {dataset['labelled']:,} labelled{others or ' images'}. "
+        f"{measure} is measured on {dataset['test']:,} held-out test images, not used for selection."
     )
 
 
@@ -69,11 +71,22 @@ class Verdict(NamedTuple):
     measure: Measure = "accuracy"
     compared: int = 1
 
+    @property
+    def label(self) -> str:
+        """better, worse, equivalent, inconclusive, or that one seed is not judged: the word for it everywhere."""
+        return NOT_JUDGED if self.low is None else WORDS[self.verdict]
+
+    @property
+    def short(self) -> str:
+        """The word with its reference: "better than student alone", "not judged: one seed"."""
+        joint = {"BEATS": "than", "WORSE": "than", "SAME": "to", "INCONCLUSIVE": "against"}[self.verdict]
+        return NOT_JUDGED if self.low is None else f"{self.label} {joint} {self.against}"
+
 
 def judge(difference: Paired, margin: float) -> Judgement:
     """BEATS (the interval lies above zero), WORSE (below), SAME (within `margin` either way), else INCONCLUSIVE.
 
-    Without an interval nothing can be told.
+    Without an interval, as for a single seed, it is INCONCLUSIVE.
     """
     if difference.low is None or difference.high is None:
         return "INCONCLUSIVE"
@@ -112,12 +125,12 @@ def _family(family: list[tuple[MeasuredVariant, MeasuredVariant]], margin: float
     """Several methods against one baseline."""
     matched = [_matched(row, baseline) for row, baseline in family]
     raw = [_difference(seeds) for seeds in matched]
-    told = [one for one in raw if one.p is not None]
-    corrected = iter(holm([one.p for one in told if one.p is not None]))
+    p_values = [one.p for one in raw if one.p is not None]
+    corrected = iter(holm(p_values))
     made = []
     for (row, baseline), seeds, alone in zip(family, matched, raw, strict=True):
         difference = alone if alone.p is None else _corrected(seeds, next(corrected))
-        basis = Basis(len(seeds), "seeds", row.first.measure, max(1, len(told)))
+        basis = Basis(len(seeds), "seeds", row.first.measure, max(1, len(p_values)))
         made.append(_verdict(row.name, baseline.name, difference, margin, basis))
     return made
 
@@ -132,8 +145,8 @@ def _difference(seeds: list[tuple[Model, Model]], confidence: float = CONFIDENCE
     return paired_interval(mine, others, 1 / seeds[0][0].quality["n"], confidence)
 
 
-def _corrected(seeds: list[tuple[Model, Model]], told: Corrected) -> Paired:
-    return _difference(seeds, told.confidence)._replace(p=told.p)
+def _corrected(seeds: list[tuple[Model, Model]], correction: Corrected) -> Paired:
+    return _difference(seeds, correction.confidence)._replace(p=correction.p)
 
 
 def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
@@ -141,8 +154,8 @@ def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
     if parent is None or run.labels is None:
         return []
     if row.first.measure == "mAP":
-        told = row.first.quality["against_parent"]
-        difference = Paired(told["value"], told["low"], told["high"], told["p"])
+        against = row.first.quality["against_parent"]
+        difference = Paired(against["value"], against["low"], against["high"], against["p"])
         n = row.first.quality["n"]
         return [_verdict(row.name, parent.name, difference, _margin(run), Basis(n, "test images", "mAP"))]
     right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
@@ -193,8 +206,8 @@ def _basis_words(basis: Basis, p: float | None) -> str:
     counted = format.plural(basis.n, basis.what.removesuffix("s"))
     if p is None:
         return counted
-    told = f"{format.p_value(p)}, {counted}"
-    return told if basis.compared == 1 else f"{told}, Holm's correction for {basis.compared} comparisons"
+    words = f"{format.p_value(p)}, {counted}"
+    return words if basis.compared == 1 else f"{words}, Holm's correction for {basis.compared} comparisons"
 
 
 def _words(
@@ -210,12 +223,12 @@ def _words(
     of = " of mAP" * (basis.measure == "mAP")
     name = f"the {against}" if against.startswith(("student", "teacher")) else against
     if low is None or high is None:
-        return f"Cannot be told apart from {name}: {format.points(value)}{of} ({counted} shows no spread)"
+        return f"{NOT_JUDGED.capitalize()} ({format.points(value)}{of} against {name})"
     if verdict == "BEATS":
-        return f"Beats {name} by {value:.1f} points{of} ({low:.1f} to {high:.1f}, {counted})"
+        return f"Better than {name} by {value:.1f} points{of} ({low:.1f} to {high:.1f}, {counted})"
     if verdict == "WORSE":
         return f"Worse than {name} by {-value:.1f} points{of} ({-high:.1f} to {-low:.1f}, {counted})"
     interval = f"{format.points(value)}{of} ({format.signed(low)} to {format.signed(high)}, {counted})"
     if verdict == "SAME":
-        return f"The same as {name} within {margin:g} point{'s' * (margin != 1)}: {interval}"
-    return f"Cannot be told apart from {name}: {interval}"
+        return f"Equivalent to {name} within {margin:g} point{'s' * (margin != 1)}: {interval}"
+    return f"Inconclusive: no significant difference from {name}, {interval}"

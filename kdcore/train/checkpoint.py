@@ -75,7 +75,7 @@ def resume(
     """Puts the checkpoint in `folder` into the modules and the optimizer; its progress and the history's rows.
 
     `history` is cut to these rows. Where there is no checkpoint, or it is unusable, which is logged, training begins
-    anew: nothing is changed but an empty history.
+    again: nothing is changed but an empty history.
     """
     progress, rows = Progress(), list[Row]()
     if folder.exists():
@@ -83,7 +83,7 @@ def resume(
             progress, rows, tensors = _read(folder, history, modules, optimizer)
             _restore(tensors, modules, optimizer)
         except Unusable as error:
-            log.warning("the checkpoint cannot be used (%s): this training begins anew", error)
+            log.warning("the checkpoint cannot be used (%s): training starts from the beginning", error)
             remove(folder)
     if not history.is_file():
         remove(history)
@@ -120,7 +120,7 @@ def _read(
                 raise Unusable(f"its {name} has changed since it was written")
         rows = [json.loads(line) for line in told.splitlines()]
         if [row["epoch"] for row in rows] != list(range(1, progress.epoch + 1)):
-            raise Unusable("its history does not have each epoch once")
+            raise Unusable("its history does not contain each epoch once")
         tensors = load(state)
     except Unusable:
         raise
@@ -131,7 +131,7 @@ def _read(
     for part, module in modules.items():
         shapes = {f"{part}.{name}": value.shape for name, value in module.state_dict().items()}
         if shapes != {name: value.shape for name, value in tensors.items() if name.startswith(f"{part}.")}:
-            raise Unusable("its tensors are those of another network")
+            raise Unusable("its tensors belong to another network")
     return progress, rows, tensors
 
 

@@ -28,7 +28,7 @@ class Capture:
         for name in names:
             tap = name.removesuffix(models.BEFORE_ACTIVATION)
             if tap not in known:
-                raise ValueError(f"there is no tap {tap!r}; there are: {', '.join(known)}")
+                raise ValueError(f"there is no tap {tap!r}; taps: {', '.join(known)}")
             if tap == name:
                 self._handles.append(known[tap].register_forward_hook(self._hook(name)))
             else:

@@ -11,7 +11,7 @@ import psutil
 import torch
 
 SHARE_OF_MEMORY = 0.3  # of what is free: a set that takes more stays on the disk
-PORTION, PORTION_VALUES = 512, 2**23  # images that a network is asked about at once, without gradients: at most
+PORTION, PORTION_VALUES = 512, 2**23  # images in one forward pass without gradients (max)
 
 
 class Images(Protocol):
@@ -79,7 +79,7 @@ def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> InMemor
 
 
 def portion(shape: Sequence[int]) -> int:
-    """How many images (C, H, W) of `shape` a network is asked about at once, where their order does not matter."""
+    """How many images (C, H, W) of `shape` fit into one forward pass, where their order does not matter."""
     return max(1, min(PORTION, PORTION_VALUES // int(np.prod(shape))))
 
 

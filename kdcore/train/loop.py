@@ -253,8 +253,8 @@ def _finite(network: nn.Module) -> bool:
 def _diverged(step: int, epoch: int, task: Task) -> str:
     kept = f"The checkpoint of epoch {epoch} is kept" if epoch else "There is no checkpoint yet"
     return (
-        f"the loss was no number any more at step {step} (epoch {epoch + 1}): "
-        f"lower {task.rate} (now {task.train.learning_rate:g}) or set train.clip_norm. {kept}"
+        f"the loss became NaN or infinite at step {step} (epoch {epoch + 1}): lower {task.rate} (now "
+        f"{task.train.learning_rate:g}) or set train.clip_norm. {kept}"
     )
 
 

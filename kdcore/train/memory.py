@@ -1,4 +1,4 @@
-"""Running out of memory: told with what would fit, and never worked around silently."""
+"""Running out of memory: reported with what would fit, and never worked around silently."""
 
 from __future__ import annotations
 

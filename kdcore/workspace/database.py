@@ -1,4 +1,4 @@
-"""The SQLite file of the index: disposable, so one that is damaged is made anew, and that is said once."""
+"""The SQLite file of the index: disposable, so a damaged one is rebuilt, and that is reported once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kdcore.workspace.workspace import Workspace
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
-REBUILD_SECONDS = 60.0  # that another process may take to make the index anew
+REBUILD_SECONDS = 60.0  # that another process may take to rebuild the index
 PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}  # not the file's fault
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ Work = Callable[[sqlite3.Connection], T]
 
 
 class Broken(ValueError):
-    """The index holds what nobody has entered."""
+    """The index contains what was never entered."""
 
 
 class Outdated(Broken):
@@ -45,7 +45,7 @@ class Database:
         self._schema, self._version, self._fill = schema, version, fill
 
     def ask(self, work: Work[T]) -> T:
-        """What `work` finds. A file that turns out to be damaged is made anew first. Raises Damaged where it cannot be."""
+        """What `work` finds. A file that turns out to be damaged is rebuilt first. Raises Damaged where it cannot be."""
         try:
             return self._once(work)
         except BROKEN as error:
@@ -53,7 +53,7 @@ class Database:
                 raise
         with lock(self._lock, timeout=REBUILD_SECONDS):
             try:
-                return self._once(work)  # another process may have made it anew meanwhile
+                return self._once(work)  # another process may have rebuilt it meanwhile
             except BROKEN as error:
                 if _passing(error):
                     raise
@@ -68,7 +68,7 @@ class Database:
         except sqlite3.OperationalError as error:
             if not _passing(error):
                 raise
-            log.warning("the index cannot be brought up to date now: %s", error)
+            log.warning("the index cannot be updated now: %s", error)
 
     def rebuild(self) -> None:
         """Throws the file away and fills a new one."""
@@ -82,9 +82,9 @@ class Database:
 
     def _tell(self, error: Exception) -> None:
         if isinstance(error, Outdated):
-            log.info("the index is made anew: %s", error)
+            log.info("the index is rebuilt: %s", error)
         else:
-            log.warning("The index was damaged (%s). It has been made anew from the files of the runs.", error)
+            log.warning("The index was damaged (%s). It was rebuilt from the files of the runs.", error)
 
     def _once(self, work: Work[T]) -> T:
         with closing(self._connect()) as database, database:
@@ -104,13 +104,13 @@ class Database:
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, self._version):
-            raise Outdated("it was made by another version")
+            raise Outdated("it was written by another version")
         if not found:
             self._make(database)
         return database
 
     def _make(self, database: sqlite3.Connection) -> None:
-        """Tables and rows in one transaction, so that nobody reads a new index before it is filled."""
+        """Tables and rows in one transaction, so that a new index is never read before it is filled."""
         with contextlib.suppress(sqlite3.OperationalError):  # another process is at it, and sets the mode too
             database.execute("PRAGMA journal_mode = WAL")
         try:

@@ -1,4 +1,4 @@
-"""What a run tells: one JSON line an event, in a file that only grows. A bad line spoils no other."""
+"""The event log of a run: one JSON line per event, in a file that only grows. A bad line spoils no other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Phase(TypedDict):
 
 
 class Row(TypedDict):
-    """An epoch, as history.jsonl tells of it too. What was not measured is None."""
+    """An epoch, as in history.jsonl. What was not measured is None."""
 
     epoch: Count
     step: Count
@@ -100,7 +100,7 @@ def _mend(path: Path) -> None:
 
 
 class Told(NamedTuple):
-    """What an event log told: events, the byte offset after the last whole line, and how many lines made no sense."""
+    """The content of an event log: events, the byte offset after the last whole line, and how many lines were invalid."""
 
     events: list[Event]
     offset: int

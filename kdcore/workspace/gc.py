@@ -16,7 +16,7 @@ from kdcore.workspace.workspace import UnknownRun, Workspace
 
 
 class Usage(NamedTuple):
-    """Bytes on disk, and how many models no plan names: none that could be told where `unknown` runs have no plan."""
+    """Bytes on disk, and how many models no plan names: none are known where `unknown` runs have no plan."""
 
     models: int
     unused_models: int
@@ -58,7 +58,7 @@ def usage(workspace: Workspace) -> Usage:
 
 
 def collect(workspace: Workspace) -> Freed:
-    """Removes models that no run's plan names and that nobody is training, and what killed writers left behind; empties
+    """Removes models that no run's plan names and no worker is training, and what killed writers left behind; empties
     the trash.
 
     What a plan that cannot be read names is not known: no model is removed while there is one.
@@ -100,7 +100,7 @@ def _unused(workspace: Workspace) -> _Unused:
             continue  # deleted meanwhile
         except Damaged:
             unknown.append(run_id)
-    for name in workspace.strangers():  # nobody touches them, nor the models that one of them may need
+    for name in workspace.unknown_entries():  # they stay, and so do the models that one of them may need
         with contextlib.suppress(Damaged):
             named |= plans.read(workspace.runs / name / "plan.json").models
     if unknown:

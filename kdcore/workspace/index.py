@@ -1,7 +1,7 @@
 """The index: all runs, their stages and curves in one SQLite file that can be thrown away.
 
 Everything in it comes from the files of the workspace; `sync` brings in what is new, and doing it
-twice changes nothing. A damaged index, or one of another version, is made anew (`kdcore.workspace.database`).
+twice changes nothing. A damaged index, or one of another version, is rebuilt (`kdcore.workspace.database`).
 A run whose files are damaged is listed as such, and keeps no other out.
 """
 
@@ -23,9 +23,10 @@ from kdcore.workspace.workspace import Workspace
 class RunRow(NamedTuple):
     """A run in the list. Times are Unix seconds; accuracy, smaller and faster are of its last variant.
 
-    `score`: what it is judged by, told in `measure`: accuracy, or mAP where images have several labels. `damaged`: of a
+    `score`: what it is judged by, named in `measure`: accuracy, or mAP where images have several labels. `damaged`: of a
     damaged run the file that cannot be read; `error` then says why. `note`: what else is wrong with its files.
-    `silent_since`: since when its worker, which should be at work, gives no sign of life.
+    `silent_since`: since when its worker does not respond. `kept`: a cancelled run that was asked to stop and keep its
+    results, and has some.
     """
 
     id: str
@@ -49,6 +50,12 @@ class RunRow(NamedTuple):
     damaged: str | None
     note: str | None
     silent_since: float | None = None
+    kept: bool = False
+
+    @property
+    def condition(self) -> str:
+        """The state as a person reads it: "stopped" where results are kept."""
+        return "stopped" if self.kept else self.state
 
 
 class StageRow(NamedTuple):
@@ -78,7 +85,7 @@ class Index:
         self._database.update(self._sync)
 
     def rebuild(self) -> None:
-        """Throws the index away and makes it anew from the files."""
+        """Throws the index away and rebuilds it from the files."""
         self._database.rebuild()
 
     def runs(self) -> list[RunRow]:
@@ -100,7 +107,7 @@ class Index:
         return self._database.ask(read)
 
     def stages(self, run_id: str) -> list[StageRow]:
-        """The stages of a run, in the order in which they are carried out."""
+        """The stages of a run, in the order in which they run."""
 
         def read(database: sqlite3.Connection) -> list[StageRow]:
             run = database.execute("SELECT * FROM run WHERE id = ?", (run_id,)).fetchone()
@@ -134,7 +141,7 @@ class Index:
         query = """
             SELECT stage.network, stage.seconds / json_extract(run.weights, '$."' || stage.key || '"') AS pace
             FROM stage JOIN run ON run.id = stage.run
-            WHERE stage.state = 'done' AND run.weights IS NOT NULL ORDER BY stage.told DESC LIMIT ?"""
+            WHERE stage.state = 'done' AND run.weights IS NOT NULL ORDER BY stage.since DESC LIMIT ?"""
 
         def read(database: sqlite3.Connection) -> list[tuple[str, float]]:
             return [(row["network"], row["pace"]) for row in database.execute(query, (most,)) if row["pace"]]
@@ -157,7 +164,7 @@ class Index:
         try:
             known = files(folder)
             if known.result:
-                return "running"  # a result that came after the last sync: told as a whole by the next one
+                return "running"  # a result that came after the last sync: the next one takes it in whole
             return state(folder, known)
         except Damaged:
             return "damaged"  # since the last sync: the next one says why
@@ -194,6 +201,7 @@ class Index:
             damaged=facts.get("damaged"),
             note=_note(row["skipped"]),
             silent_since=self._silent_since(row["id"], now, facts),
+            kept=now == "cancelled" and facts.get("requested") == "stop" and bool(summary.get("variant")),
         )
 
     def _silent_since(self, run_id: str, now: State, facts: dict[str, Any]) -> float | None:
@@ -205,7 +213,7 @@ def _note(skipped: int) -> str | None:
     if not skipped:
         return None
     lines = "1 line" if skipped == 1 else f"{skipped:,} lines"
-    return f"{lines} of its events.jsonl made no sense and {'was' if skipped == 1 else 'were'} passed over"
+    return f"{lines} of its events.jsonl cannot be read and {'was' if skipped == 1 else 'were'} skipped"
 
 
 def _share(row: sqlite3.Row) -> float:
@@ -215,7 +223,7 @@ def _share(row: sqlite3.Row) -> float:
 
 
 def _progress(row: sqlite3.Row, stages: list[sqlite3.Row], live: bool) -> tuple[float, float | None, str, bool]:
-    """Share done 0..1, seconds left where that can be told, what is being done, whether it waits for another run."""
+    """Share done 0..1, seconds left where known, what is being done, whether it waits for another run."""
     weights = json.loads(row["weights"])
     total = sum(weights.values()) + row["timing"]
     reused = sum(weights.get(stage["key"], 0.0) for stage in stages if stage["state"] == "reused")
@@ -241,4 +249,4 @@ def _stage(row: sqlite3.Row, live: bool) -> StageRow:
 
 
 def _seconds(row: sqlite3.Row, now: str) -> float:
-    return time.time() - row["told"] if now == "running" else row["seconds"]
+    return time.time() - row["since"] if now == "running" else row["seconds"]

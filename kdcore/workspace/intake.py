@@ -15,12 +15,12 @@ from kdcore.workspace.plans import Plan
 from kdcore.workspace.state import Files, files
 from kdcore.workspace.workspace import Workspace
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE run (id TEXT PRIMARY KEY, stamp TEXT, offset INTEGER, skipped INTEGER, facts TEXT, weights TEXT,
     session REAL, timing REAL, attempt_started REAL);
 CREATE TABLE stage (run TEXT, key TEXT, place INTEGER, facts TEXT, state TEXT, phase TEXT, seconds REAL, step INTEGER,
-    steps INTEGER, told INTEGER, network TEXT, PRIMARY KEY (run, key));
+    steps INTEGER, since INTEGER, network TEXT, PRIMARY KEY (run, key));
 CREATE TABLE epoch (key TEXT, epoch INTEGER, step INTEGER, loss REAL, accuracy REAL, val_loss REAL, val_accuracy REAL,
     PRIMARY KEY (key, epoch));
 """
@@ -88,7 +88,7 @@ def _bring_in(database: sqlite3.Connection, workspace: Workspace, run_id: str, s
 
 
 def _note_damage(database: sqlite3.Connection, workspace: Workspace, run_id: str, stamp: str, error: Exception) -> None:
-    """Enters the run as damaged, with what can still be told of it; one that was just deleted not at all."""
+    """Enters the run as damaged, with what is still known of it; one that was just deleted not at all."""
     folder = workspace.runs / run_id
     _forget(database, run_id)
     try:
@@ -100,7 +100,7 @@ def _note_damage(database: sqlite3.Connection, workspace: Workspace, run_id: str
         facts |= {name: meta.get(name) for name in ("name", "tags", "preset", "created")}
     except Damaged:
         pass
-    file, reason = "its files", f"make no sense: {error!r}"[:300]
+    file, reason = "its files", f"cannot be read: {error!r}"[:300]
     if isinstance(error, Damaged):
         file, reason = error.file.name, error.reason
     facts |= {"state": "damaged", "damaged": file, "error": f"{file} {reason}"}
@@ -119,7 +119,7 @@ def _event(database: sqlite3.Connection, workspace: Workspace, run_id: str, even
     elif event["type"] == "stage":
         seconds = event.get("seconds", 0.0)
         database.execute(
-            "UPDATE stage SET state = ?, phase = '', seconds = ?, told = ? WHERE run = ? AND key = ?",
+            "UPDATE stage SET state = ?, phase = '', seconds = ?, since = ? WHERE run = ? AND key = ?",
             (event["state"], seconds, event["t"], run_id, event["stage"]),
         )
         if event["state"] in ("reused", "done"):
@@ -166,13 +166,13 @@ def _forget(database: sqlite3.Connection, run_id: str) -> None:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int):
-        raise Broken(f"{value!r} stands where a number should")
+        raise Broken(f"{value!r} is not a whole number")
     return value
 
 
 def _facts(known: Files) -> dict[str, Any]:
     meta, status, result = known
-    facts: dict[str, Any] = {name: meta.get(name) for name in ("name", "tags", "preset", "created")}
+    facts: dict[str, Any] = {name: meta.get(name) for name in ("name", "tags", "preset", "created", "requested")}
     facts["started"] = status["started"] if status else None
     facts["silent"] = status.get("silent") if status else None
     if result:
@@ -181,11 +181,11 @@ def _facts(known: Files) -> dict[str, Any]:
 
 
 def facts_of(row: sqlite3.Row) -> dict[str, Any]:
-    """What was entered of a run. Raises Broken where something else stands there."""
+    """What was entered of a run. Raises Broken where that is not what is stored."""
     try:
         facts = json.loads(row["facts"])
         if {"name", "created"} <= facts.keys():
             return facts
     except (ValueError, TypeError, AttributeError):
         pass
-    raise Broken(f"{str(row['facts'])[:40]!r} stands where the facts of a run should")
+    raise Broken(f"{str(row['facts'])[:40]!r} are not the facts of a run")

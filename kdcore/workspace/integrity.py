@@ -70,7 +70,7 @@ def damage(folder: Path, read: Iterable[str] | None = ()) -> str | None:
     except OSError as error:
         return f"{Path(error.filename or folder).name} cannot be read ({error.strerror})"
     except (Damaged, ValidationError, RecursionError):
-        return f"{DONE} makes no sense"
+        return f"{DONE} is invalid"
     return None
 
 
@@ -78,7 +78,7 @@ def _identity(path: str | Path) -> Identity:
     """Raises OSError where there is no file, or a folder in its place."""
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):
-        raise OSError(errno.EINVAL, "it is no file", str(path))
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
     return info.st_mtime_ns, info.st_size
 
 
@@ -118,7 +118,7 @@ def _whole(path: Path, _seen: Identity) -> bool:
 def _json(path: Path) -> dict[str, Any]:
     document = read_json(path)
     if not isinstance(document, dict):
-        raise Damaged(path, "holds no object")
+        raise Damaged(path, "contains no JSON object")
     return document
 
 

@@ -36,7 +36,7 @@ class Library:
             refuse("model", f"{model} is damaged: {error}")
         rows = {row.name: row for row in plan.variants}
         if not rows:
-            refuse("model", f"{model} measures models of other runs; it has none of its own")
+            refuse("model", f"{model} measures models of other runs and has none of its own")
         if variant not in rows:
             refuse("variant", f'"{variant}" is not in {model}; there are: {", ".join(rows)}')
         return self._found(rows[variant].keys[0], f"{variant} of {model}", plan.dataset)
@@ -53,7 +53,7 @@ class Library:
             problems = [Problem(problem.field.rpartition(".")[2], problem.message) for problem in error.problems]
             raise RecipeError(problems) from None
         if found.gives != "features":
-            message = f"{found.name} has no network that could be changed: take the variant that it was made of"
+            message = f"{found.name} has no network that can be compressed: use its parent"
             raise RecipeError([Problem("variant", message)])
         return found
 
@@ -63,11 +63,11 @@ class Library:
             by = maker(self.workspace, key)
             refuse("model", f"{name} is damaged: {reason}" + (f"; resume {by} to make it again" if by else ""))
         if not self.workspace.complete(key):
-            refuse("model", f"{name} is not finished, or is no longer in the workspace: resume its run, or train anew")
+            refuse("model", f"{name} is not finished, or no longer in the workspace: resume its run, or train it again")
         report = read_json(folder / "report.json")
         made_on = read_json(folder / "done.json").get("dataset") or dataset
         if not made_on:
-            refuse("model", f"{name} does not tell what data set it was made on: name its run instead of its key")
+            refuse("model", f"{name} does not name its data set: give its run instead of its key")
         described = read_json(folder / "architecture.json", {})
         cost = report.get("cost") or {}
         return StoredModel(

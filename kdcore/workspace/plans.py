@@ -47,7 +47,7 @@ class Stage(_Part):
     """One step of the work. `spec` holds all that its result depends on beside its inputs, data and seed.
 
     `parent`: the model that a step compresses. `teacher` and `others`: the models that teach together. `macs`: of one
-    image, told where the spec names no architecture. A "given" stage trains nothing: it takes in a teacher that is
+    image, given where the spec names no architecture. A "given" stage trains nothing: it takes in a teacher that is
     there already.
     """
 
@@ -90,7 +90,7 @@ class Stage(_Part):
 
 
 class Variant(_Part):
-    """A row of the comparison: one model a seed. `values` tells the sweep's point that it belongs to."""
+    """A row of the comparison: one model a seed. `values`: the sweep's point that it belongs to."""
 
     name: str
     role: str

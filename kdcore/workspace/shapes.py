@@ -1,4 +1,4 @@
-"""The shapes of a run's documents. What a file tells is used only once it has the shape that its reader relies on.
+"""The shapes of a run's documents. A file's content is used only once it has the shape that its reader relies on.
 
 Fields that are not named here are left as they are: a later version may tell more.
 """
@@ -37,7 +37,7 @@ KINDS = {  # by the field of the run's recipe.json that says the kind
 
 
 class Meta(TypedDict):
-    """What the jobs API tells of a run in meta.json."""
+    """What the jobs API writes about a run in meta.json."""
 
     name: str
     requested: Request
@@ -58,7 +58,7 @@ class Silence(TypedDict):
 
 
 class Status(TypedDict):
-    """What the dispatcher tells of the present attempt in status.json."""
+    """What the dispatcher writes about the present attempt in status.json."""
 
     turn: Count
     attempt: Count
@@ -80,7 +80,7 @@ class Summary(TypedDict, total=False):
 
 
 class Built(TypedDict):
-    """A stage that a run has carried out, or found."""
+    """A stage that a run has finished, or found."""
 
     stage: str
     key: Key
@@ -96,7 +96,7 @@ class Remedy(TypedDict):
 
 
 class Result(TypedDict):
-    """What the worker tells at the end in result.json."""
+    """What the worker writes at the end in result.json."""
 
     state: Literal["done", "failed", "cancelled"]
     turn: Count
@@ -115,7 +115,7 @@ class Margin(TypedDict, total=False):
 
 
 class Asked(TypedDict, total=False):
-    """What recipe.json must be for a report; `kdcore.recipe.parse` says whether it can be carried out."""
+    """What recipe.json must be for a report; `kdcore.recipe.parse` says whether it can run."""
 
     name: str
     measure: Margin
@@ -126,7 +126,7 @@ class Asked(TypedDict, total=False):
 
 
 class Serving(TypedDict):
-    """What the dispatcher tells of itself."""
+    """What the dispatcher writes about itself."""
 
     process: Annotated[int, Field(ge=1, lt=2**31)]
     started: Moment
@@ -153,7 +153,7 @@ def result(folder: Path) -> Result | None:
 def asked(folder: Path) -> Asked:
     document: Asked = _read(folder / "recipe.json", Asked)
     if not document.keys() & KINDS.keys() and "margin" not in document.get("measure", {}):
-        raise Damaged(folder / "recipe.json", "is not as it should be: it holds no experiment")
+        raise Damaged(folder / "recipe.json", "is invalid: it contains no experiment")
     return document
 
 
@@ -166,7 +166,7 @@ def misshapen(path: Path, error: ValidationError) -> Damaged:
     """What pydantic found wrong, as Damaged: the first field, and what is wrong with it."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(map(str, first["loc"])) or "the document"
-    return Damaged(path, f"is not as it should be: {where}: {first['msg']}")
+    return Damaged(path, f"is invalid: {where}: {first['msg']}")
 
 
 def _read(path: Path, shape: Any, default: Any = ...) -> Any:

@@ -32,7 +32,7 @@ class Files(NamedTuple):
 
 
 def files(folder: Path) -> Files:
-    """What the run in `folder` tells now. Raises Damaged."""
+    """What the files in `folder` say now. Raises Damaged."""
     meta, status, result = shapes.meta(folder), shapes.status(folder), shapes.result(folder)
     if status and status["turn"] != meta["turn"]:
         status = None
@@ -42,7 +42,7 @@ def files(folder: Path) -> Files:
 
 
 def state(folder: Path, known: Files | None = None) -> State:
-    """The state of the run in `folder`. `waiting` is told by the events, and not here. Raises Damaged."""
+    """The state of the run in `folder`. `waiting` follows from the events, and not here. Raises Damaged."""
     meta, status, result = known or files(folder)
     if result:
         return result["state"]

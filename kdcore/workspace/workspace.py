@@ -68,8 +68,8 @@ class Workspace:
         with os.scandir(self.runs) as found:
             return sorted(item.name for item in found if _is_run(item))
 
-    def strangers(self) -> list[str]:
-        """What lies among the runs and is none: links, files, folders whose names are no ids. Nobody touches them."""
+    def unknown_entries(self) -> list[str]:
+        """What lies among the runs and is none: links, files, folders whose names are no ids. They are left alone."""
         if not self.runs.is_dir():
             return []
         with os.scandir(self.runs) as found:
@@ -82,7 +82,7 @@ class Workspace:
     def model(self, key: str) -> Path:
         """The folder of a model; it need not exist. Raises ValueError for what is no key."""
         if not _KEY.fullmatch(key):
-            raise ValueError(f"{key!r} is no model key")
+            raise ValueError(f"{key!r} is not a model key")
         return self.models / key
 
     def complete(self, key: str) -> bool:

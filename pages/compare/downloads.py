@@ -1,4 +1,4 @@
-"""The comparison as files to take away; each is made when its button is pressed."""
+"""The comparison as downloads; each is made when its button is pressed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pages.shared import store
 
 
 def row(run_ids: list[str], baseline: dict[str, Any]) -> None:
-    """A button a format."""
+    """One button per format."""
     with st.container(horizontal=True):
         for name, about in FORMATS.items():
             st.download_button(

@@ -1,4 +1,4 @@
-"""The charts of the comparison, and what must be said about how it was timed."""
+"""The charts of the comparison, and notes on how it was timed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.figures.frontier import against_latency, against_size
+from kdcore.figures.frontier import Baseline, against_latency, against_size
 from kdcore.figures.methods import methods
 from kdcore.figures.recall import RecallPoint, recall
 from kdcore.figures.sweep import sweep
 from kdcore.figures.waterfall import chain, waterfall
 from kdcore.jobs import api
-from kdcore.report.sessions import gpu_note
+from kdcore.report.comparison import BATCH
+from kdcore.report.sessions import gpu_note, turned
 from kdcore.workspace.index import RunRow
 from pages.compare import table, verdicts
 from pages.shared import charts, measuring, store
@@ -23,29 +24,30 @@ MANY_METHODS = 4
 TEMPERATURE = "distill.temperature"
 
 
-def against_cost(rows: list[Row], names: dict[str, str]) -> None:
-    """Accuracy against size, and against time where one session timed the rows. A click on a point selects its row."""
+def against_cost(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
+    """Accuracy against size, and against latency where one session timed the rows. Clicking a point selects its row."""
     several = names if len(names) > 1 else None
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
         charts.show(
-            against_size(rows, several), key="size_chart", selection_mode="points",
+            against_size(rows, several, baseline), key="size_chart", selection_mode="points",
             on_select=lambda: table.select(rows, "size_chart"),
         )  # fmt: skip
     with right, st.container(border=True, height="stretch"):
         timed = [row for row in rows if row["session"]]
         sessions = {row["session"] for row in timed}
         if not timed:
-            st.caption("These models were not timed, so there is no chart of accuracy against time.")
+            st.caption("These models were not timed, so there is no chart of accuracy against latency.")
         elif len(sessions) > 1:
-            st.caption("Each run was timed by itself; times of different sessions are never put into one chart.")
+            st.caption("Each run was timed in its own session, and times of different sessions are not comparable.")
         else:
             batch = st.segmented_control(
-                "Images at a time", [1, 64], default=64, required=True, key="batch", persist_state="session",
-                format_func=lambda size: "One at a time" if size == 1 else "64 at a time", label_visibility="collapsed",
+                "Batch size", [1, BATCH], default=BATCH, required=True, key="batch", persist_state="session",
+                format_func=lambda size: "Latency (batch 1)" if size == 1 else f"Throughput (batch {size})",
+                label_visibility="collapsed",
             )  # fmt: skip
             charts.show(
-                against_latency(timed, batch, several), key="time_chart", selection_mode="points",
+                against_latency(timed, batch, several, baseline), key="time_chart", selection_mode="points",
                 on_select=lambda: table.select(rows, "time_chart"),
             )  # fmt: skip
 
@@ -61,32 +63,36 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
         named = next((row["variant"] for row in rows if row["model_key"] == session["reference"]), "reference")
         st.caption(
             f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
-            f"all variants interleaved. Speed is a ratio within it, beside two copies of one file ({plain(named)})."
+            f"all variants interleaved. Speed-ups are relative within this session; noise is estimated from a "
+            f"duplicate ({plain(named)})."
         )
-        if note := gpu_note(session, {row["model_key"]: row["variant"] for row in rows}):
+        variants = {row["model_key"]: row["variant"] for row in rows}
+        if note := turned(session, variants):
+            st.caption(f":material/swap_vert: {plain(note)}")
+        if note := gpu_note(session, variants):
             st.caption(f":material/timer: {plain(note)}")
     waiting = measuring.latest("bench", lambda runs: set(runs) == set(run_ids))
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)
     elif notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
         if waiting and waiting.state == "failed":
-            st.error(plain(waiting.error or ""), title="They could not be timed")
+            st.error(plain(waiting.error or ""), title="Timing failed")
         st.button(
             "Measure together" if len(run_ids) > 1 else "Measure again",
             icon=":material/timer:",
             key="bench",
             on_click=measuring.queue,
             args=(api.bench, run_ids),
-            help="Queues one timing session over all variants of these runs; it takes about half a minute.",
+            help="Queues one timing session over all variants of these runs; takes about half a minute.",
         )
 
 
 def _draw(now: RunRow) -> None:
-    st.progress(now.progress, text="In the queue" if now.state == "queued" else "Timing all variants in one session")
+    st.progress(now.progress, text="Queued" if now.state == "queued" else "Timing all variants in one session")
 
 
-def lessons(rows: list[Row], run_ids: list[str]) -> None:
-    """What one run is about: several methods, a sweep with the recall of a class never seen, bytes step by step."""
+def of_one_run(rows: list[Row], run_ids: list[str]) -> None:
+    """The charts of a single run: several methods, a sweep with the recall of a hidden class, bytes step by step."""
     if len(run_ids) != 1:
         return
     _methods(run_ids[0])
@@ -113,7 +119,7 @@ def _stored(row: Row) -> list[Row]:
 
 
 def _methods(run_id: str) -> None:
-    """All ways to teach the student beside each other, where there are many: points in one column tell them apart."""
+    """All methods in one chart, where there are many: in the cost charts their points share a column."""
     roles = {variant.name: variant.role for variant in store.plan(run_id).variants}
     judged = [one for one in verdicts.of(run_id) if roles.get(one.against) == "alone"]
     for against in dict.fromkeys(one.against for one in judged):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kdcore.figures.frontier import Baseline
 from kdcore.report import comparison
 from pages.compare import downloads, frontier, table, verdicts
 from pages.shared import links, store, text
@@ -14,7 +15,7 @@ st.title("Compare", anchor=False)
 if not runs:
     text.empty(
         "Nothing to compare yet",
-        "Here you will see accuracy against size and time for every variant of a finished run, with verdicts.",
+        "Here you will see accuracy against size and latency for every variant of a finished run, with verdicts.",
         "Start an experiment",
         "home/page.py",
         ":material/compare_arrows:",
@@ -38,15 +39,15 @@ with baseline_column:
     picked = links.one(
         "Baseline", list(names), "baseline", default=next(iter(names)),
         format_func=lambda key: names[key]["variant"] + (f" · {run_names[names[key]['run']]}" if several else ""),
-        help="What “smaller”, “faster” and “points” are told against.",
+        help="Reference for size, speed and accuracy differences.",
     )  # fmt: skip
 baseline = names[picked]
 against = comparison.differences(store.workspace(), rows, baseline)
 
 chosen_names = {run_id: runs[run_id].name for run_id in chosen}
-frontier.against_cost(rows, chosen_names)
+frontier.against_cost(rows, chosen_names, Baseline(baseline, against))
 frontier.session_note(rows, chosen)
-frontier.lessons(rows, chosen)
+frontier.of_one_run(rows, chosen)
 st.header("Verdicts", anchor=False)
 verdicts.show(chosen, chosen_names)
 st.header("All numbers", anchor=False)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.report import format
-from kdcore.report.comparison import COLUMNS, Difference
+from kdcore.report.comparison import BATCH, COLUMNS, Difference
 from pages.shared import roles
 from pages.shared.text import plain
 
@@ -20,17 +20,16 @@ GPU = {"cuda_eager_ms": "eager", "cuda_graph_ms": "CUDA graph", "cuda_compiled_m
 TRUST = (  # shown on request
     "ece", "temperature", "ece_scaled", "kl", "logit_error", "corrupted", "membership", "membership_interval",
 )  # fmt: skip
-VERDICTS = {"BEATS": "better", "WORSE": "worse", "SAME": "same", "INCONCLUSIVE": "cannot tell", None: ""}
 
 
 def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: Mapping[str, str]) -> None:
     """The table; a selected row offers to look inside that variant."""
     with st.container(horizontal=True):
         trust = st.toggle(
-            "Columns on trust", key="trust_columns", persist_state="session",
-            help="Calibration, fidelity, robustness and membership; the page Trust tells them in full.",
+            "Show reliability columns", key="trust_columns", persist_state="session",
+            help="Calibration, fidelity, robustness and membership inference; the page Trust has the details.",
         )  # fmt: skip
-        every = st.toggle("All columns, as in the downloads", key="all_columns", persist_state="session")
+        every = st.toggle("Show all columns", key="all_columns", persist_state="session")
     if every:
         st.dataframe(pd.DataFrame(rows, columns=list(COLUMNS)), hide_index=True, alt="Every column of the comparison")
         return
@@ -46,7 +45,7 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
         on_select="rerun",
         selection_mode="single-row",
         placeholder="–",
-        alt="The comparison, one row a variant",
+        alt="The comparison, one row per variant",
     )
     for index in event.selection.rows:
         if index < len(rows):
@@ -64,8 +63,7 @@ def select(rows: list[Row], chart: str) -> None:
 
 
 def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
-    """Columns that say nothing here are left out: the run where there is one, mAP where images have one label, a GPU's
-    times where there is none."""
+    """Whether a column has something to show: the run, mAP and the GPU's times often have nothing."""
     return len(names) > 1 if name == "run" else name not in (*GPU, "map") or bool(table[name].notna().any())
 
 
@@ -73,11 +71,11 @@ def _inside(row: Row) -> None:
     where = {"run": row["run"], "variant": row["variant"]}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{roles.mark(row['role'])} **{plain(row['variant'])}**", width="content")
-        if st.button("See its layers", key="to_layers", icon=":material/layers:"):
+        if st.button("Open in Layers", key="to_layers", icon=":material/layers:"):
             st.switch_page("layers/page.py", query_params=where)
-        if st.button("See how far to trust it", key="to_trust", icon=":material/verified_user:"):
+        if st.button("Open in Trust", key="to_trust", icon=":material/verified_user:"):
             st.switch_page("trust/page.py", query_params=where)
-        if st.button("See its soft targets", key="to_soft", icon=":material/thermostat:"):
+        if st.button("Open in Soft targets", key="to_soft", icon=":material/thermostat:"):
             st.switch_page("soft_targets/page.py", query_params=where)
 
 
@@ -91,7 +89,6 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "map": [None if row["map"] is None else 100 * row["map"] for row in rows],
             "interval": [_interval(row) for row in rows],
             "points": [one.points for one in against],
-            "verdict": [VERDICTS[row["verdict"]] for row in rows],
             "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
             "smaller": [one.smaller for one in against],
             "latency": [row["latency_ms"] for row in rows],
@@ -99,6 +96,7 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
+            "verdict": [row["judged"] for row in rows],
             "params": [row["params"] for row in rows],
             "zeros": [_percent(row["sparsity"]) for row in rows],
             "agreement": [_percent(row["agreement"]) for row in rows],
@@ -130,51 +128,54 @@ def _auc_interval(row: Row) -> str:
 
 
 def _speed(found: Any) -> str:
-    return format.MISSING if found is None else format.times(found.value) if found.differs else "no difference"
+    return (
+        format.MISSING if found is None else format.times(found.value) if found.differs else "no measurable difference"
+    )
 
 
 def _columns(baseline: str, longest: int) -> dict[str, Any]:
     """`longest`: letters of a variant's name; left alone the table makes room for the first rows' names only."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
-    than = f"Against the baseline, {baseline}."
+    than = f"Relative to the baseline, {baseline}."
     return {
         "mark": text("", width=24),
         "run": text("Run", width="medium"),
         "variant": text("Variant", width=max(120, 24 + LETTER * longest)),
-        "accuracy": number("Accuracy (%)", format="%.1f", help="Test images right; the mean over the seeds."),
-        "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; the mean of the seeds."),
-        "interval": text("95 % interval", help="Of accuracy, or of mAP where images have several labels: over the "
-                         "seeds, or over the test images where there is one."),
+        "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
+        "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
+        "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
+                         "over the test images for one seed. Cut at 0 and 100 %."),
         "points": number(
-            "Points", format="%+.1f", help=f"Points of accuracy; of mAP where images have several labels. {than}"
+            "Difference (points)", format="%+.1f", help=f"Of test accuracy, or of mAP for several labels. {than}"
         ),
-        "verdict": text(
-            "Verdict", help="Students: against the student alone. Steps: against the file that they came from."
-        ),
-        "size": number("Size (kB)", format="%.1f", help="The deployed ONNX file."),
+        "size": number("Size (kB)", format="%.1f", help="Of the deployed ONNX file."),
         "smaller": number("Smaller", format="%.1f×", help=than),
-        "latency": number("Time (ms)", format="%.4g", help="Median of one answer, one image at a time, one thread."),
+        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="Median for one image, one thread."),
         **{
-            name: number(f"GPU, {mode} (ms)", format="%.4g", help="Median of one image on the GPU, fp32, CUDA events.")
+            name: number(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
             for name, mode in GPU.items()
         },
-        "faster": text("Faster", help=f"One image at a time. {than}"),
-        "rate": number("Images/s", format="%d", help="64 images at a time, one thread."),
-        "throughput": text("Throughput", help=f"64 images at a time. {than}"),
+        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. {than}"),
+        "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput, one thread."),
+        "throughput": text(f"Speed-up, batch {BATCH}", help=f"Ratio of throughputs. {than}"),
+        "verdict": text(
+            "Verdict", width="medium",
+            help="On accuracy. Students: against the student alone. Compressed variants: against their parent.",
+        ),
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
-        "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
-        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error: how far its confidence is from how "
-                      "often it is right; the mean over the seeds."),
-        "temperature": number("T", format="%.2f", help="The temperature that mends its confidence best, fitted on "
-                              "validation; the mean over the seeds."),
+        "agreement": number("Agreement (%)", format="%.1f", help="Test images with the teacher's predicted class."),
+        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error: mean difference of confidence and "
+                      "accuracy; mean over the seeds."),
+        "temperature": number("T", format="%.2f", help="Temperature that calibrates it best, fitted on validation; "
+                              "mean over the seeds."),
         "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE with the logits divided by that temperature."),
-        "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's answers from its own."),
-        "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of its logits' differences from "
-                              "the teacher's, of that of the teacher's own."),
-        "corrupted": number("Corrupted (%)", format="%.1f", help="Corrupted test images right, where it was measured."),
-        "membership": number("Membership AUC", format="%.2f", help="How well a loss threshold tells training images "
-                             "from test images; 0.5: not at all."),
+        "kl": number("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) over the test images."),
+        "logit_error": number("Logit error (%)", format="%.1f", help="RMS difference from the teacher's logits, "
+                              "relative to their RMS."),
+        "corrupted": number("Corrupted (%)", format="%.1f", help="Test accuracy on corrupted images, where measured."),
+        "membership": number("Membership AUC", format="%.2f", help="How well a loss threshold distinguishes training "
+                             "from test images; 0.5: chance level."),
         "membership_interval": text("AUC, 95 %", help="Over the images (DeLong)."),
         "seeds": number("Seeds", format="%d"),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Verdicts in words, with the mark of the variant that each is about."""
+"""Verdicts in words, with the mark of the variant that each concerns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show(run_ids: list[str], names: Mapping[str, str]) -> None:
         else:
             _lines(rest, role)
         if not judged:
-            st.caption("Nothing in this run has something to be judged against.")
+            st.caption("This run has no baseline.")
         st.caption(shares(store.plan(run_id).dataset))
     st.caption(SCOPE)
 

@@ -9,6 +9,7 @@ from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
 from kdcore.presets import Group, Preset, presets
 from kdcore.report import format
+from kdcore.report.comparison import BATCH
 from kdcore.workspace.index import RunRow
 from pages.shared import draft, estimates, store, text
 
@@ -40,16 +41,16 @@ def forget() -> None:
     st.session_state.pop(CONSIDERED, None)
 
 
-@st.dialog("Before this starts", icon=":material/hourglass_top:", on_dismiss=forget)
+@st.dialog("Before you start", icon=":material/hourglass_top:", on_dismiss=forget)
 def consider(preset: Preset, absent: str) -> None:
-    """What to know of a preset that not every machine carries out in minutes."""
+    """What to know of a preset that not every machine runs in minutes."""
     if preset.wants and not machine.gpus():
-        st.markdown(f"**{preset.title}** wants {preset.wants}. No GPU was found on this machine.")
+        st.markdown(f"**{preset.title}** needs {preset.wants}. No GPU was found on this machine.")
     if absent:
-        st.markdown(f"Its data set has to be fetched first ({text.plain(absent)}): the form does that, under Data.")
+        st.markdown(f"Its data set is missing ({text.plain(absent)}): get it in the form, under Data.")
     with st.container(horizontal=True):
         edit = st.button("Open in the form", key="consider_form", type="primary", icon=":material/edit:")
-        go = not absent and st.button("Start all the same", key="consider_start", icon=":material/play_arrow:")
+        go = not absent and st.button("Start anyway", key="consider_start", icon=":material/play_arrow:")
     if edit or go:
         forget()
         (in_form if edit else start)(preset)
@@ -64,20 +65,20 @@ def machine_card(rows: list[RunRow]) -> None:
         at_work = sum(row.state in ("running", "stopping") for row in busy)
         st.caption(
             f"Trains on {'the GPU' if about['gpus'] else format.plural(about['threads'], 'thread')}. "
-            + (f"{at_work} running, {len(busy) - at_work} in the queue." if busy else "Nothing is in the queue.")
+            + (f"{at_work} running, {len(busy) - at_work} queued." if busy else "The queue is empty.")
         )
 
 
 def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
-    took, absent = lasts(preset) if timed else ("Working out how long it takes here", "")
-    before = f"last time {result(last)}" if last else "not run yet"
+    took, absent = lasts(preset) if timed else ("Estimating the time", "")
+    before = f"last result: {result(last)}" if last else "not run yet"
     with st.container(border=True, height="stretch", gap="small"):
         st.subheader(preset.title, icon=preset.icon, anchor=False)
         st.markdown(preset.summary)
         st.expander("What to look for", type="compact", icon=":material/visibility:").caption(preset.look_for)
         st.space("stretch")
         if preset.wants:
-            st.caption(f":material/memory: Wants {preset.wants}")
+            st.caption(f":material/memory: Needs {preset.wants}")
         st.caption(f":material/timer: {absent or took}; {before}")
         pressed = st.button(
             "Start",
@@ -101,14 +102,14 @@ def lasts(preset: Preset) -> tuple[str, str]:
     try:
         seconds = estimates.of(preset.recipe).seconds
     except NotFetched as error:
-        needs = format.size(error.download_bytes) + " to download" if error.download_bytes else "to be prepared first"
+        needs = format.size(error.download_bytes) + " to download" if error.download_bytes else "must be prepared first"
         return "", f"{error.title}, {needs}"
-    return f"About {format.roughly(seconds)} here" if seconds else "Not timed on this machine yet", ""
+    return f"About {format.roughly(seconds)} here" if seconds else "No time estimate yet", ""
 
 
 def result(row: RunRow) -> str:
     """The best variant of a run, its score and what it gained; no line breaks within a number."""
-    gains = ((row.smaller, "smaller"), (row.faster, "faster"))
+    gains = ((row.smaller, "smaller"), (row.faster, f"throughput (batch {BATCH})"))
     score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
     facts = [score, *(f"{format.times(gain)} {name}" for gain, name in gains if gain is not None)]
     unbroken = ", ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in facts)
@@ -122,7 +123,7 @@ def run_line(row: RunRow) -> None:
         st.markdown(f"**{text.plain(row.name)}**", width=260)
         with st.container(width=380):
             if row.state in store.ACTIVE:
-                st.progress(row.progress, text=text.plain(row.stage) or "In the queue")
+                st.progress(row.progress, text=text.plain(row.stage) or "Queued")
             elif row.score is not None:
                 st.caption(result(row))
             else:
@@ -139,8 +140,8 @@ words_column, machine_column = st.columns([2.4, 1], gap="large", vertical_alignm
 with words_column:
     st.title("Make an image classifier small", anchor=False)
     st.markdown(
-        "A large network, the teacher, shows a small one what it knows; then the small one is pruned and quantized. "
-        "Every number is measured on the very file that you would ship, with what it cost and how sure it is."
+        "A large network, the teacher, trains a small one, the student, which is then pruned and quantized. Every "
+        "number is measured on the file that you would deploy, with its uncertainty."
     )
 with machine_column:
     machine_card(rows)
@@ -162,14 +163,14 @@ busy = any(row.state in store.ACTIVE for row in rows)
 def latest() -> None:
     now = store.runs() if busy else rows
     if not now:
-        st.caption("None yet. A run appears here as soon as you start one above, or on the page New experiment.")
+        st.caption("No runs yet. Start one above, or on the page New experiment.")
     for row in now[:LATEST]:
         run_line(row)
 
 
 @st.fragment(run_every=1)
 def until_timed() -> None:
-    """Draws the cards anew once their times are known, so that the page need not wait for them."""
+    """Draws the cards again once their times are known, so that the page need not wait for them."""
     if estimates.at_hand(preset.recipe for preset in presets()):
         st.rerun()
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from kdcore.figures.layers import By, Model, What, noise, off, shares, sparsity
+from kdcore.figures.layers import By, Model, What, noise, relative_error, shares, sparsity
 from kdcore.figures.weights import histogram
 from kdcore.report import format
 from kdcore.report import layers as report
@@ -29,7 +29,7 @@ AMOUNTS: dict[str, str] = {
 }
 
 
-# What tells most comes first: not all columns are in sight.
+# The most important comes first: not all columns are in sight.
 SHOWN = [
     "variant", "name", "type", "shape", "params", "macs", "bits", "sqnr_db", "rank", "distinct", "distinct_in_filter",
     "zeros_percent", "zero_filters_percent", "zero_channels_percent", "mean_abs", "std", "sqnr_note",
@@ -59,7 +59,7 @@ def _each(chosen: list[LayerView]) -> list[LayerView]:
 
 
 def _models(chosen: list[LayerView]) -> list[Model]:
-    """The layers of both; two of one name are told apart as A and B, and the same one is shown once."""
+    """The layers of both; two of one name are named A and B, and the same one is shown once."""
     chosen = _each(chosen)
     same = len({one.name for one in chosen}) < len(chosen)
     return [
@@ -69,16 +69,16 @@ def _models(chosen: list[LayerView]) -> list[Model]:
 
 
 def overview(chosen: list[LayerView]) -> None:
-    """Both in numbers, then zeros and amounts by layer."""
+    """Both variants in numbers, then zeros and amounts by layer."""
     for column, one in zip(st.columns(2, gap="medium"), chosen, strict=True):
         cost, size, quality = (one.report[part] for part in ("cost", "size", "quality"))
         with column:
             if not size:
                 st.markdown(f"{roles.mark(one.role)} **{plain(one.name)}**: a file of soft labels")
-                st.caption(":material/info: The network that wrote it is not here, so its layers are not known.")
+                st.caption(":material/info: The network behind it is not available, so its layers are unknown.")
                 continue
             st.markdown(
-                f"{roles.mark(one.role)} **{plain(one.name)}**: {format.percent(quality['accuracy'])} right, "
+                f"{roles.mark(one.role)} **{plain(one.name)}**: test accuracy {format.percent(quality['accuracy'])}, "
                 f"{format.size(size['size_bytes'])}, {format.count(cost['params'])} parameters, "
                 f"{format.count(cost['macs'])} MACs, {format.percent(cost['sparsity'])} zeros"
             )
@@ -96,21 +96,21 @@ def overview(chosen: list[LayerView]) -> None:
 
 
 def _noise(chosen: list[LayerView], models: list[Model]) -> None:
-    """How far each layer's output is off, for variants that were made from another file."""
+    """Each layer's output SQNR, for variants that were made from another file."""
     drawn = noise(models)
     if drawn is None:
         return
     with st.container(border=True):
         charts.show(drawn, key="noise")
         whole = [
-            f"The logits of {plain(one.name)} are {off(sqnr['logits_db'])} off ({format.decibels(sqnr['logits_db'])})"
+            f"Logits of {plain(one.name)}: {_sqnr(sqnr['logits_db'])}"
             for one in _each(chosen)
             if (sqnr := one.report.get("sqnr")) and sqnr["logits_db"] is not None
         ]
         st.caption(
-            ":material/info: Signal to quantization noise: what a layer gives, against what it gives in the file that "
-            "the variant was made from, on validation images. So it tells what this step added, with the noise of the "
-            "layers before; 20 dB is an error of a tenth. " + "".join(f"{one}. " for one in whole)
+            ":material/info: SQNR: signal-to-quantization-noise ratio of each layer's output on validation images, "
+            "against the file that the variant was made from. It includes the noise of the layers before; 20 dB is an "
+            "error of 10 %. " + "".join(f"{one}. " for one in whole)
         )
 
 
@@ -138,7 +138,7 @@ def _numbers(models: list[Model], name: str) -> pd.DataFrame:
 
 
 def _layer_numbers(one: Mapping[str, Any], model: Model) -> dict[str, str]:
-    total = sum(other["macs"] for other in model.layers)
+    total, db = sum(other["macs"] for other in model.layers), one.get("sqnr_db")
     return {
         "Type": one["type"],
         "Shape": "×".join(map(str, one["shape"])),
@@ -147,19 +147,18 @@ def _layer_numbers(one: Mapping[str, Any], model: Model) -> dict[str, str]:
         "Zero weights": f"{one['zeros']:,} ({format.percent(one['sparsity'])})",
         "Zero filters": f"{one['zero_filters']} of {one['filters']}",
         "Zero channels": f"{one['zero_channels']} of {one['channels']}",
-        "Mean size": f"{one['mean_abs']:.3g}",
-        "Spread (std)": f"{one['std']:.3g}",
-        "Bits a weight": str(one["bits"]),
+        "Mean absolute weight": f"{one['mean_abs']:.3g}",
+        "Standard deviation": f"{one['std']:.3g}",
+        "Bits per weight": str(one["bits"]),
         "Rank": format.count(one.get("rank")),
         "Distinct weights": format.count(one.get("distinct")),
-        "… in a filter, at most": format.count(one.get("distinct_in_filter")),
-        "Output off by (SQNR)": _off(one),
+        "Distinct per filter (max)": format.count(one.get("distinct_in_filter")),
+        "Output SQNR": one.get("sqnr_note") or format.MISSING if db is None else _sqnr(db),
     }
 
 
-def _off(one: Mapping[str, Any]) -> str:
-    db = one.get("sqnr_db")
-    return one.get("sqnr_note") or format.MISSING if db is None else f"{off(db)} ({format.decibels(db)})"
+def _sqnr(db: float) -> str:
+    return f"{format.decibels(db)} (error {relative_error(db)})"
 
 
 def table(chosen: list[LayerView]) -> None:
@@ -196,15 +195,17 @@ def _columns() -> dict[str, Any]:
         "macs": number("MACs", format="localized"),
         "zeros_percent": number("Zeros (%)", format="%.1f", help="Weights that are zero."),
         "zero_filters_percent": number("Zero filters (%)", format="%.1f", help="Filters whose weights are all zero."),
-        "zero_channels_percent": number("Zero channels (%)", format="%.1f", help="Likewise of the input channels."),
-        "mean_abs": number("Mean size", format="%.3g", help="Mean absolute value of the weights."),
-        "std": number("Spread (std)", format="%.3g"),
-        "bits": number("Bits", help="Bits that a weight takes in the file."),
-        "rank": number("Rank", help="Numerical rank of the weight as a matrix, filters by inputs."),
-        "distinct": number("Distinct", format="localized", help="Different numbers among the weights."),
-        "distinct_in_filter": number(
-            "… in a filter", format="localized", help="At most. Batch norm is folded into each filter by itself."
+        "zero_channels_percent": number(
+            "Zero channels (%)", format="%.1f", help="Input channels whose weights are all zero."
         ),
-        "sqnr_db": number("SQNR (dB)", format="%.1f", help="Of the output, against the file that it was made from."),
+        "mean_abs": number("Mean |weight|", format="%.3g", help="Mean absolute weight."),
+        "std": number("Standard deviation", format="%.3g"),
+        "bits": number("Bits", help="Bits per weight in the file."),
+        "rank": number("Rank", help="Numerical rank of the weight as a matrix, filters by inputs."),
+        "distinct": number("Distinct", format="localized", help="Different values among the weights."),
+        "distinct_in_filter": number(
+            "Distinct per filter (max)", format="localized", help="Batch norm is folded into each filter separately."
+        ),
+        "sqnr_db": number("Output SQNR (dB)", format="%.1f", help="Against the file that the variant was made from."),
         "sqnr_note": "Why no SQNR",
     }

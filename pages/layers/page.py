@@ -13,7 +13,7 @@ st.title("Layers", anchor=False)
 if not runs:
     text.empty(
         "No trained model yet",
-        "Here you will see what every layer holds: zeros, parameters, work and weights, one variant beside another.",
+        "Here you will see each layer's zeros, parameters, MACs and weights, for two variants side by side.",
         "Train one on the home page",
         "home/page.py",
         ":material/layers:",
@@ -39,7 +39,7 @@ with left, st.container(border=True):
     first = choose("", "A", None, None)
 with right, st.container(border=True):
     second = choose("_b", "B", first.run, first.parent or "teacher")
-st.caption("Told of each variant's deployed file: that of its first seed.")
+st.caption("Results are for each variant's first seed.")
 layer_view.overview([first, second])
 layer_view.layer([first, second])
 layer_view.table([first, second])

@@ -1,4 +1,4 @@
-"""Which layers mind: each changed alone, at the press of a button, and the mixed policy that follows."""
+"""Layer sensitivity: each layer compressed alone, at the press of a button, and the mixed policy that follows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from kdcore.compress.step import CompressError
 from kdcore.compress.tools.sensitivity import BUDGETED, STRENGTHS, policy, step
-from kdcore.figures.sensitivity import minds, strength_of
+from kdcore.figures.sensitivity import sensitivity, strength_of
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import format
@@ -23,11 +23,11 @@ KINDS = {"prune": "Prune weights", "filters": "Remove filters", "quantize": "Qua
 
 
 def show(one: LayerView) -> None:
-    """The section of one variant: what was measured, or the button that has it measured."""
-    st.header("Which layers mind?", anchor=False)
+    """The section of one variant: its measurement, or the button that starts it."""
+    st.header("Layer sensitivity", anchor=False)
     st.markdown(
-        f"Each layer of **{plain(one.name)}** is changed alone, and the network asked about validation images. Layers "
-        "that mind little can be compressed more; a policy gives each layer a strength of its own."
+        f"Each layer of **{plain(one.name)}** is compressed alone and the network evaluated on validation images. Less "
+        "sensitive layers can be compressed more; a policy gives each layer its own strength."
     )
     try:
         Library(store.workspace()).network(one.run, one.name)
@@ -35,9 +35,9 @@ def show(one: LayerView) -> None:
         message = error.problems[0].message.replace(f" of {one.run}", "")
         st.caption(f":material/info: {plain(message)}.")
         if one.parent:
-            st.button(f"Take {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
+            st.button(f"Use {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
         return
-    kind = links.segments("What is done to a layer", list(KINDS), "step", format_func=KINDS.__getitem__)
+    kind = links.segments("Compression applied", list(KINDS), "step", format_func=KINDS.__getitem__)
     found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
     asked = {"run": one.run, "variant": one.name, "kind": kind}
     waiting = measuring.latest("sensitivity", asked.__eq__)
@@ -45,12 +45,12 @@ def show(one: LayerView) -> None:
         measuring.progress(waiting, _draw)
     elif not found or found["asked"]["strengths"] != list(STRENGTHS[kind]):
         if waiting and waiting.state == "failed":
-            st.error(plain(waiting.error or ""), title="It could not be measured")
+            st.error(plain(waiting.error or ""), title="Measurement failed")
         st.button(
             "Measure sensitivity", key="measure_sensitivity", type="primary", icon=":material/query_stats:",
             on_click=measuring.queue, args=(api.sensitivity, one.run, one.name, kind),
-            help="Queues a measurement: each layer alone, at several strengths, without any training. Some seconds for "
-            "a small network, minutes for a large one.",
+            help="Queues a measurement: each layer alone, at several strengths, without training. Takes seconds for a "
+            "small network, minutes for a large one.",
         )  # fmt: skip
     if found:
         _measured(one, found)
@@ -61,17 +61,17 @@ def _take(variant: str) -> None:
 
 
 def _draw(now: RunRow) -> None:
-    st.progress(now.progress, text="In the queue" if now.state == "queued" else "Changing one layer after another")
+    st.progress(now.progress, text="Queued" if now.state == "queued" else "Compressing one layer after another")
 
 
 def _measured(one: LayerView, found: dict[str, Any]) -> None:
     left, right = st.columns([1.6, 1], gap="medium")
     with left, st.container(border=True):
-        charts.show(minds(found), key="minds")
+        charts.show(sensitivity(found), key="sensitivity_chart")
         st.caption(
-            f"Share of {found['images']:,} validation images that are right with one layer changed, of "
-            f"{format.percent(found['baseline']['accuracy'])} with none. Batch norm's statistics are taken again each "
-            "time; nothing is trained, so fine-tuning can win much of it back."
+            f"Validation accuracy ({found['images']:,} images) with one layer compressed; uncompressed: "
+            f"{format.percent(found['baseline']['accuracy'])}. Batch norm is recalibrated each time; nothing is "
+            "trained, so fine-tuning can recover much of the loss."
         )
     with right:
         _policy(one, found)
@@ -82,7 +82,7 @@ def _policy(one: LayerView, found: dict[str, Any]) -> None:
     what = BUDGETED[found["kind"]]
     share = st.slider(
         f"Budget (share of the {what})", 5, 100, 40, 5, format="%d %%", key="budget", persist_state="session",
-        help="Of the weights of the layers above, in fp32. The mix of strengths is sought that loses least within it.",
+        help="Of the layers above, in fp32. The mix of strengths with the smallest loss within it is chosen.",
     )  # fmt: skip
     try:
         mixed = policy(found, share / 100)
@@ -90,18 +90,20 @@ def _policy(one: LayerView, found: dict[str, Any]) -> None:
         st.info(f"{plain(str(error)[:1].upper() + str(error)[1:])}. Raise the budget.", icon=":material/info:")
         return
     st.markdown(
-        f"**{format.percent(mixed['share'])} of the {what}**, for {mixed['loss']:.3g} nats of loss, as the sum of the "
-        "layers' own."
+        f"**{format.percent(mixed['share'])} of the {what}**, at {mixed['loss']:.3g} nats of added loss (summed over "
+        "the layers)."
     )
-    tell = strength_of(found["kind"])
+    write = strength_of(found["kind"])
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
-    strengths = {plain(name): tell(mixed["policy"][name]) if name in mixed["policy"] else "as it is" for name in layers}
+    strengths = {
+        plain(name): write(mixed["policy"][name]) if name in mixed["policy"] else "unchanged" for name in layers
+    }
     st.table(strengths, border="horizontal", height=360 if len(strengths) > 9 else "content")
     made = step(found, mixed)
     if made is None:
-        st.caption("Nothing need be changed: the layers fit the budget as they are.")
+        st.caption("No compression needed: the layers fit the budget.")
         return
-    st.caption("The step, to copy into a recipe:")
+    st.caption("Step for a recipe:")
     st.code(json.dumps(made, indent=1), language="json", height=240 if len(made["policy"]) > 5 else "content")
     if one.role != "teacher" and st.button(  # steps act on the student
         "New experiment with it", key="with_policy", icon=":material/science:",
@@ -123,6 +125,6 @@ def _open(one: LayerView, made: dict[str, Any]) -> None:
         document["compress"] = [*document["compress"][:steps], made]
         draft.load(parse(document), f"{recipe.name[:100]}, by layer")
     except RecipeError as error:
-        st.error(f"This cannot be opened in the form: {plain(str(error))}")
+        st.error(f"Cannot be opened in the form: {plain(str(error))}")
         return
     st.switch_page("new/page.py")

@@ -21,9 +21,9 @@ from pages.shared import draft
 from pages.shared.text import plain
 
 SOURCE = "data.source"
-OWN = {  # what to send for a set of one's own pictures
-    "folder": "Send a .zip with one folder of pictures for each class",
-    "labels_csv": "Send a .zip with pictures and labels.csv",
+OWN = {  # what to upload for a set of one's own pictures
+    "folder": "Upload a .zip with one folder of pictures per class",
+    "labels_csv": "Upload a .zip with pictures and labels.csv",
 }
 
 
@@ -49,7 +49,7 @@ def _line(name: str) -> str:
 
 
 def _standing(source: Options) -> None:
-    """Where the data set stands; while it is being fetched, this alone is drawn anew every second."""
+    """Where the data set stands; while it is being fetched, this alone is drawn every second."""
     first = fetching.status(source).state
 
     @st.fragment(run_every=1.0 if first == "fetching" else None)
@@ -77,7 +77,7 @@ def _under_way(source: Options, progress: Progress | None) -> None:
             st.progress(min(1.0, progress.done / progress.total), text=plain(_progress_text(progress)))
         st.button("Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
                   on_click=partial(fetching.cancel, source))  # fmt: skip
-    st.caption("It goes on without this page. What is loaded is kept, also when you cancel.")
+    st.caption("The download continues without this page, and keeps what it has when you cancel.")
 
 
 def _progress_text(progress: Progress) -> str:
@@ -88,10 +88,10 @@ def _progress_text(progress: Progress) -> str:
 
 def _absent(source: Options, now: fetch.Status) -> None:
     if now.state == "failed":
-        failed = "was not fetched" if now.download_bytes else "cannot be used as it is"
+        failed = "could not be downloaded" if now.download_bytes else "cannot be used"
         st.error(plain(now.message), title=f"{plain(now.title)} {failed}")
     name = "Prepare" if not now.download_bytes else f"Download ({format.size(now.download_bytes)})"
     st.button(
-        f"Try again: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
+        f"Retry: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
         key=draft.key("fetch"), type="primary", icon=":material/download:", on_click=partial(fetching.start, source),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What kinds of entries a registry holds: methods come in families, and each family is said in plain words."""
+"""Methods come in families, each with a title and one line of meaning."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from kdcore.distill.traits import MethodTraits
 
 # In the order in which they are offered: its name, and what the student learns from.
 MEANINGS = {
-    "responses": ("Answers", "The student learns from what its teacher says of each image (responses)."),
-    "features": ("Features", "The student learns from what happens inside its teacher, layer by layer."),
-    "weights": ("Weights", "The student begins with its teacher's own weights, or is pulled towards them."),
-    "combinations": ("Several at once", "Losses of several methods are added up, a weight for each (combinations)."),
-    "controls": ("Controls", "What the others are measured against: no soft targets of a teacher are learned here."),
+    "responses": ("Responses", "The student learns from its teacher's outputs: logits or probabilities."),
+    "features": ("Features", "The student learns from its teacher's intermediate layers."),
+    "weights": ("Weights", "The student starts from its teacher's weights, or is pulled towards them."),
+    "combinations": ("Combinations", "The weighted sum of several methods' losses."),
+    "controls": ("Controls", "Baselines that learn without a teacher's soft targets."),
 }
 # What a list or a family begins with, where it is not the alphabet's first.
 FIRST = ("kd", "attention", "hard_labels", "trained", "offline")

@@ -106,7 +106,7 @@ class Form:
                 st.error(plain(problem.message), icon=":material/error:")
                 if problem.changes:
                     st.button(
-                        "Take the suggestion", key=draft.key(f"{path}.suggestion"), icon=":material/check:",
+                        "Use the suggestion", key=draft.key(f"{path}.suggestion"), icon=":material/check:",
                         on_click=_take_suggestion, args=(problem,),
                     )  # fmt: skip
         self._places[path] = st.container()
@@ -195,7 +195,7 @@ def vanished() -> Any:
 
 def _take_out_button(path: str, index: int) -> None:
     st.button(
-        "Take out",
+        "Remove",
         key=draft.key(f"{path}.{index}.out"),
         icon=":material/close:",
         type="tertiary",

@@ -1,4 +1,4 @@
-"""New experiment: the Recipe as a form, and beside it what it would make and cost."""
+"""New experiment: the Recipe as a form, and beside it what it would cost."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pages.shared.text import plain
 USUAL = ("steps", "epochs", "batch_size", "learning_rate")
 GROUPS = {  # what is seldom changed of a training
     "Optimizer": ("optimizer", "nesterov", "weight_decay", "decay_all", "clip_norm", "ema"),
-    "Course": ("schedule", "milestones", "warmup", "patience", "test_curve"),
-    "Labels and arithmetic": ("label_smoothing", "precision"),
+    "Schedule": ("schedule", "milestones", "warmup", "patience", "test_curve"),
+    "Label smoothing and precision": ("label_smoothing", "precision"),
 }
 
 
@@ -49,7 +49,7 @@ def teacher(form: Form) -> None:
 
 def student(form: Form) -> None:
     form.part(Student, "student", ["model"])
-    st.caption("**Training**, the same for the student alone and for every distilled one")
+    st.caption("**Training**, identical for the student alone and every distilled student")
     training(form, "train", more("student"))
 
 
@@ -70,13 +70,13 @@ def distil(form: Form) -> None:
     asked = chosen != "offline" or any(problem.field.startswith("scheme") for problem in form.problems)
     description = plain(registry.entry("scheme", chosen).description)
     scheme = st.expander(
-        f"Who teaches whom: {description}", asked, key=draft.key("scheme.open"), type="compact", on_change="rerun"
+        f"Distillation scheme: {description}", asked, key=draft.key("scheme.open"), type="compact", on_change="rerun"
     )
     if scheme.open:
         with scheme:
             form.part(Recipe, "", ["scheme"])
     form.part(Recipe, "", ["distill"])
-    st.caption("**Controls**: other ways on the same budget, to tell what the soft targets themselves are worth")
+    st.caption("**Controls**: baselines trained on the same budget")
     form.part(Recipe, "", ["controls"])
 
 

@@ -34,7 +34,7 @@ from pages.shared.text import plain
 
 
 class Planned(NamedTuple):
-    """The plan of the draft, None where it cannot be carried out; what is wrong with it or worth knowing."""
+    """The plan of the draft, None where it cannot run; what is wrong with it or worth knowing."""
 
     plan: Plan | None
     problems: list[Problem]
@@ -54,11 +54,12 @@ def _planned(text: str, root: str, state: Any) -> Planned:
         return Planned(plan(recipe, Workspace(root)), [])
     except NotFetched as error:
         missing = error.download_bytes
-        press = f"({format.size(missing)}): press Download" if missing else "in the form that is needed: press Prepare"
-        return Planned(None, [Problem("data.source", f"{error.title} is not on this machine yet {press} under Data")])
+        here = f"is not on this machine yet ({format.size(missing)})" if missing else "is not prepared yet"
+        press = f"{error.title} {here}: press {'Download' if missing else 'Prepare'} under Data"
+        return Planned(None, [Problem("data.source", press)])
     except RecipeError as error:
         unpicked = not getattr(recipe.teacher.source, "model", True)  # the form has a list where a shell takes an id
-        picks = {"teacher.source.model": "pick a finished model"} if unpicked else {}
+        picks = {"teacher.source.model": "choose a finished model"} if unpicked else {}
         return Planned(None, [one._replace(message=picks.get(one.field, one.message)) for one in error.problems])
 
 
@@ -87,7 +88,7 @@ def _about(source: str, identity: store.Identity | None) -> tuple[list[str], lis
 
 
 def _prepared(source: Options) -> store.Identity | None:
-    """What changes when the data set is fetched or made anew."""
+    """What changes when the data set is fetched or prepared again."""
     try:
         return store.identity(place(source) / "info.json")
     except RecipeError:
@@ -95,7 +96,7 @@ def _prepared(source: Options) -> store.Identity | None:
 
 
 def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> list[Problem]:
-    """The column beside the form. Start is there only for what can be carried out. Returns what is worth knowing."""
+    """The column beside the form. Start is enabled only for what can run. Returns the advice."""
     with st.container(border=True):
         st.subheader("Before you run", anchor=False)
         for problem in problems:
@@ -142,7 +143,7 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
         slot.markdown(plain(others))
     time = estimates.of(recipe)
     slot.markdown(f":material/timer: {_time(time.seconds)} · {plain(time.basis)}")
-    slot.caption(_judged(plan))
+    slot.caption(_evaluated(plan))
     return warnings
 
 
@@ -169,33 +170,36 @@ def _smaller(recipe: Recipe, teacher: Cost, networks: Networks) -> str:
     whose = "its" if scheme_of(recipe).begins == "teacher" else "the"
     return (
         f"The student is **{format.times(teacher.size_bytes / small.size_bytes)} smaller** than {whose} teacher"
-        f" and needs **{format.times(teacher.macs / small.macs)} fewer MACs** (work, not time)"
-        f"{', with the classifier that it borrows and the projector to it' if networks.deployed else ''}."
+        f" and needs **{format.times(teacher.macs / small.macs)} fewer MACs** (compute, not time)"
+        f"{', including the classifier that it reuses and its projector' if networks.deployed else ''}."
     )
 
 
-def _judged(plan: Plan) -> str:
+def _evaluated(plan: Plan) -> str:
     images = plan.dataset
     return (
-        f"{format.plural(len(plan.stages), 'stage')}. The student sees {format.plural(images['seen'], 'image')}, "
-        f"{images['labelled']:,} of them with labels; the teacher {images['train']:,}. "
-        f"Judged on {format.plural(images['test'], 'test image')} that nothing was chosen on."
+        f"{format.plural(len(plan.stages), 'stage')}. The student is trained on "
+        f"{format.plural(images['seen'], 'image')}, {images['labelled']:,} of them labelled; the teacher on "
+        f"{images['train']:,}. Evaluated on {format.plural(images['test'], 'held-out test image')}, not used for "
+        "selection."
     )
 
 
 def company(recipe: Recipe) -> str:
-    """Whom the scheme trains beside teacher and student, and what the teacher is for where it teaches nobody else."""
+    """What the scheme trains beside teacher and student, and what the teacher is for where it trains no student."""
     scheme = scheme_of(recipe)
     further = {f"teacher {number}": other.model for number, other in enumerate(scheme.others(recipe), 2)}
     further |= {link.label: link.model for link in scheme.links(recipe)}
     said = []
     if further:
-        said.append("Trained too: " + ", ".join(f"{name} ({_network(model)})" for name, model in further.items()) + ".")
+        said.append(
+            "Also trained: " + ", ".join(f"{name} ({_network(model)})" for name, model in further.items()) + "."
+        )
     if beside := [_network(model) for model in scheme.beside(recipe)]:
-        said.append(f"Beside the student learns {', '.join(beside)}, which is not kept.")
+        said.append(f"Also trained, not kept: {', '.join(beside)}.")
     if scheme.begins != "teacher":
-        taught = "teaches the controls alone." if recipe.controls else "does not teach: it is there to compare with."
-        said.append(f"The teacher of this table {taught}")
+        role = "only trains the controls." if recipe.controls else "trains no student; it is a reference."
+        said.append(f"The teacher of this table {role}")
     return " ".join(said)
 
 
@@ -211,7 +215,7 @@ def _borrows(recipe: Recipe) -> int | None:
 
 def _sizes(networks: Networks, macs: int | None) -> pd.DataFrame:
     """What they cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
-    unknown = {"Parameters": format.MISSING, "MACs an image": format.count(macs) if macs else format.MISSING}
+    unknown = {"Parameters": format.MISSING, "MACs per image": format.count(macs) if macs else format.MISSING}
     student, teacher, deployed = networks
     columns = {
         f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": format.MISSING},
@@ -225,7 +229,7 @@ def _sizes(networks: Networks, macs: int | None) -> pd.DataFrame:
 def _cost(one: Cost) -> dict[str, str]:
     return {
         "Parameters": format.count(one.params),
-        "MACs an image": format.count(one.macs),
+        "MACs per image": format.count(one.macs),
         "Size (fp32)": format.size(one.size_bytes),
     }
 

@@ -1,4 +1,4 @@
-"""What a closed section of the form says of its choice, in one line; and the editor of the sweep."""
+"""The summary of each closed section of the form, in one line; and the editor of the sweep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 def data_summary(document: Document) -> str:
     data = document["data"]
     labels = "all labels" if data["labels"] is None else format.plural(data["labels"], "label")
-    hidden = f", without {', '.join(map(str, data['hide_classes']))}" if data["hide_classes"] else ""
+    hidden = f", hiding {', '.join(map(str, data['hide_classes']))}" if data["hide_classes"] else ""
     source = dict(data["source"])
     if "path" in source:
         source["path"] = source["path"].replace("\\", "/").rpartition("/")[2]
@@ -37,7 +37,7 @@ def student_summary(document: Document) -> str:
 
 def distil_summary(document: Document) -> str:
     controls = [one["method"] for one in document["controls"]]
-    beside = f", beside {', '.join(controls).replace('_', ' ')}" if controls else ""
+    beside = f", controls: {', '.join(controls).replace('_', ' ')}" if controls else ""
     scheme = document["scheme"]["scheme"]
     way = "" if scheme == "offline" else f"{scheme.replace('_', ' ')}: "
     return way + describe("method", document["distill"]) + beside
@@ -47,7 +47,7 @@ def compress_summary(document: Document) -> str:
     if chains := document["sweep"].get("compress"):
         return "; ".join(map(naming.describe, chains))
     names = [_short(step) for step in document["compress"]]
-    return ", then ".join(names) if names else "nothing after distillation"
+    return ", then ".join(names) if names else "no compression"
 
 
 def measure_summary(document: Document) -> str:
@@ -56,7 +56,7 @@ def measure_summary(document: Document) -> str:
     )
     timed = document["measure"]["timing_seconds"]
     clock = f"timed for {format.duration(timed)}" if timed else "not timed"
-    corrupted = ", on corrupted images too" if document["measure"]["robustness"] else ""
+    corrupted = ", with robustness" if document["measure"]["robustness"] else ""
     seeds = format.plural(len(document["seeds"]), "seed")
     return f"{seeds}, {clock}{corrupted}" + (f", sweep: {swept}" if swept else "")
 
@@ -72,15 +72,13 @@ def _short(step: Document) -> str:
 def sweep(form: Form) -> None:
     """Values that a run should vary: one line a value, "path" and the values that it should take."""
     document = draft.get()
-    st.caption(
-        "**Sweep**: carry the experiment out for every one of these values; what does not depend on them is shared"
-    )
+    st.caption("**Sweep**: run the experiment with each of these values; stages that do not depend on them are shared")
     for path, values in document["sweep"].items():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             key = draft.key(f"sweep.{path}")
             shown = ", ".join(json.dumps(value) for value in values)
-            st.text_input(f"{place_of(path)} (separated by commas)", shown, key=key, on_change=_take, args=(path, key))
-            st.button("Take out", key=f"{key}.out", type="tertiary", on_click=draft.take_out, args=("sweep", path))
+            st.text_input(f"{place_of(path)} (comma-separated)", shown, key=key, on_change=_take, args=(path, key))
+            st.button("Remove", key=f"{key}.out", type="tertiary", on_click=draft.take_out, args=("sweep", path))
         form.say(f"sweep.{path}")
     form.say("sweep")
     free = [path for path in _leaves(document) if path not in document["sweep"]]

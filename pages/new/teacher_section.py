@@ -1,4 +1,4 @@
-"""The section Teacher of the form: trained here, out of an earlier run, or out of a file that somebody sends."""
+"""The section Teacher of the form: trained here, from an earlier run, or from an uploaded file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pages.new.form import Form, describe
 from pages.shared import draft, store, text
 
 SOURCE = "teacher.source"
-FILES = {  # what can be sent for a source that is a file: the words beside it, and its suffixes
-    "weights_file": ("Send a weights file", ["safetensors", "pt", "pth", "ckpt", "bin", "tar"]),
-    "onnx_file": ("Send an ONNX classifier", ["onnx"]),
-    "soft_labels": ("Send a soft-label file", ["npz"]),
+FILES = {  # what can be uploaded for a source that is a file: its label, and its suffixes
+    "weights_file": ("Upload a weights file", ["safetensors", "pt", "pth", "ckpt", "bin", "tar"]),
+    "onnx_file": ("Upload an ONNX classifier", ["onnx"]),
+    "soft_labels": ("Upload a soft-label file", ["npz"]),
 }
 MOST_OFFERED = 200
 
@@ -36,7 +36,7 @@ def draw(form: Form, training: Callable[[], None]) -> None:
     if chosen == "trained" or TeacherTraits.named(chosen).architecture:
         form.part(Teacher, "teacher", ["model"])
     if chosen == "trained":
-        st.caption("The teacher is trained on all labels, whatever the student sees.")
+        st.caption("The teacher is trained on all labels, however few the student gets.")
         training()
 
 
@@ -47,9 +47,9 @@ def summary(document: dict[str, Any]) -> str:
     if source["teacher"] == "trained":
         return model
     if source["teacher"] == "earlier":
-        return f"{source['variant']} of an earlier run" if source["model"] else "an earlier run's, to be picked"
+        return f"{source['variant']} of an earlier run" if source["model"] else "from an earlier run, not chosen yet"
     name = source["path"].replace("\\", "/").rpartition("/")[2]
-    return f"{source['teacher'].replace('_', ' ')}, {name or 'to be sent'}"
+    return f"{source['teacher'].replace('_', ' ')}, {name or 'no file yet'}"
 
 
 class Offer(NamedTuple):
@@ -66,13 +66,13 @@ def _earlier() -> None:
     source = draft.at(draft.get(), SOURCE)
     now = next((at for at, offer in enumerate(offers) if offer[:2] == (source["model"], source["variant"])), None)
     if not offers:
-        st.caption("No finished model fits this data set yet: it must know the same classes and take the same images.")
+        st.caption("No finished model fits this data set yet: it needs the same classes and image shape.")
         return
     draft.follow(f"{SOURCE}.earlier", [offer.line for offer in offers])
     key = draft.key(f"{SOURCE}.earlier")
     st.selectbox(
         "Model", offers, now, key=key, format_func=lambda offer: offer.line, on_change=_take, args=(key,),
-        placeholder="Pick a finished model", help="Of a variant with several seeds the first seed's model teaches.",
+        placeholder="Choose a finished model", help="With several seeds, the first seed's model teaches.",
     )  # fmt: skip
 
 
@@ -90,8 +90,8 @@ def _offers() -> Iterator[Offer]:
             key = variant.keys[0]
             if here.complete(key) and (report := store.report(key)):
                 accuracy = report["quality"].get("accuracy")
-                right = f" · {format.percent(accuracy)} right" if accuracy is not None else ""
-                yield Offer(row.id, variant.name, f"{variant.name}{right} · {text.dated(row)}")
+                scored = f" · test accuracy {format.percent(accuracy)}" if accuracy is not None else ""
+                yield Offer(row.id, variant.name, f"{variant.name}{scored} · {text.dated(row)}")
                 count += 1
         if count >= MOST_OFFERED:
             return

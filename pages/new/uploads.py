@@ -1,4 +1,4 @@
-"""Files that somebody sends from the browser: kept in the workspace under the hash of their content."""
+"""Files uploaded from the browser: kept in the workspace under the hash of their content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _take(path: str, key: str) -> None:
         take = upload.receive if sent.name.lower().endswith(".zip") else upload.keep
         kept = take(sent, sent.name, folder)
     except upload.UploadError as error:
-        st.session_state[PROBLEM] = {path: f"{sent.name} was not taken: {error}"}
+        st.session_state[PROBLEM] = {path: f"{sent.name} was rejected: {error}"}
         return
     draft.put(draft.get(), path, str(kept))
     draft.renew_at(path)

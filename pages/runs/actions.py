@@ -1,4 +1,4 @@
-"""What one may do with a run: steer it, start from it, rename it, delete it."""
+"""Actions on a run: steer, duplicate, rename, delete."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _of_damaged(row: RunRow) -> None:
 def _deletion(row: RunRow) -> None:
     with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}"):
         st.markdown(
-            f"Delete **{plain(row.name)}**? Its models stay for other runs that share them, until the clean-up "
-            "on the page System."
+            f"Delete **{plain(row.name)}**? Its models stay until the clean-up on the page System, and longer where "
+            "other runs share them."
         )
         st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
 
@@ -63,14 +63,14 @@ def _steer(row: RunRow) -> None:
     if row.state in ("waiting", "running"):
         st.button(
             "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=store.ask,
-            args=(row.id, "stop"), help="Ends the training now; what is finished is measured and kept.",
+            args=(row.id, "stop"), help="Stops training now; finished stages are measured and kept.",
         )  # fmt: skip
     if change := remedy(row):
         changed(row, change)
     elif row.state in ("cancelled", "failed", "interrupted"):
         st.button(
             "Resume", key="resume", icon=":material/replay:", type="primary", on_click=store.ask,
-            args=(row.id, "run"), help="Goes on from the last checkpoint; finished stages are reused.",
+            args=(row.id, "run"), help="Continues from the last checkpoint; finished stages are reused.",
         )  # fmt: skip
 
 
@@ -80,9 +80,9 @@ def _look(row: RunRow) -> None:
         st.switch_page("compare/page.py", query_params={"runs": row.id})
     if row.state != "done":
         return
-    if row.preset == "robustness" and st.button("See it", key="see", icon=TRUST):
+    if row.preset == "robustness" and st.button("Open in Trust", key="see", icon=TRUST):
         st.switch_page("trust/page.py", query_params={"run": _measured(row)[0]})
-    if row.preset == "sensitivity" and st.button("See it", key="see", icon=LAYERS):
+    if row.preset == "sensitivity" and st.button("Open in Layers", key="see", icon=LAYERS):
         asked = _measured(row)
         where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
         st.switch_page("layers/page.py", query_params=where)
@@ -106,7 +106,7 @@ def changed(row: RunRow, change: Mapping[str, Any]) -> None:
     what = f"{label(change['path']).lower()} {change['value']}"
     if st.button(
         f"New run with {what}", key="remedy", type="primary", icon=":material/healing:",
-        help="Opens the form with this one value changed. It is another experiment, with results of its own.",
+        help="Opens the form with this one value changed: a new experiment with its own results.",
     ):  # fmt: skip
         duplicate(row, f"{change['path']}={json.dumps(change['value'])}")
 
@@ -115,7 +115,7 @@ def duplicate(row: RunRow, *changes: str) -> None:
     """Opens the form with this run's Recipe, with these changes."""
     try:
         document = api.recipe(store.workspace(), row.id).document()
-        draft.load(parse(override(document, changes)), f"{row.name[:110]}, again")
+        draft.load(parse(override(document, changes)), f"{row.name[:110]} (copy)")
     except (RecipeError, Damaged) as error:
         st.error(f"This run cannot be opened in the form: {plain(str(error))}")
         return
@@ -126,7 +126,7 @@ def rename(run_id: str, key: str) -> None:
     try:
         api.rename(store.workspace(), run_id, st.session_state[key])
     except RecipeError as error:
-        st.toast(f"The name stays: {plain(str(error))}", icon=":material/error:")
+        st.toast(f"Not renamed: {plain(str(error))}", icon=":material/error:")
 
 
 def delete(run_id: str) -> None:
@@ -136,4 +136,4 @@ def delete(run_id: str) -> None:
         st.toast(plain(str(error)), icon=":material/error:")
         return
     st.query_params.pop("run", None)
-    st.toast("Deleted. It lies in the trash until the clean-up.", icon=":material/delete:")
+    st.toast("Moved to the trash, where it stays until the clean-up.", icon=":material/delete:")

@@ -45,22 +45,22 @@ def headline(row: RunRow) -> None:
     if row.state in ("running", "waiting", "stopping"):
         left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
-        st.caption("It goes on without this page: close the browser or stop the dashboard as you like.")
+        st.caption("The run continues without this page: you can close the browser or stop the dashboard.")
     if row.note:
         st.caption(f":material/info: {text.plain(row.note)}.")
     if row.error:
         st.error(text.plain(row.error), title="What happened")
-        st.caption(f"Finished stages are kept. {_next(row)}; the log says more.")
+        st.caption(f"Finished stages are kept. {_next(row)}. See the log for details.")
 
 
 def _next(row: RunRow) -> str:
     """What to press after a failure."""
     if actions.remedy(row):
         return (
-            "The new run that is offered above takes them over; the same one again would fail again, unless something "
-            "else had filled the memory: press Duplicate then"
+            "The new run offered above reuses them; this one would fail again, unless another program had filled the "
+            "memory: then press Duplicate"
         )
-    return "Press Resume to go on from the last checkpoint, or Duplicate to change what was wrong"
+    return "Press Resume to continue from the last checkpoint, or Duplicate to change the recipe"
 
 
 def when(row: RunRow) -> str:
@@ -85,11 +85,11 @@ def grouped(found: Iterable[StageRow]) -> list[Group]:
 
 
 def state_of(group: Group) -> str:
-    """What to show for all seeds of a variant: the most telling of their states."""
+    """What to show for all seeds of a variant: the most important of their states."""
     states = [stage.state for stage in group.stages]
-    for telling in ("failed", "running", "waiting", "stopped"):
-        if telling in states:
-            return telling
+    for important in ("failed", "running", "waiting", "stopped"):
+        if important in states:
+            return important
     finished = [state in ("done", "reused") for state in states]
     if all(finished):
         return "reused" if set(states) == {"reused"} else "done"
@@ -130,22 +130,26 @@ def curves(row: RunRow, active: bool) -> None:
             "Curve", list(QUANTITIES), default="Validation accuracy", required=True, key="curve",
             label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
-        live = active and st.toggle("Live", value=True, key="live", help="Off: the chart keeps still, so you can zoom.")
+        live = active and st.toggle("Live", value=True, key="live", help="Off: the chart stays still for zooming.")
         with st.popover("Adjust", icon=":material/tune:"):
             smoothing = st.slider("Smoothing", 0.0, 0.95, 0.0, 0.05, key="smoothing", persist_state="session")
             most = max((max(one["step"]) for one in store.index().curves(row.id, points=3)), default=1)
             first, last = st.slider("Steps", 0, most, (0, most), key=f"range_{row.id}") if most > 1 else (0, 1)
     whole = (first, last) == (0, most)
+    hidden = ", ".join(store.plan(row.id).dataset["hidden"])
 
     @st.fragment(run_every=2 if live else None)
     def chart() -> None:
         found = store.index().curves(row.id, None if whole else first, None if whole else last)
         if not found:
-            st.caption(
-                f"{AXES[QUANTITIES[quantity]]}: the curve appears as soon as the first stage has trained an epoch."
-            )
+            st.caption(f"{AXES[QUANTITIES[quantity]]}: the curve appears after the first epoch.")
             return
         charts.show(draw(found, QUANTITIES[quantity], smoothing), key="curves")
+        if hidden and quantity.startswith("Validation"):
+            st.caption(
+                f":material/info: The students' validation images lack the hidden class {text.plain(hidden)}, so "
+                "validation accuracy can be far above test accuracy."
+            )
 
     chart()
 
@@ -167,7 +171,7 @@ def tabs(row: RunRow, active: bool) -> None:
         with files:
             with store.legible():
                 _models(row)
-            st.caption("The run's own files, on this machine in")
+            st.caption("The run's files on this machine")
             st.code(str(folder), language=None)
             _sizes(folder)
 
@@ -184,9 +188,9 @@ def damage(row: RunRow) -> None:
     text.badge(row)
     st.error(text.plain(row.error or ""), title="A file of this run cannot be read")
     st.caption(
-        "Press Resume: what is damaged is made anew, and finished models are used again."
+        "Press Resume: damaged files are rebuilt, and finished models are reused."
         if mendable(row.damaged or "")
-        else "Press Delete: its models stay, and a new run of the same recipe finds them again."
+        else "Press Delete: its models stay, and a new run of the same recipe reuses them."
     )
     folder = store.workspace().runs / row.id
     st.code(str(folder), language=None)
@@ -194,14 +198,14 @@ def damage(row: RunRow) -> None:
 
 
 def _models(row: RunRow) -> None:
-    """The models that it made, to take away."""
+    """Downloads of its models."""
     here = store.workspace()
     made = {one.name: one.keys[0] for one in store.plan(row.id).variants if here.complete(one.keys[0])}
     if not made:
         return
     name = st.selectbox(
         "Model", list(made), len(made) - 1, key=f"model_{row.id}_{len(made)}", width=360,
-        help="Of a variant with several seeds the first seed's, the one that was measured.",
+        help="With several seeds, the first seed's model, which was measured.",
     )  # fmt: skip
     folder = here.model(made[name])
     with st.container(horizontal=True):
@@ -213,7 +217,7 @@ def _models(row: RunRow) -> None:
                     f"{title} ({format.size(path.stat().st_size)})", path.read_bytes, file_name=given,
                     key=f"take{suffix}_{row.id}", icon=":material/download:", on_click="ignore",
                 )  # fmt: skip
-    st.caption("On this machine in")
+    st.caption("On this machine")
     st.code(str(folder), language=None)
 
 
@@ -223,7 +227,7 @@ def _log(row: RunRow, active: bool) -> None:
         path = store.workspace().runs / row.id / "log.txt"
         lines = path.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []
         with st.container(height=280 if len(lines) > 10 else "content", autoscroll=True):
-            st.code("\n".join(lines) or "Nothing was logged yet.", language=None)
+            st.code("\n".join(lines) or "The log is empty.", language=None)
 
     tail()
 

@@ -15,7 +15,7 @@ st.title("Runs", anchor=False)
 if not rows:
     text.empty(
         "No runs yet",
-        "Here you will watch experiments: their stages, their curves as they are trained, and what came of them.",
+        "Here you will watch experiments: their stages, live learning curves and results.",
         "Start one on the home page",
         "home/page.py",
         ":material/list_alt:",
@@ -25,7 +25,7 @@ if not rows:
 known = {row.id: row for row in rows}
 asked = st.query_params.get("run", "")
 if asked and asked not in known:
-    st.warning(f"There is no run {text.plain(asked[:40])} any more; this is the newest one.")
+    st.warning(f"Run {text.plain(asked[:40])} no longer exists; this is the newest one.")
 chosen = known.get(asked, rows[0])
 busy = any(row.state in store.ACTIVE for row in rows)
 active = chosen.state in store.ACTIVE
@@ -59,7 +59,7 @@ with stages_column:
     progress()
 with curves_column:
     if chosen.preset in KINDS:
-        st.caption("It measures models of other runs and trains none, so there are no curves.")
+        st.caption("This run measures models of other runs and trains none, so it has no curves.")
     else:
         detail.curves(chosen, active)
 detail.tabs(chosen, active)

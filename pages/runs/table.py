@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.report import format
+from kdcore.report.comparison import BATCH
 from kdcore.workspace.index import RunRow
 from pages.shared.text import STATES
 
@@ -17,14 +18,14 @@ def show(rows: list[RunRow], chosen: str) -> str | None:
             "Search", type="search", live="300ms", key="runs_search", placeholder="Name, preset or tag",
             label_visibility="collapsed", width=280, persist_state="session",
         )  # fmt: skip
-        present = [state for state in STATES if any(row.state == state for row in rows)]
+        present = [state for state in STATES if any(row.condition == state for row in rows)]
         states = st.pills(
             "State", present, selection_mode="multi", key="runs_states", format_func=lambda state: STATES[state][0],
             label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
     shown = [row for row in rows if matches(row, sought, states)]
     if not shown:
-        st.caption(f"None of {len(rows)} runs fits the filter.")
+        st.caption("No run matches the filter.")
         return None
     # The key holds the ids: when they change, a selection by position would mean other runs.
     place = next((index for index, row in enumerate(shown) if row.id == chosen), None)
@@ -48,7 +49,7 @@ def show(rows: list[RunRow], chosen: str) -> str | None:
 def matches(row: RunRow, sought: str, states: list[str]) -> bool:
     """Whether the row is in one of the states (none chosen: all) and each word occurs in its name, preset or tags."""
     words = f"{row.name} {row.preset or ''} {' '.join(row.tags)} {row.id}".casefold()
-    return (not states or row.state in states) and all(word in words for word in (sought or "").casefold().split())
+    return (not states or row.condition in states) and all(word in words for word in (sought or "").casefold().split())
 
 
 COLUMNS = {
@@ -61,20 +62,20 @@ COLUMNS = {
     "variant": st.column_config.TextColumn(
         "Last variant",
         width=190,
-        help="The end of the chain, which the next columns are about. Of a sweep it is the one of the last value, not "
-        "the best: the page Compare has them all.",
+        help="The end of the chain of steps; the next columns are about it. In a sweep it is the last value's, not the "
+        "best: the page Compare has them all.",
     ),
     "score": st.column_config.NumberColumn(
-        "Accuracy",
+        "Test accuracy",
         format="%.1f %%",
         width="small",
-        help="Mean average precision (mAP) where images have several labels.",
+        help="Mean average precision (mAP) for images with several labels.",
     ),
     "smaller": st.column_config.NumberColumn(
-        "Smaller", format="%.1f×", width="small", help="Than its teacher, in bytes of the file."
+        "Smaller", format="%.1f×", width="small", help="File size relative to its teacher's."
     ),
     "faster": st.column_config.NumberColumn(
-        "Faster", format="%.1f×", width="small", help="Than its teacher, in images a second, 64 at a time."
+        f"Throughput (batch {BATCH})", format="%.1f×", width="small", help="Relative to its teacher's."
     ),
     "started": st.column_config.DatetimeColumn("Started", format="D MMM, HH:mm"),
     "tags": st.column_config.ListColumn("Tags", width="small"),
@@ -85,7 +86,7 @@ def _frame(rows: list[RunRow]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "name": [row.name for row in rows],
-            "state": [format.state(STATES[row.state][0], row.silent_since) for row in rows],
+            "state": [format.state(STATES[row.condition][0], row.silent_since) for row in rows],
             "progress": [100 * row.progress for row in rows],
             "stage": [row.stage for row in rows],
             "variant": [row.variant for row in rows],

@@ -31,19 +31,19 @@ def load(recipe: Recipe, name: str) -> None:
 
 
 def renew() -> None:
-    """Makes every control anew from the draft, which has changed by other means than its controls."""
+    """Renews every control from the draft, which has changed by other means than its controls."""
     st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
     st.session_state[TURNS] = {}
 
 
 def renew_at(path: str) -> None:
-    """Makes the controls at this path and below it anew, and leaves all others where they are."""
+    """Renews the controls at this path and below it, and leaves all others as they are."""
     turns = st.session_state[TURNS]
     turns[path] = turns.get(path, 0) + 1
 
 
 def follow(path: str, lines: list[str]) -> None:
-    """Makes the list at this path anew when its lines have changed.
+    """Renews the list at this path when its lines have changed.
 
     A browser sends back the line that was picked, and an older one would stand for nothing in the new list.
     """

@@ -39,7 +39,7 @@ def _preparation(recipes: list[str], root: str, paced: bool) -> threading.Thread
 def prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
     """Plans these Recipes and counts their networks, so that what they cost is known afterwards."""
     plans = [found for recipe in recipes if (found := _plan(parse(json.loads(recipe)), here))]
-    with suppress(CostError):  # told where the estimate is shown
+    with suppress(CostError):  # reported where the estimate is shown
         costs(question for plan in (plans if paced else ()) for question in _questions(plan))
 
 

@@ -35,20 +35,20 @@ SECTIONS = {  # of the form, by the first part of a field's path
 }
 
 
-PLAIN = {  # labels of fields whose names say too little
-    "temperature": "Softness (temperature T)",
+PLAIN = {  # labels of fields whose names are not clear
+    "temperature": "Temperature (T)",
     "finetune": "Fine-tuning",
     "ema": "Moving average of the weights (EMA)",
-    "clip_norm": "Longest gradient (clip norm)",
-    "decay_all": "Decay biases and norms too",
+    "clip_norm": "Gradient clipping (max norm)",
+    "decay_all": "Weight decay on biases and norms",
     "warmup": "Warm-up",
-    "patience": "Early stop (patience)",
+    "patience": "Early stopping (patience)",
     "nesterov": "Nesterov momentum",
     "test_curve": "Test accuracy after each epoch",
     "margin": "Margin (points)",
     "timing_seconds": "Timing (seconds)",
     "compress_seeds": "Seeds to compress",
-    "transfer": "Unlabelled images too",
+    "transfer": "Use unlabelled images",
 }
 
 
@@ -97,10 +97,10 @@ def control(field: FieldInfo, kind: Kind, path: str, known: Sequence[str]) -> No
     if kind.many and known:
         st.multiselect(name, known, [one for one in value if one in known], **about)
     elif kind.many:
-        st.text_input(f"{name} (separated by commas)", ", ".join(map(str, value)), **about)
+        st.text_input(f"{name} (comma-separated)", ", ".join(map(str, value)), **about)
     elif kind.base is dict:
         written = ", ".join(f"{of}: {number}" for of, number in value.items())
-        st.text_input(f"{name} (name: number, separated by commas)", written, **about)
+        st.text_input(f"{name} (name: number, comma-separated)", written, **about)
     else:
         _single(field, kind, name, value, about)
 

@@ -17,8 +17,8 @@ SHOWN = 12
 SIDE = 160  # pixels a side at least: small images are enlarged here, so that the browser does not blur them
 ALL = "All"
 WRONG = "Teacher wrong"
-APART = "Student says otherwise"
-UNSURE = "Teacher least sure"
+APART = "Student and teacher disagree"
+UNSURE = "Teacher least confident"
 
 
 def pick(pictures: Pictures, models: list[Chosen]) -> int:
@@ -34,7 +34,7 @@ def pick(pictures: Pictures, models: list[Chosen]) -> int:
         of = st.selectbox("Class", [ALL, *pictures.classes], key="gallery_class", persist_state="session")
     found = fitting(pictures, models, which, of)
     if not len(found):
-        st.caption("No test image fits.")
+        st.caption("No image matches the filters.")
         return image
     pages = -(-len(found) // SHOWN)
     page = min(st.session_state.get("gallery_page", 1), pages)
@@ -84,7 +84,7 @@ def _decided(logits: NDArray[np.float32], several: bool) -> NDArray[Any]:
 
 
 def _margin(logits: NDArray[np.float32], several: bool) -> NDArray[np.float32]:
-    """How far each answer is from being another one."""
+    """How far each answer is from changing."""
     if several:
         return np.abs(logits).min(axis=1)
     top = np.sort(logits, axis=1)

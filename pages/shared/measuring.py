@@ -15,7 +15,7 @@ from pages.shared.text import plain
 
 
 def queue(submit: Callable[..., Any], *asked: Any) -> None:
-    """Submits what `submit(workspace, *asked)` queues and sees to it that it is carried out; says why where not."""
+    """Submits what `submit(workspace, *asked)` queues and makes sure that it runs; says why where not."""
     here = store.workspace()
     try:
         submit(here, *asked)
@@ -36,7 +36,7 @@ def latest(kind: str, fits: Callable[[Any], bool]) -> RunRow | None:
 
 
 def progress(waiting: RunRow, draw: Callable[[RunRow], None]) -> None:
-    """Draws the run as it is now, once a second; the page is drawn anew when it is done."""
+    """Draws the run as it is now, once a second; the page is drawn again when it is done."""
 
     @st.fragment(run_every=1)
     def bar() -> None:

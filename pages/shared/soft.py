@@ -1,4 +1,4 @@
-"""The softened answers of a teacher and of students, at a temperature that somebody moves."""
+"""The softened answers of a teacher and of students, at a chosen temperature."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Chosen(NamedTuple):
 
 
 def models(run_id: str) -> list[Chosen]:
-    """The teacher, and the variants that somebody has picked, in table order."""
+    """The teacher, and the chosen variants, in table order."""
     found = store.variants(run_id)
     students = {variant.name: variant for variant in found if variant.role != "teacher"}
     asked = st.query_params.get("variant")
@@ -39,38 +39,38 @@ def models(run_id: str) -> list[Chosen]:
     if key not in st.session_state:
         st.session_state[key] = [asked] if asked in students else usual
     picked = st.pills(
-        "Beside the teacher", list(students), selection_mode="multi", key=key, persist_state="session", wrap=True,
+        "Compare with", list(students), selection_mode="multi", key=key, persist_state="session", wrap=True,
         format_func=lambda name: f"{roles.mark(students[name].role)} {plain(name)}",
     )  # fmt: skip
     shown = [variant for variant in found if variant.role == "teacher"][:1]
     shown += [variant for name, variant in students.items() if name in picked]
-    return [one for variant in shown if (one := _chosen(variant))] or _nobody()
+    return [one for variant in shown if (one := _chosen(variant))] or _none()
 
 
 def _chosen(variant: Variant) -> Chosen | None:
     try:
         return Chosen(variant.name, variant.role, store.logits(variant.keys[0]))
     except KeyError:
-        st.caption(":material/info: This teacher is a file of soft labels that does not tell about the test images.")
+        st.caption(":material/info: This teacher is a file of soft labels without test images.")
         return None
 
 
-def _nobody() -> NoReturn:
-    st.info("Pick a student to see its answers.")
+def _none() -> NoReturn:
+    st.info("Choose a student to see its answers.")
     st.stop()
 
 
 def answers(chosen: list[Chosen], pictures: Pictures, image: int) -> None:
     """The slider and all that it moves, apart from the rest of the page."""
-    playing = st.toggle("Play", key="play", help="Goes through all temperatures by itself.")
+    playing = st.toggle("Play", key="play", help="Steps through all temperatures.")
 
     @st.fragment(run_every=PLAY_SECONDS if playing else None)
     def moved() -> None:
         if playing:
             _advance()
         temperature = st.select_slider(
-            "Softness (temperature T)", TEMPERATURES, key="T", bind="query-params", format_func=lambda t: f"{t:g}",
-            help="Every logit is divided by T before the softmax. 1: as the network says it. Higher: softer.",
+            "Temperature (T)", TEMPERATURES, key="T", bind="query-params", format_func=lambda t: f"{t:g}",
+            help="Every logit is divided by T before softmax. 1: unchanged; higher: softer.",
         )  # fmt: skip
         said = [Said(model.name, model.role, model.logits[image]) for model in chosen]
         label = pictures.labels[image]

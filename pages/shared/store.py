@@ -42,7 +42,7 @@ def runs() -> list[RunRow]:
 
 
 def serve(rows: list[RunRow]) -> None:
-    """Sees to it that a queue with something in it is served: after a restart nobody else would."""
+    """Makes sure that a queue with runs in it is served: after a restart nothing else would."""
     if any(row.state in ACTIVE for row in rows):
         api.ensure_dispatcher(workspace())
 
@@ -68,7 +68,7 @@ def left_out(asked: Iterable[str]) -> None:
     for run_id in asked:
         row = index().run(run_id)
         if row and row.damaged:
-            st.warning(f"{plain(row.name)} is damaged and left out: {plain(row.error or '')}. The page Runs says more.")
+            st.warning(f"{plain(row.name)} is damaged and left out: {plain(row.error or '')}. See the page Runs.")
 
 
 @contextmanager
@@ -77,9 +77,7 @@ def legible() -> Iterator[None]:
     try:
         yield
     except (Damaged, FileNotFoundError) as error:
-        st.error(
-            f"{plain(str(error))}. The other runs are not touched by it.", title="A file of this run cannot be read"
-        )
+        st.error(f"{plain(str(error))}. Other runs are not affected.", title="A file of this run cannot be read")
         st.stop()
 
 

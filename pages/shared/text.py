@@ -1,4 +1,4 @@
-"""Words that several pages need, and names of people's own in Markdown."""
+"""Texts that several pages need, and users' own names in Markdown."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ STATES: dict[str, tuple[str, str, Colour]] = {
     "stopping": ("Stopping", ":material/stop_circle:", "orange"),
     "done": ("Done", ":material/check_circle:", "green"),
     "failed": ("Failed", ":material/error:", "red"),
+    "stopped": ("Stopped, results kept", ":material/stop_circle:", "gray"),
     "cancelled": ("Cancelled", ":material/cancel:", "gray"),
     "damaged": ("Damaged", ":material/broken_image:", "red"),
     "interrupted": ("Interrupted", ":material/bolt:", "orange"),
@@ -39,8 +40,8 @@ def plain(text: str) -> str:
 
 
 def badge(row: RunRow) -> None:
-    """A run's state, and that its worker does not respond where that is so."""
-    name, icon, colour = STATES[row.state]
+    """A run's state, and whether its worker does not respond."""
+    name, icon, colour = STATES[row.condition]
     if row.silent_since:
         icon, colour = ":material/heart_broken:", "red"
     st.badge(format.state(name, row.silent_since), icon=icon, color=colour)

@@ -1,4 +1,4 @@
-"""Soft targets: what a temperature makes of the answers to one image. From stored logits, without torch."""
+"""Soft targets: how a temperature changes the answers to one image. From stored logits, without torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ st.title("Soft targets", anchor=False)
 if not runs:
     text.empty(
         "No trained model yet",
-        "Here you will move a temperature and see how a teacher's answer to an image softens, and what it then tells.",
+        "Here you will move a temperature and see how a teacher's output softens, and which classes it confuses.",
         "Train one on the home page",
         "home/page.py",
         ":material/thermostat:",

@@ -20,13 +20,17 @@ def devices() -> None:
     st.table(
         {
             "Processor": text.plain(about["cpu"]),
-            "Cores": f"{about['cores']}, of which {about['threads']} train and the rest stay with this page",
-            "Fast arithmetic": ", ".join(about["flags"]).replace("_", "-") or "none known",
-            "Graphics": ", ".join(map(text.plain, about["gpus"])) or "no GPU that CUDA can use",
+            "Cores": _cores(about["cores"], about["threads"]),
+            "Instruction sets": ", ".join(about["flags"]).replace("_", "-") or "none known",
+            "Graphics": ", ".join(map(text.plain, about["gpus"])) or "no CUDA GPU",
             "System": text.plain(about["os"]),
         },
         border="horizontal",
     )
+
+
+def _cores(cores: int, threads: int) -> str:
+    return f"{cores}: {threads} for training, {cores - threads} for the dashboard" if cores > threads else str(cores)
 
 
 @st.fragment(run_every=3)
@@ -34,7 +38,7 @@ def load() -> None:
     memory = psutil.virtual_memory()
     disk = psutil.disk_usage(str(here.ensure().root))
     busy = psutil.cpu_percent(interval=None if "load_measured" in st.session_state else 0.1)
-    st.session_state["load_measured"] = True  # from now on psutil tells the time since the last call
+    st.session_state["load_measured"] = True  # from now on psutil measures since the last call
     for share, label in (
         (busy, f"Processor: {format.percent(busy / 100)} busy"),
         (memory.percent, f"Memory: {format.size(memory.available)} free of {format.size(memory.total)}"),
@@ -48,15 +52,13 @@ def queue() -> None:
     now = api.queue(here)
     known = {row.id: row for row in store.runs()}
     about = api.serving(here)
-    process = f" It is process {about['process']}, started {text.ago(about['started'])}." if about else ""
+    process = f" Dispatcher: process {about['process']}, started {text.ago(about['started'])}." if about else ""
     st.caption(
-        f":green[:material/check_circle:] The dispatcher is at work.{process}" if now.dispatcher
-        else ":gray[:material/bedtime:] No dispatcher: one starts by itself with the next run."
+        f":green[:material/check_circle:] Queue is running.{process}" if now.dispatcher
+        else ":gray[:material/bedtime:] Queue is idle; it starts with the next run."
     )  # fmt: skip
     if not now.runs:
-        st.caption(
-            "Nothing is in the queue. What you start on the page Home or New experiment waits here for its turn."
-        )
+        st.caption("The queue is empty. Runs that you start wait here for their turn.")
     waiting = [run_id for run_id in now.runs if run_id in known and known[run_id].state == "queued"]
     for run_id in now.runs:
         if run_id in known:
@@ -84,8 +86,8 @@ def disk() -> None:
     used = gc.usage(here)
     for run_id in used.unknown:
         st.warning(
-            f"The plan of run {run_id} cannot be read. What it needs is not known, so the clean-up keeps all models: "
-            "delete the run on the page Runs first."
+            f"The plan of run {run_id} cannot be read, so the clean-up keeps all models: delete the run on the page "
+            "Runs first."
         )
     st.table(
         {
@@ -93,14 +95,14 @@ def disk() -> None:
             "Unreferenced": f"{format.size(used.unused_models)} in {format.plural(used.unused_count, 'model')}",
             "Trash": format.size(used.trash),
             "Test images": format.size(used.datasets),
-            "Kept in": f"`{here.root}`",
+            "Location": f"`{here.root}`",
         },
         border="horizontal",
     )
     idle = not used.unused_count and not used.trash
     with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle, key="clean_up", on_change="rerun"):
-        st.markdown("Removes the models that no run names, and empties the trash. Deleted runs are then gone for good.")
-        st.button("Remove them", key="collect", type="primary", on_click=collect)
+        st.markdown("Delete unreferenced models and empty the trash. Deleted runs cannot be restored after that.")
+        st.button("Delete them", key="collect", type="primary", on_click=collect)
     if idle:
         st.caption("There is nothing to clean up.")
 
@@ -108,8 +110,8 @@ def disk() -> None:
 def collect() -> None:
     st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)
-    removed = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
-    st.toast(f"Removed {removed}: {format.size(freed.bytes)} free again.", icon=":material/cleaning_services:")
+    deleted = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
+    st.toast(f"Deleted {deleted}: {format.size(freed.bytes)} freed.", icon=":material/cleaning_services:")
 
 
 st.title("System", anchor=False)

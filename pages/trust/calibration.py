@@ -1,4 +1,4 @@
-"""Calibration on the page Trust: is a model right as often as it says, and what does one temperature mend?"""
+"""Calibration on the page Trust: confidence against accuracy, before and after temperature scaling."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ WHAT = "calibration"
 def section(run_id: str, names: list[str]) -> None:
     """The diagram of one variant beside the numbers of all that were chosen."""
     st.caption(
-        "A model that is 90 % sure should be right nine times in ten. Temperature scaling divides all logits by one "
-        "number, fitted on validation: no answer changes, only how sure it is."
+        "Of the answers with 90 % confidence, 90 % should be correct. Temperature scaling divides all logits by one "
+        "number, fitted on validation images: predictions stay, confidence changes."
     )
     models = shown(run_id, names)
     scaled = [one for one in models if WHAT in one.quality]
     again(run_id, WHAT, [one.name for one in models if one.quality and WHAT not in one.quality])
     for one in models:
         if not one.quality:
-            st.caption(f":material/info: {plain(one.name)}: a file of soft labels that tells nothing of test images.")
+            st.caption(f":material/info: {plain(one.name)}: a file of soft labels without test images.")
     if not scaled:
         return
     left, right = st.columns([1, 1.15], gap="medium")
@@ -39,7 +39,9 @@ def section(run_id: str, names: list[str]) -> None:
     with right:
         _numbers(scaled)
         images = chosen.quality[WHAT]["validation"]
-        st.caption(f"T is fitted on {format.plural(images, 'validation image')}; all else is of the test images.")
+        st.caption(
+            f"T is fitted on {format.plural(images, 'validation image')}; the rest is measured on the test images."
+        )
         _reasons(scaled)
 
 
@@ -62,14 +64,14 @@ def _numbers(scaled: list[Shown]) -> None:
     }
     number = st.column_config.NumberColumn
     config = {
-        "temperature": number("T", format="%.2f", help="The temperature that is likeliest on validation. Above 1 "
-                              "the model is too sure of itself, below 1 not sure enough."),
+        "temperature": number("T", format="%.2f", help="Maximum-likelihood temperature on validation. Above 1: "
+                              "overconfident; below 1: underconfident."),
         "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
-        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error, as trained: the mean gap between "
-                      "what it says and how often it is right, in 15 bins."),
-        "ece_scaled": number("at T", format="%.1f", help="ECE (%) with the logits divided by T."),
-        "nll": number("NLL", format="%.3f", help="Negative log likelihood of the label, nats an image."),
-        "nll_scaled": number("at T ", format="%.3f", help="NLL with the logits divided by T."),
+        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error as trained: mean difference of "
+                      "confidence and accuracy, in 15 bins."),
+        "ece_scaled": number("at T", format="%.1f", help="ECE (%) after temperature scaling."),
+        "nll": number("NLL", format="%.3f", help="Negative log-likelihood of the label, nats per image."),
+        "nll_scaled": number("at T ", format="%.3f", help="NLL after temperature scaling."),
     }  # fmt: skip
     variant_table.show([(one.role, one.name) for one in scaled], columns, config, alt="Calibration")
 

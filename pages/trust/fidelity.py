@@ -1,4 +1,4 @@
-"""Fidelity on the page Trust: how closely a student repeats its teacher, and which classes changed on the way."""
+"""Fidelity on the page Trust: how closely a student follows its teacher, and which classes changed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pages.trust.models import Shown, shown
 
 
 def section(run_id: str, names: list[str]) -> None:
-    """How far each variant is from its teacher; then one of them, class by class."""
+    """Each variant's distance from its teacher; then one of them, class by class."""
     st.caption(
-        "How closely a variant repeats its teacher on the test images: the class it gives (agreement), all of its "
-        "probabilities (KL), and the logits themselves."
+        "How closely a variant follows its teacher on the test images: predicted class (agreement), probabilities (KL) "
+        "and logits."
     )
     rows = [row for row in store.rows([run_id]) if row["variant"] in names]
     if any(row["agreement"] is not None for row in rows):
         _numbers(rows)
     elif rows:
-        st.caption(":material/info: Not known: the teacher is a file of soft labels that tells nothing of test images.")
+        st.caption(":material/info: Not known: the teacher is a file of soft labels without test images.")
     models = [one for one in shown(run_id, names) if one.quality]
     if models:
         _by_class(run_id, models)
@@ -40,12 +40,12 @@ def _numbers(rows: list[dict]) -> None:
     }
     number = st.column_config.NumberColumn
     config = {
-        "agreement": number("Agreement (%)", format="%.1f", help="Test images given the teacher's class."),
-        "kl": number("KL (nats)", format="%.4f", help="Mean KL divergence of the teacher's probabilities from "
-                     "the variant's, at T = 1. 0: the same probabilities."),
-        "logit_error": number("Logit error (%)", format="%.1f", help="Root mean square of the logits' differences, "
-                              "of that of the teacher's own. 100 %: as far off as saying nothing. A student that "
-                              "is merely surer than its teacher is off too."),
+        "agreement": number("Agreement (%)", format="%.1f", help="Test images with the teacher's predicted class."),
+        "kl": number("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) of the probabilities at T = 1. "
+                     "0: the same probabilities."),
+        "logit_error": number("Logit error (%)", format="%.1f", help="RMS difference of the logits, relative to the "
+                              "RMS of the teacher's. 100 %: the error of constant logits. A student that is merely "
+                              "more confident has an error too."),
     }  # fmt: skip
     variant_table.show(
         [(one["role"], one["variant"]) for one in rows], columns, config, alt="Fidelity to the teacher", width="content"
@@ -76,7 +76,7 @@ def _changes(run_id: str, chosen: Shown, about: Data) -> None:
     pictures = store.pictures(about["fingerprint"])
     if other is None or pictures is None:
         st.caption(
-            "A teacher and a student alone came from no other file: choose a variant that did."
+            "No parent model; choose a compressed variant."
             if pictures
             else "The test images of this run's data set are no longer in the workspace."
         )

@@ -1,4 +1,4 @@
-"""The variants whose trust is shown, and what they were measured for."""
+"""The variants that are shown, and what was measured of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shown(run_id: str, names: list[str]) -> list[Shown]:
 
 
 def memberships(run_id: str, names: list[str]) -> list[Membership]:
-    """What these variants give away, in table order."""
+    """Membership inference for these variants, in table order."""
     here = store.workspace()
     state = tuple(store.identity(here.runs / run_id / name) for name in ("events.jsonl", "result.json"))
     known = (state, store.identity(here.models))
@@ -63,7 +63,7 @@ def again(run_id: str, what: str, names: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         listed = plain(", ".join(names))
         st.caption(
-            f":material/info: Measured before {what} was: {listed}. Duplicate the run and start it to measure it anew.",
+            f":material/info: Measured before {what} was added: {listed}. Duplicate and start the run to include it.",
             width="stretch",
         )
         if st.button("Open the run", key=f"again_{what}", icon=":material/list_alt:"):

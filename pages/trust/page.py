@@ -1,4 +1,4 @@
-"""Trust: whether a small model can be believed, what it gives away, and what it took over from its teacher."""
+"""Trust: calibration, robustness, privacy of the training images, fidelity to the teacher."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ st.title("Trust", anchor=False)
 if not runs:
     text.empty(
         "No trained model yet",
-        "Here you will see whether a model is right as often as it says, whether it gives away what it was trained on, "
-        "and what it took over from its teacher.",
+        "Here you will see whether a model's confidence matches its accuracy, whether it leaks its training images, "
+        "and how closely it follows its teacher.",
         "Train one on the home page",
         "home/page.py",
         ":material/verified_user:",
@@ -30,7 +30,7 @@ with store.legible():
     known = [variant.name for variant in store.variants(run_id)]
 with variants_column:
     chosen = links.many("Variants", known, "variants", default=known[:USUAL])
-st.caption("Told of each variant's deployed file: that of its first seed.")
+st.caption("Results are for each variant's first seed.")
 
 st.header("Calibration", anchor=False)
 with store.legible():

@@ -1,4 +1,4 @@
-"""Privacy on the page Trust: can one tell from a model's losses which images it was trained on?"""
+"""Privacy on the page Trust: membership inference from a model's losses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pages.trust.models import again, marked, memberships
 def section(run_id: str, names: list[str]) -> None:
     """The attack's success by variant, and what it means in words."""
     st.caption(
-        "An attacker takes images on which a model loses little for ones that it was trained on (membership inference "
-        "by a loss threshold). AUC: how often it picks the member out of one member, a labelled image of the student, "
-        "and one stranger, a test image; 0.5 is a coin's toss."
+        "Membership inference by a loss threshold: an attacker guesses that images with a low loss were used for "
+        "training. AUC: how often a member (a labelled image of the student) has a lower loss than a non-member (a "
+        "test image); 0.5 is the chance level."
     )
     found = memberships(run_id, names)
     again(run_id, "membership", [one.variant for one in found if one.reason == UNMEASURED])
@@ -37,10 +37,10 @@ def section(run_id: str, names: list[str]) -> None:
     apart = [one.variant for one in known if not one.shared]
     if apart and len(apart) < len(known):
         st.caption(
-            f":material/info: {plain(', '.join(apart))}: asked about training images of its own, since its record does "
+            f":material/info: {plain(', '.join(apart))}: measured on its own training images, since its record does "
             "not hold the student's."
         )
-    with st.expander("Counts, and the attack at its best", type="compact"):
+    with st.expander("Counts and best threshold", type="compact"):
         _numbers(known)
 
 
@@ -62,15 +62,14 @@ def _numbers(known: list[Membership]) -> None:
     }
     number = st.column_config.NumberColumn
     config = {
-        "auc": number("AUC", format="%.3f", help="0.5: members cannot be told from strangers; 1: always."),
+        "auc": number("AUC", format="%.3f", help="0.5: no better than chance; 1: every member is found."),
         "low": number("from", format="%.3f", help="95 % interval over the images (DeLong)."),
         "high": number("to", format="%.3f", help="95 % interval over the images (DeLong)."),
         "members": number("Members", format="localized"),
-        "others": number("Strangers", format="localized"),
-        "advantage": number("Advantage (points)", format="%.1f", help="Members found less strangers taken for "
-                            "members, at the best threshold. It is chosen on the same images, so it is above 0 "
-                            "also where nothing is given away."),
-        "found": number("Found at 1 % (%)", format="%.1f", help="Members found where 1 % of the strangers are "
-                        "taken for members."),
+        "others": number("Non-members", format="localized"),
+        "advantage": number("Advantage (points)", format="%.1f", help="TPR - FPR at the best threshold, which is "
+                            "chosen on the same images, so it is above 0 even at chance level."),
+        "found": number("TPR at 1 % FPR (%)", format="%.1f", help="Members found where 1 % of the non-members "
+                        "count as members."),
     }  # fmt: skip
     variant_table.show([(one.role, one.variant) for one in known], columns, config, alt="Membership inference")

@@ -31,10 +31,10 @@ GAP = 0.08  # between the samples, as a share of their side
 
 
 def section(run_id: str, names: list[str]) -> None:
-    """What was measured of these variants, or the button that has it measured; and what the corruptions look like."""
+    """The measurement of these variants, or the button that starts it; and what the corruptions look like."""
     st.caption(
-        "How accurate each variant stays on the test images with noise, blur, little contrast, coarse pixels or the "
-        "traces of JPEG, at five severities each (Hendrycks and Dietterich 2019)."
+        "Accuracy on the test images with noise, blur, low contrast, coarse pixels or JPEG artefacts, at five "
+        "severities each (Hendrycks and Dietterich 2019)."
     )
     found = [one for one in robustness.measured(store.workspace(), run_id) if one.variant in names]
     rows = [row for row in store.rows([run_id]) if row["variant"] in names and row["size_bytes"]]
@@ -53,7 +53,7 @@ def section(run_id: str, names: list[str]) -> None:
 
 def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bool) -> None:
     if waiting and waiting.state == "failed":
-        st.error(plain(waiting.error or ""), title="It could not be measured")
+        st.error(plain(waiting.error or ""), title="Measurement failed")
     about = store.plan(run_id).dataset
     seconds = START_SECONDS + corrupted_seconds(
         [row["macs"] for row in missing], about["test"], math.prod(about["shape"])
@@ -64,8 +64,8 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
         st.markdown(
             f"Not measured yet: {plain(listed)}."
             if some
-            else "Not measured yet. Here you will see how fast accuracy falls with the severity of each corruption, "
-            "what pruning and quantizing did to that, and which classes suffered.",
+            else "Not measured yet. It shows how accuracy falls with the severity of each corruption, and how pruning "
+            "and quantization change that, class by class.",
             width="stretch",
         )
         st.button(
@@ -73,12 +73,12 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
             on_click=measuring.queue, args=(api.robustness, [run_id]),
             help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
         )  # fmt: skip
-    st.caption(f":material/timer: About {format.roughly(seconds)} here, once its turn has come.")
+    st.caption(f":material/timer: About {format.roughly(seconds)} here, after queued jobs.")
 
 
 def _draw(now: RunRow) -> None:
     left = f", about {format.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
-    doing = "In the queue" if now.state == "queued" else f"Measuring on corrupted images{left}"
+    doing = "Queued" if now.state == "queued" else f"Measuring on corrupted images{left}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(now.progress, text=doing)
         if st.button("Open the run", key="open_robustness", icon=":material/list_alt:"):
@@ -86,7 +86,7 @@ def _draw(now: RunRow) -> None:
 
 
 def _measured(found: list[Robust]) -> None:
-    named = {TOGETHER: "All together"} | CORRUPTIONS
+    named = {TOGETHER: "All (mean)"} | CORRUPTIONS
     corruption = links.segments("Corruption", list(named), "corruption", format_func=named.__getitem__)
     pairs = [(one, other) for one, other in robustness.compared(found) if robustness.against(one, other)]
     left, right = st.columns(2, gap="medium")
@@ -96,7 +96,7 @@ def _measured(found: list[Robust]) -> None:
         if pairs:
             _classes(pairs)
         else:
-            st.caption("Choose a variant and the one that it came from, or the teacher, to see what changed by class.")
+            st.caption("Choose a variant and its parent, or the teacher, to compare by class.")
     _scores(found)
     if pairs:
         _changes([change for one, other in pairs if (change := robustness.against(one, other))])
@@ -105,8 +105,8 @@ def _measured(found: list[Robust]) -> None:
     of = "" if about["images"] == about["of"] else f" of {about['of']:,}, the same for every variant"
     st.caption(
         f":material/info: On {format.plural(about['images'], 'test image')}{of}; strengths of {about['strengths']}. "
-        "Corrupted: the plain mean over five corruptions and five severities, which is not the paper's mCE. "
-        "Differences are paired: both variants see the very same images."
+        "Corrupted: plain mean over five corruptions and five severities, not the paper's mCE. "
+        "Differences are paired on the same images."
     )
 
 
@@ -114,7 +114,7 @@ def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
     named = {f"{one.variant}/{other.variant}": (one, other) for one, other in pairs}
     steps = [name for name, (one, other) in named.items() if one.parent == other.variant]
     picked = links.one(
-        "What changed, class by class", list(named), "changed", default=(steps or list(named))[-1],
+        "Change by class", list(named), "changed", default=(steps or list(named))[-1],
         format_func=lambda name: f"{named[name][0].variant}, against {named[name][1].variant}",
     )  # fmt: skip
     charts.show(class_changes(*named[picked]), key="robust_classes")
@@ -134,11 +134,11 @@ def _scores(found: list[Robust]) -> None:
         **{name: [100 * fmean(one.scores[name]) for one in found] for name in CORRUPTIONS},
     }
     number = st.column_config.NumberColumn
-    measure = "mAP" if found[0].measure == "mAP" else "Test images right"
+    measure = "mAP" if found[0].measure == "mAP" else "Test accuracy"
     config = {
-        "clean": number("Clean (%)", format="%.1f", help=f"{measure}, without corruption."),
+        "clean": number("Clean (%)", format="%.1f", help=f"{measure} without corruption."),
         "corrupted": number("Corrupted (%)", format="%.1f", help="The mean over all corruptions and severities."),
-        "lost": number("Lost (points)", format="%+.1f", help="From clean to corrupted."),
+        "lost": number("Change (points)", format="%+.1f", help="From clean to corrupted images."),
         **{
             name: number(f"{title} (%)", format="%.1f", help="The mean over five severities.")
             for name, title in CORRUPTIONS.items()
@@ -167,12 +167,12 @@ def _changes(changes: list[Against]) -> None:
         alt="What each step changed, with 95 % intervals",
         column_config={
             "variant": text("Variant", width="medium"),
-            "against": text("Against", width="medium", help="The file that it came from, or the teacher."),
+            "against": text("Against", width="medium", help="Its parent, or the teacher."),
             "clean": text("Clean (points, 95 %)"),
             "corrupted": text("Corrupted (points, 95 %)"),
             "beyond": text(
                 "Beyond the clean change (points, 95 %)",
-                help="Corrupted less clean. Below zero: it lost more than its accuracy on clean images tells.",
+                help="Corrupted minus clean. Below zero: it lost more on corrupted images than on clean images.",
             ),
         },
     )

@@ -1,4 +1,4 @@
-"""A table with one row a variant, each beside the mark of its role."""
+"""A table with one row per variant, each beside the mark of its role."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def show(
         width=width,
         height="content",
         placeholder=format.MISSING,
-        alt=f"{alt}, one row a variant",
+        alt=f"{alt}, one row per variant",
         column_config={"mark": text("", width=24), "variant": text("Variant", width="medium"), **config},
     )

@@ -135,7 +135,7 @@ class Tab:
         """In the form: chooses one's own pictures, uploads this zip and has it prepared."""
         self.page.get_by_label("Dataset").click()
         self.page.get_by_role("option", name="Your own pictures: a folder").click()
-        self.page.get_by_text("Send a .zip with one folder").wait_for()
+        self.page.get_by_text("Upload a .zip with one folder").wait_for()
         self.page.locator("input[type=file]").set_input_files(
             {"name": name, "mimeType": "application/zip", "buffer": content}
         )

@@ -51,7 +51,7 @@ def test_a_point_of_the_chart_chooses_its_row(tab, full):
     page.get_by_role("button", name="Compare", exact=True).click()
     visitor.settled()
     teacher = visitor.drawn().page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace .points path").first
-    layers = page.get_by_role("button", name="See its layers")
+    layers = page.get_by_role("button", name="Open in Layers")
     until(layers, lambda: teacher.click(force=True))  # a chart that is still being drawn does not hear the click
     layers.click()
     page.get_by_role("heading", name="Layers", level=1).wait_for()
@@ -94,7 +94,7 @@ def test_a_closed_section_keeps_its_values_and_says_them(tab, full):
     visitor = tab(full).open("new")
     page = visitor.page
     page.get_by_text("4 Distil").click()
-    temperature = page.get_by_label("Softness (temperature T)", exact=True)
+    temperature = page.get_by_label("Temperature (T)", exact=True)
     temperature.fill("9")
     temperature.press("Enter")
     visitor.settled()  # a click while the page is still being drawn may close what it opens

@@ -99,7 +99,7 @@ def test_show_and_runs_tell_the_run(carried_out, monkeypatch, capsys):
     assert main.main(["show", document["run"]]) == 0
     shown = capsys.readouterr().out
     assert "student distilled" in shown
-    assert "The teacher saw all" in shown
+    assert "The teacher was trained on all" in shown
     assert main.main(["show", document["run"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["variants"] == document["variants"]
 
@@ -118,7 +118,7 @@ def test_show_tells_the_layers_of_a_variant(carried_out, monkeypatch, capsys, tm
     assert main.main([*shown, "pruned 50 %", "--format", "csv", "-o", str(tmp_path / "layers.csv")]) == 0
     lines = (tmp_path / "layers.csv").read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
-    assert "its output is 4×8×8, and was 8×8×8" in lines[1]
+    assert "its output is 4×8×8, in the parent file 8×8×8" in lines[1]
     assert main.main([*shown, "teacher"]) == 0
     assert capsys.readouterr().out.splitlines()[2].startswith("|")
     assert main.main([*shown, "int9"]) == 2
@@ -150,12 +150,12 @@ def test_listing_commands_import_no_torch(carried_out):
         (["submit", "quickstart", "--set", "data.labels=99999"], "data.labels"),
         (["submit", "quickstart", "--set", 'data.hide_classes=["zebra"]'], "data.hide_classes"),
         (["show", "no-such-run"], "there is no run 'no-such-run'"),
-        (["show", "no-such-run", "--format", "csv"], "--format: is for the layers of a variant: add --layers VARIANT"),
+        (["show", "no-such-run", "--format", "csv"], "--format: applies to layers: add --layers VARIANT"),
         (["show", "no-such-run", "--layers", "int8"], "there is no run"),
         (["compare", "no-such-run"], "there is no run"),
         (["bench", "no-such-run"], "there is no run"),
         (["robustness", "no-such-run"], "there is no run"),
-        (["stop"], "give one run's id, or --all"),
+        (["stop"], "give a run id, or --all"),
         (["fly"], "invalid choice"),
     ],
 )
@@ -191,7 +191,7 @@ def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
     assert state() == "cancelled"
     capsys.readouterr()
     assert main.main(["stop", run_id]) == 0
-    assert capsys.readouterr().out == f"{run_id}: is cancelled; nothing to stop\n"
+    assert capsys.readouterr().out == f"{run_id}: is cancelled; cannot stop it\n"
     assert state() == "cancelled"
     assert main.main(["resume", run_id]) == 0
     assert state() == "queued"

@@ -118,7 +118,7 @@ def test_a_training_that_diverged_is_refused_with_its_remedies(trained, material
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"finetune": {"steps": 0}}, "give finetune.steps"), ({"begin": 0.5, "end": 0.5}, "set end above begin")],
+    [({"finetune": {"steps": 0}}, "set finetune.steps"), ({"begin": 0.5, "end": 0.5}, "set end above begin")],
 )
 def test_options_that_do_not_go_together_are_refused(options, reason):
     with pytest.raises(RecipeError, match=reason):

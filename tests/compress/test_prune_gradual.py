@@ -117,9 +117,9 @@ def test_a_training_that_ends_early_or_deploys_a_mean_has_all_zeros(
         ({"importance": "movement"}, "set schedule to gradual"),
         ({"importance": "movement", "schedule": "gradual"}, "set scope to layer or filter"),
         ({"importance": "wanda"}, "set scope to layer or filter"),
-        ({"schedule": "gradual", "finetune": {"steps": 0}}, "give finetune.steps"),
+        ({"schedule": "gradual", "finetune": {"steps": 0}}, "set finetune.steps"),
         ({"schedule": "gradual", "begin": 0.5, "end": 0.5}, "set end above begin"),
-        ({"schedule": "gradual", "pattern": "2:4"}, "cut at once"),
+        ({"schedule": "gradual", "pattern": "2:4"}, "pruned at once"),
         ({"policy": {"head": 0.5}, "pattern": "2:4"}, "no policy"),
     ],
 )

@@ -185,5 +185,5 @@ def test_patterns_and_policies_reach_the_network(trained, material, carry_out):
     outcome = carry_out(material(trained(width=8), count=100), "prune_unstructured", policy=policy)
     found = {row["name"]: row["sparsity"] for row in outcome.report}
     assert found == {"stem.conv": 0, "stage1.conv": 0.25, "stage2.conv": 0, "head": 0.75}
-    with pytest.raises(CompressError, match=r"policy names stage9.conv, which is no layer; there are: stem.conv"):
+    with pytest.raises(CompressError, match=r"policy names stage9.conv, which is not a layer; layers: stem.conv"):
         carry_out(material(trained(width=8), count=100), "prune_unstructured", policy={"stage9.conv": 0.5})

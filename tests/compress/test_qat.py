@@ -221,7 +221,7 @@ def test_a_file_that_onnx_runtime_cannot_run_is_refused(trained, material, carry
         return logits(path, images)
 
     monkeypatch.setattr(runtime, "logits", cannot)
-    with pytest.raises(CompressError, match=r"cannot run the int8 file.* too far apart: it does not run"):
+    with pytest.raises(CompressError, match=r"cannot run the int8 file.* differ too much: it does not run"):
         outcome.finish(outcome.network)
 
 
@@ -231,7 +231,7 @@ def test_bits_by_layer(trained, material, carry_out):
     assert {row["name"]: (row["bits"], row["input_bits"]) for row in rows} == {
         "stage1.conv": (2, 8), "stage2.conv": (8, 8), "head": (5, 8),
     }  # fmt: skip
-    with pytest.raises(CompressError, match="policy names tail, which is no layer; there are: stem"):
+    with pytest.raises(CompressError, match="policy names tail, which is not a layer; layers: stem"):
         carry_out(material(trained(width=16)), "qat", policy={"tail": 4})
 
 

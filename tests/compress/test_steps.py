@@ -32,13 +32,13 @@ def test_the_steps_are_registered_with_what_other_parts_ask_for():
         ({"step": "prune_unstructured"}, False, "multiplies"),
         ({"step": "prune_unstructured", "pattern": "2:4"}, False, "NVIDIA"),
         ({"step": "weight_quant", "bits": 2}, False, "unpacks them to fp32"),
-        ({"step": "weight_quant", "bits": 2, "activations": "int8"}, True, "holds 8 bits a weight"),
+        ({"step": "weight_quant", "bits": 2, "activations": "int8"}, True, "stores 8 bits per weight"),
         ({"step": "weight_quant", "bits": 8, "activations": "int8"}, True, ""),
         ({"step": "int8_dynamic"}, False, "convolutions run 4 to 20 times slower"),
         ({"step": "int8_dynamic", "layers": "linear"}, False, "convolutions stay fp32"),
         ({"step": "qat"}, True, ""),
         ({"step": "qat", "weight_bits": 2}, True, "storage only"),
-        ({"step": "qat", "policy": {"head": 2}, "activation_bits": 4}, True, "and fewer bits an activation cost"),
+        ({"step": "qat", "policy": {"head": 2}, "activation_bits": 4}, True, "and fewer bits per activation cost"),
     ],
 )
 def test_what_is_said_of_speed_depends_on_the_options(step, faster, why):

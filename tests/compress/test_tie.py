@@ -87,8 +87,8 @@ def test_the_tied_file_is_quantized(trained, material, carry_out, images):
 @pytest.mark.parametrize(
     ("architecture", "options", "reason"),
     [
-        ("resnet", {"depth": 8}, "no two layers of one shape that no batch norm follows"),
-        ("mlp", {"widths": (48, 32)}, "no two layers of one shape, so a file"),
+        ("resnet", {"depth": 8}, "no two layers have one shape that no batch norm follows"),
+        ("mlp", {"widths": (48, 32)}, "no two layers have one shape, so they cannot"),
     ],
 )
 def test_networks_without_two_such_layers_are_refused(trained, material, carry_out, architecture, options, reason):

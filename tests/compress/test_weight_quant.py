@@ -220,5 +220,5 @@ def test_bits_by_layer(trained, material, carry_out):
     given = material(trained(width=16), exported=True)
     whole = carry_out(given, "weight_quant", policy=policy, activations="int8").report
     assert {row["name"]: row["bits"] for row in whole} == policy | {"stage2.conv": 8}
-    with pytest.raises(CompressError, match="policy names tail, which is no layer; there are: stem"):
+    with pytest.raises(CompressError, match="policy names tail, which is not a layer; layers: stem"):
         carry_out(given, "weight_quant", policy={"tail": 4})

@@ -279,7 +279,7 @@ INDEX_DAMAGES: dict[str, Damage] = {
     "rows of other types": _sql(
         "UPDATE run SET facts = '[1]', weights = '5', session = 'much', timing = 'x', attempt_started = 'y'",
         "UPDATE run SET offset = 'z'",
-        "UPDATE stage SET facts = '[]', state = 7, seconds = 'long', step = 'far', steps = 'x', told = 'then'",
+        "UPDATE stage SET facts = '[]', state = 7, seconds = 'long', step = 'far', steps = 'x', since = 'then'",
     ),
     "rows of other fields": _sql("UPDATE run SET facts = '{\"a\": 1}'", "UPDATE stage SET facts = '{\"a\": 1}'"),
     "rows that are bytes": _sql("UPDATE run SET facts = x'ff00ff', stamp = x'ff'", "UPDATE stage SET facts = x'ff00'"),

@@ -135,7 +135,7 @@ def test_a_pickle_that_would_run_something_is_refused(prepared, tmp_path, monkey
 
 
 def test_an_archive_without_its_files_says_which(prepared):
-    with pytest.raises(FetchFailed, match=r"cifar-10-python.tar.gz holds no batches.meta, data_batch_1"):
+    with pytest.raises(FetchFailed, match=r"cifar-10-python.tar.gz does not contain batches.meta, data_batch_1"):
         prepared({"dataset": "cifar10"}, **{"cifar-10-python.tar.gz": tar(**{"readme.html": b"x"})})
 
 

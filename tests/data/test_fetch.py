@@ -160,7 +160,7 @@ def test_a_part_that_is_wrong_is_thrown_away(remote, server):
 
 def test_what_is_not_the_expected_file_is_not_taken(remote, tmp_path):
     source = remote(md5="0" * 32)
-    with pytest.raises(FetchFailed, match="what came is not the file that is expected"):
+    with pytest.raises(FetchFailed, match="the download is not the expected file"):
         fetch(source)
     assert list((tmp_path / "far" / "raw").iterdir()) == []
 
@@ -170,7 +170,7 @@ def test_without_a_network_the_message_says_where_to_put_which_file(remote, tmp_
     with pytest.raises(FetchFailed) as caught:
         fetch(source)
     message = str(caught.value)
-    assert f"put by hand into {tmp_path / 'far' / 'raw'}: file.bin from http://127.0.0.1:9/main/file.bin" in message
+    assert f"put this into {tmp_path / 'far' / 'raw'}: file.bin from http://127.0.0.1:9/main/file.bin" in message
     assert all(f"127.0.0.1:{port}: [Errno" in message for port in (9, 8))
     assert status(source) == ("failed", "Far away", 300_000, None, message)
     (tmp_path / "far" / "raw" / "file.bin").write_bytes(CONTENT)
@@ -184,7 +184,7 @@ def test_a_wrong_file_put_there_by_hand_is_named_and_stays(remote, tmp_path):
     raw = tmp_path / "far" / "raw"
     raw.mkdir(parents=True)
     (raw / "file.bin").write_bytes(b"wrong")
-    with pytest.raises(FetchFailed, match=r"raw/file.bin is not the file that is expected .*delete it and fetch again"):
+    with pytest.raises(FetchFailed, match=r"raw/file.bin is not the expected file .*delete it and fetch again"):
         fetch(source)
     assert (raw / "file.bin").read_bytes() == b"wrong"
 
@@ -285,7 +285,7 @@ def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypat
         ('{"dataset": "cifar10", "classes": 11}', 2, "less than or equal to 10"),
         ('{"dataset": ', 2, "is not JSON"),
         ("folder", 2, "data.source.path: give the folder or the .zip"),
-        ("far", 1, "Without a network, put by hand into"),
+        ("far", 1, "Without a network, put this into"),
     ],
 )
 def test_bad_input_and_failures_are_one_line(remote, capsys, wanted, code, words):

@@ -151,7 +151,7 @@ def test_class_folders_that_only_look_a_little_like_splits_are_classes(names):
 
 
 def test_a_test_folder_that_is_not_there_is_told():
-    with pytest.raises(Refused, match=r"there is no folder 'held' for testing: there are cat/, dog/"):
+    with pytest.raises(Refused, match=r"there is no test folder 'held'; folders: cat/, dog/"):
         laid_out(*many("cat", 5), *many("dog", 5), test_folder="held")
 
 
@@ -185,10 +185,10 @@ def test_a_class_that_is_called_train_is_a_class():
     [
         ([], "there are no pictures"),
         (many("cat", 5), "there is one class alone, 'cat'"),
-        (["1.png", *many("cat", 5), *many("dog", 5)], "1.png lies in no class folder"),
-        ([*many("train", 5), *many("test", 5)], "train/00.png lies in no class folder"),
-        ([*many("Cat", 5), *many("cat", 5)], "'Cat' and 'cat' differ by upper and lower case"),
-        ([*many("cat", 5), *many("dog", 2)], "class 'dog' has too few pictures (2): it needs 4"),
+        (["1.png", *many("cat", 5), *many("dog", 5)], "1.png is not in a class folder"),
+        ([*many("train", 5), *many("test", 5)], "train/00.png is not in a class folder"),
+        ([*many("Cat", 5), *many("cat", 5)], "'Cat' and 'cat' differ only in upper and lower case"),
+        ([*many("cat", 5), *many("dog", 2)], "class 'dog' has too few pictures (2): it needs at least 4"),
         (
             [*many("train/cat", 5), *many("train/dog", 1), *many("test/cat", 1), *many("test/dog", 1)],
             "'dog' has too few training pictures (1)",
@@ -204,14 +204,14 @@ def test_a_class_that_is_called_train_is_a_class():
             ],
             "'cow' has too few",
         ),
-        ([*many("train/cat", 5), *many("test/cat", 5), *many("extra/cat", 5)], "extra/ lies beside the training"),
+        ([*many("train/cat", 5), *many("test/cat", 5), *many("extra/cat", 5)], "extra/ is next to the training"),
         (
             [*many("seg_train/cat", 5), *many("seg_train/dog", 5), *many("seg_test/cat", 5), *many("seg_pred", 5)],
-            "seg_pred/ lies beside the training",
+            "seg_pred/ is next to the training",
         ),
         (
             [*many("training_set/cat", 5), *many("training_set/dog", 5), *many("test_set", 5)],
-            "test_set/00.png lies in no class folder",
+            "test_set/00.png is not in a class folder",
         ),
     ],
 )

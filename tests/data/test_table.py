@@ -69,7 +69,7 @@ def test_train_and_test_folders_are_the_splits():
     (BINARY.replace("4.png", "nine.png"), "line 6: there is no picture 'nine.png'"),
     (BINARY.replace("4.png", "../../etc/passwd"), "line 6, column 1: '../../etc/passwd' leads out"),
     (BINARY.replace("4.png", "/etc/passwd"), "line 6, column 1: '/etc/passwd' is an absolute path"),
-    (BINARY.replace("4.png", "3.png"), "line 6 is about '3.png', as line 5 is"),
+    (BINARY.replace("4.png", "3.png"), "line 6 repeats '3.png' of line 5"),
     (BINARY.replace("7.png,1,0\n", ""), "7.png has no line in labels.csv"),
     (BINARY.replace("cat", "Dog"), "classes 'Dog' and 'dog' have the same name"),
     (BINARY.replace("cat", "dog"), "classes 'dog' and 'dog' have the same name"),

@@ -38,11 +38,11 @@ def test_any_other_file_is_kept_as_it_is_and_limited_too(tmp_path):
 @pytest.mark.parametrize(
     ("content", "name", "words"),
     [
-        (packed(), "flowers.tar.gz", "is no .zip"),
-        (b"not a zip", "flowers.zip", "is no zip file"),
-        (packed()[:-30], "flowers.zip", "only a part of one"),
+        (packed(), "flowers.tar.gz", "is not a .zip"),
+        (b"not a zip", "flowers.zip", "is not a complete zip file"),
+        (packed()[:-30], "flowers.zip", "is not a complete zip file"),
         (packed("z" * 2000), "flowers.zip", "more than 0 MB"),
-        (b"", "flowers.zip", "is no zip file"),
+        (b"", "flowers.zip", "is not a complete zip file"),
     ],
     ids=["other name", "text", "cut short", "too large", "empty"],
 )

@@ -43,8 +43,8 @@ def test_it_is_the_weighted_sum_of_its_methods_with_the_labels_of_the_first(seen
     ("parts", "reason"),
     [
         ([KD], r"(?s)of.*\b2\b"),
-        ([KD, KD], "kd is there twice"),
-        ([KD, {"method": "combine"}], "cannot hold another one"),
+        ([KD, KD], "kd is listed twice"),
+        ([KD, {"method": "combine"}], "cannot contain another one"),
         ([KD, {"method": "nothing"}], "there is no method 'nothing'"),
         ([KD, {"method": "dist", "beta": 1}], "beta"),
         ([{"weight": 0, "of": KD}, DIST], r"(?s)weight.*\b0\b"),

@@ -113,11 +113,11 @@ def test_unequally_many_stages_are_matched_from_the_end(feature_network):
 
 def test_lists_of_stages_that_cannot_be_matched_are_refused(feature_network):
     deep, short = feature_network("resnet"), feature_network("cnn")
-    with pytest.raises(Unsuitable, match="2 stages of the student are to match 1 of the teacher"):
+    with pytest.raises(Unsuitable, match="2 stages of the student cannot match 1 of the teacher"):
         features.matched_taps(short, deep, (("stage1", "stage2"), ("stage3",)))
-    with pytest.raises(Unsuitable, match="3 stages are to be matched, but the teacher has 2"):
+    with pytest.raises(Unsuitable, match="3 stages should be matched, but the teacher has 2"):
         features.matched_taps(deep, short, (("stage1", "stage2", "stage3"), ()))
-    with pytest.raises(Unsuitable, match="3 stages are to be matched, but the student has 2"):
+    with pytest.raises(Unsuitable, match="3 stages should be matched, but the student has 2"):
         features.matched_taps(short, deep, ((), ("stage1", "stage2", "stage3")))
 
 

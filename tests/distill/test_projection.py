@@ -60,9 +60,9 @@ def test_of_a_deeper_teacher_the_first_blocks_of_each_stage_are_taken_or_evenly_
 @pytest.mark.parametrize(
     ("student", "teacher", "reason"),
     [
-        (("mlp", {}), ("cnn", {}), "no layers like those of the student's stem"),
-        (("cnn", {"width": 8}), ("resnet", {"depth": 8}), "student's stage1.*own family"),
-        (("cnn", {"width": 16}), ("cnn", {"width": 8}), "larger than its teacher's"),
+        (("mlp", {}), ("cnn", {}), "no layers like the student's stem"),
+        (("cnn", {"width": 8}), ("resnet", {"depth": 8}), "student's stage1.*student's family"),
+        (("cnn", {"width": 16}), ("cnn", {"width": 8}), "wider than its teacher's"),
         (("resnet", {"depth": 14}), ("resnet", {"depth": 8}), "at least as deep"),
     ],
 )

@@ -82,5 +82,5 @@ def test_equal_or_single_images_give_finite_gradients(loss):
 
 def test_one_of_the_two_weights_is_needed():
     assert validate("method", {"method": "rkd", "distance_weight": 0}).angle_weight == 50
-    with pytest.raises(ValueError, match="needs a distance or an angle weight above 0"):
+    with pytest.raises(ValueError, match="distance and angle weight must not both be 0"):
         validate("method", {"method": "rkd", "distance_weight": 0, "angle_weight": 0})

@@ -198,7 +198,7 @@ def test_the_further_teachers_are_trained_like_the_first_from_other_seeds():
     for key in found["student distilled, by several teachers"]:
         assert (stages[key].teacher, *stages[key].others) == tuple(teachers)
         assert stages[key].spec["weights"] == [0.5, 0.25, 0.25]
-    with pytest.raises(ValueError, match="one a teacher"):
+    with pytest.raises(ValueError, match="one per teacher"):
         scheme("several_teachers", others=[{"architecture": "cnn"}], shares=[1, 1, 1])
 
 

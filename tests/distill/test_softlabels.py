@@ -76,7 +76,7 @@ def test_a_probability_of_zero_has_a_logarithm(tmp_path):
         ({"logits": WHOLE["logits"].astype(int)}, "floating-point"),
         ({"logits": None}, "neither 'logits' nor 'probabilities'"),
         ({"probabilities": np.eye(3)[[0, 1, 2, 0, 1]]}, "both 'logits' and 'probabilities'"),
-        ({"logits": np.where(np.eye(5, 3) > 0, np.nan, 1.0)}, "not finite, first of image 0"),
+        ({"logits": np.where(np.eye(5, 3) > 0, np.nan, 1.0)}, "not finite, first for image 0"),
         ({"logits": None, "probabilities": np.full((5, 3), 0.5)}, "sum to 1; those of image 0"),
         ({"logits": None, "probabilities": np.tile([1.5, -0.5, 0.0], (5, 1))}, "at least 0"),
         ({"test_logits": np.zeros((4, 3))}, r"'test_logits' is float64 \(4, 3\)"),
@@ -84,8 +84,8 @@ def test_a_probability_of_zero_has_a_logarithm(tmp_path):
         ({"temperature": np.array([1.0, 2.0])}, "'temperature' must be one number"),
         ({"temperature": np.array("hot")}, "'temperature' must be one number"),
         ({"temperature": None}, "it has no 'temperature'"),
-        ({"extra": np.zeros(1)}, "it holds 'extra'"),
-        ({"logits": np.zeros((5000, 30))}, "larger than this data set"),
+        ({"extra": np.zeros(1)}, "it contains 'extra'"),
+        ({"logits": np.zeros((5000, 30))}, "more numbers than this data set"),
         ({"logits": np.array([[{}] * 3] * 5, dtype=object)}, "plain arrays"),
         ({"logits": np.full((5, 3), 1e300), "temperature": np.array(100.0)}, "too large"),
     ],
@@ -100,7 +100,7 @@ def test_an_archive_that_unpacks_to_more_than_it_says_takes_no_memory(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("logits.npy", bytes(200_000_000))
     assert path.stat().st_size < 300_000
-    with pytest.raises(BadSoftLabels, match="larger than"):
+    with pytest.raises(BadSoftLabels, match="more numbers than"):
         read(path, DATA)
 
 

@@ -43,6 +43,6 @@ def test_what_is_hidden_from_a_students_run_is_no_part_of_its_teachers_report(la
         read_json(laboratory.model(runs[1], name) / "report.json")["quality"] for name in ("teacher", "student alone")
     )
     assert teacher["hidden"] == []
-    assert "was kept from" not in teacher["calibration"]["reason"]
+    assert "was hidden" not in teacher["calibration"]["reason"]
     assert [row["class"] for row in student["hidden"]] == ["3"]
-    assert "it was kept from 3" in student["calibration"]["reason"]
+    assert "class 3 was hidden" in student["calibration"]["reason"]

@@ -132,7 +132,7 @@ def test_images_with_several_labels_are_judged_by_mean_average_precision(laborat
 def test_what_cannot_be_measured_is_told(laboratory, without):
     here = laboratory.workspace
     for runs in ([], [api.bench(here, [without])]):
-        with pytest.raises(RecipeError, match="choose runs that have models"):
+        with pytest.raises(RecipeError, match="choose runs with models"):
             api.robustness(here, runs)
     with pytest.raises(RecipeError, match="no finished model yet"):
         api.robustness(here, [laboratory.submit("train.steps=99", "teacher.train.steps=99")])
@@ -147,7 +147,7 @@ def test_what_cannot_be_measured_is_told(laboratory, without):
     try:
         with pytest.raises(RecipeError, match="test images are no longer in the workspace"):
             api.robustness(here, [without])
-        with pytest.raises(LookupError, match="resume the run that made them"):
+        with pytest.raises(LookupError, match="resume the run that prepared them"):
             carry_out(laboratory, waiting)
     finally:
         shutil.move(kept, images)

@@ -108,10 +108,10 @@ def test_the_command_prints_a_table_or_one_document(laboratory, run, monkeypatch
     assert document["step"] == {"step": "prune_unstructured", "policy": document["mixed"]["policy"]}
     assert main([*line[:-1], "--budget", "0.7"]) == 0
     shown = capsys.readouterr().out
-    assert "no layer changed: " in shown
+    assert "uncompressed: " in shown
     assert '"step": "prune_unstructured"' in shown
     assert main([*line, "--budget", "0.01"]) == 1
-    assert "the strongest changes measured reach 10." in capsys.readouterr().err
+    assert "the strongest compression measured reaches 10." in capsys.readouterr().err
     assert main([*line[:-2], "7"]) == 1
     assert "shares between 0 and 1" in capsys.readouterr().err
     assert main([*line, "--budget", "3"]) == main([*line, "--images", "0"]) == 2

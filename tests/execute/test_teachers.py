@@ -193,7 +193,7 @@ def test_weights_that_answer_with_no_number_are_refused(laboratory, earlier, tmp
             tensor.fill_(1e38)
     save_file(state, tmp_path / "large.safetensors")
     told = problems(laboratory, source("weights_file", path=tmp_path / "large.safetensors"))
-    assert "answers are not finite" in told["teacher.source.path"]
+    assert "outputs are not finite" in told["teacher.source.path"]
 
 
 def test_an_onnx_file_teaches_by_its_answers(laboratory, earlier):
@@ -228,7 +228,7 @@ def test_a_name_that_no_file_has_is_told_at_the_field(laboratory, path):
     [
         ("onnx_file", "no ONNX", "onnx"),
         ("soft_labels", "archive", "npz"),
-        ("weights_file", "no weights file", "safetensors"),
+        ("weights_file", "is not a weights file", "safetensors"),
     ],
 )
 def test_a_broken_file_is_told_at_the_field(laboratory, tmp_path, name, words, suffix):
@@ -290,7 +290,7 @@ def test_every_table_takes_a_teacher_of_whom_nothing_is_known(laboratory, soft):
     )
     found = rows(laboratory, run_id)
     assert found["teacher"]["accuracy"] is found["int8"]["agreement"] is None
-    assert "accuracy known" in found["teacher"]["note"]
+    assert "Accuracy is unknown" in found["teacher"]["note"]
     for name in documents.FORMATS:
         assert documents.comparison_file(laboratory.workspace, [run_id], name)
     listed = list(found.values())
@@ -316,7 +316,7 @@ def test_schemes_with_teachers_or_views_of_their_own_refuse_soft_labels(laborato
 def test_methods_that_look_inside_need_a_network(laboratory, soft, method):
     named = source("soft_labels", path=soft / "whole.npz")
     told = problems(laboratory, named, *STILL, f"distill.method={method}")
-    assert "gives its answers alone" in told["distill.method"]
+    assert "provides only outputs" in told["distill.method"]
     told = problems(laboratory, named, *STILL, f'controls=[{{"method":"hard_labels"}},{{"method":"{method}"}}]')
     assert list(told) == ["controls.1.method"]
 

@@ -66,8 +66,8 @@ def dynamic():
     ("made", "changes", "words", "remedy"),
     [
         (dynamic(), {}, "quantized dynamically", {}),
-        (training("Dropout"), {}, "dropout is switched on", {}),
-        (training("BatchNormalization"), {}, r"statistics of each batch.*model\.eval\(\)", {}),
+        (training("Dropout"), {}, "dropout is active", {}),
+        (training("BatchNormalization"), {}, r"batch statistics.*model\.eval\(\)", {}),
         (ending("RandomNormalLike"), {}, "draws random numbers", {}),
         (ending("Sigmoid"), {}, "set outputs to sigmoid", {"outputs": "sigmoid"}),
         (ending("Sigmoid"), {"outputs": "probabilities"}, "set outputs to sigmoid", {"outputs": "sigmoid"}),
@@ -75,7 +75,7 @@ def dynamic():
         (with_input(3, 4, 4), {}, "takes 3 channels, and these images have 1", {"channels": "repeated"}),
         (with_input(1, 8, 8), {}, r"takes 8 x 8 pixels", {}),
         (with_input(8, 8, 1), {}, r"takes 8 x 8 pixels", {}),
-        (of_kind(TensorProto.INT64), {}, "names classes and gives no scores", {}),
+        (of_kind(TensorProto.INT64), {}, "gives classes instead of scores", {}),
         (of_kind(TensorProto.UINT8, input_too=True), {}, r"its input is uint8 \(\? x 1 x 4 x 4\)", {}),
     ],
 )

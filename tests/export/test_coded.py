@@ -144,7 +144,7 @@ def test_a_document_of_another_network_is_refused(tmp_path):
     made, document = network()
     for wrong in ({}, {**document, "architecture": {"architecture": "mlp"}}, {**document, "classes": 3}):
         coded.save(tmp_path / "x", made, wrong)
-        with pytest.raises(CodedError, match="not those of its architecture"):
+        with pytest.raises(CodedError, match="do not fit its architecture"):
             coded.load(tmp_path / "x")
 
 
@@ -225,7 +225,7 @@ def test_a_header_that_was_changed_with_its_sum_gives_numbers_or_is_refused(plac
         (told([["x", "f4", [4], "positions", 0, 60, 0, 0]]), "steps of 60 bits"),
         (told([["x", "O", [4], "raw"]]), "there is no type 'O'"),
         (told([["x", "f4", [4], "pickle"]]), "there is no form 'pickle'"),
-        (told([["x", "", [], "same", "x"]]), "tied to one that is not there"),
+        (told([["x", "", [], "same", "x"]]), "tied to a missing one"),
         (told(5), "lists no tensors"),
         (told([], [1]), "no document"),
     ],

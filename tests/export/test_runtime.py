@@ -38,7 +38,7 @@ def test_files_that_are_no_models_are_refused(tmp_path, content):
 
 def test_a_truncated_model_is_refused(path):
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(UnreadableModel, match="is no model"):
+    with pytest.raises(UnreadableModel, match="is not a model"):
         runtime.logits(path, np.zeros((1, 1, 8, 8), np.float32))
 
 

@@ -17,7 +17,7 @@ STUDENT = Said("student distilled", "distilled", np.log([0.5, 0.4, 0.1]))
 
 def test_the_title_tells_the_label_and_the_next_class():
     view = distributions_view([TEACHER], CLASSES, 0, 1)
-    assert view.title == "At T = 1 the teacher gives 70.0 % to cat (the label), 20.0 % to dog"
+    assert view.title == "At T = 1 the teacher assigns 70.0 % to cat (the label), 20.0 % to dog"
 
 
 def test_the_next_class_may_be_above_the_label():
@@ -48,9 +48,9 @@ def test_temperatures_mark_the_current_one_and_measure_from_the_teacher():
     view = temperatures_view([TEACHER, STUDENT], 4)
     assert (view.now, view.courses[0].divergence) == (4, None)
     at_one = TEMPERATURES.index(1.0)
-    expected = 0.7 * np.log2(0.7 / 0.5) + 0.2 * np.log2(0.2 / 0.4)
+    expected = 0.7 * np.log(0.7 / 0.5) + 0.2 * np.log(0.2 / 0.4)
     assert view.courses[1].divergence[at_one] == pytest.approx(expected)
-    assert view.courses[0].entropy[-1] == pytest.approx(np.log2(3), abs=0.01)
+    assert view.courses[0].entropy[-1] == pytest.approx(np.log(3), abs=0.01)
     chart = temperatures([TEACHER, STUDENT], 4)
     assert {shape.x0 for shape in chart.layout.shapes} == {4}
     assert chart.layout.xaxis.type == "log"
@@ -65,7 +65,7 @@ def test_alike_leaves_out_the_class_itself():
     logits = np.log([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.1, 0.8]])
     view = alike_view(logits, [0, 1, 2], CLASSES, 1)
     assert np.isnan(np.diag(view.shares)).all()
-    assert view.title == "At T = 1, images of dog look most like another class: 30.0 % for cat"
+    assert view.title == "Most confused at T = 1: dog with cat, mean probability 30.0 %"
     chart = alike(logits, [0, 1, 2], CLASSES, 1)
     assert chart.data[0].z[1][0] == pytest.approx(30)
     assert chart.layout.yaxis.autorange == "reversed"
@@ -85,7 +85,7 @@ def test_of_many_classes_the_most_alike_are_shown():
     assert {"class 8", "class 9", "class 70", "class 71"} <= set(view.classes)
     place = view.classes.index("class 70"), view.classes.index("class 71")
     assert view.shares[place] == pytest.approx(np.exp(4.9) / (np.exp(5) + np.exp(4.9) + 98), rel=1e-6)
-    assert "most alike of 100" in alike(logits, labels, classes, 1).layout.xaxis.title.text
+    assert "most confused of 100" in alike(logits, labels, classes, 1).layout.xaxis.title.text
 
 
 def test_of_several_labels_each_class_is_answered_with_yes_or_no():
@@ -93,16 +93,16 @@ def test_of_several_labels_each_class_is_answered_with_yes_or_no():
     view = distributions_view([said], CLASSES, [1, 1, 0], 1)
     assert view.answers[0].probabilities == pytest.approx((0.75, 0.2, 0.9))
     assert view.labels.tolist() == [1, 1, 0]
-    assert view.title == "At T = 1 the teacher finds cat (75.0 %), ship (90.0 %); there is cat, dog"
+    assert view.title == "At T = 1 the teacher detects cat (75.0 %), ship (90.0 %); labels: cat, dog"
     assert view.label == "Labels"
     none = distributions_view([Said("teacher", "teacher", [-1, -1, -1])], CLASSES, [0, 0, 0], 1)
-    assert none.title == "At T = 1 the teacher finds nothing; there is nothing"
+    assert none.title == "At T = 1 the teacher detects nothing; labels: none"
 
 
-def test_of_several_labels_the_bits_of_all_classes_are_summed():
+def test_of_several_labels_the_entropies_of_all_classes_are_summed():
     view = temperatures_view([Said("teacher", "teacher", [0.0, 0.0, 50.0])], 1, several=True)
-    assert view.most == 3
-    assert view.courses[0].entropy[TEMPERATURES.index(1.0)] == pytest.approx(2)
+    assert view.most == pytest.approx(3 * np.log(2))
+    assert view.courses[0].entropy[TEMPERATURES.index(1.0)] == pytest.approx(2 * np.log(2))
 
 
 def test_of_several_labels_a_class_is_told_where_it_is_not():
@@ -110,4 +110,4 @@ def test_of_several_labels_a_class_is_told_where_it_is_not():
     view = alike_view(logits, [[1, 0, 0], [1, 1, 0], [0, 1, 0]], CLASSES, 1)
     assert view.shares[0] == pytest.approx((np.nan, 0.5, 0.25), nan_ok=True)  # dogs where a cat is and no dog
     assert view.shares[1] == pytest.approx((0.1, np.nan, (0.25 + 0.1) / 2), nan_ok=True)
-    assert view.title == "At T = 1, images of cat without dog are given 50.0 % for it"
+    assert view.title == "At T = 1, images of cat without dog get mean probability 50.0 % for it"

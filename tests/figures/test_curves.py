@@ -31,15 +31,15 @@ def test_values_that_are_not_there_are_left_out():
 
 def test_the_title_tells_where_teacher_and_students_stand():
     found = [series("teacher", "teacher", 0, [0.5, 0.9]), series("student alone", "alone", 0, [0.4])]
-    expected = "Of the validation images right: teacher 90.0 %, student alone 40.0 %"
+    expected = "Validation accuracy: teacher 90.0 %, student alone 40.0 %"
     assert curves_view(found, "val_accuracy").title == expected
     assert curves_view(found, "loss").title == "Training loss: teacher 0.9, student alone 0.4"
-    assert curves_view([], "loss").title == "Nothing is training yet"
+    assert curves_view([], "loss").title == "No training yet"
 
 
 def test_of_a_sweep_the_title_tells_the_best_one():
     found = [series(f"T {t}", "distilled", 0, [end]) for t, end in ((1, 0.7), (4, 0.9), (16, 0.8))]
-    assert curves_view(found, "val_accuracy").title == "Of the validation images right: best of 3: T 4 90.0 %"
+    assert curves_view(found, "val_accuracy").title == "Validation accuracy: best of 3: T 4 90.0 %"
     assert curves_view(found, "loss").title == "Training loss: best of 3: T 1 0.7"
 
 
@@ -55,7 +55,7 @@ def test_seeds_are_thin_and_only_the_mean_is_in_the_legend():
     chart = curves([series("a", "alone", seed, [0.2, 0.4]) for seed in (0, 1)], "val_accuracy")
     assert [trace.showlegend for trace in chart.data] == [False, False, True]
     assert chart.data[0].line.width < chart.data[2].line.width
-    assert chart.layout.yaxis.title.text == "Validation images right (%)"
+    assert chart.layout.yaxis.title.text == "Validation accuracy (%)"
 
 
 def test_variants_of_one_role_are_told_apart_by_their_dashes():

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from kdcore.figures import style
-from kdcore.figures.frontier import against_latency, against_size, latency_view, size_view
+from kdcore.figures.frontier import Baseline, against_latency, against_size, latency_view, size_view
+from kdcore.report.comparison import Difference
+from kdcore.report.sessions import Speed
 from tests.figures.rows import quickstart, row
 
 
@@ -21,6 +23,17 @@ def test_the_title_tells_the_smallest_that_is_near_its_teacher():
     assert size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it"
 
 
+def test_the_title_follows_the_baseline():
+    rows = quickstart()
+    found = [Difference("r1", row["variant"], None, None, None, Speed(0.5, 0.4, 0.6, True)) for row in rows]
+    alone = Baseline(rows[1], found)
+    assert size_view(rows, None, alone).title == "Int8 is 5.0× smaller than the student alone, 10.5 points above it"
+    assert latency_view(rows, 1, None, alone).title.startswith("Int8 was not timed together with the student alone")
+    expected = "Int8 has 0.50× the throughput of the student alone (batch 64), 10.5 points above it"
+    assert latency_view(rows, 64, None, alone).title == expected
+    assert size_view(rows, None, Baseline(rows[-1], found)).title.startswith("Pruned 25 % is 3.0× larger than int8")
+
+
 def test_the_title_passes_over_what_is_broken():
     rows = [*quickstart(), row("pruned 90 %", "pruned", 0.4, 5_000)]
     assert size_view(rows).title.startswith("Int8 is 20× smaller")
@@ -28,9 +41,9 @@ def test_the_title_passes_over_what_is_broken():
 
 def test_the_latency_title_uses_the_sessions_ratio_and_says_when_there_is_none():
     rows = quickstart()
-    assert latency_view(rows, 64).title == "Int8 answers 5.0× faster than its teacher, 2.5 points below it"
+    assert latency_view(rows, 64).title == "Int8 has 5.0× the throughput of its teacher (batch 64), 2.5 points below it"
     rows[-1]["throughput_differs"] = False
-    assert latency_view(rows, 64).title.startswith("Int8 is not measurably faster than its teacher")
+    assert latency_view(rows, 64).title.startswith("Int8 has no measurably higher throughput than its teacher")
 
 
 def test_time_an_image_comes_from_the_right_batch():
@@ -51,9 +64,7 @@ def test_rows_that_were_not_timed_are_left_out():
 
 
 def test_the_hover_reads_as_a_sentence():
-    assert size_view(quickstart()).points[-1].sentence == (
-        "int8: 96.5 % (94.5 to 97.5) of the test images right, 20 kB"
-    )
+    assert size_view(quickstart()).points[-1].sentence == ("int8: test accuracy 96.5 % (94.5 to 97.5), 20 kB")
 
 
 @pytest.mark.parametrize("draw", [against_size, against_latency])
@@ -85,7 +96,7 @@ def test_runs_that_meet_are_named():
 
 
 def test_without_small_models_it_says_so():
-    assert size_view(quickstart()[:1]).title == "No small model is on the front yet"
+    assert size_view(quickstart()[:1]).title == "No other variant is on the Pareto front"
 
 
 def test_images_with_several_labels_are_told_by_their_mean_average_precision():
@@ -94,8 +105,8 @@ def test_images_with_several_labels_are_told_by_their_mean_average_precision():
         row("student", "distilled", 0.5, 100_000, measure="mAP", score=0.94, score_low=0.92, score_high=0.95),
     ]
     chart = against_size(rows)
-    assert chart.layout.yaxis.title.text == "Mean average precision, mAP (%)"
+    assert chart.layout.yaxis.title.text == "Mean average precision (mAP, %)"
     assert "3.0 points of mAP below it" in chart.layout.title.text
     assert size_view(rows).points[1].sentence == "student: mAP 94.0 % (92.0 to 95.0), 100 kB"
     mixed = against_size([*rows, row("other", "teacher", 0.9, 10_000, run="r2")])
-    assert mixed.layout.yaxis.title.text == "Test images right, or mAP of several labels (%)"
+    assert mixed.layout.yaxis.title.text == "Test accuracy or mAP (%)"

@@ -38,7 +38,7 @@ def test_layers_of_both_are_lined_up_by_name():
 def test_titles_tell_where_most_is():
     assert sparsity_view([A, B]).title == "Most zeros: 50.0 % of the weights of stem in pruned 50 %"
     assert sparsity_view([B]).title == "No weights are zero"
-    assert sparsity_view([B._replace(role="pruned")]).title.endswith(": what was taken out is gone from the shapes")
+    assert sparsity_view([B._replace(role="pruned")]).title.endswith("removed filters are no longer in the shapes")
     assert shares_view([A], "macs").title == "stem holds 64.3 % of the MACs of pruned 50 %"
 
 
@@ -56,9 +56,9 @@ def test_noise_names_the_layer_whose_output_is_changed_most():
     view = noise_view([C, TRAINED])
     assert view.models == (("int8", "quantized"),)  # a trained network was made from no other file
     assert view.values == ((None, 20, 31),)
-    assert view.title == "middle of int8 is changed most: its output is 10.0 % off (SQNR 20.0 dB)"
+    assert view.title == "Lowest output SQNR: middle of int8, 20.0 dB (error 10.0 %)"
     assert view.hovers[0][0] == "int8, stem: the outputs are equal"
-    assert view.hovers[0][2] == "int8, head: 31.0 dB, its output is 2.8 % off"
+    assert view.hovers[0][2] == "int8, head: 31.0 dB, relative error 2.8 %"
     (drawn,) = noise([C, TRAINED]).data
     assert (drawn.name, drawn.x, drawn.text) == ("int8", (0, 20, 31), ("the outputs are equal", "", ""))
 
@@ -83,10 +83,10 @@ def test_ranks_values_and_bits_have_titles_of_their_own():
     )
     tiny = measured("tiny", 9.0, distinct=4, distinct_in_filter=1, shape=[4, 1])  # fewer values cannot be: no news
     assert shares_view([low._replace(layers=[tiny, *low.layers])], "distinct").title.startswith("a of low rank has 30")
-    assert shares_view([low], "bits").title == "A weight of low rank takes 8 bits in 1 layer, 32 bits in 1 layer"
+    assert shares_view([low], "bits").title == "Weights of low rank: 8 bits in 1 layer, 32 bits in 1 layer"
     assert shares_view([A], "rank").title == "Rank of pruned 50 %: not measured"
     large = Model("vgg", "teacher", [measured("a", None, rank=None), measured("b", None)])
-    assert shares_view([large], "rank").title == "Every layer of vgg has full rank, of those small enough to tell"
+    assert shares_view([large], "rank").title == "Every layer of vgg has full rank, of those small enough to measure"
     assert shares_view([large], "rank").values == ((None, 4),)
 
 

@@ -25,14 +25,19 @@ ROLES = dict.fromkeys(("student, DKD", "student, attention", "student distilled"
 def test_they_stand_in_the_order_of_their_points_and_against_one_baseline():
     view = methods_view(FOUND, ROLES, "student alone")
     assert [one.name for one in view.methods] == ["student, attention", "student distilled", "student, DKD"]
-    assert view.title == "2 of 3 ways beat the student alone; the best, student, DKD, by 6.1 points"
+    assert view.title == "2 of 3 methods significantly outperform the student alone; best: student, DKD, +6.1 points"
 
 
 def test_none_may_beat_it():
     assert methods_view(FOUND[1:2], ROLES, "student alone").title == (
-        "No way beats the student alone; the best, student, attention, differs by −18.0 points"
+        "No method significantly outperforms the student alone; best: student, attention, −18.0 points"
     )
-    assert methods_view([], ROLES, "student alone").title == "Nothing was judged"
+    assert methods_view([], ROLES, "student alone").title == "No verdicts"
+
+
+def test_one_seed_is_not_judged():
+    single = [FOUND[0]._replace(low=None, high=None, p=None, n=1, verdict="INCONCLUSIVE")]
+    assert methods_view(single, ROLES, "student alone").title.startswith("Not judged: one seed")
 
 
 def test_marks_carry_their_intervals():

@@ -26,21 +26,21 @@ def test_lines_begin_at_the_clean_images_in_the_looks_of_their_roles():
     assert figure.data[2].y == pytest.approx([97, 85.6, 74.2, 62.8, 51.4, 40])
     assert [line.marker.symbol for line in figure.data] == ["star", "circle-open", "diamond"]
     assert figure.data[2].line.color == style.ROLES["quantized"].colour
-    assert figure.layout.title.text == "Noise leaves int8 62.8 % of 97.0 %; teacher keeps most, 81.6 %"
+    assert figure.layout.title.text == "Noise takes int8 from 97.0 to 62.8 % on average; highest: teacher, 81.6 %"
     assert figure.layout.xaxis.title.text == "Severity of the noise (0: clean)"
-    assert figure.layout.yaxis.title.text == "Test images right (%)"
+    assert figure.layout.yaxis.title.text == "Test accuracy (%)"
 
 
 def test_without_a_choice_it_is_the_mean_over_the_corruptions():
     view = falls_view(FOUND)
     assert view.lines[2].scores[-1] == pytest.approx((4 * 40 + 20) / 5)
-    assert view.title.startswith("Corruption leaves int8")
+    assert view.title.startswith("Corruption takes int8 from")
     assert falls_view(FOUND, "jpeg").severity_title == "Severity of the JPEG (0: clean)"
 
 
 def test_one_variant_and_none():
-    assert falls_view(FOUND[:1], "blur").title == "Blur leaves teacher 40.8 % of 99.0 %"
-    assert falls_view(FOUND[::-1], "blur").title == "Blur leaves teacher 40.8 % of 99.0 %, more than any other"
+    assert falls_view(FOUND[:1], "blur").title == "Blur takes teacher from 99.0 to 40.8 % on average"
+    assert falls_view(FOUND[::-1], "blur").title.endswith("to 40.8 % on average, the highest of all")
     assert isinstance(falls([]), go.Figure)
 
 
@@ -52,7 +52,7 @@ def test_the_heat_map_is_around_zero_and_begins_with_who_lost_most():
     assert view.classes[0] == "kind 1"
     assert view.points[0][:2] == pytest.approx((-2.0, -61.0))
     assert view.title == (
-        "From teacher to int8, class kind 1 suffered most: −36.2 points on corrupted images, −2.0 on clean ones"
+        "From teacher to int8, class kind 1 lost most: −36.2 points on corrupted images, −2.0 on clean images"
     )
     heat = class_changes(worse, FOUND[0]).data[0]
     assert (heat.zmin, heat.zmax) == (pytest.approx(-61), pytest.approx(61))
@@ -80,4 +80,4 @@ def test_classes_without_images_are_gaps():
     empty = FOUND[0]._replace(classes=({"class": "x", "n": 0, "clean": None, **dict.fromkeys(CORRUPTIONS)},))
     view = class_changes_view(empty, empty)
     assert view.points == ((None,) * 6,)
-    assert view.title == "No class whose images were measured"
+    assert view.title == "No class was measured"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcore.figures.sensitivity import minds, minds_view
+from kdcore.figures.sensitivity import sensitivity, sensitivity_view
 
 
 def document(kind="prune", **accuracies):
@@ -18,36 +18,39 @@ def document(kind="prune", **accuracies):
     return {"kind": kind, "images": 200, "untouched": told, "baseline": told, "rows": rows}
 
 
-def test_the_title_names_who_minds_most_and_least_at_the_same_strength():
-    view = minds_view(document(stem=(0.85, 0.4), head=(0.92, 0.88)))
-    assert view.title == "stem minds most: 90 % of its weights gone costs 50.0 points; head minds least: 2.0"
+def test_the_title_names_the_most_and_least_sensitive_layer_at_the_same_strength():
+    view = sensitivity_view(document(stem=(0.85, 0.4), head=(0.92, 0.88)))
+    assert view.title == "Most sensitive: stem, 50.0 points lost with 90 % of its weights removed; least: head, 2.0"
     assert view.lost == pytest.approx(np.array([[5, 50], [0, 2]]))  # what gains loses nothing
     assert (view.layers, view.strengths) == (("stem", "head"), ("50 %", "90 %"))
 
 
 def test_filters_and_bits_are_told_in_their_words():
-    assert "50 % of its filters gone costs 30.0" in minds_view(document("filters", stem=(0.9, 0.6))).title
-    view = minds_view(document("quantize", stem=(0.9, 0.6), head=(0.9, 0.9)))
+    assert (
+        "30.0 points lost with 50 % of its filters removed"
+        in sensitivity_view(document("filters", stem=(0.9, 0.6))).title
+    )
+    view = sensitivity_view(document("quantize", stem=(0.9, 0.6), head=(0.9, 0.9)))
     assert view.strengths == ("8 bits", "2 bits")  # from mild to strong
-    assert view.title.startswith("stem minds most: at 2 bits costs 30.0 points")
+    assert view.title.startswith("Most sensitive: stem, 30.0 points lost with 2 bits")
 
 
-def test_where_nobody_minds_it_says_so():
-    assert minds_view(document(stem=(0.9, 0.95))).title == "No layer minds, up to 90 % of one alone"
-    assert minds_view(document()).title == "There is no layer that could be changed"
+def test_where_no_layer_is_sensitive_it_says_so():
+    assert sensitivity_view(document(stem=(0.9, 0.95))).title == "No layer is sensitive up to 90 %"
+    assert sensitivity_view(document()).title == "No layer can be compressed"
 
 
 def test_the_heat_map_tells_accuracies_and_begins_at_the_background():
-    chart = minds(document(stem=(0.85, 0.4), head=(0.92, 0.88)))
+    chart = sensitivity(document(stem=(0.85, 0.4), head=(0.92, 0.88)))
     assert chart.data[0].text[0][1] == "40.0 %"
     assert chart.data[0].colorscale[0][1].endswith(", 0)")
     assert chart.layout.yaxis.autorange == "reversed"
-    assert chart.layout.xaxis.title.text == "Weights of the layer set to zero"
+    assert chart.layout.xaxis.title.text == "Share of the layer's weights set to zero"
 
 
 def test_a_strength_that_was_not_measured_is_left_open():
     found = document(stem=(0.85, 0.4), head=(0.92, 0.88))
     del found["rows"][0]
-    view = minds_view(found)
+    view = sensitivity_view(found)
     assert np.isnan(view.accuracy[0, 0])
-    assert view.title.startswith("stem minds most")
+    assert view.title.startswith("Most sensitive: stem")

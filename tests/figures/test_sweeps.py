@@ -25,15 +25,20 @@ def test_the_series_is_in_the_order_of_the_values():
 
 
 def test_the_title_tells_how_far_it_holds():
-    expected = "Pruned: 97.0 % at best, held within 5 points up to ratio 0.5, and 40.0 % at worst"
+    expected = "Pruned: 97.0 % at best, within 5 points of that up to ratio 0.5, 40.0 % at worst"
     assert sweep_view(ROWS, PATH).title == expected
-    assert sweep_view(ROWS[2:], PATH).title == "Pruned: accuracy holds over the whole range of ratio"
-    assert sweep_view(ROWS[:1], PATH).title == "Nothing was swept"
+    assert sweep_view(ROWS[2:], PATH).title == "Pruned: accuracy varies by less than 3 points over ratio 0.25 to 0.5"
+    assert sweep_view(ROWS[:1], PATH).title == "Nothing was varied"
+
+
+def test_intervals_that_all_meet_make_a_flat_sweep():
+    flat = [row("a", "distilled", accuracy, 10, values={PATH: value}) for value, accuracy in ((1, 0.88), (16, 0.89))]
+    assert sweep_view(flat, PATH).title == "Student distilled: accuracy varies by less than 2 points over ratio 1 to 16"
 
 
 def test_the_title_of_a_rise_tells_from_where_to_where():
     rising = [row("a", "distilled", accuracy, 10, values={PATH: value}) for value, accuracy in ((1, 0.88), (16, 0.95))]
-    assert sweep_view(rising, PATH).title == "Student distilled: from 88.0 % at ratio 1 up to 95.0 % at ratio 16"
+    assert sweep_view(rising, PATH).title == "Student distilled: from 88.0 % at ratio 1 to 95.0 % at ratio 16"
 
 
 def test_levels_are_lines_and_points_have_intervals():
@@ -86,4 +91,4 @@ def test_recall_draws_the_seeds_behind_the_means():
     chart = recall(SEEN, "3")
     assert [len(trace.x) for trace in chart.data] == [2, 4, 2, 4]
     assert chart.layout.xaxis.type == "log"
-    assert recall_view([], "3").title == "No student that was kept from a class yet"
+    assert recall_view([], "3").title == "No student with a hidden class yet"

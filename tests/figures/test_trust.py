@@ -25,27 +25,28 @@ def quality(rows=SURE, temperature=1.8, low=1.4, high=2.4, after=0.02, **more):
 
 
 class TestReliability:
-    def test_the_title_says_which_way_it_is_off_and_what_a_temperature_mends(self):
+    def test_the_title_says_which_way_it_is_off_and_what_a_temperature_changes(self):
         assert reliability_view("int8", "quantized", quality()).title == (
-            "Int8 is too sure of itself: it says 85.0 % and is right 74.0 % of the time; "
-            "T = 1.80 lowers its calibration error (ECE) from 11.0 % to 2.0 %"
+            "Int8 is overconfident: mean confidence 85.0 %, accuracy 74.0 %; "
+            "T = 1.80 lowers the calibration error (ECE) from 11.0 % to 2.0 %"
         )
 
     def test_a_temperature_that_may_be_one_is_no_remedy(self):
         title = reliability_view("int8", "quantized", quality(low=0.8)).title
-        assert title.endswith("its calibration error (ECE) is 11.0 %, and T = 1.80 (0.80 to 2.40) may as well be 1")
+        assert "overconfident" not in title
+        assert title.endswith("T = 1.80 (0.80 to 2.40) is not significantly different from 1")
 
     @pytest.mark.parametrize(("after", "words"), [(0.2, "raises"), (0.1101, "leaves")])
     def test_a_temperature_may_do_harm_or_nothing(self, after, words):
-        assert f"T = 1.80 {words} its calibration error" in reliability_view("s", "alone", quality(after=after)).title
+        assert f"T = 1.80 {words} the calibration error" in reliability_view("s", "alone", quality(after=after)).title
 
-    def test_it_may_be_not_sure_enough_or_as_sure_as_it_may_be(self):
+    def test_it_may_be_underconfident_or_neither(self):
         low, even = ([{"count": 50, "right": right, "confidence": 0.6}] for right in (45, 30))
         assert (
-            "S is not sure enough: it says 60.0 % and is right 90.0 %"
+            "S is underconfident: mean confidence 60.0 %, accuracy 90.0 %"
             in reliability_view("s", "alone", quality(low)).title
         )
-        assert "as sure as it may be, 60.0 % on average" in reliability_view("s", "alone", quality(even)).title
+        assert "S: mean confidence 60.0 %, accuracy 60.0 %" in reliability_view("s", "alone", quality(even)).title
 
     def test_points_carry_wilsons_interval_and_empty_bins_are_left_out(self):
         view = reliability_view("s", "alone", quality())
@@ -55,8 +56,8 @@ class TestReliability:
 
     def test_without_a_temperature_there_is_one_curve(self):
         figure = reliability("s", "alone", quality(temperature=None))
-        assert [trace.name for trace in figure.data] == ["As sure as right", "As trained", "How many"]
-        assert figure.layout.title.text.endswith("its calibration error (ECE) is 11.0 %")
+        assert [trace.name for trace in figure.data] == ["Perfect calibration", "As trained", "Count"]
+        assert figure.layout.title.text.endswith("calibration error (ECE) 11.0 %")
 
     def test_several_labels_are_decisions(self):
         assert "decisions" in reliability("s", "alone", quality(map=0.5)).layout.xaxis.title.text
@@ -70,17 +71,17 @@ UNKNOWN = Membership("soft", "teacher", None, None, None, None, None, None, None
 
 
 class TestMembership:
-    def test_the_title_names_who_gives_most_away(self):
+    def test_the_title_names_who_leaks_most(self):
         found = [member("teacher", 0.52, 0.4, 0.6, "teacher"), member("student alone", 0.89, 0.86, 0.92), UNKNOWN]
         view = leaks_view(found)
-        assert view.title == "Student alone gives most away: AUC 0.89; 1 of 2 give some away"
+        assert view.title == "Student alone leaks most: AUC 0.89; 1 of 2 models leak"
         assert [one.variant for one in view.found] == ["teacher", "student alone"]
 
     def test_intervals_that_hold_one_half_tell_nothing(self):
         found = [member("a", 0.52, 0.4, 0.6), member("b", 0.55, 0.45, 0.65)]
-        assert leaks_view(found).title == "No model's losses tell members from strangers"
-        assert leaks_view(found[:1]).title == "Its losses do not tell members from strangers"
-        assert leaks_view([UNKNOWN]).title == "No model that could be asked"
+        assert leaks_view(found).title == "Membership inference is no better than chance for any model"
+        assert leaks_view(found[:1]).title == "Membership inference is no better than chance"
+        assert leaks_view([UNKNOWN]).title == "Membership inference was not measured"
 
     def test_marks_carry_their_intervals_and_the_line_is_at_one_half(self):
         figure = leaks([member("student alone", 0.8, 0.7, 0.95)])
@@ -97,12 +98,12 @@ COUNTS = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 10]])
 class TestConfusion:
     def test_the_title_names_the_commonest_mistake(self):
         view = confusion_view(COUNTS, ["cat", "dog", "cow"], "int8", "quantized")
-        assert view.title == "Int8 most often takes dog for cow: 5 images of 10"
+        assert view.title == "Most common error of int8: dog predicted as cow, 5 images of 10"
         assert view.shares[1].tolist() == [0, 0.5, 0.5]
 
     def test_it_may_make_no_mistake(self):
         title = confusion_view(np.diag([3, 4]), ["a", "b"], "teacher", "teacher").title
-        assert title == "Teacher takes no test image for another class"
+        assert title == "Teacher makes no error on the test images"
 
     def test_of_many_classes_the_most_confused_are_shown(self):
         counts = np.diag(np.full(30, 10))
@@ -132,20 +133,20 @@ class TestClassChanges:
     def test_the_title_tells_the_greatest_change_that_is_one(self):
         found = [change("cat", -9.0), change("dog", -4.0, p=0.01), change("cow", 6.0, p=0.001)]
         view = class_changes_view(found, "int8", "quantized", "pruned")
-        assert view.title == "Int8 recognises cow more often than pruned: by 6.0 points"
+        assert view.title == "Int8 has 6.0 points higher recall on cow than pruned"
         assert class_changes_view(found[:2], "int8", "quantized", "pruned").title == (
-            "Int8 recognises dog less often than pruned: by 4.0 points"
+            "Int8 has 4.0 points lower recall on dog than pruned"
         )
 
-    def test_what_chance_makes_is_told_as_such(self):
+    def test_what_chance_explains_is_not_significant(self):
         title = class_changes_view([change("cat", -2.0), change("dog", 1.0)], "int8", "quantized", "pruned").title
-        assert title.startswith("Int8 recognises cat less often than pruned: by 2.0 points, ")
-        assert title.endswith("no more than chance makes in one of 2 classes")
+        assert title.startswith("Int8 has 2.0 points lower recall on cat than pruned, ")
+        assert title.endswith("not significant among 2 classes")
 
     def test_nothing_may_have_changed(self):
         same, better = [change("cat", 0.0)], [change("cat", 2.0)]
-        assert class_changes_view(same, "a", "alone", "b").title == "A recognises the very same images as b"
-        assert class_changes_view(better, "a", "alone", "b").title == "A recognises no class less often than b"
+        assert class_changes_view(same, "a", "alone", "b").title == "A is right on the same images as b"
+        assert class_changes_view(better, "a", "alone", "b").title == "A has no lower recall than b on any class"
 
     def test_of_many_classes_those_that_changed_most_are_shown_in_their_order(self):
         found = [change(f"c{k}", float(k % 7)) for k in range(40)]

@@ -46,7 +46,7 @@ def test_a_chain_of_steps_tells_how_much_the_file_shrank_and_by_which():
         row("pruned", "pruned", 0.97, 40_000, parent="student"),
         row("int8", "quantized", 0.97, 15_000, parent="pruned"),
     ]
-    assert waterfall_view(rows).title == "The file that runs is 8.0× smaller than student; pruned did most of it"
+    assert waterfall_view(rows).title == "The file that runs is 8.0× smaller than student; pruned saves most"
     assert len(waterfall(rows).data) == 1
     smaller = waterfall_view([rows[0], rows[2]], CODED).title
     assert smaller == "12× fewer bytes to store; the file that runs is 8.0× smaller"

@@ -102,7 +102,7 @@ def test_no_temperature_from_a_handful_of_images():
 def test_no_temperature_where_validation_would_tell_of_a_hidden_class():
     told = calibration(answers(200), answers(200), hidden=("3", "8"))
     assert told["temperature"] is None
-    assert "it was kept from 3, 8" in told["reason"]
+    assert "class 3, 8 was hidden" in told["reason"]
 
 
 def test_several_labels_are_scaled_as_single_decisions():

@@ -92,7 +92,7 @@ def test_hidden_classes_are_told_with_and_without_their_prior(trained, write, di
 
 
 def test_members_are_told_from_the_strangers_of_their_classes(trained, write, digits, shares):
-    """A class that no member has is none of the strangers': what was kept from a model is not what is asked."""
+    """A class that no member has is none of the non_members': what was kept from a model is not what is asked."""
     members = shares.labelled[digits.train_labels[shares.labelled] != 3][:60]
     found = evaluate(write(trained), trained, digits, shares, members=members)
     with torch.no_grad():

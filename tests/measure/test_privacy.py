@@ -15,14 +15,14 @@ from kdcore.measure.privacy import (
     area_difference,
     losses,
     members_of,
+    non_members,
     privacy,
-    strangers,
 )
 from kdcore.recipe import Data
 
 
 def drawn(members=80, others=300, shift=0.5, seed=0, step=0.0):
-    """Losses of members and strangers; those of members are lower by `shift`. Rounded to `step`, they have ties."""
+    """Losses of members and non_members; those of members are lower by `shift`. Rounded to `step`, they have ties."""
     random = np.random.default_rng(seed)
     found = random.normal(size=members) - shift, random.normal(size=others)
     return tuple(np.round(one / step) * step if step else one for one in found)
@@ -127,8 +127,8 @@ def test_losses_of_label_sets_are_summed_over_the_decisions():
 
 
 def test_strangers_are_of_the_members_classes():
-    assert strangers(np.array([0, 2]), np.array([0, 1, 2, 1])).tolist() == [True, False, True, False]
-    assert strangers(np.array([[1, 0]]), np.array([[0, 1], [1, 1]])).all()
+    assert non_members(np.array([0, 2]), np.array([0, 1, 2, 1])).tolist() == [True, False, True, False]
+    assert non_members(np.array([[1, 0]]), np.array([[0, 1], [1, 1]])).all()
 
 
 @pytest.mark.parametrize(("labels", "hidden"), [(50, ()), (300, ("3",)), (None, ())])

@@ -85,7 +85,7 @@ def test_no_number_without_noise_without_signal_or_of_other_shapes(tmp_path):
     assert [level.note for level in (same.logits, *same.layers)] == ["the outputs are equal"] * 3
     narrow = sqnr(two_layers(tmp_path / "narrow.onnx", FIRST[:3], HEAD[:, :3]), parent, IMAGES)
     assert narrow.layers[0].db is None
-    assert narrow.layers[0].note == "its output is 3, and was 5"
+    assert narrow.layers[0].note == "its output is 3, in the parent file 5"
     assert narrow.layers[1].db is not None
     silent = two_layers(tmp_path / "silent.onnx", 0 * FIRST, HEAD)
     assert "zero throughout" in sqnr(parent, silent, IMAGES).layers[0].note
@@ -108,7 +108,7 @@ def test_the_last_part_of_a_split_layer_stands_for_the_whole(tmp_path):
     noise = sqnr(saved(tmp_path / "made.onnx", nodes, parts, (6,)), parent, IMAGES)
     now = IMAGES @ right[:3].T @ (left[:, :3] * values[:3]).T
     assert noise.layers[0].db is None
-    assert noise.layers[0].note == "a part of first, whose output first.mix gives"
+    assert noise.layers[0].note == "part of first; see the output of first.mix"
     assert noise.layers[1].db == pytest.approx(decibels(IMAGES @ FIRST.T, now), abs=1e-3)
 
 

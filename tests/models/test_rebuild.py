@@ -108,7 +108,7 @@ def test_a_tensor_that_does_not_fit_is_named(network, described, tensor, shape):
 @pytest.mark.parametrize("name", ["cnn"], indirect=True)
 def test_a_missing_or_unknown_tensor_is_named(network, described):
     state = network.state_dict()
-    with pytest.raises(ValueError, match=r"there is no place for tensor 'stage9\.weight'"):
+    with pytest.raises(ValueError, match=r"the network has no tensor 'stage9\.weight'"):
         models.rebuild(described, state | {"stage9.weight": torch.zeros(1)})
     del state["stage1.conv.weight"]
     with pytest.raises(ValueError, match=r"tensor 'stage1\.conv\.weight' is missing"):

@@ -68,7 +68,7 @@ def test_times_on_a_gpu_are_shown_where_there_are_any(full, quickstart):
         table = app.dataframe[0].value
         assert table["cuda_eager_ms"][0] == 0.25
         assert "cuda_graph_ms" not in table
-        assert "On a card: one image, fp32, medians by CUDA events" in said(app)
+        assert "On a card: batch size 1, fp32, medians by CUDA events" in said(app)
     finally:
         path.write_bytes(kept)
 
@@ -101,3 +101,10 @@ def test_every_format_has_its_button(full, quickstart):
     assert [button.label for button in app.get("download_button")] == [
         "CSV", "CSV for Excel", "Markdown", "LaTeX", "Excel", "HTML", "JSON",
     ]  # fmt: skip
+
+
+def test_titles_follow_the_chosen_baseline(full, quickstart):
+    app = opened("compare", runs=quickstart, baseline=f"{quickstart}/student distilled")
+    titles = [line for line in said(app).splitlines() if line.startswith("**")]
+    assert any("student distilled" in title and "smaller than" in title for title in titles)
+    assert not any("its teacher" in title or "than the teacher" in title for title in titles)

@@ -115,5 +115,5 @@ def test_a_sweep_over_too_much_is_said(form):
 
 def test_help_and_bounds_come_from_the_field(form):
     ratio = form.number_input(key="new.1.measure.margin")
-    assert ratio.help == "Differences within this many points count as the same."
+    assert ratio.help == "Differences within this many points count as equivalent."
     assert (ratio.min, ratio.max) == (0, 20)

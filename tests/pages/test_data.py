@@ -89,7 +89,7 @@ def test_own_pictures_are_sent_prepared_and_planned(empty):
 
 def test_what_is_no_zip_is_refused_where_it_was_sent(empty):
     app = sent(at_own_pictures(), "pets.zip", b"PK, or so")
-    assert "is no zip file" in said(app)
+    assert "is not a complete zip file" in said(app)
     assert recipe_of(app)["data"]["source"]["path"] == ""
 
 
@@ -97,7 +97,7 @@ def test_pictures_that_cannot_be_read_are_told_after_the_attempt(empty):
     app = sent(at_own_pictures(), "pets.zip", pictures(readable=False))
     button(app, "Prepare").click().run()
     until(app, "cat/0.png cannot be read")
-    assert button(app, "Try again")
+    assert button(app, "Retry")
 
 
 @pytest.fixture

@@ -110,11 +110,11 @@ def test_advice_stands_at_its_field(distil):
         ("offline", ""),
         (
             "mutual",
-            "Beside the student learns cnn, width 32, which is not kept. The teacher of this table does not teach",
+            "Also trained, not kept: cnn, width 32. The teacher of this table trains no student",
         ),
-        ("assistants", "Trained too: assistant 1 (cnn, width 48)."),
-        ("several_teachers", "Trained too: teacher 2 (cnn, width 64)."),
-        ("born_again", "The teacher of this table does not teach: it is there to compare with."),
+        ("assistants", "Also trained: assistant 1 (cnn, width 48)."),
+        ("several_teachers", "Also trained: teacher 2 (cnn, width 64)."),
+        ("born_again", "The teacher of this table trains no student; it is a reference."),
     ],
 )
 def test_the_panel_says_who_else_is_trained_and_what_the_teacher_is_for(scheme, words):
@@ -124,4 +124,4 @@ def test_the_panel_says_who_else_is_trained_and_what_the_teacher_is_for(scheme, 
 
 def test_a_teacher_that_teaches_the_controls_alone_says_so():
     asked = {"scheme": {"scheme": "mutual"}, "controls": [{"method": "hard_labels"}]}
-    assert "teaches the controls alone" in preview.company(parse(asked))
+    assert "only trains the controls" in preview.company(parse(asked))

@@ -39,7 +39,7 @@ def test_what_wants_a_gpu_says_so_first_and_can_be_seen_in_the_form(empty, monke
     app.button(key="start_reproduce-the-paper").click().run()
     assert not runs(empty)
     assert "No GPU was found" in said(app)
-    assert "has to be fetched first" in said(app)
+    assert "Its data set is missing" in said(app)
     app.button(key="consider_form").click().run()
     assert app.title[0].value == "New experiment"
     assert app.text_input[0].value == "Reproduce the paper"
@@ -58,7 +58,7 @@ def test_what_wants_a_gpu_can_be_started_without_one(empty, monkeypatch):
 
 def test_the_last_result_is_on_the_card_and_in_the_list(full):
     words = said(opened("home"))
-    assert "last time int8" in words
+    assert "last result: int8" in words
     assert "**Unseen**" in words
 
 

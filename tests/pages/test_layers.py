@@ -67,9 +67,9 @@ def test_noise_is_shown_for_what_was_made_from_another_file(full):
     noise = report(full, run_id, "int8")["layers"]
     worst = min((layer for layer in noise if layer["sqnr_db"] is not None), key=lambda layer: layer["sqnr_db"])
     words = said(opened("layers", run=run_id, variant="int8", variant_b="teacher"))
-    assert f"{worst['name']} of int8 is changed most" in words
-    assert "The logits of int8 are" in words
-    assert "is changed most" not in said(opened("layers", run=run_id, variant="teacher", variant_b="student alone"))
+    assert f"Lowest output SQNR: {worst['name']} of int8" in words
+    assert "Logits of int8: " in words
+    assert "Lowest output SQNR" not in said(opened("layers", run=run_id, variant="teacher", variant_b="student alone"))
 
 
 def test_rank_is_one_of_the_amounts(full):
@@ -100,7 +100,7 @@ def test_the_run_that_measured_leads_to_what_it_measured(full):
 
 def test_an_int8_file_is_told_to_have_no_network(full):
     app = opened("layers", run=runs(full)[-1].id, variant="int8")
-    assert "has no network that could be changed" in said(app)
+    assert "has no network that can be compressed" in said(app)
     assert "measure_sensitivity" not in [button.key for button in app.button]
     app.button(key="take_parent").click().run()
     assert app.selectbox(key="variant").value == "pruned 50 %"
@@ -118,7 +118,7 @@ def test_what_was_measured_is_shown_with_the_policy_of_the_budget(measured):
     run_id, found = measured
     app = opened("layers", run=run_id, variant="student distilled", step="prune")
     assert "measure_sensitivity" not in [button.key for button in app.button]
-    assert f"Share of {found['images']} validation images" in said(app)
+    assert f"Validation accuracy ({found['images']} images)" in said(app)
     app.slider(key="budget").set_value(60).run()
     mixed = policy(found, 0.6)
     shown = json.loads(app.get("code")[-1].value)

@@ -24,7 +24,7 @@ def test_the_newest_run_is_shown_and_a_link_shows_another(full):
 
 def test_a_run_that_is_gone_is_told(full):
     app = opened("runs", run="000000-000000-abcdef")
-    assert "There is no run" in app.warning[0].value
+    assert "no longer exists" in app.warning[0].value
 
 
 def test_the_checklist_has_a_line_a_variant_and_says_what_was_reused(full):
@@ -41,7 +41,7 @@ def test_filters(full):
     app.text_input(key="runs_search").set_value("quick").run()
     assert app.dataframe[0].value["name"].tolist() == ["Quickstart"]
     app.text_input(key="runs_search").set_value("no such run").run()
-    assert "None of 2 runs fits" in said(app)
+    assert "No run matches the filter" in said(app)
 
 
 def test_a_queued_run_is_cancelled_and_resumed(full):
@@ -59,7 +59,7 @@ def test_a_run_without_memory_offers_one_that_fits(full):
     write_json(full.run(run_id) / "result.json", result | {"remedy": {"path": "train.batch_size", "value": 16}})
     app = opened("runs", run=run_id)
     assert "resume" not in [one.key for one in app.button]  # it could only fail again
-    assert "takes them over" in said(app)
+    assert "reuses them" in said(app)
     button = app.button(key="remedy")
     assert button.label == "New run with batch size 16"
     button.click().run()
@@ -82,7 +82,7 @@ def test_an_empty_name_is_refused(full):
     app.text_input(key=f"name_{run_id}").set_value("  ").run()
     app.button(key="save_name").click().run()
     assert runs(full)[0].name == "Unseen"
-    assert "name stays" in app.toast[0].value
+    assert "Not renamed" in app.toast[0].value
 
 
 def test_deleting(full):

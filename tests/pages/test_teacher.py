@@ -41,7 +41,7 @@ def start_button(app):
 
 def test_an_earlier_runs_model_teaches(teacher, full):
     chosen(teacher, "earlier")
-    assert "pick a finished model" in said(teacher)
+    assert "choose a finished model" in said(teacher)
     picker = teacher.selectbox(key="new.1.teacher.source.earlier")
     assert any(option.startswith("int8 · ") for option in picker.options)
     quickstart = runs(full)[-1]
@@ -103,9 +103,9 @@ def test_a_teachers_own_normalisation_is_asked_for_and_taken_at_a_click(teacher,
     content = export(owner, tmp_path / "theirs.onnx", (1, 8, 8)).read_bytes()
     teacher.file_uploader[0].set_value(("theirs.onnx", content, "application/octet-stream")).run()
     again(teacher)
-    suggested = re.search(r"with pixels (\S+) it is right on .* Use that\?", said(teacher))
+    suggested = re.search(r"with pixels (\S+) it has .* Use that\?", said(teacher))
     assert start_button(teacher).disabled
-    next(button for button in teacher.button if button.label == "Take the suggestion").click().run()
+    next(button for button in teacher.button if button.label == "Use the suggestion").click().run()
     again(teacher)
     assert recipe_of(teacher)["teacher"]["source"]["pixels"] == suggested[1]
     assert not start_button(teacher).disabled

@@ -72,11 +72,11 @@ def test_variants_are_chosen_in_the_url(full, quickstart):
     app = opened("trust", run=quickstart, variants=["teacher", "int8"], calibration="teacher", variant="int8")
     assert list(table(app, "ece").index) == list(table(app, "kl").index) == ["teacher", "int8"]
     assert "Teacher " in said(app)
-    assert "Int8 most often takes " in said(app)
+    assert "Most common error of int8: " in said(app)
     app.multiselect(key="variants").set_value(["student alone"]).run()
     assert asked(app, "variants") == ["student alone"]
     assert list(table(app, "auc").index) == ["student alone"]
-    assert "came from no other file" in said(app)
+    assert "No parent model" in said(app)
 
 
 def test_a_step_is_shown_beside_its_parent_class_by_class(full, quickstart):
@@ -89,7 +89,7 @@ def test_a_step_is_shown_beside_its_parent_class_by_class(full, quickstart):
 def test_a_hidden_class_leaves_no_temperature_and_says_why(full):
     app = opened("trust", run=runs(full)[0].id)
     assert "No temperature for student alone, student distilled" in said(app)
-    assert "it was kept from 3, of which validation holds images" in said(app)
+    assert "class 3 was hidden in training but occurs in validation" in said(app)
     assert np.isfinite(table(app, "ece")["temperature"]["teacher"])
 
 
@@ -107,8 +107,8 @@ def test_models_of_before_say_what_to_press(full, quickstart):
         reseal(folder)
     app = opened("trust", run=quickstart)
     assert "Measured before calibration was: teacher, student alone" in said(app)
-    assert "Measured before membership was: teacher, student alone" in said(app)
-    assert "Duplicate the run and start it" in said(app)
+    assert "Measured before membership was added: teacher, student alone" in said(app)
+    assert "Duplicate and start the run" in said(app)
     assert len(table(app, "kl")) == len(models(full, quickstart))
     app.button(key="again_calibration").click().run()
     assert asked(app, "run") == [quickstart]
@@ -123,7 +123,7 @@ def test_a_teacher_that_is_a_file_without_test_images(full, quickstart):
     changed(folder, quality=None, size=None, cost=None, privacy={"auc": None, "reason": "it was not trained here"})
     reseal(folder)
     app = opened("trust", run=quickstart)
-    assert "teacher: a file of soft labels that tells nothing of test images" in said(app)
+    assert "teacher: a file of soft labels without test images" in said(app)
     assert "Not known: it was not trained here" in said(app)
     assert "Not known: the teacher is a file of soft labels" in said(app)
     assert "teacher" not in table(app, "ece").index
@@ -148,7 +148,7 @@ def test_images_with_several_labels(full, quickstart):
             reseal(folder)
     app = opened("trust", run=quickstart)
     assert "Images with several labels have no confusion matrix" in said(app)
-    assert "Int8 recognises " in said(app)
+    assert "Int8 has " in said(app)
     assert set(table(app, "auc")["members"]) == {50}
     assert table(app, "kl")["logit_error"]["teacher"] == 0
 

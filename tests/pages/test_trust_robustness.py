@@ -33,8 +33,8 @@ def measured(full, quickstart):
 def test_nothing_measured_says_what_it_will_show_and_has_the_button(full, quickstart):
     app = opened("trust", run=quickstart)
     words = said(app)
-    assert "Not measured yet. Here you will see how fast accuracy falls" in words
-    assert "here, once its turn has come" in words
+    assert "Not measured yet. It shows how accuracy falls" in words
+    assert "here, after queued jobs" in words
     app.button(key="measure_robustness").click().run()
     newest = runs(full)[0]
     assert (newest.preset, newest.state) == ("robustness", "queued")
@@ -56,7 +56,7 @@ def test_a_failure_is_told_and_may_be_tried_again(full, quickstart):
 def test_its_run_leads_to_what_it_measured_and_shows_no_curves(full, quickstart):
     run_id = api.robustness(full, [quickstart])
     app = opened("runs", run=run_id)
-    assert "trains none, so there are no curves" in said(app)
+    assert "trains none, so it has no curves" in said(app)
     assert not {"see", "duplicate"} & {button.key for button in app.button}
     meta = read_json(full.run(run_id) / "meta.json")
     write_json(full.run(run_id) / "result.json", {"state": "done", "turn": meta["turn"], "error": None, "stages": []})
@@ -91,7 +91,7 @@ def test_corruption_and_pair_are_in_the_url(quickstart, measured):
 def test_a_variant_alone_has_nothing_to_be_compared_with(quickstart, measured):
     app = opened("trust", run=quickstart, variants="teacher")
     assert "leaves teacher" in said(app)
-    assert "the one that it came from, or the teacher" in said(app)
+    assert "its parent, or the teacher" in said(app)
 
 
 def test_variants_that_were_not_measured_are_named(full, quickstart, measured):

@@ -100,6 +100,18 @@ def test_what_is_as_fast_as_the_reference_is_no_difference(laboratory):
     assert sessions.speed(session[run], 1, keys[1], keys[0]).words == sessions.NO_DIFFERENCE
 
 
+def test_an_order_that_turns_with_the_batch_size_is_reported(laboratory):
+    teacher, small, large = (laboratory.model(right) for right in (199, 198, 170))
+    path = laboratory.workspace.sessions / f"{laboratory.session({teacher: 9.0, small: 1.0, large: 5.0})}.json"
+    names = {small: "pruned", large: "int8"}
+    session = read_json(path)
+    assert sessions.turned(session, names) == ""
+    single, many = (session["models"][key]["batches"] for key in (small, large))
+    single["64"], many["64"] = many["64"], single["64"]
+    assert "pruned has the lowest latency (batch 1), int8 the highest throughput" in sessions.turned(session, names)
+    assert sessions.turned(session, {small: "pruned"}) == sessions.turned(session, {}) == ""
+
+
 def test_unfinished_variants_are_left_out_and_the_run_still_reads(laboratory, quickstart):
     keys = [row["model_key"] for row in comparison.rows(laboratory.workspace, [quickstart])]
     plan = read_json(laboratory.workspace.run(quickstart) / "plan.json")
@@ -311,7 +323,7 @@ def test_a_layer_that_pruning_left_nearly_empty_is_told_in_the_note(laboratory):
     found = comparison.rows(laboratory.workspace, [laboratory.run(rows)])
     assert [row["note"] for row in found] == [
         "",
-        "No faster. Little comes through nearly empty layers: head (99.5 % zeros), last (98.0 % zeros).",
+        "No faster. Nearly empty layers: head (99.5 % zeros), last (98.0 % zeros). Little signal passes through them.",
     ]
 
 

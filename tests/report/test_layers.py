@@ -76,7 +76,7 @@ def test_what_is_not_there_is_told_with_what_is(laboratory, run):
         report.inside(laboratory.workspace, run, "int9")
     with pytest.raises(RecipeError, match="not finished"):
         report.inside(laboratory.workspace, run, "later")
-    with pytest.raises(RecipeError, match="no layers that could be told"):
+    with pytest.raises(RecipeError, match="no layer information"):
         report.inside(laboratory.workspace, run, "nothing", field="--layers")
     with pytest.raises(UnknownRun):
         report.inside(laboratory.workspace, "nobody", "int8")

@@ -86,8 +86,8 @@ def test_each_is_told_beside_what_it_is_compared_with(records, laboratory):
     mine, other = (records.found[keys[name]] for name in ("student distilled", "student alone"))
     expected = area_difference(mine["losses"], mine["test"], other["losses"], other["test"])
     assert found["student distilled"].more == expected
-    assert beside(found["student distilled"]).startswith("Less than student alone, by 0.")
-    assert beside(found["int8"]).startswith("No more and no less than student distilled that could be told (within 0.")
+    assert beside(found["student distilled"]).startswith("Leaks less than student alone, by 0.")
+    assert beside(found["int8"]).startswith("No detectable difference from student distilled (within 0.")
     assert beside(found["student alone"]) == ""
 
 
@@ -138,9 +138,9 @@ def test_a_lost_data_set_costs_the_attack_alone(records, laboratory):
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
-        (0.55, 0.65, "Its losses give members away: AUC 0.60 (0.55 to 0.65)"),
-        (0.45, 0.75, "Its losses cannot tell members from strangers: AUC 0.60 (0.45 to 0.75)"),
-        (0.3, 0.4, "Loses more on members than on strangers, so a low loss gives nobody away: AUC"),
+        (0.55, 0.65, "Leaks membership: AUC 0.60 (0.55 to 0.65)"),
+        (0.45, 0.75, "No better than chance: AUC 0.60 (0.45 to 0.75)"),
+        (0.3, 0.4, "Losses are higher on members than on non-members"),
     ],
 )
 def test_verdicts(low, high, words):

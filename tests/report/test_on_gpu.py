@@ -47,10 +47,10 @@ def test_what_is_missing_is_told_with_its_reason(laboratory, told):
     session_id, names = told
     session = sessions.named_session(laboratory.workspace, session_id)
     words = sessions.gpu_note(session, names)
-    assert words.startswith("On a card: one image, fp32, whose convolutions may round to TF32, medians by CUDA events")
+    assert words.startswith("On a card: batch size 1, fp32 (convolutions may use TF32), medians by CUDA events")
     assert "student distilled, compiled: no compiler." in words
     assert "int8: a file." in words
     failed = session | {"cuda": {"reason": "no memory", "models": {}}}
-    assert sessions.gpu_note(failed, names) == "No times on the GPU: no memory."
+    assert sessions.gpu_note(failed, names) == "No GPU timings: no memory."
     assert sessions.on_gpu(failed, "teacher") == dict.fromkeys(sessions.GPU_MODES)
     assert sessions.gpu_note({}, names) == ""

@@ -163,4 +163,4 @@ def test_the_document_is_json(laboratory, quickstart, found):
 def test_a_difference_in_words(found):
     told = against(found[-1], found[-2])
     assert told.words.startswith("int8 against pruned 50 %: −")
-    assert told.words.endswith(" on clean ones")
+    assert told.words.endswith(" on clean images")

@@ -27,7 +27,7 @@ def test_wilson_is_scipys(k, n):
 
 @pytest.mark.parametrize(("k", "n"), [(-1, 5), (6, 5), (0, 0)])
 def test_wilson_refuses_what_is_no_share(k, n):
-    with pytest.raises(ValueError, match="no share"):
+    with pytest.raises(ValueError, match="not a proportion"):
         statistics.wilson(k, n)
 
 

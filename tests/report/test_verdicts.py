@@ -52,7 +52,7 @@ def test_soft_targets_beat_the_labels_by_seed(students):
     expected = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
     assert (verdict.verdict, verdict.few, verdict.n, verdict.basis) == ("BEATS", True, 3, "seeds")
     assert (verdict.points, verdict.low, verdict.high) == pytest.approx((differences.mean(), *expected))
-    assert verdict.words == "Beats the student alone by 11.8 points (11.1 to 12.6, p < 0.001, 3 seeds)"
+    assert verdict.words == "Better than the student alone by 11.8 points (11.1 to 12.6, p < 0.001, 3 seeds)"
 
 
 def test_distillation_can_hurt(students):
@@ -63,7 +63,7 @@ def test_distillation_can_hurt(students):
 
 
 def test_every_control_is_judged_against_the_labels(laboratory):
-    """Labels that were smoothed without a teacher are a control: nothing in them is soft targets to be told apart."""
+    """Labels that were smoothed without a teacher are a control: they hold no soft targets."""
     rows = [
         {"name": name, "role": role, "keys": [laboratory.model(right + seed) for seed in range(3)]}
         for name, role, right in (("alone", "alone", 160), ("hard", "hard_labels", 170), ("smooth", "smoothed", 165))
@@ -72,11 +72,18 @@ def test_every_control_is_judged_against_the_labels(laboratory):
     assert {(verdict.variant, verdict.against) for verdict in found} == {("hard", "alone"), ("smooth", "alone")}
 
 
-def test_one_seed_tells_nothing(students):
+def test_one_seed_is_not_judged(students):
     verdict = students((100,), soft=(190,))["soft"]
     assert (verdict.verdict, verdict.low, verdict.high, verdict.p) == ("INCONCLUSIVE", None, None, None)
     assert verdict.points == pytest.approx(45)
-    assert verdict.words == "Cannot be told apart from the student alone: +45.0 points (1 seed shows no spread)"
+    assert verdict.words == "Not judged: one seed (+45.0 points against the student alone)"
+    assert verdict.label == verdict.short == "not judged: one seed"
+
+
+def test_a_verdict_has_one_word_everywhere(students):
+    verdict = students((100, 101, 99), soft=(190, 191, 189))["soft"]
+    assert (verdict.label, verdict.short) == ("better", "better than student alone")
+    assert verdict.words.startswith("Better than")
 
 
 def test_the_margin_makes_it_the_same(students):
@@ -84,7 +91,7 @@ def test_the_margin_makes_it_the_same(students):
     assert students(**rights, margin=2.0)["soft"].verdict == "SAME"
     assert students(**rights, margin=0.5)["soft"].verdict == "INCONCLUSIVE"
     assert students(**rights, margin=2.0)["soft"].words.startswith(
-        "The same as the student alone within 2 points: +0.2"
+        "Equivalent to the student alone within 2 points: +0.2"
     )
 
 
@@ -204,7 +211,10 @@ def test_a_verdict_never_contradicts_its_interval_and_tells_p(step, lost):
 
 def test_it_is_said_who_saw_how_much():
     told = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600})
-    assert told.startswith("The teacher saw all 1,077 labels, the students 50; accuracy is of 600 test images")
+    assert told.startswith("The teacher was trained on all 1,077 labelled images, the students on 50 labelled images.")
+    assert "600 held-out test images" in told
     elsewhere = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600, "teacher": "onnx_file"})
-    assert elsewhere.startswith("The teacher was not trained in this run, the students saw 50 labels;")
-    assert "50 and 1,027 unlabelled images" in shares({"train": 1077, "labelled": 50, "seen": 1077, "test": 600})
+    assert elsewhere.startswith("The teacher was trained outside this run")
+    assert "50 labelled and 1,027 unlabelled images" in shares(
+        {"train": 1077, "labelled": 50, "seen": 1077, "test": 600}
+    )

@@ -107,7 +107,7 @@ def test_what_is_no_run_is_not_listed(workspace, tmp_path):
     (workspace.runs / "My \x1b[31m run").mkdir()
     (workspace.runs / "261127-120000-fedcba").write_text("a file")
     assert set(known(workspace)) == {run_id}
-    assert len(workspace.strangers()) == 3
+    assert len(workspace.unknown_entries()) == 3
 
 
 @pytest.mark.parametrize("first", ["sync", "runs", "stages", "curves", "pace", "run"])

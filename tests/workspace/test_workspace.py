@@ -16,7 +16,7 @@ def test_only_ids_of_runs_lead_to_runs(tmp_path, name):
 def test_only_keys_lead_to_models(name):
     if len(name) == 64 and set(name) <= set("0123456789abcdef"):
         return
-    with pytest.raises(ValueError, match="no model key"):
+    with pytest.raises(ValueError, match="not a model key"):
         Workspace("/nowhere").model(name)
 
 

@@ -41,6 +41,6 @@ class Divergence:
         after = self.knows(network)
         if after < before and after < self.parent / 2 - CHANCE:
             raise CompressError(
-                f"the training on the grid diverged: of its training images the network knew {100 * before:.0f} % when "
-                f"it began and {100 * after:.0f} % at the end (0 % is chance): {remedy}"
+                "quantization-aware training diverged: training accuracy (chance-corrected) was "
+                f"{100 * before:.0f} % before and {100 * after:.0f} % after it: {remedy}"
             )

@@ -16,7 +16,7 @@ TOLERANCE = 1e-4
 def fp32(material: StepInput, network: nn.Module, path: Path) -> None:
     """Writes `network`, of the same structure as the parent's file, as an fp32 file.
 
-    The parent's graph is filled with its weights; where they cannot be found there, it is exported anew. Raises
+    The parent's graph is filled with its weights; where they cannot be found there, it is exported again. Raises
     CompressError when no file does what the network does.
     """
     import numpy as np
@@ -36,7 +36,7 @@ def fp32(material: StepInput, network: nn.Module, path: Path) -> None:
         largest = TOLERANCE * max(1.0, np.abs(expected).max())
         if not renamed and np.abs(runtime.logits(path, images) - expected).max() <= largest:
             return
-    except Exception:  # a damaged or foreign parent: the export tells
+    except Exception:  # a damaged or foreign parent: the export says so
         path.unlink(missing_ok=True)
     try:
         onnx_file.export(network, material.shape, path, images=images)

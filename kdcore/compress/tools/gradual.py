@@ -1,7 +1,7 @@
 """Pruning while the network is trained: first much, then less and less, until the wanted share is zero.
 
-The state (what stays, and what gradients have told) is in buffers of the layers, so that a checkpoint holds it; they
-are taken away at the end.
+The state (what stays, and the gradients' scores) is in buffers of the layers, so that a checkpoint holds it; they
+are removed at the end.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _clip_inputs(model: Any, inputs: Mapping[str, Step]) -> None:
     """Gives layers, by their names in the graph, inputs of fewer than 8 bits.
 
     Quantized with the layer's own step, clipped as whole numbers, and back; other readers of the same tensor keep
-    it as it was. The int32 bias, whose scale is the product of the input's and the weights', is written anew.
+    it as it was. The int32 bias, whose scale is the product of the input's and the weights', is rewritten.
     """
     import numpy as np
     from onnx import helper, numpy_helper

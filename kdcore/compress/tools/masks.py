@@ -23,7 +23,7 @@ def layers_of(network: nn.Module) -> dict[str, Any]:
 def check_policy(policy: Mapping[str, Any], layers: Mapping[str, Any]) -> None:
     """Raises CompressError where a policy names what is no layer."""
     if unknown := sorted(policy.keys() - layers.keys()):
-        raise CompressError(f"policy names {unknown[0]}, which is no layer; there are: {', '.join(layers)}")
+        raise CompressError(f"policy names {unknown[0]}, which is not a layer; layers: {', '.join(layers)}")
 
 
 def keep_zeros(network: nn.Module) -> Callable[[], None]:
@@ -87,8 +87,8 @@ def check_masks(masks: Masks, layers: Mapping[str, Any]) -> None:
         weight = layers[name].weight
         if not (mask.to(weight.device) & (weight != 0)).any() and (weight != 0).any():
             raise CompressError(
-                f"none of the {weight.numel()} weights of {name} would stay, and nothing would come through it: "
-                "choose a smaller ratio, or another scope or policy"
+                f"none of the {weight.numel():,} weights of {name} would stay, so no signal would pass: choose a "
+                "smaller ratio, or another scope or policy"
             )
 
 

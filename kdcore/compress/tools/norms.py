@@ -24,7 +24,7 @@ def followers(network: nn.Module) -> dict[str, str]:
         graph: Any = fx.Tracer().trace(network)
     except Exception as error:  # tracing runs the network's own code
         name = type(network).__name__
-        raise CompressError(f"the batch norms of this {name} cannot be folded: its code cannot be traced") from error
+        raise CompressError(f"batch norm cannot be folded in this {name}: its code cannot be traced") from error
     calls = [node.target for node in graph.nodes if node.op == "call_module"]
     found = {}
     for node in graph.nodes:

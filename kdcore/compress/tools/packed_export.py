@@ -37,7 +37,7 @@ def packed(material: StepInput, network: nn.Module, codes: Mapping[str, torch.Te
             return bits
         except (runtime.UnreadableModel, AttributeError):
             continue
-    raise CompressError("ONNX Runtime cannot read whole numbers as weights here")
+    raise CompressError("ONNX Runtime cannot read integers as weights here")
 
 
 def _width(codes: torch.Tensor) -> int:

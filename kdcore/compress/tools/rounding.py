@@ -17,12 +17,13 @@ from kdcore.lazy import torch
 from kdcore.registry import Options, by_options
 
 PACKED = (
-    "Only the weights have few bits. ONNX Runtime unpacks them to fp32 when it loads the file, and computes as before: "
-    "the file is smaller, the memory and the time are the same. With int8 activations it would compute in int8."
+    "Only the weights have few bits. ONNX Runtime unpacks them to fp32 when it loads the file: the "
+    "file is smaller, memory and speed stay the same. With int8 activations it would compute in "
+    "int8."
 )
 INT8 = (
-    "It computes in int8, and the file holds 8 bits a weight: the processor has no smaller numbers. Fewer bits save "
-    "storage only (zipped)."
+    "It computes in int8, and the file stores 8 bits per weight: this processor has no smaller type."
+    " Fewer bits save storage only (zipped)."
 )
 
 
@@ -47,36 +48,37 @@ def traits(name: str) -> StepTraits:
 class Rounding(Options):
     """Options of every step that rounds weights after training."""
 
-    bits: int = Field(4, ge=2, le=8, description="Bits a weight. 2: the three values -1, 0 and 1 times a scale.")
+    bits: int = Field(4, ge=2, le=8, description="Bits per weight. 2: the three values -1, 0 and 1 times a scale.")
     first_and_last: int = Field(
         8,
         ge=2,
         le=8,
-        description="Bits of the first and the last layer, where these are more. They are small, and matter most.",
+        description="Bits of the first and the last layer, where more than the others. These layers are small and "
+        "sensitive.",
     )
     clip: Literal["max", "mse"] = Field(
         "mse",
-        description="Where a grid ends: at the largest weight, or where the squared error of the weights is least.",
+        description="Range of the grid: up to the largest weight, or the range with the smallest squared error.",
     )
     symmetric: bool = Field(
         True,
         description="As many levels below zero as above: 2 bits are ternary, -1, 0 and 1. Off: one more below zero, "
-        "which no 8-bit layer has.",
+        "which 8-bit layers never have.",
     )
-    per_channel: bool = Field(True, description="A scale for each filter. Off: one for all weights of a layer.")
+    per_channel: bool = Field(True, description="One scale per filter. Off: one scale per layer.")
     recalibrate: bool = Field(
         True,
-        description="Take batch norm's statistics again: at 2 bits, clipping by error without it is worse than none.",
+        description="Recalibrate batch norm: at 2 bits, clipping by error without it is worse than no clipping.",
     )
     activations: Literal["float", "int8"] = Field(
         "float",
-        description="Leave the activations as they are, or quantize them to 8 bits too: then all is computed in int8, "
-        "and a first convolution of one channel stays float.",
+        description="Keep activations in float, or quantize them to 8 bits too: then all is computed in int8, and a "
+        "first convolution of one channel stays float.",
     )
     policy: dict[str, Annotated[int, Field(ge=2, le=8)]] = Field(
         {},
-        description="Bits a weight by layer, as sensitivity proposes it, instead of bits; layers that are not named "
-        "stay as they are, or have 8 bits with int8 activations. Empty: none.",
+        description="Bits per weight by layer, as proposed by layer sensitivity, instead of bits; other layers stay "
+        "in float, or have 8 bits with int8 activations. Empty: none.",
     )
 
 
@@ -118,7 +120,7 @@ def layers(material: StepInput, options: Any) -> dict[str, Layer]:
         how = {"per_channel": options.per_channel, "clip": options.clip, "symmetric": options.symmetric}
         found[name] = Layer(known[name], bits, quant_grid.scales(weight, bits, **how), options.symmetric)
     if not found:
-        raise CompressError("there is no convolution or linear layer whose weights could be rounded")
+        raise CompressError("no convolution or linear layer has weights to round")
     return found
 
 

@@ -51,7 +51,7 @@ def input_norms(material: StepInput, layers: dict[str, Any], count: int) -> Scor
     picked = sample(torch.arange(len(material.images)), count, material.seed)
     listen(material.network, layers, (material.images[part] for part in picked.split(BATCH)), hear)
     if missing := layers.keys() - sums.keys():
-        raise CompressError(f"layer {min(missing)} is not called as a layer of its own, so its input cannot be seen")
+        raise CompressError(f"layer {min(missing)} is never called as a module, so its input is not available")
     return {name: _beside(sums[name].sqrt(), layer) for name, layer in layers.items()}
 
 

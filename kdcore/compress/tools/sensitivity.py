@@ -1,4 +1,4 @@
-"""How much each layer minds: pruned or quantized alone, at several strengths; and what follows for a mixed policy."""
+"""Layer sensitivity: each layer pruned or quantized alone, at several strengths; and the mixed policy that follows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def measure(
     """A JSON document: a row for each layer and strength, with the accuracy and the loss (nats) that it leaves.
 
     `kind`: "prune" sets the smallest weights to zero, `strengths` being shares; "filters" silences the filters of the
-    smallest L2 norm, not the classifier's, which tells what removing them would do; "quantize" rounds the weights to
+    smallest L2 norm, not the classifier's, which shows what removing them would do; "quantize" rounds the weights to
     so many bits, a scale a filter. Batch norm's statistics are taken again each time, as the steps do, and of the
     whole network for the baseline (after training on blended images that alone can cost points); nothing is trained.
     `on_layer` hears which layer of how many is next. The network stays as it is. Raises CompressError.
@@ -80,7 +80,7 @@ def check(kind: Kind, strengths: Sequence[float]) -> None:
     """Raises CompressError for strengths that mean nothing."""
     good = (lambda s: s in range(1, 9)) if kind == "quantize" else (lambda s: 0 < s < 1)
     if not strengths or not all(map(good, strengths)):
-        wanted = "whole numbers of bits from 1 to 8" if kind == "quantize" else "shares between 0 and 1"
+        wanted = "integers from 1 to 8 (bits)" if kind == "quantize" else "shares between 0 and 1"
         raise CompressError(
             f"strengths of {kind} are {wanted}, not {', '.join(f'{one:g}' for one in strengths) or 'none'}"
         )
@@ -137,8 +137,8 @@ def policy(measured: Mapping[str, Any], budget: float) -> dict[str, Any]:
     if not np.isfinite(best[-1]):
         reached = sum(options[-1].bytes for options in choices.values()) / whole
         raise CompressError(
-            f"the strongest changes measured reach {100 * reached:.1f} % of the {BUDGETED[measured['kind']]}, "
-            f"not {100 * budget:g} %"
+            f"the strongest compression measured reaches {100 * reached:.1f} % of the "
+            f"{BUDGETED[measured['kind']]}, not {100 * budget:g} %"
         )
     chosen: dict[str, _Choice] = {}
     left = UNITS

@@ -52,7 +52,9 @@ def depth(headers: Sequence[Header]) -> int:
         return DEPTHS[-1]
     used = next(bits for bits in DEPTHS if max(one.highest for one in deep) < 2**bits)
     if used < DEPTHS[-1] and not all(one.grey for one in deep):
-        raise Refused(f"the pictures with 16 bits a channel use {used} of them alone: save them with 8 bits a channel")
+        raise Refused(
+            f"the pictures with 16 bits per channel use only {used} of them: save them with 8 bits per channel"
+        )
     return used
 
 
@@ -96,11 +98,11 @@ def _is_grey(image: Image.Image) -> bool:
 def _plain(image: Image.Image, bits: int) -> Image.Image:
     """The same picture in 8 bits a channel and without transparency."""
     if image.mode == "F":
-        raise Refused("has floating-point pixels, whose range nobody knows: save it with 8 bits a channel")
+        raise Refused("has floating-point pixels, whose range is unknown: save it with 8 bits per channel")
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() >= SIXTEEN_BITS:
-            raise Refused("has 32 bits a pixel: save it with 8 bits a channel")
+            raise Refused("has 32 bits per pixel: save it with 8 bits per channel")
         return Image.fromarray((values >> (bits - 8)).astype(np.uint8))
     if image.has_transparency_data:
         seen = image.convert("RGBA")

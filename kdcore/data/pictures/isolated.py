@@ -37,9 +37,9 @@ def decode(request: dict[str, Any], tell: Callable[[Progress], None], stall: flo
     reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
     reader.start()
     try:
-        with contextlib.suppress(BrokenPipeError):  # a child that is dead already is told of by _listen
+        with contextlib.suppress(BrokenPipeError):  # a child that is dead already is reported by _listen
             process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()  # and it stays open: its end tells the child that we are gone
+            process.stdin.flush()  # and it stays open: its end shows the child that we are gone
         return _listen(lines, tell, stall)
     finally:
         process.kill()
@@ -62,7 +62,7 @@ def _listen(lines: queue.Queue[bytes], tell: Callable[[Progress], None], stall: 
         except queue.Empty:
             raise Refused(f"{file} takes longer than {patience:.0f} s: leave it out") from None
         if not line:
-            raise Refused(f"decoding ended at {file}, out of memory or by a fault: leave it out")
+            raise Refused(f"decoding failed at {file}, out of memory or crashed: leave it out")
         patience = stall
         message = json.loads(line)
         if "refused" in message:

@@ -26,9 +26,7 @@ def layout(names: Sequence[Parts], test_share: float, *, splits: bool = True, te
     inner, owners, split = _owners(names, splits, test_folder)
     for name, owner in zip(names, owners, strict=True):
         if len(owner) < 2:
-            raise Refused(
-                f"{'/'.join(name)} lies in no class folder: put it into a folder that is named after its class"
-            )
+            raise Refused(f"{'/'.join(name)} is not in a class folder: put it into a folder named after its class")
     classes = tuple(sorted({owner[0] for owner in owners}))
     _check_classes(classes)
     order = sorted(range(len(names)), key=lambda index: owners[index])
@@ -87,13 +85,13 @@ def _drawn(rows: Sequence[tuple[int, int]], share: float, classes: int) -> list[
 
 def _check_classes(classes: Sequence[str]) -> None:
     if len(classes) < 2:
-        raise Refused(f"there is one class alone, {classes[0]!r}: put the pictures into at least two class folders")
+        raise Refused(f"there is only one class, {classes[0]!r}: put the pictures into at least two class folders")
     seen: dict[str, str] = {}
     for name in classes:
         twin = seen.setdefault(name.casefold(), name)
         if twin != name:
             raise Refused(
-                f"classes {twin!r} and {name!r} differ by upper and lower case alone: rename one, or join them"
+                f"classes {twin!r} and {name!r} differ only in upper and lower case: rename one, or merge them"
             )
 
 
@@ -103,9 +101,9 @@ def _check_counts(
     trained, tested = Counter(label for _, label in train), Counter(label for _, label in test)
     for label, name in enumerate(classes):
         if split and trained[label] < 2:
-            raise Refused(f"class {name!r} has too few training pictures ({trained[label]}): it needs 2 at least")
+            raise Refused(f"class {name!r} has too few training pictures ({trained[label]}): it needs at least 2")
         if split and not tested[label]:
-            raise Refused(f"class {name!r} has no test picture: add some, or leave the test folder out altogether")
+            raise Refused(f"class {name!r} has no test picture: add some, or remove the test folder")
         if not split and (trained[label] < 2 or not tested[label]):
             count = trained[label] + tested[label]
-            raise Refused(f"class {name!r} has too few pictures ({count}): it needs 4 at least")
+            raise Refused(f"class {name!r} has too few pictures ({count}): it needs at least 4")

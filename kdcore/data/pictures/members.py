@@ -46,7 +46,7 @@ def members(path: Path) -> Iterator[Listing]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise Refused(f"it is no zip file that can be read ({error}): make it again") from None
+        raise Refused(f"it is not a readable zip file ({error}): create it again") from None
     with archive:
         yield _sorted_out(_in_archive(archive))
 
@@ -72,11 +72,11 @@ def _in_archive(archive: zipfile.ZipFile) -> Iterator[Member]:
         shown = "/".join(name)
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
-            raise Refused(f"{shown} is a link or no file at all: put the picture itself into the archive")
+            raise Refused(f"{shown} is a link or not a file: put the picture itself into the archive")
         if info.flag_bits & 1:
-            raise Refused(f"{shown} is protected by a password: make the archive without one")
+            raise Refused(f"{shown} is protected by a password: create the archive without one")
         if name in seen:
-            raise Refused(f"{shown} is in the archive twice: make it again")
+            raise Refused(f"{shown} is in the archive twice: create it again")
         seen.add(name)
         if is_picture(name):
             _check_size(shown, info.file_size)
@@ -85,7 +85,7 @@ def _in_archive(archive: zipfile.ZipFile) -> Iterator[Member]:
 
 def _check_sums(infos: list[zipfile.ZipInfo]) -> None:
     if len(infos) > MOST_FILES:
-        raise Refused(f"the archive holds {len(infos)} files; {MOST_FILES} are accepted: leave some out")
+        raise Refused(f"the archive contains {len(infos)} files; {MOST_FILES} are accepted: leave some out")
     unpacked = sum(info.file_size for info in infos)
     if unpacked > MOST_BYTES:
         raise Refused(f"the archive unpacks to {unpacked / 2**30:.0f} GB; {MOST_BYTES >> 30} are accepted: split it")
@@ -112,7 +112,7 @@ def _in_folder(top: Path) -> Iterator[Member]:
         for name in files:
             count += 1
             if count > MOST_FILES:
-                raise Refused(f"{top} holds more than {MOST_FILES} files: leave some out")
+                raise Refused(f"{top} contains more than {MOST_FILES} files: leave some out")
             whole = parts("/".join((*inside, name)))
             path, shown = Path(here, name), "/".join(whole)
             if is_junk(whole) or not path.is_file():
@@ -127,4 +127,4 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _unreadable(error: OSError) -> None:
-    raise Refused(f"{error.filename} cannot be read ({error.strerror}): allow it, or leave it out")
+    raise Refused(f"{error.filename} cannot be read ({error.strerror}): change its permissions, or leave it out")

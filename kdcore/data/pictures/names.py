@@ -46,13 +46,13 @@ def parts(name: str) -> Parts:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise Refused(f"{shown!r} is no Unicode name: rename the file") from None
+        raise Refused(f"{shown!r} is not a Unicode name: rename the file") from None
     flat = name.replace("\\", "/")
     if flat.startswith("/") or re.match(r"[A-Za-z]:/", flat):
-        raise Refused(f"{shown!r} is an absolute path: make the archive again from within the folder")
+        raise Refused(f"{shown!r} is an absolute path: create the archive from within the folder")
     pieces = tuple(unicodedata.normalize("NFC", piece) for piece in flat.split("/") if piece not in ("", "."))
     if ".." in pieces:
-        raise Refused(f"{shown!r} leads out of the archive: make the archive again from within the folder")
+        raise Refused(f"{shown!r} leads out of the archive: create the archive from within the folder")
     if any(unicodedata.category(letter) == "Cc" for letter in flat):
         raise Refused(f"{shown!r} has control characters in its name: rename it")
     return pieces

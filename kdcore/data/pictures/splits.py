@@ -34,7 +34,7 @@ def role(folder: str) -> Role | None:
 def splits(names: Sequence[Parts], test_folder: str = "") -> Splits | None:
     """The splits among the outer folders of `names`, or None where these are classes.
 
-    `test_folder`: the one for testing, where a person has said so. Raises Refused where it cannot be told whether they
+    `test_folder`: the one for testing, where a person has named it. Raises Refused where it is unclear whether they
     are splits, or which of them is for testing.
     """
     tops: dict[str, list[Parts]] = {}
@@ -51,7 +51,7 @@ def splits(names: Sequence[Parts], test_folder: str = "") -> Splits | None:
     if _named(roles, inside):
         strange = [top for top in tops if roles[top] is None]
         if strange:
-            raise Refused(f"{strange[0]}/ lies beside the training and test folders: move it into them, or away")
+            raise Refused(f"{strange[0]}/ is next to the training and test folders: move it into them, or elsewhere")
         return Splits(depth, tested(roles))
     alike = [top for top in tops if len(inside[top]) > 1 and list(inside.values()).count(inside[top]) > 1]
     if alike:
@@ -77,7 +77,7 @@ def _plainly_named(tops: Mapping[str, Sequence[Parts]]) -> bool:
         return False
     others = [top for top in tops if top not in plain]
     if others and any(len(name) > 2 for top in plain for name in tops[top]):
-        raise Refused(f"{others[0]}/ lies beside the training and test folders: move it into them, or away")
+        raise Refused(f"{others[0]}/ is next to the training and test folders: move it into them, or elsewhere")
     return not others
 
 
@@ -90,7 +90,7 @@ def _named(roles: Mapping[str, Role | None], inside: Mapping[str, frozenset[str]
 def _chosen(tops: Mapping[str, Sequence[Parts]], test_folder: str) -> frozenset[str]:
     found = [top for top in tops if top.casefold() == test_folder.strip(" /").casefold()]
     if not found:
-        raise Refused(f"there is no folder {test_folder!r} for testing: there are {_listed(sorted(tops))}")
+        raise Refused(f"there is no test folder {test_folder!r}; folders: {_listed(sorted(tops))}")
     return frozenset(found)
 
 
@@ -113,8 +113,8 @@ def _folders(names: Sequence[Parts], depth: int) -> frozenset[str]:
 
 def _question(alike: Sequence[str], folders: Sequence[str]) -> str:
     return (
-        f"{_listed(alike)} hold the same folders ({_listed(folders)}): are they splits or classes? "
-        "If splits, give the name of the one for testing as test_folder; if classes, switch splits off"
+        f"{_listed(alike)} contain the same folders ({_listed(folders)}): are they splits or classes? For"
+        " splits, set test_folder to the name of the test folder; for classes, switch splits off"
     )
 
 

@@ -36,7 +36,7 @@ def choose(files: Sequence[Member]) -> tuple[Member, list[Member]]:
     """The table among files that are no pictures, and the rest of them. Raises Refused."""
     found = [file for file in files if file.parts[-1].casefold() == TABLE]
     if not found:
-        raise Refused(f"there is no {TABLE} beside the pictures: it needs {NEEDS}")
+        raise Refused(f"there is no {TABLE} next to the pictures: it needs {NEEDS}")
     if len(found) > 1:
         raise Refused(f"{found[0].shown} and {found[1].shown} are two tables: keep one")
     return found[0], [file for file in files if file is not found[0]]
@@ -85,7 +85,7 @@ def layout(
 
 def _text(content: bytes) -> str:
     if len(content) > MOST_BYTES:
-        raise Refused(f"{TABLE} has more than {MOST_BYTES >> 20} MB: leave out what is not needed")
+        raise Refused(f"{TABLE} has more than {MOST_BYTES >> 20} MB: remove what is not needed")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -108,7 +108,7 @@ def _rows(text: str) -> Iterator[Row]:
             if len(cells) != width:
                 raise Refused(f"{TABLE}, line {row.number} has {len(cells)} columns, and the header has {width}")
             if row.number > MOST_ROWS:
-                raise Refused(f"{TABLE} has more than {MOST_ROWS} lines: leave some out")
+                raise Refused(f"{TABLE} has more than {MOST_ROWS:,} lines: remove some")
             yield row
     except csv.Error as error:
         raise Refused(f"{TABLE}, line {reader.line_num} cannot be read ({error}): save the table again") from None
@@ -126,12 +126,12 @@ def _places(rows: Sequence[Row], at: Parts, pictures: Sequence[Parts]) -> np.nda
     for row in rows:
         place = _place(row, at, by_path, by_name)
         if place in seen:
-            raise Refused(f"{TABLE}, line {row.number} is about {row.cells[0]!r}, as line {seen[place]} is: keep one")
+            raise Refused(f"{TABLE}, line {row.number} repeats {row.cells[0]!r} of line {seen[place]}: keep one")
         seen[place] = row.number
     missing = [picture for index, picture in enumerate(pictures) if index not in seen]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise Refused(f"{'/'.join(missing[0])}{more} has no line in {TABLE}: add it, or take the picture away")
+        raise Refused(f"{'/'.join(missing[0])}{more} has no line in {TABLE}: add it, or remove the picture")
     return np.array(list(seen), dtype=np.int64)
 
 
@@ -147,7 +147,7 @@ def _place(row: Row, at: Parts, by_path: dict[Parts, int], by_name: dict[str, li
         return twins[0]
     if twins:
         raise Refused(f"{TABLE}, line {row.number}: {len(twins)} pictures are called {row.cells[0]!r}: add the folder")
-    raise Refused(f"{TABLE}, line {row.number}: there is no picture {row.cells[0]!r} beside it")
+    raise Refused(f"{TABLE}, line {row.number}: picture {row.cells[0]!r} does not exist")
 
 
 def _binary(header: Row, rows: Sequence[Row]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -209,7 +209,9 @@ def _check_classes(classes: Sequence[str]) -> None:
             raise Refused(f"{TABLE}: {name[:40]!r} is no name for a class: 1 to {MOST_NAME} printable characters are")
         twin = seen.get(name.casefold())
         if twin is not None:
-            raise Refused(f"{TABLE}: classes {twin!r} and {name!r} have the same name, or but for upper and lower case")
+            raise Refused(
+                f"{TABLE}: classes {twin!r} and {name!r} have the same name, or differ only in upper and lower case"
+            )
         seen[name.casefold()] = name
 
 
@@ -219,7 +221,7 @@ def _tested(pictures: Sequence[Parts], depth: int, test_folder: str) -> np.ndarr
     if test_folder:
         held_out = frozenset(top for top in tops if top.casefold() == test_folder.strip(" /").casefold())
         if not held_out:
-            raise Refused(f"there is no folder {test_folder!r} for testing beside {TABLE}")
+            raise Refused(f"there is no test folder {test_folder!r} next to {TABLE}")
         return np.array([top in held_out for top in tops])
     roles = {top: role(top) for top in tops}
     if None in roles.values() or not has_both(roles.values()):
@@ -233,6 +235,6 @@ def _check_counts(sets: np.ndarray, tested: np.ndarray, classes: Sequence[str]) 
     for name, train, test in zip(classes, trained, held_out, strict=True):
         if train < 2 or test < 1:
             raise Refused(
-                f"class {name!r} is in {train} training and {test} test pictures: it needs 2 and 1 at least, "
-                "4 in all where there are no train and test folders"
+                f"class {name!r} is in {train} training and {test} test pictures: it needs at least 2 and 1, or 4 "
+                "in all without train and test folders"
             )

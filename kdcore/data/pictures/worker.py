@@ -1,6 +1,6 @@
 """`python -m kdcore.data.pictures.worker`: decodes a person's pictures within limits, and says how far it is.
 
-Reads one JSON request from standard input: the options of the data set, folder, table (whether labels.csv tells the
+Reads one JSON request from standard input: the options of the data set, folder, table (whether labels.csv has the
 labels, or the class folders do). Writes the arrays into `folder`, and one JSON object a line to standard output:
 {"done", "total", "file"}, then {"result"} or {"refused"}.
 """
@@ -33,11 +33,11 @@ KEPT_SIDES = range(8, 257)  # pictures of one common size within these keep it
 LARGEST_MEDIAN = 224  # pixels a side that are chosen where sizes differ
 SPARE_BYTES = 2**28  # left free on the disk
 MOST_BAD = 5  # pictures that cannot be read are named in one message, up to so many
-OFFER = ": save them as JPEG or PNG, or leave them out by skip_unreadable"
+OFFER = ": save them as JPEG or PNG, or set skip_unreadable to leave them out"
 
 
 def main() -> None:
-    """Carries out the request on standard input."""
+    """Serves the request on standard input."""
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit(MEMORY_BYTES)
@@ -86,7 +86,7 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
             if not request["skip_unreadable"]:
                 _refuse(bad, len(found.pictures))
         if bits < DEPTHS[-1]:
-            notes.append(f"Pictures of 16 bits a pixel were read as {bits} bits, as they hold no larger values")
+            notes.append(f"Pictures of 16 bits per pixel were read as {bits} bits, as they use no larger values")
         if bad:
             notes.append(f"{len(bad)} of {len(found.pictures)} pictures cannot be read and were left out: {_some(bad)}")
         return {"classes": placed.classes, "left_out": [other.shown for other in others], "notes": notes}
@@ -108,7 +108,7 @@ def _placed(
     gone = lost(names, [*unreadable, *foreign], **options)
     if gone and not request["skip_unreadable"]:
         raise Refused(
-            "; ".join(f"class {name!r} would be lost: {_kinds(files)}" for name, files in gone.items()) + OFFER
+            "; ".join(f"class {name!r} would be empty: {_kinds(files)}" for name, files in gone.items()) + OFFER
         )
     notes = [f"Class {name!r} was left out: {_kinds(files)}" for name, files in gone.items()]
     return layout(names, request["test_share"], **options), notes
@@ -160,7 +160,8 @@ def _make_room(size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + SPARE_BYTES:
         raise Refused(
-            f"the decoded pictures take {size / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: choose a smaller size"
+            f"the decoded pictures need {size / 1e9:.1f} GB but only {free / 1e9:.1f} GB are free: choose a "
+            "smaller size"
         )
     _limit(MEMORY_BYTES + size)
 
@@ -209,7 +210,7 @@ def _each(
         except Refused as error:
             bad[picture.shown] = str(error)
         except MemoryError:
-            bad[picture.shown] = "takes more memory than is allowed: make it smaller"
+            bad[picture.shown] = "needs more memory than allowed: make it smaller"
         except Exception as error:  # Pillow and zipfile raise many kinds for damaged files
             reason = str(error).partition("<")[0].strip() or type(error).__name__
             bad[picture.shown] = f"cannot be read ({reason}): save it again, or leave it out"

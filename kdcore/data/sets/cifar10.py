@@ -65,7 +65,7 @@ def batches(archive: Path, names: Iterable[str]) -> dict[str, Any]:
             if file:
                 found[name] = _Unpickler(io.BytesIO(file.read()), encoding="latin1").load()
     if absent := wanted - set(found):
-        raise ValueError(f"{archive.name} holds no {', '.join(sorted(absent))}")
+        raise ValueError(f"{archive.name} does not contain {', '.join(sorted(absent))}")
     return found
 
 
@@ -82,5 +82,5 @@ class _Unpickler(pickle.Unpickler):
             return _reconstruct
         allowed = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): codecs.encode}
         if (module, name) not in allowed:
-            raise ValueError(f"the archive wants {module}.{name}, which no CIFAR batch needs")
+            raise ValueError(f"the archive requests {module}.{name}, which no CIFAR batch needs")
         return allowed[module, name]

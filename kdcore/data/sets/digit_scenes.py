@@ -19,9 +19,9 @@ class DigitScenes(Options):
     """Options of the digit scenes."""
 
     scenes: int = Field(3000, ge=200, le=20_000, description="Training scenes.")
-    test_scenes: int = Field(1000, ge=100, le=10_000, description="Test scenes, made of test digits alone.")
-    size: int = Field(24, ge=8, le=64, description="Pixels a side.")
-    digits: int = Field(4, ge=1, le=16, description="Digits in a scene, at most; each number from 0 is as likely.")
+    test_scenes: int = Field(1000, ge=100, le=10_000, description="Test scenes, composed of test digits only.")
+    size: int = Field(24, ge=8, le=64, description="Image size in pixels.")
+    digits: int = Field(4, ge=1, le=16, description="Digits per scene (max); each number from 0 is equally likely.")
 
     @model_validator(mode="after")
     def _room(self) -> Self:
@@ -36,7 +36,7 @@ class DigitScenes(Options):
 @register(
     "dataset",
     "digit_scenes",
-    "Scenes of up to four handwritten digits, several labels each: which digits are there?",
+    "Scenes of up to four handwritten digits, with several labels each: which digits are present?",
     source="composed here of scikit-learn's digits (E. Alpaydin and C. Kaynak 1998)",
     options=DigitScenes,
 )

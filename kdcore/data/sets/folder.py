@@ -21,34 +21,34 @@ class Folder(Options):
 
     path: str = Field(
         "",
-        description="A folder or a .zip with one folder of pictures for each class, with or without train/ and test/.",
+        description="A folder or a .zip with one folder of pictures per class, with or without train/ and test/.",
     )
     size: int | None = Field(
         None,
         ge=8,
         le=256,
-        description="Pixels a side, cut from the middle. Empty: the pictures' own size where they all have the same, "
-        "up to 256; else their median shorter side, up to 224.",
+        description="Image size in pixels, cropped from the centre. Empty: the pictures' own size if equal, up to "
+        "256; else their median shorter side, up to 224.",
     )
     test_share: float = Field(
-        0.2, ge=0.05, le=0.5, description="Share of the pictures kept for testing, where there is no test folder."
+        0.2, ge=0.05, le=0.5, description="Share of the pictures used for testing, where there is no test folder."
     )
     splits: bool = Field(
         True,
-        description="Look for training and test folders. Off: the outer folders are the classes, whatever they hold.",
+        description="Look for training and test folders. Off: the outer folders are the classes.",
     )
     test_folder: str = Field(
-        "", description="The outer folder for testing, where its name does not say so; the others are for training."
+        "", description="The test folder, where its name does not say so; the others are for training."
     )
     skip_unreadable: bool = Field(
-        False, description="Leave out pictures that cannot be read. Off: they are named, and nothing is prepared."
+        False, description="Leave out unreadable pictures. Off: they are listed, and nothing is prepared."
     )
 
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
         if "\0" in path:
-            raise ValueError("a path has no character of number zero")
+            raise ValueError("a path cannot contain a null character")
         return str(Path(os.path.expanduser(path)).absolute()) if path.strip() else ""  # an unknown ~user stays as it is
 
 
@@ -64,7 +64,7 @@ class OwnPictures(Fetch):
 
         path = _path(options)
         if not path.name:
-            raise RecipeError([Problem(FIELD, "give the folder or the .zip with your pictures")])
+            raise RecipeError([Problem(FIELD, "choose the folder or the .zip with your pictures")])
         try:
             found = path.stat()
             if not path.is_dir():
@@ -83,7 +83,7 @@ def _path(options: Options) -> Path:
 @register(
     "dataset",
     "folder",
-    "Your own pictures: a folder or a .zip with one folder for each class",
+    "Your own pictures: a folder or a .zip with one folder per class",
     options=Folder,
     traits=DatasetTraits(fetch=OwnPictures("Your pictures")),
 )

@@ -17,12 +17,13 @@ class LabelsCsv(Folder):
 
     path: str = Field(
         "",
-        description="A folder or a .zip with pictures and labels.csv: a column of file names, then a column of 0 and 1 "
-        "for each class, or one column of class names separated by ; or |. With or without train/ and test/.",
+        description="A folder or a .zip with pictures and labels.csv: a column of file names, then a column of 0 and"
+        " 1 for each class, or one column of class names separated by ; or |. With or without train/ and"
+        " test/.",
     )
     separator: Literal["auto", ";", "|", ",", "space"] = Field(
         "auto",
-        description="What separates several class names in one field. auto: ; or |, else a comma; where it may be a "
+        description="Separator of several class names in one field. auto: ; or |, else a comma; if it may be a "
         "space, you are asked.",
     )
 

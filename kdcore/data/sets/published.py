@@ -231,7 +231,7 @@ TABLE = (
 
 def _options(known: Published) -> type[Options]:
     fields: dict[str, Any] = {"size": (int, size_option()), "classes": (int | None, classes_option(known.classes))}
-    doc = "How large, and how many of the classes."
+    doc = "Image size, and number of classes."
     return create_model(known.name.title().replace("_", ""), __base__=Options, __doc__=doc, **fields)
 
 

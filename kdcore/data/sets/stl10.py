@@ -47,7 +47,7 @@ def stl10(options: Stl10, work: Work) -> RawImages:
             if len(found) == len(PARTS):
                 break
     if absent := set(PARTS) - set(found):
-        raise ValueError(f"{ARCHIVE.name} holds no {', '.join(sorted(absent))}")
+        raise ValueError(f"{ARCHIVE.name} does not contain {', '.join(sorted(absent))}")
     train, test = ((_pixels(found[f"{split}_X.bin"]), found[f"{split}_y.bin"] - 1) for split in ("train", "test"))
     return first_classes(RawImages(*train, *test, classes=CLASSES), options.classes)
 

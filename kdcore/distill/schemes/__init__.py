@@ -1,1 +1,1 @@
-"""Who teaches whom, and when: one file a scheme."""
+"""Distillation schemes: one file each."""

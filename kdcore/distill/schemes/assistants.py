@@ -20,14 +20,15 @@ class Assistants(Options):
         min_length=1,
         max_length=4,
         validate_default=True,
-        description="The assistants, from the teacher down to the student.",
+        description="Assistant networks, from the teacher down to the student.",
     )
 
 
 @register(
     "scheme",
     "assistants",
-    "Teacher assistants: the teacher teaches networks of sizes between, the last of which teaches the student",
+    "Teacher assistants: networks of intermediate size, each distilled from the one before, the last"
+    " of which teaches the student",
     source="Mirzadeh et al. 2020, arXiv:1902.03393",
     options=Assistants,
     traits=SchemeTraits(label="by an assistant"),

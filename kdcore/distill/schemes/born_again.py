@@ -16,7 +16,11 @@ class BornAgain(Options):
     """Options of born-again networks."""
 
     generations: int = Field(
-        2, ge=1, le=8, description="How many times the network is taught anew by its last self. 1: self-distillation."
+        2,
+        ge=1,
+        le=8,
+        description="Generations: how often the student is trained again with the previous one as its teacher. 1: "
+        "self-distillation.",
     )
 
 

@@ -15,16 +15,14 @@ from kdcore.registry import Options, register
 class FunctionMatching(Options):
     """Options of function matching."""
 
-    longer: float = Field(
-        3.0, ge=1, le=100, description="How many times the training's budget; every student gets the same."
-    )
-    mixup: float = Field(1.0, gt=0, le=8, description="Strength of the blending (Beta parameter); 1: uniform.")
+    longer: float = Field(3.0, ge=1, le=100, description="Factor on the training budget; every student gets the same.")
+    mixup: float = Field(1.0, gt=0, le=8, description="Strength of the mixing (Beta parameter); 1: uniform.")
 
 
 @register(
     "scheme",
     "function_matching",
-    "Function matching: a long training on strongly blended views, the teacher asked about each",
+    "Function matching: long training on strongly mixed views, with the teacher's output for each view",
     source="Beyer et al. 2022, arXiv:2106.05237, sections 3 and 4",
     options=FunctionMatching,
     traits=SchemeTraits(label="function matching"),

@@ -19,7 +19,7 @@ class Joint(Options):
 @register(
     "scheme",
     "joint",
-    "Joint training: teacher and student start together; the teacher learns from the labels and teaches as it goes",
+    "Joint training: teacher and student start together; the teacher learns from labels and teaches meanwhile",
     source="online distillation, Anil et al. 2018, arXiv:1804.03235, with one network in the teacher's place",
     options=Joint,
     traits=SchemeTraits(label="joint"),

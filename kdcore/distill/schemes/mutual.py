@@ -18,14 +18,14 @@ class Mutual(Options):
     """Options of mutual learning."""
 
     peers: tuple[ArchitectureChoice, ...] = Field(
-        (), max_length=4, description="The networks that learn beside the student. Empty: one of its own kind."
+        (), max_length=4, description="Networks trained together with the student. Empty: one of the same architecture."
     )
 
 
 @register(
     "scheme",
     "mutual",
-    "Mutual learning: students teach each other while both learn; no teacher is needed",
+    "Mutual learning: students teach each other during training; no teacher is needed",
     source="Zhang et al. 2018, arXiv:1706.00384, eq. 4 to 7",
     options=Mutual,
     traits=SchemeTraits(label="mutual"),

@@ -21,16 +21,16 @@ class SeveralTeachers(Options):
         min_length=1,
         max_length=4,
         validate_default=True,
-        description="The further teachers, trained like the first, each from another seed.",
+        description="Further teachers, trained like the first, each with another seed.",
     )
     shares: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = Field(
-        (), max_length=5, description="What each teacher counts, the first one first. Empty: all the same (the mean)."
+        (), max_length=5, description="Weight of each teacher, the first one first. Empty: equal (the mean)."
     )
 
     @model_validator(mode="after")
     def _one_share_each(self) -> Self:
         if self.shares and len(self.shares) != 1 + len(self.others):
-            raise ValueError(f"shares needs {1 + len(self.others)} numbers, one a teacher, or none")
+            raise ValueError(f"shares needs {1 + len(self.others)} numbers, one per teacher, or none")
         return self
 
 

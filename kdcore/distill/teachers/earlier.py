@@ -20,26 +20,26 @@ class Earlier(Options):
 
     model: str = Field("", max_length=80, description="A run's id, or the key of a model (64 hex digits).")
     variant: str = Field(
-        "teacher", max_length=200, description="Which row of that run's table; the model of its first seed is taken."
+        "teacher", max_length=200, description="The variant of that run; its first seed's model is used."
     )
 
 
 @register(
     "teacher",
     "earlier",
-    "A finished model of an earlier run; nothing is trained for it",
+    "A finished model of an earlier run; nothing is trained",
     options=Earlier,
     traits=TeacherTraits(stage="earlier model", model=True),
 )
 class EarlierTeacher(Source[Earlier]):
-    """The model as it is, where it was made on the same data set; else it is measured anew on this one."""
+    """The model as it is, where it was made on the same data set; else it is measured again on this one."""
 
     def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
         found = find(self.options.model.strip(), self.options.variant)
         self._must_fit(found, dataset)
         same = found.fingerprint == dataset.fingerprint
         if not same and found.gives == "table":
-            refuse("model", f"{found.name} is a file of soft labels of other images; it cannot teach about these")
+            refuse("model", f"{found.name} is a file of soft labels for other images; it cannot be used here")
         return ExternalTeacher(
             found.key, found.folder, found.gives, as_it_is=same,
             architecture=found.architecture, params=found.params, macs=found.macs, note=f"From {found.name}.",
@@ -47,12 +47,12 @@ class EarlierTeacher(Source[Earlier]):
 
     def _must_fit(self, found: StoredModel, dataset: Dataset) -> None:
         if found.shape != dataset.shape:
-            refuse("model", f"{found.name} takes images {_size(found.shape)}; these are {_size(dataset.shape)}")
+            refuse("model", f"{found.name} expects images {_size(found.shape)}; these are {_size(dataset.shape)}")
         if found.classes != dataset.classes:
             refuse(
                 "model",
-                f"{found.name} knows {len(found.classes)} classes ({_first(found.classes)}); "
-                f"this data set has {len(dataset.classes)} ({_first(dataset.classes)})",
+                f"{found.name} has {len(found.classes)} classes ({_first(found.classes)}); this data set has "
+                f"{len(dataset.classes)} ({_first(dataset.classes)})",
             )
 
     def bring(

@@ -27,24 +27,24 @@ class OnnxFile(foreign.Foreign):
     path: str = Field(
         "",
         max_length=1000,
-        description=f"Where {WHAT} is on this machine. It takes float32 (batch, C, H, W) and gives (batch, K).",
+        description=f"Path of {WHAT} on this machine. Input float32 (batch, C, H, W), output (batch, K).",
     )
     pixels: Pixels = Field(
         USUAL_PIXELS,
-        description="What its input wants: pixels from 0 to 1, from 0 to 255 or from -1 to 1; or normalised with this "
-        "data set's mean and standard deviation, or with those of the data set that it was trained on.",
+        description="Its input: pixels from 0 to 1, from 0 to 255 or from -1 to 1; or normalised with the mean and "
+        "standard deviation of this data set or of the one it was trained on.",
     )
     outputs: Literal["logits", "probabilities", "sigmoid"] = Field(
         "logits",
-        description="What it gives: logits, probabilities that sum to 1 (softmax), or one of each class by itself "
-        "(sigmoid). Probabilities are turned back into logits.",
+        description="Its output: logits, probabilities that sum to 1 (softmax), or one probability per class "
+        "(sigmoid). Probabilities are converted back to logits.",
     )
 
 
 @register(
     "teacher",
     "onnx_file",
-    "An ONNX classifier, which teaches by its answers alone",
+    "An ONNX classifier, of which only the outputs are used",
     options=OnnxFile,
     traits=TeacherTraits(stage="ONNX file", uploaded=True),
 )
@@ -55,17 +55,19 @@ class OnnxFileTeacher(Source[OnnxFile]):
         options = self.options
         place, content = file_at(options.path, WHAT, external_onnx.MOST_BYTES)
         if dataset.multilabel and options.outputs == "probabilities":
-            refuse("outputs", "probabilities of several labels an image cannot be turned back: give a file of logits")
+            refuse(
+                "outputs", "probabilities of several labels per image cannot be converted back: give a file with logits"
+            )
         try:
             judged = self._judged(place, content, dataset)
         except external_onnx.ForeignModel as error:
-            raise foreign.refusal(f"{place.name} cannot teach: {error}", error.changes) from None
+            raise foreign.refusal(f"{place.name} cannot be used as a teacher: {error}", error.changes) from None
         if judged.look:
             foreign.question(judged.look, options, dataset, place.name)
         spec = {"pixels": options.pixels, "outputs": options.outputs}
-        note = f"An ONNX file ({place.name}), not trained here. Its time includes what turns pixels into its input."
+        note = f"An ONNX file ({place.name}), not trained here. Its times include converting pixels to its input."
         if judged.order and not options.class_order:
-            note += " Its own names of the classes say their order."
+            note += " Its own class names define their order."
         return ExternalTeacher(
             content, place, "answers", spec=spec | foreign.spec(options, dataset, judged.order, options.pixels),
             params=judged.params, macs=judged.macs, note=note,

@@ -21,13 +21,13 @@ WHAT = "a soft-label file (.npz), as `python -m kdcore soften` writes it"
 class SoftLabelFile(Options):
     """Options of a soft-label file."""
 
-    path: str = Field("", max_length=1000, description=f"Where {WHAT} is on this machine.")
+    path: str = Field("", max_length=1000, description=f"Path of {WHAT} on this machine.")
 
 
 @register(
     "teacher",
     "soft_labels",
-    "A file of soft labels, written by any teacher; the teacher itself need not be there",
+    "A file of soft labels from any teacher; the teacher itself is not needed",
     options=SoftLabelFile,
     traits=TeacherTraits(stage="soft-label file", uploaded=True),
 )
@@ -39,10 +39,10 @@ class SoftLabelTeacher(Source[SoftLabelFile]):
         try:
             source, judged = softlabels.about(place, dataset)
         except softlabels.BadSoftLabels as error:
-            refuse("path", f"{place.name} cannot teach: {error}")
-        note = f"Answers from a file ({source}): it has no size and no speed, so nothing is faster or smaller than it."
+            refuse("path", f"{place.name} cannot be used as a teacher: {error}")
+        note = f"Soft labels from a file ({source}), without size and speed, so nothing can be compared with them."
         if not judged:
-            note += " Nor is its accuracy known: the file does not tell about test images."
+            note += " Accuracy is unknown too: the file has no test images."
         return ExternalTeacher(content, place, "table", note=note)
 
     def bring(

@@ -28,23 +28,23 @@ class WeightsFile(foreign.Foreign):
     """Options of a weights file."""
 
     path: str = Field(
-        "", max_length=1000, description=f"Where {WHAT} is on this machine. A .pt must hold tensors alone."
+        "", max_length=1000, description=f"Path of {WHAT} on this machine. A .pt must contain only tensors."
     )
     pixels: Pixels = Field(
         USUAL_PIXELS,
-        description="How it was trained: with pixels normalised by this data set's mean and standard deviation (or by "
-        "those that the file itself holds), by those of another data set, or in a range alone.",
+        description="How its input was normalised: with the mean and standard deviation of this data set (or those "
+        "in the file), of another data set, or by a range.",
     )
     ema: bool = Field(
         False, title="Running mean of the weights (EMA)",
-        description="Take the running mean where the file holds both it and the weights as they were trained.",
+        description="Use the running mean where the file has both it and the raw weights.",
     )  # fmt: skip
 
 
 @register(
     "teacher",
     "weights_file",
-    "A weights file of an architecture that is known here",
+    "A weights file of a known architecture",
     options=WeightsFile,
     traits=TeacherTraits(stage="weights file", architecture=True, uploaded=True),
 )
@@ -57,12 +57,12 @@ class WeightsFileTeacher(Source[WeightsFile]):
         options = self.options
         place, content = file_at(options.path, WHAT, MOST_BYTES)
         if place.suffix.lower() not in SUFFIXES:
-            refuse("path", f"{place.name} is no weights file; {', '.join(SUFFIXES)} are accepted")
+            refuse("path", f"{place.name} is not a weights file; {', '.join(SUFFIXES)} are accepted")
         try:
             kind_of(place)
             judged = self._judged(place, content, architecture, dataset)
         except UploadError as error:
-            raise foreign.refusal(f"{place.name} cannot teach: {error}", error.changes) from None
+            raise foreign.refusal(f"{place.name} cannot be used as a teacher: {error}", error.changes) from None
         foreign.question(judged.look, options, dataset, place.name)
         model = architecture.model_dump(mode="json")
         spec = {"model": model} | foreign.spec(options, dataset, foreign.order(options, dataset), USUAL_PIXELS)
@@ -74,10 +74,12 @@ class WeightsFileTeacher(Source[WeightsFile]):
     def _note(self, name: str, both: bool, left: Any) -> str:
         said = [f"Weights from {name}, not trained here."]
         if both:
-            taken, rest = ("running mean", "weights as trained") if self.options.ema else ("weights as trained", "EMA")
-            said.append(f"The file holds two sets: the {taken} teach{'es' * self.options.ema}, not the {rest}.")
+            taken, rest = (
+                ("the moving average is", "raw weights") if self.options.ema else ("the raw weights are", "EMA")
+            )
+            said.append(f"The file contains two sets: {taken} used, not the {rest}.")
         if left:
-            said.append(f"Of the file's tensors {len(left)} are no part of the network ({foreign.some(left, 3)}).")
+            said.append(f"{len(left)} of the file's tensors are not part of the network ({foreign.some(left, 3)}).")
         return " ".join(said)
 
     def _judged(self, place: Path, content: str, architecture: Options, dataset: Dataset) -> Any:

@@ -46,35 +46,43 @@ def _on_networks(recipe: Recipe, teacher: int | None, student: int) -> Iterator[
     """`teacher`, `student`: their numbers of parameters."""
     if teacher is not None and student >= teacher:
         message = (
-            f"The student is not smaller than its teacher ({student:,} parameters against "
-            f"{teacher:,}): nothing can be saved by it."
+            f"The student is not smaller than its teacher ({student:,} parameters against {teacher:,}), so it"
+            " saves nothing."
         )
         yield "student.model", message
     if TeacherTraits.of(recipe.teacher.source).uploaded:
         message = (
-            "Nobody here knows what this teacher was trained on: if test images were among it, its own accuracy is "
-            "too high, and what it teaches is helped by them."
+            "The teacher's training data is unknown; test images in it would inflate accuracy, the teacher's"
+            " and the student's."
         )
         yield "teacher.source", message
 
 
 def _on_evidence(recipe: Recipe) -> Iterator[Warned]:
     if len(recipe.seeds) < FEW_SEEDS:
-        yield "seeds", f"With fewer than {FEW_SEEDS} seeds hardly any difference can be told from chance."
+        yield "seeds", f"With fewer than {FEW_SEEDS} seeds, few differences will be significant."
     if _claims_soft_targets(recipe):
-        message = "Without the control on the teacher's hard labels, nobody can tell what its soft targets added."
+        message = (
+            "Without the control on the teacher's hard labels, the effect of its soft targets cannot be separated."
+        )
         yield "controls", message
 
 
 def _on_training(recipe: Recipe) -> Iterator[Warned]:
     if _mixes(recipe) and any(not part.mixup for part in part_traits(recipe.distill)):
         message = (
-            "This method keeps a memory of each image, and with mixup or cutmix an image is a blend of two: what "
-            "it remembers is blurred. It is meant to be used without both."
+            "This method keeps a memory of each image, which mixup and cutmix blur by blending two images: "
+            "use it without them."
         )
         yield "distill.method", message
     if recipe.data.hide_classes and getattr(recipe.distill, "hard_weight", 0) > 0:
-        yield "data.hide_classes", "Labels never name a hidden class: give them no weight, or the student unlearns it."
+        yield (
+            "data.hide_classes",
+            (
+                "Labels never contain a hidden class: set the weight of the labels to 0, or the student unlearns"
+                " that class."
+            ),
+        )
 
 
 def _on_timing(recipe: Recipe, macs: int) -> Iterator[Warned]:
@@ -83,8 +91,8 @@ def _on_timing(recipe: Recipe, macs: int) -> Iterator[Warned]:
     needed = timing.LEAST_PASSES * images * 2 * macs / MACS_PER_SECOND
     if seconds and needed > max(seconds / 2, timing.GRACE_SECONDS):
         message = (
-            f"Batches of {images} images of these networks need about {needed:.0f} s of timing: where the budget of "
-            f"{seconds:g} s proves too small for them, they are left out."
+            f"Batches of {images} images of these networks need about {needed:.0f} s of timing; if the budget"
+            f" of {seconds:g} s is too small, they are left out."
         )
         yield "measure.timing_seconds", message
 

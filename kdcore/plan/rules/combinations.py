@@ -36,12 +36,12 @@ def _views(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
     for name in RANDOM:
         if getattr(views, name):
             message = (
-                "the soft labels are cached outputs, one for each image as it is; with "
-                f"{name} every view is another image: set it to {'false' if name == 'flip' else 0}"
+                f"soft labels are cached outputs, one per original image; with {name} every view is a different "
+                f"image: set it to {'false' if name == 'flip' else 0}"
             )
             yield Problem(f"train.views.{name}", message)
     if not views_are_random(views) and views_are_random(scheme.adapt(recipe).train.views):
-        yield Problem("scheme.scheme", f"{_name(scheme)} blends images, and soft labels are about images as they are")
+        yield Problem("scheme.scheme", f"{_name(scheme)} mixes images, but soft labels belong to the original images")
 
 
 def _own_teachers(recipe: Recipe, scheme: Scheme[Any]) -> Iterator[Problem]:
@@ -55,7 +55,7 @@ def _method(
 ) -> Iterator[Problem]:
     name = registry.entry_of("method", method).name
     if reason := _unseen(recipe, scheme, given, method, main=field == "distill"):
-        yield Problem(f"{field}.method", f"{name} looks into {reason}: {CHOOSE}")
+        yield Problem(f"{field}.method", f"{name} uses features of {reason}: {CHOOSE}")
     if any(part.maps for part in part_traits(method)):
         yield from _maps(recipe, given, field, name)
 
@@ -66,12 +66,12 @@ def _unseen(
     """What a method looks into without being able to; None where it can, or need not. `main`: it is no control."""
     inside = looks_inside(method)
     if main and scheme.begins == "nobody" and (inside or MethodTraits.of(method).taps):
-        return f"the teacher, and {_name(scheme)} shares answers only"
+        return f"the teacher, but {_name(scheme)} shares only outputs"
     if main and scheme.others(recipe) and inside:
-        return f"one teacher, and {_name(scheme)} has several"
+        return f"one teacher, but {_name(scheme)} has several"
     if given and given.gives != "features" and inside and not (main and scheme.begins != "teacher"):
         source = registry.entry_of("teacher", recipe.teacher.source).name
-        return f"the teacher, and one of source {source} gives its answers alone"
+        return f"the teacher, but source {source} provides only outputs"
     return None
 
 
@@ -83,8 +83,8 @@ def _maps(recipe: Recipe, given: ExternalTeacher | None, field: str, name: str) 
         if network is not None and not ArchitectureTraits.of(network).maps:
             known = registry.entry_of("architecture", network).name
             message = (
-                f"{name} compares feature maps, and the {whose} ({known}) has none: choose a convolutional {whose}, or "
-                "a method that takes plain vectors, such as fitnets or rkd"
+                f"{name} compares feature maps, but the {whose} ({known}) has none: choose a convolutional "
+                f"{whose}, or a method for plain vectors, such as fitnets or rkd"
             )
             yield Problem(f"{field}.method", message)
 
