@@ -49,6 +49,13 @@ page = st.navigation(
             help="What a temperature makes of a network's answer to one image, and which classes it finds alike.",
         ),
         st.Page(
+            "try_it/page.py",
+            title="Try it",
+            url_path="try_it",
+            icon=":material/draw:",
+            help="Draw, upload or photograph an input, and see what every variant answers.",
+        ),
+        st.Page(
             "trust/page.py",
             title="Trust",
             url_path="trust",

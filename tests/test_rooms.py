@@ -18,6 +18,7 @@ ROOMS = [
     "figures",
     "jobs",
     "report",
+    "tryout",
     "execute",
     "plan",
     "workspace",
