@@ -12,6 +12,9 @@ from PIL import Image
 from kdcore.export import runtime
 from kdcore.files import read_json
 from kdcore.tryout.answers import answers
+from kdcore.tryout.manner import manner
+from kdcore.tryout.prepare import drawn
+from kdcore.tryout.strokes import strokes
 from pages.shared import store
 from pages.try_it.canvas import KEPT
 from tests.pages.conftest import asked, opened, runs, said
@@ -19,10 +22,10 @@ from tests.pages.conftest import asked, opened, runs, said
 ONE = [[[400, 300], [520, 180], [520, 820]]]
 
 
-def drawing(strokes, **query):
+def drawing(sent, **query):
     """The page with these strokes on its canvas, which AppTest cannot draw."""
     app = opened("try_it", **query)
-    app.session_state[KEPT] = strokes
+    app.session_state[KEPT] = sent
     return app.run()
 
 
@@ -52,16 +55,19 @@ def test_before_anything_is_drawn_the_page_says_what_to_do(full):
 def test_every_variant_answers_a_drawing(full):
     app = drawing(ONE, run=quickstart(full).id)
     found = table(app)
-    plan = read_json(full.run(quickstart(full).id) / "plan.json")
-    assert list(found.index) == [variant["name"] for variant in plan["variants"]]
-    assert found.loc["teacher", "answer"] == "1"
-    assert found["confidence"].between(0, 100).all()
+    plan = store.plan(quickstart(full).id)
+    assert list(found.index) == [variant.name for variant in plan.variants]
+    seen = drawn(strokes(ONE), manner(store.pictures(plan.dataset["fingerprint"]).images)).image
+    for variant in plan.variants:
+        said_of_it = answers(runtime.session(full.model(variant.keys[0]) / "model.onnx"), seen[None], False)[0]
+        assert found.loc[variant.name, "answer"] == str(said_of_it.picked[0])
+        assert found.loc[variant.name, "confidence"] == pytest.approx(100 * said_of_it.confidence)
     assert "8x8 pixels. Cropped, centred" in said(app)
     assert "One image is an anecdote" in said(app)
     assert " ms" not in said(app)  # one call is no measurement
 
 
-def test_a_disagreement_with_the_teacher_is_said(full, monkeypatch):
+def test_a_disagreement_with_the_teacher_is_said(full):
     app = drawing(ONE, run=quickstart(full).id)
     found = table(app)
     expected = np.where(found["answer"] == found.loc["teacher", "answer"], "agrees", "disagrees")
