@@ -13,6 +13,8 @@ from kdcore.tryout.answers import Answer, Fall
 
 BARS = 6  # classes that are drawn, the likeliest in any answer; but all of them where they are few
 FEW = 10
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # variants of one role share its colour
+FADES = (1.0, 0.75, 0.55, 0.4, 0.3)
 
 
 class Answered(NamedTuple):
@@ -33,14 +35,18 @@ class Bars(NamedTuple):
 
 def answers(found: Sequence[Answered], classes: Sequence[str]) -> go.Figure:
     """Bars of the likeliest classes for every variant, from 0 to 100 %. At least one variant."""
-    view = answers_view(found, classes)
+    view, roles = answers_view(found, classes), {one.name: one.role for one in found}
     bars = [
         {
             "type": "bar",
             "x": view.classes,
             "y": shares,
             "name": one.name,
-            "marker": {"color": style.look(one.role).colour, "pattern": {"shape": style.hatching(one.role)}},
+            "marker": {
+                "color": style.look(one.role).colour,
+                "pattern": {"shape": style.hatching(one.role)},
+                "opacity": FADES[_earlier(roles, one.name) % len(FADES)],
+            },
             "hovertemplate": f"{one.name}: %{{y:.3g}} % for %{{x}}<extra></extra>",
         }
         for one, shares in zip(found, view.shares, strict=True)
@@ -102,7 +108,7 @@ def falls(
             "y": [100 * one for one in fall.supports],
             "mode": "lines+markers",
             "name": name,
-            "line": {"color": style.look(roles[name]).colour, "dash": style.dash(roles[name])},
+            "line": {"color": style.look(roles[name]).colour, "dash": DASHES[_earlier(roles, name) % len(DASHES)]},
             "marker": {"symbol": style.look(roles[name]).symbol, "size": 7},
             "hovertemplate": f"{name}: %{{y:.1f}} % at %{{x}}<extra></extra>",
         }
@@ -118,6 +124,12 @@ def falls(
         height=300,
         shapes=[mark],
     )
+
+
+def _earlier(roles: Mapping[str, str], name: str) -> int:
+    """How many variants before this one have its role's colour."""
+    before = list(roles)[: list(roles).index(name)]
+    return sum(style.look(roles[one]).colour == style.look(roles[name]).colour for one in before)
 
 
 def _first(found: Mapping[str, Fall], disturbance: str, unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.shared import links, store, text
-from pages.try_it import stage, variants
+from pages.try_it import source, stage, variants
 
 runs = store.finished()
 
@@ -20,7 +20,7 @@ if not runs:
     )
     st.stop()
 
-run_column, variants_column = st.columns([1, 2])
+run_column, source_column, variants_column = st.columns([1, 1.3, 1.9])
 with run_column:
     run_id = links.run("Run", runs)
 with store.legible():
@@ -31,7 +31,10 @@ if pictures is None:
     st.stop()
 with variants_column, store.legible():
     chosen = variants.choose(run_id)
-if not chosen:
+style = source.manner_of(fingerprint)
+with source_column:
+    kind = links.segments("Input", source.kinds(style), "input", format_func=source.KINDS.__getitem__)
+if chosen:
+    stage.show(chosen, pictures, style, kind)
+else:
     st.info("Choose a variant to see its answer.")
-    st.stop()
-stage.show(chosen, pictures, fingerprint)

@@ -13,14 +13,14 @@ from kdcore.data.pictures.single import MOST_BYTES, open_picture
 from kdcore.tryout.manner import Manner, manner
 from kdcore.tryout.prepare import NothingThere, Seen, drawn, pictured
 from kdcore.tryout.strokes import BadDrawing, strokes
-from pages.shared import gallery, links, soft, store
+from pages.shared import gallery, soft, store
 from pages.shared.store import Pictures
 from pages.shared.text import plain
 from pages.try_it.canvas import canvas
 from pages.try_it.variants import Chosen
 
 DRAW, UPLOAD, CAMERA, TEST = "draw", "upload", "camera", "test"
-SOURCES = {
+KINDS = {
     DRAW: "Draw",
     UPLOAD: "Upload",
     CAMERA: "Camera",
@@ -28,18 +28,20 @@ SOURCES = {
 }
 
 
-def choose(models: list[Chosen], pictures: Pictures, fingerprint: str) -> Seen | None:
+def kinds(style: Manner) -> list[str]:
+    """The kinds of input that make sense, the usual one first: photographs cannot be drawn."""
+    return [TEST, UPLOAD, CAMERA] if style.ground is None else [DRAW, UPLOAD, CAMERA, TEST]
+
+
+def choose(kind: str, models: list[Chosen], pictures: Pictures, style: Manner) -> Seen | None:
     """The input in the shape that the networks take; None while there is none, and the page says what to do."""
-    style = _manner(fingerprint)
-    usual = [TEST, UPLOAD, CAMERA] if style.ground is None else [DRAW, UPLOAD, CAMERA, TEST]
-    source = links.segments("Input", usual, "input", format_func=SOURCES.__getitem__, label_visibility="collapsed")
     try:
-        if source == DRAW:
+        if kind == DRAW:
             return _drawing(style, pictures.several)
-        if source == TEST:
+        if kind == TEST:
             shown = [soft.Chosen(one.name, one.role, store.logits(one.key)) for one in models]
             return Seen(pictures.images[gallery.pick(pictures, shown)], ("unchanged: a test image",))
-        return _picture(source, style, pictures.several)
+        return _picture(kind, style, pictures.several)
     except (NothingThere, BadDrawing) as error:
         st.info(plain(str(error)))
         return None
@@ -52,9 +54,9 @@ def _drawing(style: Manner, several: bool) -> Seen:
     return drawn(strokes(sent), style, whole=several)
 
 
-def _picture(source: str, style: Manner, several: bool) -> Seen | None:
+def _picture(kind: str, style: Manner, several: bool) -> Seen | None:
     """A file or a photograph."""
-    if source == UPLOAD:
+    if kind == UPLOAD:
         sent = st.file_uploader("Picture", [suffix[1:] for suffix in SUFFIXES], max_upload_size=MOST_BYTES // 10**6)
     else:
         sent = st.camera_input("Photograph")
@@ -64,7 +66,7 @@ def _picture(source: str, style: Manner, several: bool) -> Seen | None:
         help="Finds the mark on its background, then crops, centres and scales it as in the data set.",
     )  # fmt: skip
     if sent is None:
-        what = "Choose a picture" if source == UPLOAD else "Take a photograph"
+        what = "Choose a picture" if kind == UPLOAD else "Take a photograph"
         st.info(f"{what} to see the answers." + (" Dark pen on plain paper works best." if marks else ""))
         return None
     try:
@@ -80,6 +82,7 @@ def _opened(content: bytes) -> NDArray[np.uint8]:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _manner(fingerprint: str) -> Manner:
+def manner_of(fingerprint: str) -> Manner:
+    """How the images of this data set look, which must be in the workspace."""
     pictures: Any = store.pictures(fingerprint)
     return manner(pictures.images)

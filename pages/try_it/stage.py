@@ -13,7 +13,7 @@ from kdcore.figures.answers import Answered, spelled
 from kdcore.report import format
 from kdcore.tryout.answers import Answer, answers, falls, strengths
 from kdcore.tryout.disturb import Disturbance, disturbances, disturbed
-from kdcore.tryout.manner import Pixels
+from kdcore.tryout.manner import Manner, Pixels
 from kdcore.tryout.prepare import Seen
 from pages.shared import charts, gallery, roles
 from pages.shared.store import Pictures
@@ -27,16 +27,22 @@ APART = "background-color: rgba(213, 94, 0, 0.22); font-weight: bold"
 
 
 @st.fragment
-def show(models: list[Chosen], pictures: Pictures, fingerprint: str) -> None:
-    """All that an input changes, apart from the rest of the page: input, what is seen of it, answers; then sliders."""
-    input_column, seen_column, answer_column = st.columns([1.2, 0.75, 2.35], gap="medium")
-    with input_column:
-        seen = source.choose(models, pictures, fingerprint)
-    if seen is None:
-        with answer_column:
+def show(models: list[Chosen], pictures: Pictures, style: Manner, kind: str) -> None:
+    """All that an input changes, apart from the rest of the page: the input on the left, what becomes of it right."""
+    left, right = st.columns([1, 3.1], gap="medium")
+    with left:
+        seen = source.choose(kind, models, pictures, style)
+    with right:
+        if seen is None:
             st.caption("Every variant answers here from its deployed file.")
-        return
-    slider_column, chart_column = st.columns([1.95, 2.35], gap="medium")
+        else:
+            _became(seen, models, pictures)
+
+
+def _became(seen: Seen, models: list[Chosen], pictures: Pictures) -> None:
+    """What the networks see and answer; below it the sliders beside a chart."""
+    seen_column, answer_column = st.columns([1, 3.5])
+    slider_column, chart_column = st.columns([1, 1.4], gap="medium")
     about = disturbances(*seen.image.shape[:2])
     with slider_column:
         strengths = _sliders(about)
@@ -72,7 +78,7 @@ def _seen(seen: Seen, changed: Pixels) -> None:
 def _sliders(about: Mapping[str, Disturbance]) -> dict[str, float]:
     """The strength of each disturbance."""
     st.markdown("**Disturb it**", help="Changes the prepared image, in this order: rotation, blur, contrast, noise.")
-    with st.grid(2, min_column_width=150):
+    with st.grid(2, min_column_width=130):
         chosen = {
             name: st.slider(
                 one.title, 0.0, one.most, step=one.step, format="%g", key=f"try_{name}_{one.most:g}",
@@ -114,8 +120,8 @@ def _table(models: list[Chosen], found: list[Answered], classes: list[str]) -> N
             "answer": [spelled(one.answer.picked, classes) for one in found],
             "confidence": [_percent(one.answer.confidence) for one in found],
             "now": [_now(one, teacher) for one in found],
-            "agreement": [_percent(row.get("agreement")) for row in known],
-            "size": [row["size_bytes"] / 1000 if row.get("size_bytes") else None for row in known],
+            "agreement": [None if row["role"] == "teacher" else _percent(row["agreement"]) for row in known],
+            "size": [row["size_bytes"] / 1000 for row in known],
         }
     )
     look = roles.dotted(table, [one.role for one in found])

@@ -34,10 +34,10 @@ def choose(run_id: str) -> list[Chosen]:
     usual = list(known)[:USUAL]
     if asked in known and asked not in usual:
         usual = [*usual, asked]
-    picked = links.many("Variants", list(known), "variants", default=usual)
     rows = {row["variant"]: row for row in store.rows([run_id])}
+    picked = links.many("Variants", list(known), "variants", default=usual)
     ordered = sorted((known[name] for name in picked), key=lambda variant: variant.role != "teacher")
-    return [one for variant in ordered if (one := _opened(variant, rows.get(variant.name, {})))]
+    return [one for variant in ordered if (one := _opened(variant, rows[variant.name]))]
 
 
 def _opened(variant: Variant, row: dict[str, Any]) -> Chosen | None:
