@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from string import Template
@@ -22,6 +23,7 @@ from kdcore.report import comparison, differences, format
 from kdcore.report.names import printable
 from kdcore.report.reading import RunFiles
 from kdcore.report.verdicts import SCOPE, shares
+from kdcore.workspace import shapes
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
@@ -68,7 +70,7 @@ def report_page(workspace: Workspace, run_ids: Sequence[str], baseline: Row | No
     """
     chosen = list(dict.fromkeys(run_ids))
     runs = [RunFiles(workspace, run_id) for run_id in chosen]
-    names = {run.id: str(run.recipe.get("name") or run.id) for run in runs}
+    names = _names(runs)
     rows = comparison.rows(workspace, chosen)
     if not rows:
         raise ValueError("no variant of these runs is finished")
@@ -87,6 +89,13 @@ def report_page(workspace: Workspace, run_ids: Sequence[str], baseline: Row | No
         about=f"Made by kdcore on {when}. This file is complete: it opens without a network.",
     )  # fmt: skip
     return page.encode()
+
+
+def _names(runs: Sequence[RunFiles]) -> dict[str, str]:
+    """By id; runs of one name with their id."""
+    named = {run.id: shapes.meta(run.workspace.run(run.id))["name"] for run in runs}
+    often = Counter(named.values())
+    return {run_id: name if often[name] == 1 else f"{name} ({run_id})" for run_id, name in named.items()}
 
 
 def _text(words: str) -> str:
@@ -151,7 +160,9 @@ def _table(workspace: Workspace, rows: Sequence[Row], baseline: Row, names: Mapp
     note = (
         f"<p class='about'>Smaller and Throughput: compared with {_text(compared)}. Throughput is at batch size 64.</p>"
     )
-    return f"<div class='wide'><table><tr>{head}</tr>{''.join(lines)}</table></div>{note}"
+    apart = "; ".join(dict.fromkeys(row["latency_note"] for row in rows if row["latency_note"]))
+    timed = f"<p class='about'>Times: {_text(apart)}.</p>" if apart else ""
+    return f"<div class='wide'><table><tr>{head}</tr>{''.join(lines)}</table></div>{note}{timed}"
 
 
 def _line(names: Sequence[str], cells: Sequence[str | None]) -> str:

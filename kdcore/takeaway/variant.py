@@ -14,6 +14,7 @@ from kdcore.report.documents import in_markdown
 from kdcore.report.names import printable
 from kdcore.report.reading import RunFiles
 from kdcore.report.verdicts import own, shares
+from kdcore.workspace import shapes
 from kdcore.workspace.library import Library
 from kdcore.workspace.workspace import Workspace
 
@@ -116,13 +117,13 @@ def _script(dataset: Any) -> str:
 
 
 def _card(files: RunFiles, variant: str) -> str:
-    data = files.plan.dataset
-    rows = {row["variant"]: row for row in comparison.rows(files.workspace, [files.id])}
+    data, workspace = files.plan.dataset, files.workspace
+    rows = {row["variant"]: row for row in comparison.rows(workspace, [files.id])}
     row = rows[variant]
     channels, height, width = data["shape"]
     several = bool(data.get("multilabel"))
     return _CARD.substitute(
-        variant=in_markdown(variant), run=in_markdown(str(files.recipe.get("name") or files.id)),
+        variant=in_markdown(variant), run=in_markdown(shapes.meta(workspace.run(files.id))["name"]),
         data=in_markdown(data["name"]), width=width, height=height, channels=channels,
         count=len(data["classes"]), 
         test=f"{data['test']:,}", measured=_list(_measured(files, row)), made=_list(_made(files, rows, variant)),

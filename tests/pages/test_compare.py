@@ -99,5 +99,13 @@ def test_all_columns(full, quickstart):
 def test_every_format_has_its_button(full, quickstart):
     app = opened("compare", runs=quickstart)
     assert [button.label for button in app.get("download_button")] == [
-        "CSV", "CSV for Excel", "Markdown", "LaTeX", "Excel", "HTML", "JSON",
+        "CSV", "CSV for Excel", "Markdown", "LaTeX", "Excel", "HTML", "JSON", "Report",
     ]  # fmt: skip
+
+
+def test_what_differs_between_runs_is_told(full, quickstart):
+    other = next(row.id for row in runs(full) if row.id != quickstart)
+    assert "Differences between the runs" not in said(opened("compare", runs=quickstart))
+    app = opened("compare", runs=[quickstart, other])
+    found = app.dataframe[-1].value.set_index("field")
+    assert found.loc["train.steps"].to_list() == ["60", "30"]
