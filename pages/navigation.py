@@ -49,6 +49,13 @@ page = st.navigation(
             help="How a temperature softens a network's output for one image, and which classes it confuses.",
         ),
         st.Page(
+            "try_it/page.py",
+            title="Try it",
+            url_path="try_it",
+            icon=":material/draw:",
+            help="Draw, upload or photograph an input, and see what every variant answers.",
+        ),
+        st.Page(
             "trust/page.py",
             title="Trust",
             url_path="trust",

@@ -33,6 +33,7 @@ def add(command: Add) -> None:
     compared.add_argument("runs", nargs="+", metavar="RUN")
     formats = ["csv", "csv-excel", "markdown", "latex", "xlsx", "html", "json"]
     compared.add_argument("--format", default="markdown", choices=formats)
+    compared.add_argument("--differences", action="store_true", help="which recipe fields and results differ instead")
     compared.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write; default: standard output")
 
 
@@ -187,4 +188,17 @@ def compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
         raise BadInput("--output: xlsx is binary; give a file with -o FILE")
     for line in damages(workspace, chosen.runs):
         output.complain(line)
-    write(comparison_file(workspace, chosen.runs, chosen.format), chosen.output)
+    write(_differences(chosen, workspace) or comparison_file(workspace, chosen.runs, chosen.format), chosen.output)
+
+
+def _differences(chosen: argparse.Namespace, workspace: Workspace) -> bytes | None:
+    from kdcore.report import differences
+    from kdcore.report.documents import write as formatted
+
+    if not chosen.differences:
+        return None
+    if len(chosen.runs) < 2:
+        raise BadInput("--differences: name at least two runs")
+    if chosen.format == "json":
+        raise BadInput("--format: the differences are a table; give csv, csv-excel, markdown, latex, xlsx or html")
+    return formatted(differences.table(workspace, chosen.runs), chosen.format)

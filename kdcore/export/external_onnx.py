@@ -115,7 +115,7 @@ def adopt(
     except subprocess.TimeoutExpired:
         raise TooSlow(f"checking and running it takes longer than {patience:.0f} s") from None
     if done.returncode == -getattr(signal, "SIGXCPU", 0):
-        raise ForeignModel(f"checking and running it takes more than {seconds} s of processor time")
+        raise ForeignModel(f"checking and running it takes more than {seconds:.0f} s of processor time")
     if done.returncode:
         raise ForeignModel("running it crashes: it needs too much memory or time, or is damaged")
     answer: dict[str, Any] = child.answer(done)

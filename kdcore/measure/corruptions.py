@@ -125,6 +125,11 @@ def corrupt(images: Pixels, corruption: str, severity: int, seed: int = 0) -> Pi
     return _WAYS[corruption](images, found, severity, seed)
 
 
+def at_strength(images: Pixels, corruption: str, value: float, seed: int = 0) -> Pixels:
+    """These images uint8 (N, H, W, C) with noise, blur or contrast of any strength, in the units of `Strengths`."""
+    return _WAYS[corruption](images, (value,), 1, seed)
+
+
 def _noise(images: Pixels, stds: tuple[float, ...], severity: int, seed: int) -> Pixels:
     patterns = [
         np.random.RandomState([seed, zlib.crc32(image.tobytes())]).standard_normal(image.shape) for image in images

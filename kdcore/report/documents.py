@@ -89,8 +89,13 @@ def _csv_excel(found: pd.DataFrame) -> bytes:
 
 def _markdown(found: pd.DataFrame) -> bytes:
     aligned = ["right" if number else "left" for number in _numeric(found)]
-    cells = _text(found, lambda name: unlinked(name.translate(_MARKDOWN)))
+    cells = _text(found, in_markdown)
     return (cells.to_markdown(index=False, disable_numparse=True, colalign=aligned) + "\n").encode()
+
+
+def in_markdown(name: str) -> str:
+    """A name in one line of Markdown that shows it as it is."""
+    return unlinked(printable(name).translate(_MARKDOWN))
 
 
 def _latex(found: pd.DataFrame) -> bytes:

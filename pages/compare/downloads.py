@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore.report.documents import FORMATS, comparison_file
+from kdcore.takeaway.page import report_page
 from pages.shared import store
 
 
@@ -24,3 +25,8 @@ def row(run_ids: list[str], baseline: dict[str, Any]) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
+        st.download_button(
+            "Report", partial(report_page, store.workspace(), run_ids, baseline), file_name="report.html",
+            mime="text/html", key="download_report", icon=":material/article:", on_click="ignore",
+            help="One page with figures, table, verdicts and recipes; it opens without a network.",
+        )  # fmt: skip

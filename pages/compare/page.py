@@ -6,7 +6,7 @@ import streamlit as st
 
 from kdcore.figures.frontier import Baseline
 from kdcore.report import comparison
-from pages.compare import downloads, frontier, table, verdicts
+from pages.compare import differences, downloads, frontier, table, verdicts
 from pages.shared import links, store, text
 
 runs = store.finished()
@@ -53,3 +53,7 @@ verdicts.show(chosen, chosen_names)
 st.header("All numbers", anchor=False)
 table.show(rows, against, baseline, chosen_names)
 downloads.row(chosen, baseline)
+if len(chosen) > 1:
+    st.header("Differences between the runs", anchor=False)
+    with store.legible():
+        differences.show(chosen, text.distinct_names([runs[run_id] for run_id in chosen]))

@@ -75,6 +75,8 @@ def _inside(row: Row) -> None:
             st.switch_page("layers/page.py", query_params=where)
         if st.button("Open in Trust", key="to_trust", icon=":material/verified_user:"):
             st.switch_page("trust/page.py", query_params=where)
+        if st.button("Try it", key="to_try", icon=":material/draw:"):
+            st.switch_page("try_it/page.py", query_params=where)
         if st.button("Open in Soft targets", key="to_soft", icon=":material/thermostat:"):
             st.switch_page("soft_targets/page.py", query_params=where)
 

@@ -78,6 +78,8 @@ def _look(row: RunRow) -> None:
     """The buttons that lead to what the run has made."""
     if row.accuracy is not None and st.button("Compare", key="compare", icon=":material/compare_arrows:"):
         st.switch_page("compare/page.py", query_params={"runs": row.id})
+    if row.accuracy is not None and st.button("Try it", key="try_it", icon=":material/draw:"):
+        st.switch_page("try_it/page.py", query_params={"run": row.id})
     if row.state != "done":
         return
     if row.preset == "robustness" and st.button("Open in Trust", key="see", icon=TRUST):

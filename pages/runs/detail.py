@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from kdcore.figures.curves import curves as draw
 from kdcore.jobs import api
 from kdcore.jobs.mending import mendable
 from kdcore.report import format
+from kdcore.takeaway.page import report_page
+from kdcore.takeaway.variant import variant_zip
 from kdcore.workspace import shapes
 from kdcore.workspace.index import RunRow, StageRow
 from pages.runs import actions
@@ -217,6 +220,18 @@ def _models(row: RunRow) -> None:
                     f"{title} ({format.size(path.stat().st_size)})", path.read_bytes, file_name=given,
                     key=f"take{suffix}_{row.id}", icon=":material/download:", on_click="ignore",
                 )  # fmt: skip
+        if (folder / "model.onnx").is_file():
+            st.download_button(
+                "Package (zip)", partial(variant_zip, here, row.id, name),
+                file_name=upload.clean(f"{row.name} - {name}.zip".replace("/", "_")), key=f"take.zip_{row.id}",
+                icon=":material/folder_zip:", on_click="ignore",
+                help="ONNX, labels, a model card, the recipe and a short script that classifies a picture.",
+            )  # fmt: skip
+        st.download_button(
+            "Report (HTML)", partial(report_page, here, [row.id]), mime="text/html", on_click="ignore",
+            file_name=upload.clean(f"{row.name}.html".replace("/", "_")), key=f"take.html_{row.id}",
+            icon=":material/article:", help="One page with figures, table, verdicts and recipe; it opens offline.",
+        )  # fmt: skip
     st.caption("On this machine")
     st.code(str(folder), language=None)
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.io import from_json
 
+from kdcore.figures.links import without_links
 from pages.shared.text import plain
 
 UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|dB|bits|points)"), "\N{NO-BREAK SPACE}"
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-LINK = re.compile(r"(?:<|\\u003c)(?=\s*a\b)", re.IGNORECASE)  # in the figure's JSON
 
 
 def show(figure: go.Figure, key: str, **options: Any) -> Any:
@@ -22,9 +21,3 @@ def show(figure: go.Figure, key: str, **options: Any) -> Any:
     figure.layout.title = None
     st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**")
     return st.plotly_chart(without_links(figure), key=key, alt=title, config=CONFIG, **options)
-
-
-def without_links(figure: go.Figure) -> go.Figure:
-    """The figure with tags of links as text: plotly would make links out of the dashboard of them in names."""
-    document = figure.to_json()
-    return from_json(LINK.sub("&lt;", document)) if LINK.search(document) else figure

@@ -15,6 +15,7 @@ TITLES = {
     "Runs": "Runs",
     "Compare": "Compare",
     "Soft targets": "Soft targets",
+    "Try it": "Try it",
     "Trust": "Trust",
     "Layers": "Layers",
     "System": "System",
@@ -38,7 +39,7 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
 
 def test_no_page_scrolls_sideways_on_a_phone(tab, full):
     visitor = tab(full, viewport={"width": 390, "height": 1600})
-    for path in ("", "new", "runs", "compare", "soft_targets", "trust", "layers", "system"):
+    for path in ("", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "system"):
         visitor.open(path)
         assert overflow(visitor.drawn().page) <= 0, path or "home"
         visitor.check()

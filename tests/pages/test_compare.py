@@ -99,7 +99,7 @@ def test_all_columns(full, quickstart):
 def test_every_format_has_its_button(full, quickstart):
     app = opened("compare", runs=quickstart)
     assert [button.label for button in app.get("download_button")] == [
-        "CSV", "CSV for Excel", "Markdown", "LaTeX", "Excel", "HTML", "JSON",
+        "CSV", "CSV for Excel", "Markdown", "LaTeX", "Excel", "HTML", "JSON", "Report",
     ]  # fmt: skip
 
 
@@ -108,3 +108,11 @@ def test_titles_follow_the_chosen_baseline(full, quickstart):
     titles = [line for line in said(app).splitlines() if line.startswith("**")]
     assert any("student distilled" in title and "smaller than" in title for title in titles)
     assert not any("its teacher" in title or "than the teacher" in title for title in titles)
+
+
+def test_what_differs_between_runs_is_told(full, quickstart):
+    other = next(row.id for row in runs(full) if row.id != quickstart)
+    assert "Differences between the runs" not in said(opened("compare", runs=quickstart))
+    app = opened("compare", runs=[quickstart, other])
+    found = app.dataframe[-1].value.set_index("field")
+    assert found.loc["train.steps"].to_list() == ["60", "30"]

@@ -12,7 +12,7 @@ from kdcore.paths import CHECKOUT
 from tests import patience
 from tests.pages.conftest import opened, runs, said
 
-PAGES = ("home", "new", "runs", "compare", "soft_targets", "trust", "layers", "system")
+PAGES = ("home", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "system")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -22,7 +22,7 @@ def test_an_empty_workspace(empty, page):
     assert not app.error
 
 
-@pytest.mark.parametrize("page", ["runs", "compare", "soft_targets", "trust", "layers"])
+@pytest.mark.parametrize("page", ["runs", "compare", "soft_targets", "try_it", "trust", "layers"])
 def test_an_empty_page_has_the_button_that_gets_on(empty, page):
     app = opened(page)
     assert "Here you will" in said(app)
@@ -37,7 +37,7 @@ def test_a_full_workspace(full, page):
     assert not app.error
 
 
-@pytest.mark.parametrize("page", ["compare", "soft_targets", "trust", "layers"])
+@pytest.mark.parametrize("page", ["compare", "soft_targets", "try_it", "trust", "layers"])
 def test_a_run_that_finishes_does_not_take_the_place_of_the_one_on_show(full, page):
     key = "runs" if page == "compare" else "run"
     newest, older = (row.id for row in runs(full))

@@ -160,5 +160,5 @@ def test_the_models_of_a_run_are_there_to_take_away(full):
     key = read_json(full.run(quickstart.id) / "plan.json")["variants"][0]["keys"][0]
     assert str(full.model(key)) in [block.value for block in app.code]
     offered = [one.label for one in app.get("download_button")]
-    assert len(offered) == 2
     assert offered[0].startswith("ONNX (")
+    assert offered[2:] == ["Package (zip)", "Report (HTML)"]

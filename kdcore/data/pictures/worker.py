@@ -2,11 +2,13 @@
 
 Reads one JSON request from standard input: the options of the data set, folder, table (whether labels.csv has the
 labels, or the class folders do). Writes the arrays into `folder`, and one JSON object a line to standard output:
-{"done", "total", "file"}, then {"result"} or {"refused"}.
+{"done", "total", "file"}, then {"result"} or {"refused"}. A request with `picture` and `side` is for that one file, at
+most `side` pixels a side, whose pixels are in the result.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import math
@@ -42,7 +44,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit(MEMORY_BYTES)
     try:
-        say(result=work(request))
+        say(result=one(request) if "picture" in request else work(request))
     except Refused as error:
         say(refused=str(error))
 
@@ -90,6 +92,24 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         if bad:
             notes.append(f"{len(bad)} of {len(found.pictures)} pictures cannot be read and were left out: {_some(bad)}")
         return {"classes": placed.classes, "left_out": [other.shown for other in others], "notes": notes}
+
+
+def one(request: dict[str, Any]) -> dict[str, Any]:
+    """The pixels of one picture, as bytes in base64, and their shape. Raises Refused."""
+
+    def opened(path: Path) -> np.ndarray:
+        with path.open("rb") as file:
+            about = header(file)
+            scale = min(1.0, request["side"] / max(about.height, about.width))
+            height, width = (max(1, round(scale * side)) for side in (about.height, about.width))
+            return decode(file, height, width, about.grey, depth([about]))
+
+    say(doing="opening", done=0, total=1, file="the picture")  # from here on the clock runs
+    try:
+        pixels = opened(Path(request["picture"]))
+    except Exception as error:
+        raise Refused(_reason(error)) from None
+    return {"pixels": base64.b64encode(pixels.tobytes()).decode(), "shape": pixels.shape}
 
 
 def _placed(
@@ -207,14 +227,19 @@ def _each(
         say(doing=doing, done=place, total=len(pictures), file=picture.shown)
         try:
             made[picture.shown] = work(picture)
-        except Refused as error:
-            bad[picture.shown] = str(error)
-        except MemoryError:
-            bad[picture.shown] = "needs more memory than allowed: make it smaller"
         except Exception as error:  # Pillow and zipfile raise many kinds for damaged files
-            reason = str(error).partition("<")[0].strip() or type(error).__name__
-            bad[picture.shown] = f"cannot be read ({reason}): save it again, or leave it out"
+            bad[picture.shown] = _reason(error)
     return made, bad
+
+
+def _reason(error: Exception) -> str:
+    """Why a picture could not be read."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "needs more memory than allowed: make it smaller"
+    reason = str(error).partition("<")[0].strip() or type(error).__name__
+    return f"cannot be read ({reason}): save it again, or leave it out"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+"""The stage of the page: the input, what the networks see of it, and their answers beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.figures import answers as figures
+from kdcore.figures.answers import Answered, spelled
+from kdcore.report import format
+from kdcore.tryout.answers import Answer, answers, falls, strengths
+from kdcore.tryout.disturb import Disturbance, disturbances, disturbed
+from kdcore.tryout.manner import Manner, Pixels
+from kdcore.tryout.prepare import Seen
+from pages.shared import charts, gallery, roles
+from pages.shared.store import Pictures
+from pages.shared.text import plain
+from pages.try_it import source
+from pages.try_it.variants import Chosen
+
+BARS = "Probabilities"
+QUICK = 96 * 96  # pixels up to which the chart of a disturbance is drawn at once
+APART = "background-color: rgba(213, 94, 0, 0.22); font-weight: bold"
+
+
+@st.fragment
+def show(models: list[Chosen], pictures: Pictures, style: Manner, kind: str) -> None:
+    """All that an input changes, apart from the rest of the page: the input on the left, what becomes of it right."""
+    left, right = st.columns([1, 3.1], gap="medium")
+    with left:
+        seen = source.choose(kind, models, pictures, style)
+    with right:
+        if seen is None:
+            st.caption("Every variant answers here from its deployed file.")
+        else:
+            _became(seen, models, pictures)
+
+
+def _became(seen: Seen, models: list[Chosen], pictures: Pictures) -> None:
+    """What the networks see and answer; below it the sliders beside a chart."""
+    seen_column, answer_column = st.columns([1, 3.5])
+    slider_column, chart_column = st.columns([1, 1.4], gap="medium")
+    about = disturbances(*seen.image.shape[:2])
+    with slider_column:
+        strengths = _sliders(about)
+    changed = disturbed(seen.image, strengths)
+    with seen_column:
+        _seen(seen, changed)
+    with answer_column:
+        working, found = _answered(models, changed, pictures.several)
+        if not found:
+            return
+        _table(working, found, pictures.classes)
+        st.caption(":material/info: One image is an anecdote. Accuracy on the test set is on the page Compare.")
+    with chart_column:
+        titles = {BARS: BARS} | {name: one.title.partition(" (")[0] for name, one in about.items()}
+        what = st.segmented_control(
+            "Chart", list(titles), default=BARS, required=True, format_func=titles.__getitem__, key="try_chart",
+            persist_state="session", help="The others show which variant breaks first as a disturbance grows.",
+        )  # fmt: skip
+        if what == BARS:
+            charts.show(figures.answers(found, pictures.classes), key="try_bars")
+        else:
+            _falls(working, seen.image, strengths, str(what), about[str(what)], pictures)
+
+
+def _seen(seen: Seen, changed: Pixels) -> None:
+    """What the networks see, and how it was made of the input."""
+    height, width, _ = changed.shape
+    st.markdown("**What the networks see**")
+    st.image(gallery.enlarged(changed), width=160, alt=f"The input as the networks see it, {width}x{height} pixels")
+    st.caption(f"{width}x{height} pixels. {', '.join(seen.done).capitalize()}.")
+
+
+def _sliders(about: Mapping[str, Disturbance]) -> dict[str, float]:
+    """The strength of each disturbance."""
+    st.markdown("**Disturb it**", help="Changes the prepared image, in this order: rotation, blur, contrast, noise.")
+    with st.grid(2, min_column_width=130):
+        chosen = {
+            name: st.slider(
+                one.title, 0.0, one.most, step=one.step, format="%g", key=f"try_{name}_{one.most:g}",
+                persist_state="session",
+            )
+            for name, one in about.items()
+        }  # fmt: skip
+    keys = [f"try_{name}_{one.most:g}" for name, one in about.items()]
+    st.button("Reset", key="try_reset", on_click=_reset, args=(keys,), disabled=not any(chosen.values()))
+    return chosen
+
+
+def _reset(keys: list[str]) -> None:
+    for key in keys:
+        st.session_state[key] = 0.0
+
+
+def _answered(models: list[Chosen], image: Pixels, several: bool) -> tuple[list[Chosen], list[Answered]]:
+    """The models that answer, and what; the page names those that do not."""
+    working, found = [], []
+    for one in models:
+        try:
+            found.append(Answered(one.name, one.role, answers(one.model, image[None], several)[0]))
+            working.append(one)
+        except ValueError as error:
+            st.warning(f"{plain(one.name)} gives no answer: {plain(str(error))}.")
+    return working, found
+
+
+def _table(models: list[Chosen], found: list[Answered], classes: list[str]) -> None:
+    """One row a variant; where one disagrees with the teacher it stands out."""
+    teacher = found[0].answer.picked if found[0].role == "teacher" else None
+    apart = [teacher is not None and one.answer.picked != teacher for one in found]
+    known = [one.row for one in models]
+    table = pd.DataFrame(
+        {
+            "mark": [roles.symbol(one.role) for one in found],
+            "variant": [one.name for one in found],
+            "answer": [spelled(one.answer.picked, classes) for one in found],
+            "confidence": [_percent(one.answer.confidence) for one in found],
+            "now": [_now(one, teacher) for one in found],
+            "agreement": [None if row["role"] == "teacher" else _percent(row["agreement"]) for row in known],
+            "size": [row["size_bytes"] / 1000 for row in known],
+        }
+    )
+    look = roles.dotted(table, [one.role for one in found])
+    for column in ("answer", "now"):
+        look = look.apply(lambda _: [APART if one else "" for one in apart], subset=[column], axis=0)
+    st.dataframe(
+        look, hide_index=True, width="stretch", height="content", placeholder=format.MISSING, column_config=_columns(),
+        alt="What each variant answers, one row a variant",
+    )  # fmt: skip
+
+
+def _now(one: Answered, teacher: tuple[int, ...] | None) -> str:
+    if teacher is None or one.role == "teacher":
+        return format.MISSING
+    return "agrees" if one.answer.picked == teacher else "disagrees"
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _columns() -> dict[str, Any]:
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    return {
+        "mark": text("", width=24),
+        "variant": text("Variant", width=150),
+        "answer": text("Answer", width=70),
+        "confidence": st.column_config.ProgressColumn(
+            "Confidence", format="%.1f %%", min_value=0, max_value=100, width=120,
+            help="The probability of the answer; of several labels, that of the least certain one.",
+        ),
+        "now": text("Teacher", width=80, help="Whether it gives the teacher's answer to this input."),
+        "agreement": number("Agreement", format="%.1f %%", width=90,
+                            help="Share of the test images that get the teacher's class."),
+        "size": number("Size (kB)", format="%.1f", width=75, help="The deployed ONNX file."),
+    }  # fmt: skip
+
+
+def _falls(
+    models: list[Chosen], image: Pixels, chosen: Mapping[str, float], name: str, about: Disturbance, pictures: Pictures
+) -> None:
+    """Confidence in the clean answer as one disturbance grows, for every variant."""
+    height, width = image.shape[:2]
+    if height * width > QUICK and not st.toggle("Draw the chart", key="try_slow", help="Slow for large images."):
+        return
+    clean: Answer = answers(models[0].model, image[None], pictures.several)[0]
+    others = {other: value for other, value in chosen.items() if other != name}
+    fallen = falls({one.name: one.model for one in models}, image, clean.picked, name, about, pictures.several, others)
+    figure = figures.falls(
+        fallen, {one.name: one.role for one in models}, strengths(about), disturbance=about.title, unit=about.unit,
+        answer=spelled(clean.picked, pictures.classes), now=chosen[name],
+    )  # fmt: skip
+    charts.show(figure, key=f"try_falls_{name}")
+    whose = f"the answer of {plain(models[0].name)} to the input without any of the sliders"
+    st.caption(f"Confidence in {whose}. The other sliders stay where they are.")
