@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from kdcore.files import read_json
 from kdcore.recipe import Recipe, parse
 from kdcore.report import comparison
+from kdcore.report import verdicts as judged
 from kdcore.report.hidden import Recalled
 from kdcore.report.reading import RunFiles
 from kdcore.report.verdicts import Verdict
@@ -57,21 +59,35 @@ class Evidence:
     def row(self, variant: str) -> Row:
         """The row of this name."""
         found = next((row for row in self.rows if row["variant"] == variant), None)
-        return found or _missing(variant)
+        return found or missing(variant)
 
     def first(self, role: str) -> Row:
         """The first row of this role."""
         found = next((row for row in self.rows if row["role"] == role), None)
-        return found or _missing(role)
+        return found or missing(role)
 
     def verdict(self, variant: str, against: str) -> Verdict:
         """`variant` compared with `against`."""
         found = next((one for one in self.verdicts if (one.variant, one.against) == (variant, against)), None)
-        return found or _missing(f"{variant} against {against}")
+        return found or missing(f"{variant} against {against}")
+
+    def between(self, variant: str, against: str) -> Verdict:
+        """One row against another by seed, where the report has no verdict of its own."""
+        try:
+            return judged.between(self.files, variant, against)
+        except LookupError:
+            return missing(f"{variant} against {against}")
+
+    def at(self, role: str, values: Mapping[str, Any]) -> Row:
+        """The row of this role at these values of the sweep."""
+        for row in self.rows:
+            if row["role"] == role and all(row["values"].get(path) == value for path, value in values.items()):
+                return row
+        return missing(f"{role} at {', '.join(map(str, values.values()))}")
 
     def reports(self, variant: str) -> list[dict[str, Any]]:
         """What each seed's model reports, see `execute/builder.py`."""
-        keys = next((one.keys for one in self.files.plan.variants if one.name == variant), None) or _missing(variant)
+        keys = next((one.keys for one in self.files.plan.variants if one.name == variant), None) or missing(variant)
         return [read_json(self.workspace.model(key) / "report.json") for key in keys if self.workspace.complete(key)]
 
     def history(self, variant: str) -> list[dict[str, Any]]:
@@ -90,5 +106,6 @@ class Evidence:
         return self.files.result.get("environment", {})
 
 
-def _missing(what: str) -> Any:
+def missing(what: str) -> NoReturn:
+    """Raises Incomplete."""
     raise Incomplete(f"The run has no {what}. Start it again: what is finished is reused.")

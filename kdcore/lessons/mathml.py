@@ -13,6 +13,7 @@ from html import escape
 
 SYMBOLS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "lambda": "λ", "mu": "μ", "sigma": "σ", "tau": "τ", "Delta": "Δ",
+    "pi": "π",
     "sum": "∑", "cdot": "·", "times": "×", "approx": "≈", "le": "≤", "ge": "≥", "to": "→", "infty": "∞", "in": "∈",
     "|": "‖", "log": "log", "exp": "exp", "max": "max", "min": "min", "lfloor": "⌊", "rceil": "⌉", "pm": "±",
     "nabla": "∇", "propto": "∝", "neq": "≠", "odot": "⊙", "partial": "∂", "quad": "\u2003", "qquad": "\u2003\u2003",

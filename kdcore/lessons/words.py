@@ -7,6 +7,11 @@ from kdcore.report import format
 from kdcore.report.verdicts import Verdict
 
 
+def upper(sentence: str) -> str:
+    """With a capital, to begin with."""
+    return f"{sentence[:1].upper()}{sentence[1:]}"
+
+
 def compared(verdict: Verdict, of: str, against: str) -> str:
     """What a comparison shows, with its interval: the verdict decides the sentence."""
     value = verdict.points
@@ -26,5 +31,4 @@ def compared(verdict: Verdict, of: str, against: str) -> str:
 
 def points(verdict: Verdict, of: str, against: str) -> Answer:
     """The difference in points with its interval, as an answer."""
-    sentence = compared(verdict, of, against)
-    return Answer(verdict.points, verdict.low, verdict.high, f"{sentence[:1].upper()}{sentence[1:]}")
+    return Answer(verdict.points, verdict.low, verdict.high, upper(compared(verdict, of, against)))

@@ -37,8 +37,8 @@ def home(tmp_path_factory):
     folder = kept or tmp_path_factory.mktemp("lessons")
     workspace = Workspace(folder).ensure()
     yield workspace
-    api.stop_all(workspace)
     if not kept:
+        api.stop_all(workspace)
         shutil.rmtree(folder)
 
 

@@ -31,7 +31,7 @@ def explain(found: Evidence) -> str:
         f"({format.percent(soft['accuracy'])}). The teacher itself reaches {format.percent(teacher['accuracy'])}.\n\n"
         "A label says only *this is a 3*. A soft target adds *it looks a little like an 8 and not at all like a 1*. "
         "So each image teaches the student about several classes at once.\n\n"
-        f"The hard labels are the control. {against_hard[:1].upper()}{against_hard[1:]} What soft targets add there "
+        f"The hard labels are the control. {words.upper(against_hard)} What soft targets add there "
         "comes from the probabilities, not from the class that the teacher chose. A higher temperature T makes small "
         "probabilities visible."
     )
