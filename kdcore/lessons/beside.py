@@ -9,7 +9,7 @@ from kdcore.lessons.predictions import Answer, Curve, Number, Prediction, Value
 
 
 def beside(asked: Prediction, predicted: Value, answer: Answer | None) -> go.Figure | None:
-    """Both in one chart; the prediction alone without an answer. A choice, or a number alone, has no chart."""
+    """Both in one chart; the prediction alone without an answer. Choices, or a number alone, have no chart."""
     if isinstance(asked, Curve):
         return curves(_curves(asked, predicted, answer))
     if isinstance(asked, Number) and answer:
@@ -28,12 +28,17 @@ def _line(asked: Number, predicted: Value, answer: Answer) -> Line:
 
 
 def _curves(asked: Curve, predicted: Value, answer: Answer | None) -> Curves:
-    assert isinstance(predicted, tuple)
-    view = Curves(asked.label, asked.x_title, _axis(asked), asked.low, asked.high, asked.x, predicted)
+    drawn = _numbers(predicted)
+    assert drawn
+    view = Curves(asked.label, asked.x_title, _axis(asked), asked.low, asked.high, asked.x, drawn)
     if answer is None:
         return view
-    measured, lows, highs = (part if isinstance(part, tuple) else None for part in answer[:3])
+    measured, lows, highs = map(_numbers, answer[:3])
     return view._replace(title=f"{asked.label}: predicted and measured", measured=measured, lows=lows, highs=highs)
+
+
+def _numbers(value: Value | None) -> tuple[float, ...] | None:
+    return tuple(float(one) for one in value) if isinstance(value, tuple) else None
 
 
 def _axis(asked: Number | Curve) -> str:

@@ -16,6 +16,7 @@ from kdcore.report import comparison
 from kdcore.report import verdicts as judged
 from kdcore.report.hidden import Recalled
 from kdcore.report.reading import RunFiles
+from kdcore.report.sessions import Speed
 from kdcore.report.verdicts import Verdict
 from kdcore.workspace.workspace import Workspace
 
@@ -84,6 +85,11 @@ class Evidence:
             if row["role"] == role and all(row["values"].get(path) == value for path, value in values.items()):
                 return row
         return missing(f"{role} at {', '.join(map(str, values.values()))}")
+
+    def faster(self, variant: str, than: str) -> Speed:
+        """How many times as fast a variant is, at batch size 64, in the run's timing session."""
+        (told,) = comparison.differences(self.workspace, [self.row(variant)], self.row(than))
+        return told.throughput or missing(f"timing of {variant}")
 
     def reports(self, variant: str) -> list[dict[str, Any]]:
         """What each seed's model reports, see `execute/builder.py`."""

@@ -30,6 +30,13 @@ class Change(NamedTuple):
     assignments: tuple[str, ...]
 
 
+class Symptoms(NamedTuple):
+    """What the reader of a lesson sees before the prediction: a table in Markdown, and a figure."""
+
+    table: str
+    figure: go.Figure
+
+
 @dataclass(frozen=True)
 class Lesson:
     """A question, the prediction that it asks for, the Recipe that answers it, and why the answer is what it is.
@@ -37,6 +44,7 @@ class Lesson:
     `measure` and `explain` are pure functions of a finished run; every number in the explanation comes from it. The
     Recipe is a preset's or the lesson's own `document`. `formula` is LaTeX. `figures`: the first stands beside the
     answer, the others beside the explanation. `hands_on` names a part of the page that the reader can play with.
+    A lesson with `symptoms` is run first: its reader sees them, and then says what is behind them.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Lesson:
     preset: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     hands_on: str | None = None
+    symptoms: Callable[[Evidence], Symptoms] | None = None
 
     @cached_property
     def recipe(self) -> Recipe:

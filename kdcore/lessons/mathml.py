@@ -20,7 +20,8 @@ SYMBOLS = {
     ",": "\u2009", ";": "\u2005", "%": "%", "{": "{", "}": "}", "ldots": "…",
 }  # fmt: skip
 NAMED = {"log", "exp", "max", "min"}
-TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\d+(?:\.\d+)?|[A-Za-z]|\S")
+WORDS = re.compile(r"\\(?:mathrm|text)\{([^}]*)\}")
+TOKEN = re.compile(r"\\(?:mathrm|text)\{[^}]*\}|\\[A-Za-z]+|\\.|[{}^_]|\d+(?:\.\d+)?|[A-Za-z]|\S")
 
 
 def mathml(latex: str) -> str:
@@ -58,6 +59,8 @@ def _atom(tokens: list[str]) -> str:
     token = tokens.pop(0)
     if token == "{":
         return f"<mrow>{_row(tokens)}</mrow>"
+    if words := WORDS.fullmatch(token):
+        return f"<mtext>{escape(words[1])}</mtext>"
     if token.startswith("\\"):
         return _command(token[1:], tokens)
     if token[0].isdigit():
@@ -69,10 +72,10 @@ def _command(name: str, tokens: list[str]) -> str:
     match name:
         case "frac":
             return f"<mfrac>{_atom(tokens)}{_atom(tokens)}</mfrac>"
+        case "hat":
+            return f"<mover>{_atom(tokens)}<mo>^</mo></mover>"
         case "sqrt":
             return f"<msqrt>{_atom(tokens)}</msqrt>"
-        case "mathrm" | "text":
-            return f"<mtext>{escape(_words(tokens))}</mtext>"
         case "left" | "right":
             return _atom(tokens)
     return _symbol(name)
@@ -83,13 +86,3 @@ def _symbol(name: str) -> str:
         raise ValueError(f"the command \\{name} is not known here")
     tag = "mi" if name in NAMED or SYMBOLS[name].isalpha() else "mo"
     return f"<{tag}>{SYMBOLS[name]}</{tag}>"
-
-
-def _words(tokens: list[str]) -> str:
-    """The letters of a group."""
-    if tokens.pop(0) != "{":
-        raise ValueError("words need braces")
-    end = tokens.index("}")
-    found = tokens[:end]
-    del tokens[: end + 1]
-    return "".join(found)

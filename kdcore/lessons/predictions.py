@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from kdcore.report import format
 
-Value = float | str | tuple[float, ...]
+Value = float | str | tuple[float, ...] | tuple[str, ...]
 
 
 class Answer(NamedTuple):
@@ -131,7 +131,35 @@ class Curve:
         return Score(False, f"{told}, and {apart(gaps[worst], self.unit)} too {side} at {self.point(self.x[worst])}.")
 
 
-Prediction = Number | Choice | Curve
+@dataclass(frozen=True)
+class Matching:
+    """One of the options, by name, for each of the `cases`. Most of them named is right."""
+
+    label: str
+    cases: tuple[str, ...]
+    options: dict[str, str]
+    kind: ClassVar[str] = "matching"
+
+    def accept(self, value: Any) -> tuple[str, ...]:
+        """The prediction as it is kept. Raises BadPrediction."""
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != len(self.cases):
+            raise BadPrediction(f"it needs an answer for each of {', '.join(self.cases)}")
+        if any(not isinstance(one, str) or one not in self.options for one in value):
+            raise BadPrediction("one of the answers is none of the options")
+        return tuple(value)
+
+    def words(self, value: Value) -> str:
+        assert isinstance(value, tuple)
+        return "; ".join(f"{case}: {self.options[str(one)]}" for case, one in zip(self.cases, value, strict=True))
+
+    def score(self, predicted: Value, answer: Answer) -> Score:
+        assert isinstance(predicted, tuple)
+        assert isinstance(answer.value, tuple)
+        right = sum(mine == true for mine, true in zip(predicted, answer.value, strict=True))
+        return Score(2 * right > len(self.cases), f"You named {right} of {len(self.cases)} correctly.")
+
+
+Prediction = Number | Choice | Curve | Matching
 
 
 def quantity(value: float, unit: str) -> str:
@@ -166,4 +194,4 @@ def _one(value: Value) -> float:
 
 def _many(value: Value) -> tuple[float, ...]:
     assert isinstance(value, tuple)
-    return value
+    return tuple(_one(one) for one in value)

@@ -102,7 +102,7 @@ def _answers(workspace: Workspace, lesson: Lesson, wanted: Sequence[Variant], ru
 def _committed(known: Progress, value: Value) -> Progress:
     if known.prediction is not None:
         raise AlreadyCommitted("a prediction stays as it is; reset the lesson to make another")
-    return Progress(prediction=value, committed=time.time(), reached="measure")
+    return Progress(prediction=value, committed=time.time(), run=known.run, reached="measure")
 
 
 def _change(workspace: Workspace, lesson: Lesson, change: Any) -> Progress:
@@ -123,7 +123,7 @@ def _progress(lesson: Lesson, document: Mapping[str, Any]) -> Progress:
     if document["reached"] not in STEPS:
         raise ValueError("it names a step that does not exist")
     if prediction is None:
-        return Progress()
+        return Progress(run=run)
     return Progress(prediction, committed, run, document["reached"])
 
 

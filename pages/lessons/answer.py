@@ -7,11 +7,12 @@ import streamlit as st
 from kdcore.lessons.beside import beside
 from kdcore.lessons.handout import handout, measured
 from kdcore.lessons.lesson import Lesson
-from kdcore.lessons.predictions import Choice
+from kdcore.lessons.predictions import Answer, Choice, Matching, Value
 from kdcore.recipe import RecipeError
-from pages.lessons import ask, hands_on
+from pages.lessons import commitment, hands_on
 from pages.lessons.state import Standing, evidence
 from pages.shared import charts, draft
+from pages.shared.text import plain
 
 
 def result(one: Standing) -> None:
@@ -23,7 +24,9 @@ def result(one: Standing) -> None:
     score = asked.score(predicted, answer)
     left, right = st.columns([1, 1.15], gap="large")
     with left:
-        if isinstance(asked, Choice):
+        if isinstance(asked, Matching):
+            st.table(_beside(asked, predicted, answer), border="horizontal")
+        elif isinstance(asked, Choice):
             st.markdown(f"Your prediction: **{asked.words(predicted)}**")
             st.markdown(f"Measured: **{measured(asked, answer)}**")
         elif chart := beside(asked, predicted, answer):
@@ -35,12 +38,23 @@ def result(one: Standing) -> None:
         charts.show(one.lesson.figures(found)[0], key="figure")
 
 
+def _beside(asked: Matching, predicted: Value, answer: Answer) -> dict[str, str]:
+    """For each case what it is, and what it was taken for where that is something else."""
+    assert isinstance(predicted, tuple)
+    assert isinstance(answer.value, tuple)
+    made = {}
+    for case, mine, true in zip(asked.cases, predicted, answer.value, strict=True):
+        said = ":green[:material/check:]" if mine == true else f"(you said: {plain(asked.options[str(mine)])})"
+        made[case] = f"{plain(asked.options[str(true)])} {said}"
+    return made
+
+
 def why(one: Standing) -> None:
     """The explanation with its formula, and something to play with."""
     assert one.run
     found, lesson = evidence(one.run), one.lesson
     st.latex(lesson.formula)
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([1.25, 1], gap="medium")
     with left:
         st.markdown(lesson.explain(found))
         for source in lesson.sources:
@@ -49,8 +63,9 @@ def why(one: Standing) -> None:
         if lesson.hands_on:
             hands_on.PARTS[lesson.hands_on](found)
         else:
-            figures = lesson.figures(found)
-            charts.show(figures[min(1, len(figures) - 1)], key="figure_why")
+            chart = lesson.figures(found)[-1]
+            chart.update_layout(height=300)
+            charts.show(chart, key="figure_why")
 
 
 def go_on(one: Standing) -> None:
@@ -72,7 +87,7 @@ def go_on(one: Standing) -> None:
             file_name=f"lesson-{one.lesson.order}-{one.lesson.name}.html", mime="text/html", key="handout",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-        ask.reset(one.lesson)
+        commitment.reset(one.lesson)
 
 
 def _in_form(lesson: Lesson) -> None:

@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from kdcore.lessons import progress
 from kdcore.lessons.beside import beside
-from kdcore.lessons.lesson import Lesson
-from kdcore.lessons.predictions import BadPrediction, Choice, Curve, Number, Value
+from kdcore.lessons.lesson import Symptoms
+from kdcore.lessons.predictions import BadPrediction, Choice, Curve, Matching, Number, Value
 from kdcore.lessons.progress import AlreadyCommitted
-from pages.lessons.state import Standing, go
+from pages.lessons import commitment, run
+from pages.lessons.state import Standing, evidence, go
 from pages.shared import charts, store
 
 
 def show(one: Standing) -> None:
-    left, right = st.columns([1, 1.15], gap="large")
+    symptoms = one.lesson.symptoms
+    left, right = st.columns([1.7, 1] if symptoms and one.measured else [1, 1.15], gap="large")
     with left:
-        st.subheader("Question", anchor=False)
+        if not symptoms or not one.measured:
+            st.subheader("Question", anchor=False)
         st.markdown(one.lesson.question)
+        if symptoms and one.run and one.measured:
+            with store.legible():
+                _symptoms(symptoms(evidence(one.run)))
     with right, st.container(border=True):
-        if one.progress.prediction is None:
-            _ask(one)
+        if one.progress.prediction is not None:
+            commitment.show(one)
+            commitment.reset(one.lesson)
+        elif symptoms and not one.measured:
+            run.panel(one)
         else:
-            committed(one)
-            reset(one.lesson)
+            _ask(one)
 
 
-def committed(one: Standing) -> None:
-    """What was predicted; it cannot be changed."""
-    predicted = one.progress.prediction
-    assert predicted is not None
-    asked = one.lesson.prediction
-    st.subheader("Your prediction", icon=":material/lock:", anchor=False)
-    chart = beside(asked, predicted, None)
-    if chart:
-        charts.show(chart, key="predicted")
-    else:
-        st.markdown(f"{asked.label}: **{asked.words(predicted)}**")
-    when = time.strftime("%d %b, %H:%M", time.localtime(one.progress.committed))
-    st.caption(f"Committed {when}. It stays as it is until you reset the lesson.")
-
-
-def reset(lesson: Lesson) -> None:
-    """The button that forgets the prediction, once that is confirmed."""
-    with st.popover("Reset the lesson", icon=":material/restart_alt:"):
-        st.markdown("Forget your prediction and start again? The run and its models stay.")
-        st.button("Reset", key="reset", type="primary", on_click=_reset, args=(lesson,))
-
-
-def _reset(lesson: Lesson) -> None:
-    progress.reset(store.workspace(), lesson)
-    for key in [str(key) for key in st.session_state if str(key).startswith(f"guess_{lesson.name}")]:
-        del st.session_state[key]
-    go(lesson.name, "predict")
+def _symptoms(found: Symptoms) -> None:
+    table, figure = st.tabs(["Symptoms", "Loss curves"])
+    table.markdown(found.table)
+    with figure:
+        charts.show(found.figure, key="symptoms")
 
 
 def _ask(one: Standing) -> None:
@@ -69,9 +53,9 @@ def _ask(one: Standing) -> None:
             progress.commit(store.workspace(), one.lesson, value)
         except (BadPrediction, AlreadyCommitted) as error:
             st.toast(str(error), icon=":material/error:")
-        go(one.lesson.name, "measure")
+        go(one.lesson.name, "result" if one.measured else "measure")
         st.rerun()
-    st.caption("You see the measured answer only after you commit.")
+    st.caption("You see the answer only after you commit.")
 
 
 def _widget(one: Standing) -> Value | None:
@@ -88,6 +72,8 @@ def _widget(one: Standing) -> Value | None:
             )
         case Curve():
             return _curve(asked, key)
+        case Matching():
+            return _matching(asked, key)
 
 
 def _curve(asked: Curve, key: str) -> tuple[float, ...]:
@@ -106,3 +92,18 @@ def _curve(asked: Curve, key: str) -> tuple[float, ...]:
         chart.update_layout(height=210, showlegend=False)
         charts.show(chart, key=f"{key}_chart")
     return values
+
+
+def _matching(asked: Matching, key: str) -> tuple[str, ...] | None:
+    """A list of all options for each case; None until every case has one."""
+    named = [one for case in asked.cases if (one := _option(asked, case, f"{key}_{case}")) is not None]
+    return tuple(named) if len(named) == len(asked.cases) else None
+
+
+def _option(asked: Matching, case: str, key: str) -> str | None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{case}**", width=20)
+        return st.selectbox(
+            f"Student {case}", list(asked.options), index=None, format_func=asked.options.__getitem__, key=key,
+            placeholder="Choose a fault", label_visibility="collapsed",
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from kdcore.lessons import progress
 from kdcore.problems import RecipeError
 from kdcore.report import format
 from kdcore.workspace.index import RunRow
-from pages.lessons import ask
+from pages.lessons import commitment
 from pages.lessons.catalogue import takes
 from pages.lessons.state import Standing, go
 from pages.shared import estimates, measuring, store
@@ -18,19 +18,24 @@ from pages.shared.text import plain
 def show(one: Standing) -> None:
     left, right = st.columns([1, 1.15], gap="large")
     with left, st.container(border=True):
-        ask.committed(one)
+        commitment.show(one)
     with right:
-        st.subheader("Measurement", anchor=False)
-        run = one.run
-        if run is None:
-            _start(one)
-        elif run.state in store.ACTIVE:
-            measuring.progress(run, _draw)
-            _cancel(run)
-        elif run.state == "done":
-            _done(one, run)
-        else:
-            _ended(run)
+        panel(one)
+
+
+def panel(one: Standing) -> None:
+    """Starting the run, its progress, its end."""
+    st.subheader("Measurement", anchor=False)
+    run = one.run
+    if run is None:
+        _start(one)
+    elif run.state in store.ACTIVE:
+        measuring.progress(run, _draw)
+        _cancel(run)
+    elif run.state == "done":
+        _done(one, run)
+    else:
+        _ended(run)
 
 
 def _start(one: Standing) -> None:
@@ -54,7 +59,7 @@ def _submit(one: Standing) -> None:
         st.toast(plain(str(error)), icon=":material/error:")
         return
     found = store.index().run(run_id)
-    if found and found.state == "done":
+    if found and found.state == "done" and one.progress.prediction is not None:
         go(one.lesson.name, "result")
         return
     store.serve(store.runs())

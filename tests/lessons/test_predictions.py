@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdcore.lessons.predictions import Answer, BadPrediction, Choice, Curve, Number
+from kdcore.lessons.predictions import Answer, BadPrediction, Choice, Curve, Matching, Number
 
 POINTS = Number("Gain", "points", low=-10, high=30, step=0.5, close=1)
 SIDE = Choice("Which one", {"a": "The first", "b": "The second"})
@@ -54,3 +54,13 @@ def test_what_is_accepted_comes_back_in_one_shape():
     assert POINTS.accept(3) == 3.0
     assert RECALL.accept([0, 5, 10]) == (0.0, 5.0, 10.0)
     assert RECALL.words((0.0, 5.0, 10.0)) == "0.0 % at T = 1, 5.0 % at T = 4, 10.0 % at T = 16"
+
+
+def test_most_cases_named_is_right():
+    asked = Matching("Faults", ("A", "B", "C"), {"x": "One", "y": "Two"})
+    answer = Answer(("x", "y", "x"))
+    assert asked.score(asked.accept(["x", "y", "y"]), answer) == (True, "You named 2 of 3 correctly.")
+    assert not asked.score(("y", "y", "y"), answer).hit
+    for wrong in (("x", "y"), ("x", "y", "z"), "xyx", None, ("x", "y", 1)):
+        with pytest.raises(BadPrediction):
+            asked.accept(wrong)

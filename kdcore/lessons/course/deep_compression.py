@@ -35,8 +35,8 @@ def explain(found: Evidence) -> str:
     after = _ends(found)[1]
     stored = found.reports(after["variant"])[0]["step"]
     sizes = {name: sum(row[name] for row in stored) for name in ("sparse_bytes", "shared_bytes", "coded_bytes")}
-    steps = [found.verdict(row["variant"], row["parent"]) for row in chain(found.rows)[1:]]
-    told = "; ".join(words.compared(one, one.variant, one.against).rstrip(".") for one in steps)
+    pruned = next(row for row in chain(found.rows) if row["role"] == "pruned")
+    cost = words.compared(found.verdict(pruned["variant"], pruned["parent"]), "the pruned student", "the one before")
     return (
         f"**Prune.** {format.percent(after['sparsity'])} of the weights are zero. Storing only the others, with the "
         f"distance from one to the next, takes {format.size(sizes['sparse_bytes'])}.\n\n"
@@ -44,10 +44,9 @@ def explain(found: Evidence) -> str:
         f"value: {format.size(sizes['shared_bytes'])} with the table of values.\n\n"
         f"**Code.** Frequent numbers get short Huffman codes: {format.size(sizes['coded_bytes'])}. This step loses "
         "nothing: the decoded weights are the same.\n\n"
-        f"What it costs, step by step: {told}.\n\n"
+        f"Most of what it costs comes from pruning: {cost}\n\n"
         f"**Storage only.** The file that runs still has {format.size(after['size_bytes'])}, and the processor "
-        "multiplies by the zeros all the same. Coding saves download and flash memory, not time. The last lesson but "
-        "one showed what does."
+        "multiplies by the zeros all the same. Coding saves download and flash memory, not time."
     )
 
 

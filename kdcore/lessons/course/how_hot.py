@@ -36,9 +36,9 @@ def explain(found: Evidence) -> str:
     ]
     without = found.between(_row(found, HOT, "no_t2")["variant"], alone["variant"])
     return (
-        "Dividing the logits by T divides the gradient of the soft term by about T². The factor T² restores it, so the "
-        "two terms keep the balance that their weights ask for. Without it a higher T weakens the teacher:\n\n"
-        "| T | with T² | without | soft : hard | without |\n| --- | --- | --- | --- | --- |\n"
+        "Dividing the logits by T divides the gradient of the soft term by about T². The factor T² restores it. "
+        "Without it a higher T weakens the teacher:\n\n"
+        "| T | with T² | without | soft : hard with T² | without |\n| --- | --- | --- | --- | --- |\n"
         + "\n".join(lines)
         + f"\n\nThe last two columns are the effective weights. At T = {HOT}, "
         f"{words.compared(without, 'the student without T²', 'the student on labels alone')}\n\n"
@@ -48,7 +48,12 @@ def explain(found: Evidence) -> str:
 
 
 def figures(found: Evidence) -> tuple[go.Figure, ...]:
-    return (sweep(found.rows, PATH),)
+    ways = {"none": "kept", "no_t2": "dropped"}
+    rows = [dict(row) for row in found.rows]
+    for row in rows:
+        if FAULT in row["values"]:
+            row["values"] = {PATH: row["values"][PATH], "factor T²": ways[row["values"][FAULT]]}
+    return (sweep(rows, PATH),)
 
 
 LESSON = Lesson(

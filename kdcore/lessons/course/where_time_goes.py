@@ -7,22 +7,15 @@ from functools import cache
 import plotly.graph_objects as go
 
 from kdcore.figures.layer_times import REST, Timed, layer_times
-from kdcore.lessons.evidence import Evidence, Row, missing
+from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source
 from kdcore.lessons.predictions import Answer, Number
 from kdcore.measure import layer_times as profiler
-from kdcore.report import comparison, format
+from kdcore.report import format
 from kdcore.report.comparison import BATCH
 from kdcore.report.sessions import Speed
 
 STUDENT, ZEROS, FILTERS = "student distilled", "90 % zeros", "pruned 50 %"
-
-
-def _faster(found: Evidence, variant: str) -> Speed:
-    """How many times as fast as the student a variant is, a batch of 64, in the run's timing session."""
-    student, row = found.row(STUDENT), found.row(variant)
-    (told,) = comparison.differences(found.workspace, [row], student)
-    return told.throughput or missing(f"timing of {variant}")
 
 
 def _told(one: Speed) -> str:
@@ -32,7 +25,7 @@ def _told(one: Speed) -> str:
 
 
 def measure(found: Evidence) -> Answer:
-    one = _faster(found, ZEROS)
+    one = found.faster(ZEROS, STUDENT)
     return Answer(one.value, one.low, one.high, f"The file with 90 % zeros is {_told(one)}, at batch size {BATCH}.")
 
 
@@ -45,7 +38,7 @@ def explain(found: Evidence) -> str:
         "by zero takes as long as by any other number. To skip a zero, the processor would have to look first, and "
         "looking costs more than it saves.\n\n"
         f"Removing whole **filters** makes the blocks themselves smaller: {format.count(filters['macs'])} MACs, "
-        f"{format.size(filters['size_bytes'])}, and {_told(_faster(found, FILTERS))}.\n\n"
+        f"{format.size(filters['size_bytes'])}, and {_told(found.faster(FILTERS, STUDENT))}.\n\n"
         "MACs are not milliseconds, though. Layers with few MACs (the first convolution, pooling, the input's "
         "normalisation) take a larger share of the time than of the MACs, because they move much data for little "
         "arithmetic. The chart shows each layer of this run's files, timed by ONNX Runtime's profiler just now."
