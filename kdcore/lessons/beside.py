@@ -24,13 +24,13 @@ def _line(asked: Number, predicted: Value, answer: Answer) -> Line:
     if isinstance(answer.low, float) and isinstance(answer.high, float):
         interval = (answer.low, answer.high)
     title = f"{asked.label}: predicted {asked.words(predicted)}, measured {asked.words(answer.value)}"
-    return Line(title, _axis(asked), asked.low, asked.high, predicted, answer.value, interval)
+    return Line(title, f"{asked.label} ({asked.unit})", asked.low, asked.high, predicted, answer.value, interval)
 
 
 def _curves(asked: Curve, predicted: Value, answer: Answer | None) -> Curves:
     drawn = _numbers(predicted)
     assert drawn
-    view = Curves(asked.label, asked.x_title, _axis(asked), asked.low, asked.high, asked.x, drawn)
+    view = Curves(asked.label, asked.x_title, asked.unit.capitalize(), asked.low, asked.high, asked.x, drawn)
     if answer is None:
         return view
     measured, lows, highs = map(_numbers, answer[:3])
@@ -39,7 +39,3 @@ def _curves(asked: Curve, predicted: Value, answer: Answer | None) -> Curves:
 
 def _numbers(value: Value | None) -> tuple[float, ...] | None:
     return tuple(float(one) for one in value) if isinstance(value, tuple) else None
-
-
-def _axis(asked: Number | Curve) -> str:
-    return f"{asked.label} ({asked.unit})"

@@ -64,7 +64,13 @@ def _widget(one: Standing) -> Value | None:
         case Number():
             start = min(max(0.0, asked.low), asked.high)
             return st.slider(
-                f"{asked.label} ({asked.unit})", float(asked.low), float(asked.high), start, float(asked.step), key=key
+                f"{asked.label} ({asked.unit})",
+                float(asked.low),
+                float(asked.high),
+                start,
+                float(asked.step),
+                "%g",
+                key=key,
             )
         case Choice():
             return st.radio(
@@ -79,17 +85,18 @@ def _widget(one: Standing) -> Value | None:
 def _curve(asked: Curve, key: str) -> tuple[float, ...]:
     """A slider for each point, and the curve that they make."""
     middle = asked.low + round((asked.high - asked.low) / 2 / asked.step) * asked.step
+    width = min(150, 450 // len(asked.x))
     with st.container(horizontal=True, gap="small"):
         values = tuple(
             st.slider(
-                asked.point(x), float(asked.low), float(asked.high), float(middle), float(asked.step), width=150,
-                key=f"{key}_{x:g}",
+                asked.point(x), float(asked.low), float(asked.high), float(middle), float(asked.step), "%g",
+                key=f"{key}_{x:g}", width=width,
             )
             for x in asked.x
         )  # fmt: skip
     chart = beside(asked, values, None)
     if chart:
-        chart.update_layout(height=210, showlegend=False)
+        chart.update_layout(height=200, showlegend=False)
         charts.show(chart, key=f"{key}_chart")
     return values
 

@@ -56,9 +56,11 @@ def _told(one: Standing, timed: bool) -> str:
     if one.finished:
         return f":green[:material/check_circle:] Finished {text.ago(one.progress.committed)}"
     if one.measured:
-        return ":material/query_stats: Measured: compare it with your prediction"
+        what = "compare it with your prediction" if one.progress.prediction is not None else "your answer is next"
+        return f":material/query_stats: Measured: {what}"
     if one.run and one.run.state in store.ACTIVE:
-        return f":blue[:material/play_circle:] Measuring, {format.percent(one.run.progress)}"
+        started = f"Measuring, {format.percent(one.run.progress)}" if one.run.state != "queued" else "In the queue"
+        return f":blue[:material/play_circle:] {started}"
     before = ":material/lock: Prediction committed, " if one.progress.prediction is not None else ":material/timer: "
     return before + takes(one.lesson, timed)
 

@@ -103,3 +103,20 @@ def test_damaged_progress_counts_as_not_started_and_the_page_says_so(empty):
 def test_an_unknown_lesson_shows_the_list(empty):
     app = opened("lessons", lesson="nonsense", step="nowhere")
     assert "There is no lesson nonsense" in said(app)
+
+
+def test_the_bugs_are_run_before_their_symptoms_are_asked_about(empty):
+    app = opened("lessons", lesson="find-the-bug")
+    assert not [button for button in app.button if button.key == "commit"]
+    app.button(key="measure").click().run()
+    assert runs(empty)[0].name == find("find-the-bug").title
+    assert "In the queue" in said(opened("lessons"))
+
+
+def test_a_curve_is_given_point_by_point_and_drawn(empty):
+    lesson = find("never-seen")
+    app = opened("lessons", lesson=lesson.name)
+    for place, x in enumerate(lesson.prediction.x):
+        app.slider(key=f"guess_never-seen_{x:g}").set_value(10.0 * place).run()
+    app.button(key="commit").click().run()
+    assert progress.read(empty, lesson).prediction == (0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
