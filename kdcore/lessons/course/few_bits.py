@@ -49,12 +49,16 @@ def explain(found: Evidence) -> str:
         f"| {name} | {format.percent(row['accuracy'])} | {format.size(row['size_bytes'])} |"
         for name, row in ways.items()
     ]
-    care = words.compared(found.between(careful["variant"], plain["variant"]), "rounding with care", "plain rounding")
+    care = words.compared(
+        found.between(careful["variant"], plain["variant"]), "the student rounded with care", "the plainly rounded one"
+    )
     training = words.compared(
-        found.between(trained["variant"], careful["variant"]), "training with rounding", "rounding with care"
+        found.between(trained["variant"], careful["variant"]),
+        "the student trained with rounding",
+        "the one rounded with care",
     )
     return (
-        "Rounding to b bits leaves 2ᵇ - 1 levels, a step s apart. The error of a weight is up to s/2, so each bit less "
+        "Rounding to b bits leaves 2ᵇ − 1 levels, a step s apart. The error of a weight is up to s/2, so each bit less "
         "doubles it: about 6 dB less signal to noise (SQNR). With two bits, three levels are left:\n\n"
         "| 2 bits | Test accuracy | File |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
         "**Care** costs no training: a scale for each filter, clipping where the squared error is least, and batch "

@@ -43,8 +43,8 @@ def measure(found: Evidence) -> Answer:
     whole = found.row(STUDENT)["accuracy"]
     verdict = (
         f"From {format.percent(whole)} without pruning, test accuracy falls to {format.percent(value[0] / 100)} with "
-        f"{format.percent(RATIOS[0])} of the filters removed, and to {format.percent(value[-1] / 100)} with "
-        f"{format.percent(RATIOS[-1])}."
+        f"{100 * RATIOS[0]:g} % of the filters removed, and to {format.percent(value[-1] / 100)} with "
+        f"{100 * RATIOS[-1]:g} %."
     )
     return Answer(value, low, high, verdict)
 
@@ -63,13 +63,15 @@ def explain(found: Evidence) -> str:
         )
 
     return (
-        f"At {format.percent(DEEP)}, after {STEPS} steps of fine-tuning:\n\n"
+        f"At {100 * DEEP:g} %, after {STEPS} steps of fine-tuning:\n\n"
         "| Removed | Test accuracy | File | Speed, batch 64 |\n| --- | --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
-        "**What to remove.** " + against(WEIGHTS, ANY_WEIGHTS, "removing the smallest weights", "removing any")
+        "**What to remove.** " + against(WEIGHTS, ANY_WEIGHTS, "the student without its smallest weights", "the one "
+        "that lost any weights")
         + "\n\n**Weights or filters.** "
-        + against(WEIGHTS, FILTERS[DEEP], "removing weights", "removing as large a share of the filters")
+        + against(WEIGHTS, FILTERS[DEEP], "the student that lost weights", "the one that lost as many of its filters")
         + " But zeros stay in the file, and are multiplied. Removing filters is what saves bytes and time.\n\n"
-        "**Who teaches.** " + against(FILTERS[DEEP], BY_LABELS, "fine-tuning with the teacher", "with labels alone")
+        "**Who teaches.** " + against(FILTERS[DEEP], BY_LABELS, "the student fine-tuned with its teacher", "the one "
+        "fine-tuned on labels alone")
     )  # fmt: skip
 
 
@@ -95,7 +97,8 @@ LESSON = Lesson(
         "**What test accuracy is left?** At which point would you stop?"
     ),
     prediction=Curve(
-        "Test accuracy", "{} removed", "Share of the filters removed", RATIOS, "%", low=0, high=100, step=5, close=8
+        "Test accuracy", "{} % removed", "Filters removed (%)", tuple(100 * ratio for ratio in RATIOS), "%",
+        low=0, high=100, step=5, close=8,
     ),
     document={
         "data": {"source": {"dataset": "digits"}, "labels": 200},

@@ -31,6 +31,8 @@ def measure(found: Evidence) -> Answer:
 
 def explain(found: Evidence) -> str:
     student, zeros, filters = (found.row(name) for name in (STUDENT, ZEROS, FILTERS))
+    ms = _timed(found, student).ms
+    rest = ms.get(REST, 0.0) / sum(ms.values())
     return (
         f"The file with zeros has {format.percent(zeros['sparsity'])} zeros, {format.size(zeros['size_bytes'])} and "
         f"{format.count(zeros['macs'])} MACs an image; the student has {format.size(student['size_bytes'])} and "
@@ -39,9 +41,9 @@ def explain(found: Evidence) -> str:
         "looking costs more than it saves.\n\n"
         f"Removing whole **filters** makes the blocks themselves smaller: {format.count(filters['macs'])} MACs, "
         f"{format.size(filters['size_bytes'])}, and {_told(found.faster(FILTERS, STUDENT))}.\n\n"
-        "MACs are not milliseconds, though. Layers with few MACs (the first convolution, pooling, the input's "
-        "normalisation) take a larger share of the time than of the MACs, because they move much data for little "
-        "arithmetic. The chart shows each layer of this run's files, timed by ONNX Runtime's profiler just now."
+        f"MACs are not milliseconds, though. What has no weights (normalisation, pooling) takes "
+        f"{format.percent(rest)} of the student's time and has no MACs at all: it moves data. The chart shows each "
+        f"layer of this run's files, timed by ONNX Runtime's profiler just now."
     )
 
 
