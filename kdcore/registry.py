@@ -166,6 +166,11 @@ def entries(kind: str) -> list[Entry]:
     return [entry for (of, _), entry in sorted(_entries.items()) if of == kind]
 
 
+def offered(kind: str) -> list[Entry]:
+    """Those that forms and catalogs show: all but the hidden ones."""
+    return [known for known in entries(kind) if not getattr(known.traits, "hidden", False)]
+
+
 def entry(kind: str, name: str) -> Entry:
     """The entry of this kind and name. Raises UnknownEntry, whose message lists the names that exist."""
     _load(kind)
@@ -226,5 +231,5 @@ def catalog(kind: str) -> list[dict[str, Any]]:
                 name: option for name, option in known.options.model_json_schema()["properties"].items() if name != kind
             },
         }
-        for known in entries(kind)
+        for known in offered(kind)
     ]

@@ -21,6 +21,13 @@ page = st.navigation(
             help="Introduction, experiments that start with one click, and the latest runs.",
         ),
         st.Page(
+            "lessons/page.py",
+            title="Lessons",
+            url_path="lessons",
+            icon=":material/school:",
+            help="Predict, measure on this machine, compare, understand: lessons from soft targets to pruning.",
+        ),
+        st.Page(
             "new/page.py",
             title="New experiment",
             url_path="new",

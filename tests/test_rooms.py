@@ -15,6 +15,7 @@ ROOMS = [
     "__main__",
     "api",
     "cli",
+    "lessons",
     "takeaway",
     "figures",
     "jobs",

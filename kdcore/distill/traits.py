@@ -22,6 +22,7 @@ class MethodTraits(Traits):
     `labels`: whether it is made for one label an image, for many, or for both.
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
     projector to it is. `parts`: the options of the methods that it combines.
+    `hidden`: whether forms and catalogs leave it out; a Recipe may name it all the same.
     """
 
     kind: ClassVar[str] = "method"
@@ -40,6 +41,7 @@ class MethodTraits(Traits):
     labels: Labels = "one"
     borrows: int | None = None
     parts: tuple[Options, ...] = ()
+    hidden: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ class UnreadableModel(ValueError):
     """The file is missing, damaged, or no model that ONNX Runtime can run."""
 
 
-def session(path: Path | str | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+def session(path: Path | str | bytes, threads: int = 1, profile: Path | None = None) -> onnxruntime.InferenceSession:
     """An inference session on the CPU with `threads` threads, the caller's own among them. Raises UnreadableModel.
 
-    `path`: of a file, or the content of one.
+    `path`: of a file, or the content of one. `profile`: where its profiler writes, and how the file's name begins.
     """
     options = onnxruntime.SessionOptions()
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -179,7 +179,7 @@ def _model(folder: Path, _written: int) -> Model:
     privacy = report.get("privacy", {})
     answers = said > 0 if "map" in quality else said.argmax(axis=1)
     seconds = report.get("train", {}).get("seconds", 0.0)
-    rows = [row for row in report.get("step", []) if "zeros" in row and row["sparsity"] >= NEARLY_EMPTY]
+    rows = [row for row in report.get("step", []) if "zeros" in row and row.get("sparsity", 0) >= NEARLY_EMPTY]
     emptied = tuple((row["name"], row["sparsity"]) for row in rows)
     return Model(folder.name, quality, size, cost, seconds, answers, privacy, emptied)
 

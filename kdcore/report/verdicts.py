@@ -107,6 +107,12 @@ def verdicts(run: RunFiles) -> list[Verdict]:
     return found + _chains(run)
 
 
+def between(run: RunFiles, variant: str, against: str) -> Verdict:
+    """One row against another by seed, as the only comparison. Raises LookupError for a row that is not there."""
+    rows = {row.name: row for row in run.variants}
+    return _family([(rows[variant], rows[against])], _margin(run))[0]
+
+
 def own(found: Iterable[Verdict]) -> dict[str, Verdict]:
     """The verdict of each variant's row: against the student alone, or against its parent file."""
     return {verdict.variant: verdict for verdict in reversed(list(found))}

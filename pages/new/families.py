@@ -29,7 +29,7 @@ def of(kind: str, name: str) -> str:
 
 def grouped(kind: str) -> dict[str, list[str]]:
     """Names of the entries by family, both in the order in which they are offered."""
-    entries = registry.entries(kind)
+    entries = registry.offered(kind)
     order = [*MEANINGS, *sorted({of(kind, entry.name) for entry in entries} - MEANINGS.keys())]
     found = {family: [entry.name for entry in entries if of(kind, entry.name) == family] for family in order}
     return {family: sorted(names, key=lambda name: name not in FIRST) for family, names in found.items() if names}

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
+from kdcore.lessons import lessons
 from kdcore.paths import CHECKOUT
 from kdcore.presets import presets
 from kdcore.workspace.index import Index
@@ -64,14 +65,15 @@ def full(made, at_hand, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def at_hand(tmp_path_factory):
-    """The data sets and counted networks that Home asks for, as a workspace has them after the first look at it.
+    """The data sets and counted networks that Home and Lessons ask for, as a workspace has them after a first look.
 
     Without them every page that is opened would begin to make them, which takes ten seconds.
     """
     home = tmp_path_factory.mktemp("at_hand")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDCORE_HOME", str(home))
-        estimates.prepare([preset.recipe.to_json() for preset in presets()], Workspace(home), paced=True)
+        recipes = [one.recipe.to_json() for one in (*presets(), *lessons())]
+        estimates.prepare(recipes, Workspace(home), paced=True)
     return home
 
 

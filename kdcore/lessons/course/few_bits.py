@@ -1,0 +1,116 @@
+"""Lesson 6: weights of eight, four and two bits; rounded after training, with care, or trained with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from kdcore.figures.frontier import against_size
+from kdcore.lessons import words
+from kdcore.lessons.evidence import Evidence, Row
+from kdcore.lessons.lesson import Change, Lesson, Source
+from kdcore.lessons.predictions import Answer, Curve
+from kdcore.report import format
+
+BITS = (2, 3, 4, 8)
+STUDENT = "student distilled"
+PLAIN = {"clip": "max", "per_channel": False, "recalibrate": False, "bias_correction": False}
+STEPS = 100
+
+Chain = list[dict[str, Any]]
+ROUNDED: dict[int, Chain] = {bits: [{"step": "weight_quant", "bits": bits, **PLAIN}] for bits in BITS}
+CAREFUL: Chain = [{"step": "weight_quant", "bits": 2}]
+TRAINED: Chain = [{"step": "qat", "weight_bits": 2, "finetune": {"steps": STEPS, "learning_rate": 0.002}}]
+
+
+def _row(found: Evidence, chain: Chain) -> Row:
+    return found.at("quantized", {"compress": chain})
+
+
+def measure(found: Evidence) -> Answer:
+    rows = [_row(found, ROUNDED[bits]) for bits in BITS]
+    value, low, high = (
+        tuple(100 * row[name] for row in rows) for name in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    told = words.compared(
+        found.between(rows[0]["variant"], STUDENT), f"rounded to {BITS[0]} bits the student", "before rounding"
+    )
+    return Answer(value, low, high, words.upper(told))
+
+
+def explain(found: Evidence) -> str:
+    plain, careful, trained = (_row(found, chain) for chain in (ROUNDED[2], CAREFUL, TRAINED))
+    ways = {
+        "Not rounded": found.row(STUDENT), "Rounded, one scale a layer": plain,
+        "Rounded with care": careful, "Trained with rounding": trained,
+    }  # fmt: skip
+    lines = [
+        f"| {name} | {format.percent(row['accuracy'])} | {format.size(row['size_bytes'])} |"
+        for name, row in ways.items()
+    ]
+    care = words.compared(
+        found.between(careful["variant"], plain["variant"]), "the student rounded with care", "the plainly rounded one"
+    )
+    training = words.compared(
+        found.between(trained["variant"], careful["variant"]),
+        "the student trained with rounding",
+        "the one rounded with care",
+    )
+    return (
+        "Rounding to b bits leaves 2ᵇ − 1 levels, a step s apart. The error of a weight is up to s/2, so each bit less "
+        "doubles it: about 6 dB less signal to noise (SQNR). With two bits, three levels are left:\n\n"
+        "| 2 bits | Test accuracy | File |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
+        "**Care** costs no training: a scale for each filter, clipping where the squared error is least, and batch "
+        f"norm's statistics taken again. {words.upper(care)}\n\n"
+        "**Quantization-aware training** (QAT) rounds in every step and passes the gradient straight through, so the "
+        f"other weights adapt. {words.upper(training)} QAT also rounds the activations to 8 bits, so it computes in "
+        "int8; weights of fewer than 8 bits are unpacked first and save storage, not time."
+    )  # fmt: skip
+
+
+def figures(found: Evidence) -> tuple[go.Figure, ...]:
+    return (against_size(found.rows),)
+
+
+LESSON = Lesson(
+    name="few-bits",
+    order=6,
+    title="Eight bits, four bits, two",
+    icon=":material/grid_on:",
+    question=(
+        "A student's weights are **rounded after training**, with one scale for each layer. The first and the last "
+        "layer keep 8 bits. Nothing is trained again.\n\n**What test accuracy is left with 8, 4, 3 and 2 bits a "
+        "weight?**"
+    ),
+    prediction=Curve(
+        "Test accuracy", "{} bits", "Bits a weight", tuple(map(float, BITS)), "%", low=0, high=100, step=5, close=8
+    ),
+    document={
+        "data": {"source": {"dataset": "digits"}, "labels": 200},
+        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
+        "student": {"model": {"architecture": "cnn", "width": 16}},
+        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
+        "train": {"steps": 200, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
+        "compress_seeds": "all",
+        "measure": {"timing_seconds": 0},
+        "seeds": [0, 1, 2],
+        "sweep": {"compress": [*ROUNDED.values(), CAREFUL, TRAINED]},
+    },
+    measure=measure,
+    explain=explain,
+    formula=(
+        r"\hat w = s \cdot \lfloor w / s \rceil, \quad s = \frac{\max | w |}{2^{b-1} - 1} \qquad "
+        r"\mathrm{SQNR} = 10 \log_{10} \frac{\sum w^2}{\sum (w - \hat w)^2}"
+    ),
+    figures=figures,
+    sources=(
+        Source("Krishnamoorthi 2018", "Quantizing deep convolutional networks for efficient inference",
+               "https://arxiv.org/abs/1806.08342"),
+        Source("Bengio, Léonard and Courville 2013", "Estimating or Propagating Gradients Through Stochastic Neurons",
+               "https://arxiv.org/abs/1308.3432"),
+    ),
+    next=Change("Round the first and the last layer to two bits as well. How much depends on them?",
+                ('compress=[{"step": "weight_quant", "bits": 2, "first_and_last": 2}]', "sweep={}")),
+    hands_on="rounding",
+)  # fmt: skip

@@ -1,0 +1,129 @@
+"""Lesson 5: filters or weights, the small ones or any, with or without the teacher; and where it breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from kdcore.figures.frontier import against_size
+from kdcore.lessons import words
+from kdcore.lessons.evidence import Evidence, Row
+from kdcore.lessons.lesson import Change, Lesson, Source
+from kdcore.lessons.predictions import Answer, Curve
+from kdcore.report import format
+
+RATIOS = (0.25, 0.5, 0.75, 0.9)
+DEEP = 0.75
+STUDENT = "student distilled"
+STEPS = 80
+
+
+def _step(kind: str, ratio: float, importance: str, targets: str = "teacher") -> list[dict[str, Any]]:
+    tuned = {"steps": STEPS, "learning_rate": 0.003, "targets": targets}
+    even = {"round_to": 2} if kind == "prune_structured" else {}
+    return [{"step": kind, "ratio": ratio, "importance": importance, **even, "finetune": tuned}]
+
+
+FILTERS = {ratio: _step("prune_structured", ratio, "l2") for ratio in RATIOS}
+BY_LABELS = _step("prune_structured", DEEP, "l2", "labels")
+WEIGHTS = _step("prune_unstructured", DEEP, "magnitude")
+ANY_WEIGHTS = _step("prune_unstructured", DEEP, "random")
+
+
+def _row(found: Evidence, chain: list[dict[str, Any]]) -> Row:
+    return found.at("pruned", {"compress": chain})
+
+
+def measure(found: Evidence) -> Answer:
+    rows = [_row(found, FILTERS[ratio]) for ratio in RATIOS]
+    value, low, high = (
+        tuple(100 * row[name] for row in rows) for name in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    whole = found.row(STUDENT)["accuracy"]
+    verdict = (
+        f"From {format.percent(whole)} without pruning, test accuracy falls to {format.percent(value[0] / 100)} with "
+        f"{100 * RATIOS[0]:g} % of the filters removed, and to {format.percent(value[-1] / 100)} with "
+        f"{100 * RATIOS[-1]:g} %."
+    )
+    return Answer(value, low, high, verdict)
+
+
+def explain(found: Evidence) -> str:
+    named = {
+        "Filters, with the teacher": FILTERS[DEEP], "Filters, labels alone": BY_LABELS,
+        "Weights, smallest first": WEIGHTS, "Weights at random": ANY_WEIGHTS,
+    }  # fmt: skip
+    lines = [_line(found, "Nothing", found.row(STUDENT))]
+    lines += [_line(found, name, _row(found, chain)) for name, chain in named.items()]
+
+    def against(one: list[dict[str, Any]], other: list[dict[str, Any]], of: str, to: str) -> str:
+        return words.upper(
+            words.compared(found.between(_row(found, one)["variant"], _row(found, other)["variant"]), of, to)
+        )
+
+    return (
+        f"At {100 * DEEP:g} %, after {STEPS} steps of fine-tuning:\n\n"
+        "| Removed | Test accuracy | File | Speed, batch 64 |\n| --- | --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
+        "**What to remove.** " + against(WEIGHTS, ANY_WEIGHTS, "the student without its smallest weights", "the one "
+        "that lost any weights")
+        + "\n\n**Weights or filters.** "
+        + against(WEIGHTS, FILTERS[DEEP], "the student that lost weights", "the one that lost as many of its filters")
+        + " But zeros stay in the file, and are multiplied. Removing filters is what saves bytes and time.\n\n"
+        "**Who teaches.** " + against(FILTERS[DEEP], BY_LABELS, "the student fine-tuned with its teacher", "the one "
+        "fine-tuned on labels alone")
+    )  # fmt: skip
+
+
+def _line(found: Evidence, name: str, row: Row) -> str:
+    return (
+        f"| {name} | {format.percent(row['accuracy'])} | {format.size(row['size_bytes'])} "
+        f"| {format.times(found.faster(row['variant'], STUDENT).value)} |"
+    )
+
+
+def figures(found: Evidence) -> tuple[go.Figure, ...]:
+    return (against_size(found.rows),)
+
+
+LESSON = Lesson(
+    name="prune-until-it-breaks",
+    order=5,
+    title="Prune until it breaks",
+    icon=":material/content_cut:",
+    question=(
+        "A distilled student loses the **smallest of its filters**: a quarter, half, three quarters, nine tenths. Each "
+        "time it is fine-tuned briefly with its teacher, on 200 labelled images.\n\n"
+        "**What test accuracy is left?** At which point would you stop?"
+    ),
+    prediction=Curve(
+        "Test accuracy", "{} % removed", "Filters removed (%)", tuple(100 * ratio for ratio in RATIOS), "%",
+        low=0, high=100, step=5, close=8,
+    ),
+    document={
+        "data": {"source": {"dataset": "digits"}, "labels": 200},
+        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
+        "student": {"model": {"architecture": "cnn", "width": 32}},
+        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
+        "train": {"steps": 200, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
+        "compress_seeds": "all",
+        "measure": {"timing_seconds": 3},
+        "seeds": [0, 1, 2],
+        "sweep": {"compress": [*FILTERS.values(), BY_LABELS, WEIGHTS, ANY_WEIGHTS]},
+    },
+    measure=measure,
+    explain=explain,
+    formula=(
+        r"s_f = \sqrt{\sum_{c,i,j} W_{f c i j}^2} \; \text{(a filter)} \qquad s_w = | w | \; \text{(a weight)} \qquad "
+        r"\text{remove the lowest } s"
+    ),
+    figures=figures,
+    sources=(
+        Source("Li et al. 2017", "Pruning Filters for Efficient ConvNets", "https://arxiv.org/abs/1608.08710"),
+        Source("Han et al. 2015", "Learning both Weights and Connections for Efficient Neural Networks",
+               "https://arxiv.org/abs/1506.02626"),
+    ),
+    next=Change("Prune half of the filters, and fine-tune five times as long. How much comes back?",
+                ('compress=[{"step": "prune_structured", "ratio": 0.5, "round_to": 2, "finetune": {"steps": 400}}]',
+                 "sweep={}")),
+)  # fmt: skip
