@@ -21,7 +21,7 @@ STUDENT, ZEROS, FILTERS = "student distilled", "90 % zeros", "pruned 50 %"
 def _told(one: Speed) -> str:
     """A speed-up with its interval, and whether it is one."""
     value = f"{format.times(one.value)} (95 % interval {format.times(one.low)} to {format.times(one.high)})"
-    return value if one.differs else f"{value}: no difference that this machine can measure"
+    return value if one.differs else f"{value}: no measurable difference"
 
 
 def measure(found: Evidence) -> Answer:
@@ -72,7 +72,7 @@ LESSON = Lesson(
     icon=":material/timer:",
     question=(
         "Pruning sets **90 % of a student's weights to zero**. Nine of ten multiplications are then by zero. The file "
-        "runs in ONNX Runtime, 64 images at a time.\n\n"
+        "runs in ONNX Runtime in batches of 64.\n\n"
         "**How many times as fast as the student is it?** 1×: no faster."
     ),
     prediction=Number("Times as fast", "×", low=0.5, high=10, step=0.1, close=0.1),
