@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from jinja2 import Environment
+from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -17,7 +18,6 @@ from plotly.offline import get_plotlyjs
 from kdcore.lessons.beside import beside
 from kdcore.lessons.evidence import Evidence
 from kdcore.lessons.lesson import Lesson
-from kdcore.lessons.mathml import mathml
 from kdcore.lessons.predictions import Answer, Choice, Prediction
 from kdcore.lessons.progress import Progress
 
@@ -46,7 +46,7 @@ def handout(lesson: Lesson, progress: Progress, found: Evidence) -> str:
         score=lesson.prediction.score(progress.prediction, answer),
         figures=[_drawn(figure) for figure in (own, *lesson.figures(found)) if figure],
         explanation=_html(lesson.explain(found)),
-        formula=Markup(mathml(lesson.formula)),
+        formula=Markup(convert(lesson.formula, display="block")),
         run=found.run_id,
         finished=_moment(found.files.result.get("finished")),
         environment=list(_environment(found.environment)),
