@@ -64,7 +64,7 @@ LESSON = Lesson(
     question=(
         "The loss adds two terms: the labels, weight 0.1, and the soft targets at temperature T, weight 0.9 and a "
         "factor **T²**. Published code sometimes forgets that factor. Students with 50 labels train both ways, at T = "
-        "1, 4 and 16.\n\n**At T = 16, how many points of test accuracy does dropping T² change?** Below zero: it costs."
+        "1, 4 and 16.\n\n**At T = 16, by how many points does dropping T² change test accuracy?** Below zero: it costs."
     ),
     prediction=Number("Dropping T² changes", "points", low=-20, high=10, step=0.5, close=1),
     document={
