@@ -7,7 +7,7 @@ from typing import Literal
 
 from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput
-from kdcore.workspace.workspace import Workspace
+from kdcore.workspace.workspace import UnknownRun, Workspace
 
 
 def add(command: Add) -> None:
@@ -20,6 +20,7 @@ def add(command: Add) -> None:
     command("cancel", cancel_or_resume, "cancel a run; finished models stay").add_argument("run")
     command("resume", cancel_or_resume, "resume a cancelled, failed or interrupted run").add_argument("run")
     command("delete", delete, "move a run to the trash; its models stay").add_argument("run")
+    command("restore", restore, "take a deleted run back from the trash").add_argument("run")
     stopping = command("stop", stop, "stop a run and measure what is finished, or end everything with --all")
     stopping.add_argument("run", nargs="?")
     stopping.add_argument("--all", action="store_true", help="cancel all runs and the dispatcher")
@@ -53,7 +54,19 @@ def delete(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.jobs import api
 
     api.delete(workspace, chosen.run)
-    output.line(f"{chosen.run}: in the trash")
+    output.line(f"{chosen.run}: in the trash; `restore {chosen.run}` takes it back")
+
+
+def restore(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Takes a run back from the trash. Raises UnknownRun, which lists what the trash holds."""
+    from kdcore.jobs import api
+
+    try:
+        api.restore(workspace, chosen.run)
+    except UnknownRun as error:
+        there = ", ".join(workspace.trashed()) or "no run"
+        raise UnknownRun(f"{error}; it holds {there}") from None
+    output.line(f"{chosen.run}: restored")
 
 
 def stop(chosen: argparse.Namespace, workspace: Workspace) -> None:

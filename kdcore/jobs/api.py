@@ -218,6 +218,14 @@ def delete(workspace: Workspace, run_id: str) -> None:
     workspace.discard(run_id)
 
 
+def restore(workspace: Workspace, run_id: str) -> None:
+    """Takes a run back from the trash; one that was at work when it was deleted is cancelled. Raises UnknownRun."""
+    workspace.restore(run_id)
+    with contextlib.suppress(Damaged):
+        if shapes.meta(workspace.run(run_id)).get("requested") == "delete":
+            _change(workspace, run_id, lambda meta: meta | {"requested": "cancel"})
+
+
 def recipe(workspace: Workspace, run_id: str) -> Recipe:
     """The Recipe of a run. Raises UnknownRun, Damaged, and RecipeError for one of KINDS, which have none."""
     document: Any = shapes.asked(workspace.run(run_id))

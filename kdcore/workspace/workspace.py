@@ -14,6 +14,7 @@ from typing import Any
 from kdcore.files import write_json
 from kdcore.paths import home
 from kdcore.workspace import integrity, plans
+from kdcore.workspace.integrity import ASIDE
 from kdcore.workspace.plans import Plan
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{3,63}")
@@ -111,7 +112,7 @@ class Workspace:
 
     def set_aside(self, key: str) -> None:
         """Moves what a model's folder holds to the trash; its lock stays with its holder."""
-        folder, destination = self.model(key), self.trash / f"{integrity.ASIDE}{key[:12]}-{time.time_ns()}"
+        folder, destination = self.model(key), self.trash / f"{ASIDE}{key[:12]}-{time.time_ns()}"
         destination.mkdir(parents=True)
         # without done.json it is no model any more, however far this comes
         for path in sorted(folder.iterdir(), key=lambda path: path.name != integrity.DONE):
@@ -124,3 +125,27 @@ class Workspace:
         self.trash.mkdir(parents=True, exist_ok=True)
         shutil.move(self.run(run_id), destination)
         return destination
+
+    def trashed(self) -> list[str]:
+        """The runs in the trash, the one deleted last first."""
+        return list(dict.fromkeys(run_id for run_id, _ in self._discarded()))
+
+    def restore(self, run_id: str) -> None:
+        """Moves a run back from the trash, as it was when it was deleted last. Raises UnknownRun."""
+        folder = dict(reversed(self._discarded())).get(run_id)
+        if folder is None or os.path.lexists(self.runs / run_id):
+            raise UnknownRun(f"run {run_id!r} is not in the trash of {self.root}")
+        shutil.move(folder, self.runs / run_id)
+
+    def _discarded(self) -> list[tuple[str, Path]]:
+        """Runs in the trash and their folders there, the one deleted last first."""
+        if not self.trash.is_dir():
+            return []
+        runs = []
+        with os.scandir(self.trash) as found:
+            for item in found:
+                run_id, _, when = item.name.rpartition("-")
+                known = _RUN_ID.fullmatch(run_id) and not run_id.startswith(ASIDE)
+                if known and when.isdecimal() and item.is_dir(follow_symlinks=False):
+                    runs.append((int(when), run_id, Path(item.path)))
+        return [(run_id, path) for _, run_id, path in sorted(runs, reverse=True)]

@@ -7,7 +7,7 @@ import streamlit as st
 from kdcore.figures.frontier import Baseline
 from kdcore.report import comparison
 from pages.compare import differences, downloads, frontier, table, verdicts
-from pages.shared import links, store, text
+from pages.shared import absent, links, store, text
 
 runs = store.finished()
 
@@ -27,7 +27,7 @@ run_names = text.distinct_names(runs.values())
 runs_column, baseline_column = st.columns([2, 1])
 with runs_column:
     shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place
-    store.left_out(asked for asked in st.query_params.get_all("runs") if asked not in runs)
+    absent.report(st.query_params.get_all("runs"), runs)
     chosen = links.many(
         "Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_names.__getitem__
     )

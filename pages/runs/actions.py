@@ -14,7 +14,7 @@ from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import KINDS
-from pages.shared import draft, store
+from pages.shared import absent, draft, store
 from pages.shared.fields import label
 from pages.shared.text import plain
 
@@ -53,7 +53,7 @@ def _deletion(row: RunRow) -> None:
             f"Delete **{plain(row.name)}**? Its models stay until the clean-up on the page System, and longer where "
             "other runs share them."
         )
-        st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id,))
+        st.button("Delete this run", key=f"delete_{row.id}", type="primary", on_click=delete, args=(row.id, row.name))
 
 
 def _steer(row: RunRow) -> None:
@@ -131,11 +131,11 @@ def rename(run_id: str, key: str) -> None:
         st.toast(f"Not renamed: {plain(str(error))}", icon=":material/error:")
 
 
-def delete(run_id: str) -> None:
+def delete(run_id: str, name: str) -> None:
     try:
         api.delete(store.workspace(), run_id)
     except RuntimeError as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return
     st.query_params.pop("run", None)
-    st.toast("Moved to the trash, where it stays until the clean-up.", icon=":material/delete:")
+    st.session_state[absent.DELETED] = run_id, name

@@ -6,12 +6,13 @@ import streamlit as st
 
 from kdcore.workspace.shapes import KINDS
 from pages.runs import actions, detail, table
-from pages.shared import store, text
+from pages.shared import absent, store, text
 
 rows = store.runs()
 store.serve(rows)
 
 st.title("Runs", anchor=False)
+absent.undo()
 if not rows:
     text.empty(
         "No runs yet",
@@ -24,8 +25,8 @@ if not rows:
 
 known = {row.id: row for row in rows}
 asked = st.query_params.get("run", "")
-if asked and asked not in known:
-    st.warning(f"Run {text.plain(asked[:40])} no longer exists; this is the newest one.")
+if asked:
+    absent.report([asked], known)
 chosen = known.get(asked, rows[0])
 busy = any(row.state in store.ACTIVE for row in rows)
 active = chosen.state in store.ACTIVE

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore.workspace.index import RunRow
-from pages.shared import store, text
+from pages.shared import absent, text
 
 
 def run(label: str, runs: Mapping[str, RunRow], name: str = "run", *, default: str | None = None) -> str:
@@ -17,7 +17,7 @@ def run(label: str, runs: Mapping[str, RunRow], name: str = "run", *, default: s
     Without a choice in the URL or a default it is the newest when the page is opened, and the same one afterwards: a
     run that finishes meanwhile does not take its place.
     """
-    store.left_out(asked for asked in st.query_params.get_all(name) if asked not in runs)
+    absent.report(st.query_params.get_all(name), runs)
     shown: str | None = st.session_state.get(name)
     first = default or (shown if shown and shown in runs else next(iter(runs)))
     return one(label, list(runs), name, default=first, format_func=text.distinct_names(runs.values()).__getitem__)

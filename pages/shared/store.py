@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -61,14 +61,6 @@ def ask(run_id: str, wanted: shapes.Request) -> None:
 def finished() -> dict[str, RunRow]:
     """The runs that have a result to look at, by id, the newest first."""
     return {row.id: row for row in runs() if row.accuracy is not None and not row.damaged}
-
-
-def left_out(asked: Iterable[str]) -> None:
-    """Says which of the runs that a page was asked for are damaged: it goes on without them."""
-    for run_id in asked:
-        row = index().run(run_id)
-        if row and row.damaged:
-            st.warning(f"{plain(row.name)} is damaged and left out: {plain(row.error or '')}. See the page Runs.")
 
 
 @contextmanager

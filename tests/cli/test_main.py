@@ -201,6 +201,12 @@ def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
     assert main.main(["delete", run_id]) == 0
     index.sync()
     assert index.runs() == []
+    assert main.main(["restore", run_id]) == 0
+    assert state() == "queued"
+    capsys.readouterr()
+    assert main.main(["restore", run_id]) == 2
+    assert "not in the trash" in capsys.readouterr().err
+    assert main.main(["delete", run_id]) == 0
     assert main.main(["gc"]) == 0
     assert "1 deleted run" in capsys.readouterr().out
 

@@ -22,9 +22,13 @@ def test_the_newest_run_is_shown_and_a_link_shows_another(full):
     assert app.dataframe[0].value["name"].tolist() == ["Unseen", "Quickstart"]
 
 
-def test_a_run_that_is_gone_is_told(full):
+def test_a_link_to_a_run_that_is_not_here_shows_no_other(full):
     app = opened("runs", run="000000-000000-abcdef")
-    assert "no longer exists" in app.warning[0].value
+    assert "000000-000000-abcdef is not in this workspace" in app.warning[0].value
+    assert not app.dataframe
+    assert not app.header
+    app.button(key="newest").click().run()
+    assert app.header[0].value == runs(full)[0].name
 
 
 def test_the_checklist_has_a_line_a_variant_and_says_what_was_reused(full):
@@ -92,6 +96,27 @@ def test_deleting(full):
     assert [row.name for row in runs(full)] == ["Quickstart"]
     assert f"delete_{run_id}" not in [one.key for one in app.button]  # a second click finds no button to press
     assert app.header[0].value == "Quickstart"
+
+
+def test_a_deletion_can_be_undone(full):
+    run_id = runs(full)[0].id
+    app = opened("runs", run=run_id)
+    app.button(key=f"delete_{run_id}").click().run()
+    app.button(key=f"restore_{run_id}").click().run()
+    assert [row.name for row in runs(full)] == ["Unseen", "Quickstart"]
+    assert f"restore_{run_id}" not in [one.key for one in app.button]
+
+
+@pytest.mark.parametrize(("page", "name"), [("soft_targets", "run"), ("compare", "runs")])
+def test_a_link_to_a_deleted_run_offers_to_restore_it(full, page, name):
+    run_id = runs(full)[0].id
+    api.delete(full, run_id)
+    app = opened(page, **{name: run_id})
+    assert f"{run_id} is in the trash" in app.warning[0].value
+    assert not app.selectbox
+    app.button(key=f"restore_{run_id}").click().run()
+    assert not app.warning
+    assert "Unseen" in said(app)
 
 
 def test_notes_and_tags(full):

@@ -27,3 +27,17 @@ def test_a_run_appears_whole(tmp_path):
     assert workspace.run_ids() == [run_id]
     workspace.discard(run_id)
     assert workspace.run_ids() == []
+
+
+def test_a_discarded_run_comes_back_as_it_was_last(tmp_path):
+    workspace = Workspace(tmp_path)
+    run_id = workspace.new_run({"meta.json": {"name": "x"}})
+    for name in ("model-0123456789ab-17", "index.sqlite-17", "a file-17", f"{run_id}-17"):
+        (workspace.trash / name).mkdir(parents=True)
+    workspace.discard(run_id)
+    assert workspace.trashed() == [run_id]
+    workspace.restore(run_id)
+    assert read_json(workspace.run(run_id) / "meta.json")["name"] == "x"
+    for name in (run_id, "../runs"):
+        with pytest.raises(UnknownRun):
+            workspace.restore(name)
