@@ -78,7 +78,7 @@ def joint(material: StepInput, options: Joint) -> StepResult:
             recalibrate(network, material.images, material.seed)
         assert grid.finish
         done = grid.finish(network)
-        told = {row["name"]: row for row in done.report}
-        return done._replace(report=[row | told.get(row["name"], {}) for row in zeros(done.network)])
+        by_name = {row["name"]: row for row in done.report}
+        return done._replace(report=[row | by_name.get(row["name"], {}) for row in zeros(done.network)])
 
     return StepResult(grid.network, [], constrain=pruning.constrain, finish=finish)

@@ -66,7 +66,7 @@ def test_train_and_test_folders_are_the_splits():
 @pytest.mark.parametrize(("content", "told"), [
     (BINARY.replace("4.png,0,1", "4.png,0,yes"), "line 6, column 'dog' holds 'yes': 0 and 1 are accepted"),
     (BINARY.replace("4.png,0,1", "4.png,0"), "line 6 has 2 columns, and the header has 3"),
-    (BINARY.replace("4.png", "nine.png"), "line 6: there is no picture 'nine.png'"),
+    (BINARY.replace("4.png", "nine.png"), "line 6: picture 'nine.png' does not exist"),
     (BINARY.replace("4.png", "../../etc/passwd"), "line 6, column 1: '../../etc/passwd' leads out"),
     (BINARY.replace("4.png", "/etc/passwd"), "line 6, column 1: '/etc/passwd' is an absolute path"),
     (BINARY.replace("4.png", "3.png"), "line 6 repeats '3.png' of line 5"),
