@@ -43,7 +43,7 @@ def read(path: Path) -> onnx.ModelProto:
     domains = {node.domain for graph in graphs(model.graph) for node in graph.node} - set(DOMAINS)
     if domains:
         raise ForeignModel(
-            f"it uses operators of its own ({', '.join(sorted(domains))[:80]}); standard ONNX operators are accepted"
+            f"it uses custom operators ({', '.join(sorted(domains))[:80]}); standard ONNX operators are accepted"
         )
     try:
         onnx.checker.check_model(model, full_check=True)

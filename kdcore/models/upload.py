@@ -80,8 +80,8 @@ def kind_of(path: Path) -> Literal["safetensors", "torch"]:
         return "safetensors"
     if start.startswith(b"PK\x03\x04") and _is_script(path):
         raise UploadError(
-            "this is a TorchScript program, not a weights file: save its state_dict() with torch.save, or export it to "
-            "ONNX and take it as an ONNX file"
+            "this is a TorchScript program, not a weights file: save its state_dict() with torch.save, or "
+            "export it to ONNX and use it as an ONNX file"
         )
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return "torch"
