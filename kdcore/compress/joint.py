@@ -25,7 +25,7 @@ class Joint(qat.Trained):
     end: float = Field(0.75, gt=0, le=1, description="Share of training after which the last weights are pruned.")
     finetune: Finetune = Field(
         Finetune(steps=300, learning_rate=0.002),
-        description="The joint training: quantization-aware, with gradual pruning, with the teacher or on labels alone.",
+        description="The joint training: quantization-aware with gradual pruning, by the teacher or on labels alone.",
     )
 
     @model_validator(mode="after")
