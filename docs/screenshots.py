@@ -39,10 +39,10 @@ PATIENCE = 180_000  # ms for a page, on a machine that may be busy
 PAGES = (
     ("home", "", "About"),
     ("new", "new", "fewer MACs"),
-    ("runs", "runs?run={run}", "Of the validation images right"),
-    ("compare", "compare?runs={run}", "smaller than its teacher"),
-    ("soft-targets", "soft_targets?run={run}&image=5&T=5.6", "look most like another class"),
-    ("trust", "trust?run={run}", "most often takes"),
+    ("runs", "runs?run={run}", "Validation accuracy: "),
+    ("compare", "compare?runs={run}", "smaller than the teacher"),
+    ("soft-targets", "soft_targets?run={run}&image=5&T=5.6", "Most confused at"),
+    ("trust", "trust?run={run}", "Most common error of"),
     ("layers", "layers?run={run}&variant=int8&variant_b=student+distilled&layer=stage2.conv", "All layers"),
     ("system", "system", "Versions"),
 )
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def fill(workspace: Workspace) -> None:
-    """Runs every preset that any machine carries out, the quickstart last, so that it is the newest."""
+    """Runs every preset that any machine can run, the quickstart last, so that it is the newest."""
     for preset in reversed([known for known in presets() if not known.wants]):
         print(f"running {preset.title}")
         *_, row = follow(workspace, api.submit(workspace, preset.recipe, preset.name))

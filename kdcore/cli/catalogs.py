@@ -21,8 +21,8 @@ CATALOGS = {
 def add(command: Add) -> None:
     """Adds the commands to the command line."""
     json_option(command("presets", presets, "list all presets"))
-    for name, kind in CATALOGS.items():
-        json_option(command(name, catalog, f"list all {kind} entries"))
+    for name in CATALOGS:
+        json_option(command(name, catalog, f"list all {name}"))
 
 
 def presets(chosen: argparse.Namespace, workspace: Workspace) -> None:

@@ -25,7 +25,7 @@ class Joint(qat.Trained):
     end: float = Field(0.75, gt=0, le=1, description="Share of training after which the last weights are pruned.")
     finetune: Finetune = Field(
         Finetune(steps=300, learning_rate=0.002),
-        description="The one training: on the grid, while weights are pruned, with the teacher or on labels alone.",
+        description="The joint training: quantization-aware with gradual pruning, by the teacher or on labels alone.",
     )
 
     @model_validator(mode="after")
@@ -78,7 +78,7 @@ def joint(material: StepInput, options: Joint) -> StepResult:
             recalibrate(network, material.images, material.seed)
         assert grid.finish
         done = grid.finish(network)
-        told = {row["name"]: row for row in done.report}
-        return done._replace(report=[row | told.get(row["name"], {}) for row in zeros(done.network)])
+        by_name = {row["name"]: row for row in done.report}
+        return done._replace(report=[row | by_name.get(row["name"], {}) for row in zeros(done.network)])
 
     return StepResult(grid.network, [], constrain=pruning.constrain, finish=finish)

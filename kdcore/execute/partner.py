@@ -80,7 +80,7 @@ def join(workspace: Workspace, run: Path) -> Partner:
     due = [stage for stage in workspace.plan(run.name).stages if not workspace.complete(stage.key)]
     if processes(due) == 1:
         return Partner()
-    log.info("a second process builds stages beside this one")
+    log.info("a second process builds stages in parallel")
     command = [sys.executable, "-m", "kdcore.execute.partner", str(workspace.root), run.name]
     return Partner(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
 

@@ -121,11 +121,11 @@ def _forest(
     from sklearn.ensemble import RandomForestClassifier
 
     model = RandomForestClassifier(TREES, oob_score=True, random_state=0, n_jobs=1).fit(train[shown], labels)
-    told = _in_place(model, model.predict_proba(train), classes)
+    rows = _in_place(model, model.predict_proba(train), classes)
     judged = np.isfinite(model.oob_decision_function_).all(axis=1)
-    told[shown[judged]] = _in_place(model, model.oob_decision_function_[judged], classes)
+    rows[shown[judged]] = _in_place(model, model.oob_decision_function_[judged], classes)
     return (
-        smoothed(told),
+        smoothed(rows),
         smoothed(_in_place(model, model.predict_proba(test), classes)),
         (f"scikit-learn random forest of {TREES} trees, trained on {len(shown):,} images"),
     )

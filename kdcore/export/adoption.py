@@ -139,12 +139,12 @@ def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bo
     """Whether its channels come last. Raises ForeignModel, with what it is that does not fit."""
     channels, height, width = wanted.takes
     name = TensorProto.DataType.Name(elements).lower()
-    told = f"{name} ({' x '.join('?' if side is None else str(side) for side in sides)})"
+    given_input = f"{name} ({' x '.join('?' if side is None else str(side) for side in sides)})"
     need = f"float32 (batch, {channels}, {height}, {width})"
     if elements not in KINDS:
-        raise ForeignModel(f"its input is {told}, but pixels are real numbers; these images need {need}")
+        raise ForeignModel(f"its input is {given_input}, but pixels are real numbers; these images need {need}")
     if len(sides) != 4:
-        raise ForeignModel(f"its input {told} has {len(sides)} axes; these images need {need}, channels first")
+        raise ForeignModel(f"its input {given_input} has {len(sides)} axes; these images need {need}, channels first")
 
     def fits(*lengths: int) -> bool:
         return all(side in (None, length) for side, length in zip(sides[1:], lengths, strict=True))
@@ -155,12 +155,12 @@ def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bo
         return True
     first, *size = sides[1:] if sides[3] not in (1, 3) or sides[1] in (1, 3) else (sides[3], *sides[1:3])
     if first not in (None, channels):
-        message = f"its input is {told}: it expects {first} channels, but these images have {wanted.shape[0]}"
+        message = f"its input is {given_input}: it expects {first} channels, but these images have {wanted.shape[0]}"
         if (first, wanted.shape[0]) == (3, 1):
             raise ForeignModel(f"{message}: set channels to repeated", {"channels": "repeated"})
         raise ForeignModel(f"{message}: use a file for images with as many channels")
     wrong = " x ".join("?" if side is None else str(side) for side in size)
-    raise ForeignModel(f"its input is {told}: it expects {wrong} pixels, but these images need {need}")
+    raise ForeignModel(f"its input is {given_input}: it expects {wrong} pixels, but these images need {need}")
 
 
 def _output(model: onnx.ModelProto) -> int:

@@ -61,8 +61,8 @@ def pack(tensors: Mapping[str, np.ndarray | str], document: Mapping[str, Any]) -
         listed.append([name, coded_tensors.kind(values), list(values.shape), chosen.form, *chosen.counts])
         payload.append(chosen.data)
         rows.append({"name": name, **row})
-    told = json.dumps({"document": dict(document), "tensors": listed}, separators=(",", ":"))
-    header, body = zlib.compress(told.encode(), 9), b"".join(payload)
+    content = json.dumps({"document": dict(document), "tensors": listed}, separators=(",", ":"))
+    header, body = zlib.compress(content.encode(), 9), b"".join(payload)
     digest = hashlib.sha256(header + body).digest()
     front = FRONT.pack(MAGIC, VERSION, len(header), len(body), digest)
     rows.append({"name": "header", "form": "header", "weights": 0} | coded_tensors.as_it_is(len(front) + len(header)))
@@ -118,14 +118,14 @@ def _header(packed: bytes) -> tuple[dict[str, Any], list[Any]]:
         text = unzip.decompress(packed, MOST_HEADER)
         if not unzip.eof or unzip.unused_data:
             raise CodedError(f"its header is incomplete, or longer than {MOST_HEADER} bytes")
-        told = json.loads(text)
+        content = json.loads(text)
     except (zlib.error, ValueError, RecursionError) as error:
         raise error if isinstance(error, CodedError) else CodedError(f"its header cannot be read: {error}") from None
-    if not isinstance(told, dict) or not isinstance(told.get("document"), dict):
+    if not isinstance(content, dict) or not isinstance(content.get("document"), dict):
         raise CodedError("its header has no document")
-    if not isinstance(told.get("tensors"), list):
+    if not isinstance(content.get("tensors"), list):
         raise CodedError("its header lists no tensors")
-    return told["document"], told["tensors"]
+    return content["document"], content["tensors"]
 
 
 def _entry(entry: Any, known: Mapping[str, Any]) -> tuple[str, str, tuple[int, ...], str, list[Any]]:

@@ -131,7 +131,7 @@ def read(
     """The tensor that begins here, and how many bytes it takes. Raises ValueError."""
     size, source = math.prod(shape), _Source(data)
     if kind not in KINDS:
-        raise CodedError(f"there is no type {kind!r}")
+        raise CodedError(f"unknown type {kind!r}")
     expected = {"raw": 0, "codebook": 2, "positions": 4, "sparse": 6}.get(form)
     if expected != len(counts) or (form != "raw" and kind != "f4"):
         raise CodedError(f"there is no form {form!r} with {len(counts)} counts")

@@ -203,7 +203,7 @@ def _drop_defaults(node: onnx.NodeProto, versions: dict[str, int]) -> None:
         schema = onnx.defs.get_schema(node.op_type, versions[node.domain], node.domain)
     except onnx.defs.SchemaError:
         return
-    told = [
+    kept = [
         attribute
         for attribute in node.attribute
         if attribute.name not in schema.attributes
@@ -212,7 +212,7 @@ def _drop_defaults(node: onnx.NodeProto, versions: dict[str, int]) -> None:
         != helper.get_attribute_value(schema.attributes[attribute.name].default_value)
     ]
     del node.attribute[:]
-    node.attribute.extend(told)
+    node.attribute.extend(kept)
 
 
 def _shorten(graph: onnx.GraphProto) -> None:

@@ -31,7 +31,7 @@ def read(path: Path) -> onnx.ModelProto:
     except Exception as error:  # protobuf's DecodeError, whose module differs by version
         raise ForeignModel(f"it is not an ONNX file: {first_line(error)}") from None
     check_limits(model)
-    told = list(model.metadata_props)
+    kept = list(model.metadata_props)
     outside = next((one.name for one in tensors(model) if one.data_location == EXTERNAL or one.external_data), None)
     if outside is not None:
         raise ForeignModel(f"its weight {outside[:60]!r} is stored in another file: save it with the weights inside")
@@ -43,7 +43,7 @@ def read(path: Path) -> onnx.ModelProto:
     domains = {node.domain for graph in graphs(model.graph) for node in graph.node} - set(DOMAINS)
     if domains:
         raise ForeignModel(
-            f"it uses operators of its own ({', '.join(sorted(domains))[:80]}); standard ONNX operators are accepted"
+            f"it uses custom operators ({', '.join(sorted(domains))[:80]}); standard ONNX operators are accepted"
         )
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -51,7 +51,7 @@ def read(path: Path) -> onnx.ModelProto:
         raise ForeignModel(f"it is not a valid ONNX model: {first_line(error)}") from None
     recent = _recent(model)
     if not recent.metadata_props:  # a conversion loses them
-        recent.metadata_props.extend(told)
+        recent.metadata_props.extend(kept)
     return recent
 
 

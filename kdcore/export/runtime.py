@@ -29,8 +29,8 @@ def session(path: Path | str | bytes, threads: int = 1, profile: Path | None = N
         model = path if isinstance(path, bytes) else str(path)
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base below Exception
-        told = "it" if isinstance(path, bytes) else path
-        raise UnreadableModel(f"{told} is not a model that ONNX Runtime can run: {first_line(error)}") from None
+        shown = "it" if isinstance(path, bytes) else path
+        raise UnreadableModel(f"{shown} is not a model that ONNX Runtime can run: {first_line(error)}") from None
 
 
 def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray, batch: int = 256) -> np.ndarray:

@@ -40,8 +40,8 @@ def _settings(module: nn.Module) -> tuple[Any, ...]:
     names = getattr(module, "__constants__", None)
     if names is None:
         return type(module).__qualname__, module.extra_repr()
-    told = [(name, repr(getattr(module, name))) for name in names if name not in WIDTHS and hasattr(module, name)]
-    return type(module).__qualname__, told
+    settings = [(name, repr(getattr(module, name))) for name in names if name not in WIDTHS and hasattr(module, name)]
+    return type(module).__qualname__, settings
 
 
 def randomize(network: nn.Module) -> None:

@@ -85,6 +85,6 @@ def _figure(view: Alike) -> go.Figure:
     return style.figure(
         [heat],
         view.title,
-        x={"title": "Class" + some, **classes},
+        x={"title": "Assigned class" + some, **classes},
         y={"title": "Images of", "autorange": "reversed", **classes},
     )

@@ -34,7 +34,7 @@ def histogram(models: Sequence[Model], layer: str) -> go.Figure:
 
 
 def histogram_view(models: Sequence[Model], layer: str) -> Histogram:
-    outlines, told = [], []
+    outlines, parts = [], []
     for model in models:
         one = next((candidate for candidate in model.layers if candidate["name"] == layer), None)
         if one is None:
@@ -42,8 +42,8 @@ def histogram_view(models: Sequence[Model], layer: str) -> Histogram:
         edges, counts = (np.asarray(one["histogram"][part], dtype=np.float64) for part in ("edges", "counts"))
         shares = 100 * counts / max(counts.sum(), 1.0)
         outlines.append(Outline(model.name, model.role, (edges[:-1] + edges[1:]) / 2, shares))
-        told.append(f"{one['bits']} bits and {format.percent(one['sparsity'])} zeros in {model.name}")
-    title = f"{layer}: {'; '.join(told)}" if told else f"No variant has a layer {layer}"
+        parts.append(f"{one['bits']} bits and {format.percent(one['sparsity'])} zeros in {model.name}")
+    title = f"{layer}: {'; '.join(parts)}" if parts else f"No variant has a layer {layer}"
     return Histogram(title, tuple(outlines))
 
 

@@ -271,9 +271,9 @@ def stop_all(workspace: Workspace) -> list[str]:
     runs = queue(workspace).runs
     for run_id in runs:
         request(workspace, run_id, "cancel")
-    if held(workspace.root / "dispatcher.lock") and (told := serving(workspace)):
+    if held(workspace.root / "dispatcher.lock") and (now := serving(workspace)):
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(told["process"]).terminate()
+            psutil.Process(now["process"]).terminate()
     for run_id in runs:
         end_worker(workspace.run(run_id))
     return runs

@@ -101,5 +101,5 @@ def _runs(workspace: Workspace) -> list[Check]:
 
 def _queue(workspace: Workspace) -> Check:
     now = queue(workspace)
-    alive = "a dispatcher is at work" if now.dispatcher else "no dispatcher (one starts with the next run)"
+    alive = "the queue is running" if now.dispatcher else "the queue is idle (it starts with the next run)"
     return Check("queue", now.dispatcher or not now.runs, f"{len(now.runs)} runs; {alive}")

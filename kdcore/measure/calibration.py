@@ -45,7 +45,7 @@ def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) 
     logits, labels = _single(*test)
     reason = _unfit(len(validation[1]), hidden)
     found = Fit(reason) if reason else fitted(*_single(*validation))
-    told: dict[str, Any] = {
+    made: dict[str, Any] = {
         "bins": reliability(logits, labels),
         "temperature": found.temperature,
         "temperature_low": found.low,
@@ -55,8 +55,8 @@ def calibration(test: Answers, validation: Answers, hidden: Sequence[str] = ()) 
         "scaled": None,
     }
     if found.temperature is not None:
-        told["scaled"] = _scaled(logits.astype(np.float64) / found.temperature, labels, len(test[1]))
-    return told
+        made["scaled"] = _scaled(logits.astype(np.float64) / found.temperature, labels, len(test[1]))
+    return made
 
 
 def _single(logits: np.ndarray, labels: np.ndarray) -> Answers:

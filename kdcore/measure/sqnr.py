@@ -56,8 +56,8 @@ def sqnr(path: Path, parent: Path, images: np.ndarray) -> Noise:
     }
     pairs = [(made.graph.output[0].name, before.graph.output[0].name), *places.values()]
     levels = _levels(made, before, pairs, images)
-    told = dict(zip(places, levels[1:], strict=True))
-    return Noise(levels[0], [told[i] if i in told else Level(None, str(one)) for i, one in enumerate(matched)])
+    by_place = dict(zip(places, levels[1:], strict=True))
+    return Noise(levels[0], [by_place[i] if i in by_place else Level(None, str(one)) for i, one in enumerate(matched)])
 
 
 def _matched(layers: Sequence[Weighted], parents: Sequence[Weighted]) -> list[Weighted | str]:

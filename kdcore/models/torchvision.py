@@ -105,7 +105,7 @@ class Torchvision(Options):
         if name in NAMES:
             return name
         near = difflib.get_close_matches(str(name), NAMES, 3, 0.5) or ["resnet18", "mobilenet_v2", "vit_b_16"]
-        raise ValueError(f"torchvision has no classification model {str(name)!r}; similar: {', '.join(near)}")
+        raise ValueError(f"torchvision has no classification model {str(name)!r}; try: {', '.join(near)}")
 
     @model_validator(mode="after")
     def _has_small_stem(self) -> Torchvision:

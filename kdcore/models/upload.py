@@ -80,8 +80,8 @@ def kind_of(path: Path) -> Literal["safetensors", "torch"]:
         return "safetensors"
     if start.startswith(b"PK\x03\x04") and _is_script(path):
         raise UploadError(
-            "this is a TorchScript program, not a weights file: save its state_dict() with torch.save, or export it to "
-            "ONNX and take it as an ONNX file"
+            "this is a TorchScript program, not a weights file: save its state_dict() with torch.save, or "
+            "export it to ONNX and use it as an ONNX file"
         )
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return "torch"
@@ -204,14 +204,14 @@ def _convert(source: Path, target: Path, ema: bool = False) -> None:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         reason = first_line(error)
         raise UploadError(f"the weights file is damaged or cut short ({reason[:200]})") from None
-    found, told = _unwrapped(content, ema)
+    found, notes = _unwrapped(content, ema)
     for name, value in found.items():
         if value.layout != torch.strided or value.is_quantized:
             raise UploadError(f"tensor {name!r} is sparse or quantized; plain numbers are needed")
         if value.is_complex() or (value.is_floating_point() and value.element_size() < 2):
             kind = str(value.dtype).removeprefix("torch.")
             raise UploadError(f"tensor {name!r} has type {kind}: save it as float32")
-    save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, target, told)
+    save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, target, notes)
 
 
 def _unwrapped(content: Any, ema: bool) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

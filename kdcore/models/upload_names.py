@@ -104,13 +104,13 @@ def compare(
         _check_channels(other, document)
     of_other = [f"{places[name]} {theirs}, not {ours}" for name, (theirs, ours) in other.items()]
     kinds = (("missing", missing), ("unknown", unknown), ("of another shape", of_other))
-    told = [f"{kind}: {_some(names)}" for kind, names in kinds if names]
-    if told:
+    differences = [f"{kind}: {_some(names)}" for kind, names in kinds if names]
+    if differences:
         chosen = document["architecture"]
         options = ", ".join(f"{name} {value}" for name, value in chosen.items() if name != "architecture")
         raise UploadError(
             f"the weights do not belong to {chosen['architecture']} ({options}) for {document['classes']} "
-            f"classes and images of {'x'.join(map(str, document['shape']))}; tensors {'; '.join(told)}"
+            f"classes and images of {'x'.join(map(str, document['shape']))}; tensors {'; '.join(differences)}"
         )
 
 

@@ -114,11 +114,11 @@ def _read(
         document = read_json(folder / PROGRESS)
         progress = _progress(document)
         state = (folder / document.get("state", EARLIER)).read_bytes()
-        told = history.read_bytes()[: progress.history_bytes]
-        for name, content in (("state", state), ("history", told)):
+        past = history.read_bytes()[: progress.history_bytes]
+        for name, content in (("state", state), ("history", past)):
             if document.get(f"{name}_sha256", found := hashlib.sha256(content).hexdigest()) != found:
                 raise Unusable(f"its {name} has changed since it was written")
-        rows = [json.loads(line) for line in told.splitlines()]
+        rows = [json.loads(line) for line in past.splitlines()]
         if [row["epoch"] for row in rows] != list(range(1, progress.epoch + 1)):
             raise Unusable("its history does not contain each epoch once")
         tensors = load(state)

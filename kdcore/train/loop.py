@@ -26,7 +26,7 @@ from kdcore.train.precision import autocast
 
 
 class Diverged(RuntimeError):
-    """The loss is no number any more. The checkpoint of the last good epoch is still there."""
+    """The loss became NaN or infinite. The checkpoint of the last good epoch is still there."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Freeing disk: what models, sessions and trash take, and the removal of what no run names."""
+"""Freeing disk: what models, sessions and trash take, and the removal of unreferenced files."""
 
 from __future__ import annotations
 

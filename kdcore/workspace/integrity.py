@@ -98,9 +98,9 @@ def _unhashed(folder: Path) -> str | None:
     for path in (report, *(folder / name for name in _WHOLE)):
         if (path == report or path.exists()) and not _whole(path, _identity(path)):
             return f"{path.name} is cut short"
-    told = _onnx_bytes(report, _identity(report))
-    if told and onnx.exists() and _identity(onnx)[1] != told:
-        return f"{onnx.name} has {_identity(onnx)[1]:,} bytes instead of {told:,}"
+    expected = _onnx_bytes(report, _identity(report))
+    if expected and onnx.exists() and _identity(onnx)[1] != expected:
+        return f"{onnx.name} has {_identity(onnx)[1]:,} bytes instead of {expected:,}"
     return None
 
 

@@ -75,15 +75,15 @@ def _starting(status: Status | None) -> bool:
     return process(status) is not None
 
 
-def process(told: Mapping[str, Any] | None) -> psutil.Process | None:
+def process(about: Mapping[str, Any] | None) -> psutil.Process | None:
     """The living process that `process`, `host` and `started` tell of; None on another host, or where it has ended."""
-    if not told or told["host"] != socket.gethostname():
+    if not about or about["host"] != socket.gethostname():
         return None
     import psutil
 
     try:
-        found = psutil.Process(told["process"])
-        lives = found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= told["started"] + CLOCK_SLACK
+        found = psutil.Process(about["process"])
+        lives = found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= about["started"] + CLOCK_SLACK
     except psutil.Error:
         return None
     return found if lives else None

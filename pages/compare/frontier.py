@@ -43,8 +43,7 @@ def against_cost(rows: list[Row], names: dict[str, str], baseline: Baseline) -> 
         else:
             batch = st.segmented_control(
                 "Batch size", [1, BATCH], default=BATCH, required=True, key="batch", persist_state="session",
-                format_func=lambda size: "Latency (batch 1)" if size == 1 else f"Throughput (batch {size})",
-                label_visibility="collapsed",
+                format_func=lambda size: f"Batch size {size}", label_visibility="collapsed",
             )  # fmt: skip
             charts.show(
                 against_latency(timed, batch, several, baseline), key="time_chart", selection_mode="points",

@@ -90,15 +90,15 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "accuracy": [_percent(row["accuracy"]) for row in rows],
             "map": [None if row["map"] is None else 100 * row["map"] for row in rows],
             "interval": [_interval(row) for row in rows],
-            "points": [one.points for one in against],
+            "verdict": [row["judged"] for row in rows],
             "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
             "smaller": [one.smaller for one in against],
+            "points": [one.points for one in against],
             "latency": [row["latency_ms"] for row in rows],
             **{name: [row[name] for row in rows] for name in GPU},
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
-            "verdict": [row["judged"] for row in rows],
             "params": [row["params"] for row in rows],
             "zeros": [_percent(row["sparsity"]) for row in rows],
             "agreement": [_percent(row["agreement"]) for row in rows],
@@ -130,9 +130,7 @@ def _auc_interval(row: Row) -> str:
 
 
 def _speed(found: Any) -> str:
-    return (
-        format.MISSING if found is None else format.times(found.value) if found.differs else "no measurable difference"
-    )
+    return format.MISSING if found is None else format.times(found.value) if found.differs else "no difference"
 
 
 def _columns(baseline: str, longest: int) -> dict[str, Any]:
@@ -147,23 +145,23 @@ def _columns(baseline: str, longest: int) -> dict[str, Any]:
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
         "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
                          "over the test images for one seed. Cut at 0 and 100 %."),
-        "points": number(
-            "Difference (points)", format="%+.1f", help=f"Of test accuracy, or of mAP for several labels. {than}"
+        "verdict": text(
+            "Verdict", width="medium",
+            help="On accuracy. Students: against the student alone. Compressed variants: against their parent.",
         ),
         "size": number("Size (kB)", format="%.1f", help="Of the deployed ONNX file."),
         "smaller": number("Smaller", format="%.1f×", help=than),
+        "points": number(
+            "Difference (points)", format="%+.1f", help=f"Of test accuracy, or of mAP for several labels. {than}"
+        ),
         "latency": number("Latency, batch 1 (ms)", format="%.4g", help="Median for one image, one thread."),
         **{
             name: number(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
             for name, mode in GPU.items()
         },
-        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. {than}"),
+        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies; no difference: none measurable. {than}"),
         "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput, one thread."),
-        "throughput": text(f"Speed-up, batch {BATCH}", help=f"Ratio of throughputs. {than}"),
-        "verdict": text(
-            "Verdict", width="medium",
-            help="On accuracy. Students: against the student alone. Compressed variants: against their parent.",
-        ),
+        "throughput": text(f"Speed-up, batch {BATCH}", help=f"Likewise, of throughputs. {than}"),
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
         "agreement": number("Agreement (%)", format="%.1f", help="Test images with the teacher's predicted class."),

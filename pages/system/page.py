@@ -58,7 +58,7 @@ def queue() -> None:
         else ":gray[:material/bedtime:] Queue is idle; it starts with the next run."
     )  # fmt: skip
     if not now.runs:
-        st.caption("The queue is empty. Runs that you start wait here for their turn.")
+        st.caption("Runs that you start wait here for their turn.")
     waiting = [run_id for run_id in now.runs if run_id in known and known[run_id].state == "queued"]
     for run_id in now.runs:
         if run_id in known:

@@ -69,9 +69,9 @@ def _numbers(scaled: list[Shown]) -> None:
         "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
         "ece": number("ECE (%)", format="%.1f", help="Expected calibration error as trained: mean difference of "
                       "confidence and accuracy, in 15 bins."),
-        "ece_scaled": number("at T", format="%.1f", help="ECE (%) after temperature scaling."),
+        "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE (%) after temperature scaling."),
         "nll": number("NLL", format="%.3f", help="Negative log-likelihood of the label, nats per image."),
-        "nll_scaled": number("at T ", format="%.3f", help="NLL after temperature scaling."),
+        "nll_scaled": number("NLL at T", format="%.3f", help="NLL after temperature scaling."),
     }  # fmt: skip
     variant_table.show([(one.role, one.name) for one in scaled], columns, config, alt="Calibration")
 

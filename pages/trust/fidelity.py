@@ -59,7 +59,7 @@ def _by_class(run_id: str, models: list[Shown]) -> None:
     chosen = by_name[links.one("Variant", list(by_name), "variant", default=usual)]
     about = store.plan(run_id).dataset
     if "confusion" not in chosen.quality:
-        st.caption("Images with several labels have no confusion matrix: each label is a decision of its own.")
+        st.caption("Images with several labels have no confusion matrix: each label is a separate decision.")
         with st.container(border=True):
             _changes(run_id, chosen, about)
         return

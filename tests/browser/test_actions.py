@@ -81,11 +81,11 @@ def test_every_download_opens(tab, full, tmp_path):
 def test_the_slider_moves_the_answer(tab, full):
     visitor = tab(full).open("soft_targets")
     page = visitor.page
-    page.get_by_text("At T = 4 the teacher gives").wait_for()
+    page.get_by_text("At T = 4 the teacher assigns").wait_for()
     slider = page.get_by_role("slider")
     slider.focus()
     slider.press("ArrowRight")
-    page.get_by_text("At T = 4.8 the teacher gives").wait_for()
+    page.get_by_text("At T = 4.8 the teacher assigns").wait_for()
     page.wait_for_url(re.compile(r"\bT=4\.8\b"))
     visitor.check()
 

@@ -284,7 +284,7 @@ def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypat
         ("nothing", 2, "there is no dataset 'nothing'; there are: cifar10"),
         ('{"dataset": "cifar10", "classes": 11}', 2, "less than or equal to 10"),
         ('{"dataset": ', 2, "is not JSON"),
-        ("folder", 2, "data.source.path: give the folder or the .zip"),
+        ("folder", 2, "data.source.path: choose the folder or the .zip"),
         ("far", 1, "Without a network, put this into"),
     ],
 )

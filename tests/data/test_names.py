@@ -184,7 +184,7 @@ def test_a_class_that_is_called_train_is_a_class():
     ("names", "words"),
     [
         ([], "there are no pictures"),
-        (many("cat", 5), "there is one class alone, 'cat'"),
+        (many("cat", 5), "there is only one class, 'cat'"),
         (["1.png", *many("cat", 5), *many("dog", 5)], "1.png is not in a class folder"),
         ([*many("train", 5), *many("test", 5)], "train/00.png is not in a class folder"),
         ([*many("Cat", 5), *many("cat", 5)], "'Cat' and 'cat' differ only in upper and lower case"),

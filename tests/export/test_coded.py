@@ -223,7 +223,7 @@ def test_a_header_that_was_changed_with_its_sum_gives_numbers_or_is_refused(plac
         (told([["x", "f4", [4], "codebook", 1 << 30, 0]]), "more than 257 values"),
         (told([["x", "f4", [4], "positions", 1 << 29, 2, 0, 0]]), "end too early"),
         (told([["x", "f4", [4], "positions", 0, 60, 0, 0]]), "steps of 60 bits"),
-        (told([["x", "O", [4], "raw"]]), "there is no type 'O'"),
+        (told([["x", "O", [4], "raw"]]), "unknown type 'O'"),
         (told([["x", "f4", [4], "pickle"]]), "there is no form 'pickle'"),
         (told([["x", "", [], "same", "x"]]), "tied to a missing one"),
         (told(5), "lists no tensors"),

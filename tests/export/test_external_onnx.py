@@ -137,20 +137,20 @@ def two(which):
 @pytest.mark.parametrize(
     ("made", "changes", "words"),
     [
-        (b"", {}, r"it is no (ONNX file|valid ONNX model): "),
-        (b"garbage" * 99, {}, r"it is no (ONNX file|valid ONNX model): "),
+        (b"", {}, r"it is not (an ONNX file|a valid ONNX model): "),
+        (b"garbage" * 99, {}, r"it is not (an ONNX file|a valid ONNX model): "),
         (external(), {}, "stored in another file"),
-        (model(domain="own.domain"), {}, "operators of its own"),
-        (within_a_branch(), {}, "operators of its own"),
+        (model(domain="own.domain"), {}, "custom operators"),
+        (within_a_branch(), {}, "custom operators"),
         (two("inputs"), {}, r"2 inputs \(x, second\); one is needed"),
         (two("outputs"), {}, r"2 outputs \(y, f\); one is needed"),
         (model(), {"shape": (3, 32, 32)}, "expects 1 channels, but these images have 3"),
         (model(), {"classes": 10}, r"its output is \(1, 3\); \(1, 10\) is needed"),
-        (model(2000, fixed=True), {}, "its batch is 2000"),
+        (model(2000, fixed=True), {}, "its batch size is 2000"),
         (not_a_number(), {}, "not finite"),
         (model(softmax=True), {}, "set outputs to probabilities"),
         (model(), {"outputs": "probabilities"}, "set outputs to logits"),
-        (centred(), {}, "answers otherwise when images are asked together"),
+        (centred(), {}, "outputs depend on the other images of the batch"),
     ],
 )
 def test_what_cannot_teach_is_refused_with_what_would_do(tmp_path, made, changes, words):

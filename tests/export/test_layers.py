@@ -162,7 +162,7 @@ def test_the_layers_of_a_network_add_up_to_it(tmp_path, architecture, shape, opt
 @pytest.mark.parametrize("content", [b"", b"garbage" * 50])
 def test_what_is_no_model_is_refused(tmp_path, content):
     (tmp_path / "bad.onnx").write_bytes(content)
-    with pytest.raises(ValueError, match=r"bad\.onnx is no ONNX model"):
+    with pytest.raises(ValueError, match=r"bad\.onnx is not an ONNX model"):
         layers(tmp_path / "bad.onnx", (1, 8, 8))
 
 

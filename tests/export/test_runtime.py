@@ -32,7 +32,7 @@ def test_logits_do_not_depend_on_the_batch(path, images, batch):
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x08\x0a" + bytes(1000)])
 def test_files_that_are_no_models_are_refused(tmp_path, content):
     (tmp_path / "bad.onnx").write_bytes(content)
-    with pytest.raises(UnreadableModel, match=r"bad\.onnx is no model"):
+    with pytest.raises(UnreadableModel, match=r"bad\.onnx is not a model"):
         runtime.session(tmp_path / "bad.onnx")
 
 

@@ -111,6 +111,7 @@ def test_a_cancel_is_heard_within_two_seconds_and_a_resume_goes_on(workspace):
     until(lambda: not held(folder / "lock"))
     assert time.monotonic() - asked < patience.stretched(2.5)
     until(lambda: synced(workspace).run(run_id).state == "cancelled")
+    assert not synced(workspace).run(run_id).kept
     done = [stage.key for stage in synced(workspace).stages(run_id) if stage.state == "done"]
     api.request(workspace, run_id, "run")
     api.ensure_dispatcher(workspace)
@@ -143,7 +144,8 @@ def test_stop_keeps_and_measures_what_is_finished(workspace):
     api.ensure_dispatcher(workspace)
     until(lambda: any(stage.state == "done" for stage in synced(workspace).stages(run_id)))
     api.request(workspace, run_id, "stop")
-    assert settle(workspace, run_id).state == "cancelled"
+    row = settle(workspace, run_id)
+    assert (row.state, row.kept, row.condition) == ("cancelled", True, "stopped")
     rows = comparison.rows(workspace, [run_id])
     assert [row["variant"] for row in rows] == ["teacher"]
     assert rows[0]["latency_ms"] > 0

@@ -181,8 +181,8 @@ def test_resnets_small_stem_is_that_of_the_cifar_networks():
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"name": "resnet19"}, r"no classification model 'resnet19'; near: resnet1"),
-        ({"name": "zzz"}, "near: resnet18, mobilenet_v2, vit_b_16"),
+        ({"name": "resnet19"}, r"no classification model 'resnet19'; try: resnet1"),
+        ({"name": "zzz"}, "try: resnet18, mobilenet_v2, vit_b_16"),
         ({"name": "vgg11", "small_stem": "yes"}, "vgg11 has no stem for small images; these have one: densenet, eff"),
     ],
 )

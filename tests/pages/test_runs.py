@@ -9,6 +9,7 @@ from kdcore.jobs import api
 from kdcore.workspace.index import RunRow, StageRow
 from pages.runs.detail import Group, line, state_of
 from pages.runs.table import matches
+from pages.shared.text import STATES
 from tests.pages.conftest import opened, runs, said
 from tests.pages.test_new import recipe_of
 from tests.small import small
@@ -147,6 +148,13 @@ def row(**more):
 )
 def test_matching(sought, states, fits):
     assert matches(row(), sought, states) is fits
+
+
+def test_a_run_that_was_stopped_with_its_results_kept_is_no_cancelled_one():
+    stopped = row(state="cancelled", kept=True)
+    assert matches(stopped, "", ["stopped"])
+    assert not matches(stopped, "", ["cancelled"])
+    assert STATES[stopped.condition][0] == "Stopped, results kept"
 
 
 def stage(state, seconds=1.0, **more):

@@ -25,7 +25,7 @@ def test_the_title_is_the_stored_logits_at_the_chosen_temperature(full):
     logits = np.load(full.model(plan["variants"][0]["keys"][0]) / "logits.npz")["test"]
     label = np.load(full.dataset(plan["dataset"]["fingerprint"]) / "test_labels.npy")[7]
     share = 100 * soften(logits[7], 16)[label]
-    assert f"At T = 16 the teacher gives {share:.1f}" in said(app)
+    assert f"At T = 16 the teacher assigns {share:.1f}" in said(app)
 
 
 def test_a_move_of_the_slider_is_quick(full):
@@ -114,7 +114,7 @@ def test_images_with_several_labels(full, monkeypatch):
     first = known(plan["dataset"]["fingerprint"]).labels[5]
     both = ", ".join(sorted([str(first), str((first + 1) % 10)]))
     assert f"labelled **{both}**" in said(app)
-    assert "there is " + both in said(app)
+    assert "labels: " + both in said(app)
     for which in (gallery.WRONG, gallery.UNSURE, gallery.APART):
         app.selectbox(key="gallery_which").set_value(which).run()
         assert not app.exception

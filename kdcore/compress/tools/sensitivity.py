@@ -72,8 +72,8 @@ def measure(
             )
     alone = copy.deepcopy(network)
     recalibrate(alone, exam.calibration, 0)
-    told = {"untouched": _asked(network, exam), "baseline": _asked(alone, exam)}
-    return {"kind": kind, "images": len(exam.images), **told, "rows": rows}
+    scores = {"untouched": _asked(network, exam), "baseline": _asked(alone, exam)}
+    return {"kind": kind, "images": len(exam.images), **scores, "rows": rows}
 
 
 def check(kind: Kind, strengths: Sequence[float]) -> None:

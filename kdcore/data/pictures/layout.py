@@ -22,7 +22,7 @@ def layout(names: Sequence[Parts], test_share: float, *, splits: bool = True, te
     hold; `test_folder`: the outer folder for testing, where its name does not say so. Raises Refused.
     """
     if not names:
-        raise Refused(f"there are no pictures: put files that end in {', '.join(SUFFIXES)} into one folder a class")
+        raise Refused(f"there are no pictures: put files that end in {', '.join(SUFFIXES)} into one folder per class")
     inner, owners, split = _owners(names, splits, test_folder)
     for name, owner in zip(names, owners, strict=True):
         if len(owner) < 2:

@@ -206,7 +206,9 @@ def _check_classes(classes: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in classes:
         if not name or len(name) > MOST_NAME or not name.isprintable():
-            raise Refused(f"{TABLE}: {name[:40]!r} is no name for a class: 1 to {MOST_NAME} printable characters are")
+            raise Refused(
+                f"{TABLE}: {name[:40]!r} is not a valid class name: 1 to {MOST_NAME} printable characters are accepted"
+            )
         twin = seen.get(name.casefold())
         if twin is not None:
             raise Refused(

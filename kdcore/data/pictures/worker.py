@@ -141,9 +141,9 @@ def _kinds(files: Sequence[Parts]) -> str:
 
 def _refuse(bad: dict[str, str], total: int) -> None:
     """Raises Refused, with the first pictures that cannot be read and how many there are."""
-    told = "; ".join(f"{name} {reason}" for name, reason in list(bad.items())[:MOST_BAD])
+    listed = "; ".join(f"{name} {reason}" for name, reason in list(bad.items())[:MOST_BAD])
     more = f"; and {len(bad) - MOST_BAD} more" if len(bad) > MOST_BAD else ""
-    raise Refused(f"{told}{more}. {len(bad)} of {total} pictures cannot be read{OFFER}")
+    raise Refused(f"{listed}{more}. {len(bad)} of {total} pictures cannot be read{OFFER}")
 
 
 def _some(bad: dict[str, str]) -> str:

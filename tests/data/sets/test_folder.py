@@ -97,7 +97,7 @@ def test_a_zip_and_the_same_folder_give_the_same_data_set(packed, tmp_path):
         [*range(5)] * 2
     )
     assert (
-        status(chosen(path)).message == "2 files that are no pictures were left out: pets/cat/notes.txt, pets/more.zip"
+        status(chosen(path)).message == "2 files that are not pictures were left out: pets/cat/notes.txt, pets/more.zip"
     )
     assert dataset.load(chosen(path)).fingerprint == from_zip.fingerprint
 
@@ -206,7 +206,7 @@ def test_links_are_refused_in_archives_and_in_folders(tmp_path, pictures):
         link = zipfile.ZipInfo("cat/link.png")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
-    assert "cat/link.png is a link or no file at all" in refusal(path, tmp_path)
+    assert "cat/link.png is a link or not a file" in refusal(path, tmp_path)
     folder = pictures({f"{kind}/{n}.png": (n, 10) for kind in "ab" for n in range(5)})
     (folder / "a" / "link.png").symlink_to(folder / "a" / "0.png")
     assert "a/link.png is a link" in refusal(folder, tmp_path)

@@ -40,7 +40,7 @@ def test_a_zip_gives_the_same(made, tmp_path):
             archive.write(file, f"pets/{file.relative_to(top)}")
         archive.writestr("pets/notes.txt", "x")
     assert fetch(chosen(path)).fingerprint == fetch(chosen()).fingerprint
-    assert status(chosen(path)).message == "1 file that is no picture was left out: pets/notes.txt"
+    assert status(chosen(path)).message == "1 file that is not a picture was left out: pets/notes.txt"
 
 
 def test_a_table_that_was_edited_in_place_is_read_anew(made):
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_told_at_the_field(made):
     with pytest.raises(RecipeError, match=r"data.source.path: pets: labels.csv, line 2, column 'dog' holds '2'"):
         fetch(chosen())
     (top / "labels.csv").unlink()
-    with pytest.raises(RecipeError, match=r"there is no labels.csv beside the pictures: it needs a column of file"):
+    with pytest.raises(RecipeError, match=r"there is no labels.csv next to the pictures: it needs a column of file"):
         fetch(chosen())
     for place in ("", "images"):
         (top / place / "labels.csv").write_text("file,cat,dog\n")
