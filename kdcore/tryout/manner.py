@@ -13,13 +13,15 @@ LOOKED_AT = 1000  # images
 NEAR = 26  # of 255: this near to the ground's value a pixel belongs to it
 GROUND_SHARE = 0.3  # share of the pixels that belong to the ground where images are marks on a plain ground
 WIDE = 90  # percentile: an image may be as wide as this
+THIN = 25  # percentile: an image has at least this much ink
 
 
 class Manner(NamedTuple):
     """`height`, `width`, `channels` of an image in pixels.
 
     `ground`: 0 or 255 where the images are marks on a plain black or white ground, else None. Of such images `tall` and
-    `wide` are the usual extents of the marks in pixels, and `centre` (row, column) their usual centre of mass.
+    `wide` are the usual extents of the marks in pixels, `centre` (row, column) their usual centre of mass, and `ink`
+    how much of an image they cover at least, 0..1.
     """
 
     height: int
@@ -29,6 +31,7 @@ class Manner(NamedTuple):
     tall: float = 0.0
     wide: float = 0.0
     centre: tuple[float, float] = (0.0, 0.0)
+    ink: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -54,7 +57,10 @@ def manner(images: Pixels) -> Manner:
     mass = ink.sum(axis=(1, 2))
     rows, columns = ink.sum(axis=2) @ np.arange(height) / mass, ink.sum(axis=1) @ np.arange(width) / mass
     centre = float(rows.mean()), float(columns.mean())
-    return Manner(height, width, channels, ground, float(np.median(tall)), float(np.percentile(wide, WIDE)), centre)
+    extents = float(np.median(tall)), float(np.percentile(wide, WIDE))
+    return Manner(
+        height, width, channels, ground, *extents, centre, float(np.percentile(mass, THIN) / (height * width))
+    )
 
 
 def marks(grey: Pixels, ground: int) -> NDArray[np.float64]:

@@ -7,13 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from kdcore.tryout.manner import Manner, Pixels
 from kdcore.tryout.strokes import Ink, Stroke, ink
 
 FINE = 8  # a pixel is this many a side while marks are put in place
-FAINT, FULL = 0.25, 0.7  # shares of the strongest mark in a photograph: below is paper, above is ink
+THICKEST = FINE  # strokes grow by this many fine pixels at most, on each side
+COARSE, WIDEST = 64, 15  # pixels of the longer side while the paper is found; a mark is thinner than WIDEST of them
+CONTRAST = 25  # of 255, at least, between mark and paper
+CALM = 256  # pixels of the longer side in which marks are looked for
+SPECK = 0.08  # of the largest mark: a smaller one is dirt
+FAINT, FULL = 0.3, 0.7  # shares of the strongest mark in a photograph: below is paper, above is ink
 
 
 class Seen(NamedTuple):
@@ -73,14 +78,29 @@ def _placed(marks: Ink, manner: Manner, before: tuple[str, ...]) -> Seen:
     box = marks[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = FINE * min(manner.tall / box.shape[0], manner.wide / box.shape[1])
     tall, wide = (max(FINE, round(side * scale)) for side in box.shape)
-    scaled = _shrunk(box, tall, wide)
+    scaled, thicker = _thickened(_shrunk(box, tall, wide), manner)
+    tall, wide = scaled.shape
     room = np.zeros((manner.height * FINE, manner.width * FINE))
     at = [_start(scaled.sum(axis=1 - axis), manner.centre[axis], room.shape[axis]) for axis in (0, 1)]
     room[at[0] : at[0] + tall, at[1] : at[1] + wide] = scaled[: room.shape[0], : room.shape[1]]
     small = room.reshape(manner.height, FINE, manner.width, FINE).mean(axis=(1, 3))
     ground = "black" if manner.ground == 0 else "white"
+    before = (*before, "thickened") if thicker else before
     steps = (*before, "cropped", "centred", f"scaled to {manner.width}x{manner.height} pixels", f"put on {ground}")
     return _coloured(small, manner, steps)
+
+
+def _thickened(marks: Ink, manner: Manner) -> tuple[Ink, bool]:
+    """Fine marks with strokes as thick as the data set's, no larger than its marks; and whether that changed them."""
+    least = 255 * manner.ink * manner.height * manner.width * FINE**2
+    tallest, widest = round(manner.tall * FINE), round(manner.wide * FINE)
+    image, thick = np.rint(255 * marks).astype(np.uint8), 0
+    while image.sum() < least and thick < THICKEST:
+        thick += 1
+        wider = Image.fromarray(np.pad(image, 1)).filter(ImageFilter.MaxFilter(3))
+        size = min(wider.width, max(widest, marks.shape[1])), min(wider.height, max(tallest, marks.shape[0]))
+        image = np.asarray(wider.resize(size, Image.Resampling.BOX))
+    return image / 255, thick > 0
 
 
 def _start(profile: NDArray[np.float64], centre: float, room: int) -> int:
@@ -97,22 +117,48 @@ def _shrunk(marks: Ink, height: int, width: int) -> Ink:
 
 
 def _coloured(marks: Ink, manner: Manner, steps: tuple[str, ...]) -> Seen:
-    bright = 1 - marks if manner.ground == 255 else marks
-    image = np.rint(255 * np.clip(bright, 0, 1)).astype(np.uint8)[..., None]
+    image = np.rint(255 * np.clip(marks, 0, 1)).astype(np.uint8)[..., None]
+    image = 255 - image if manner.ground == 255 else image
     return Seen(image.repeat(manner.channels, axis=2), steps)
 
 
 def _found(grey: Pixels, ground: int) -> tuple[Ink, bool]:
     """The marks of a picture, 0..1, and whether they are dark on light where the data set's are light on dark."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = float(np.median(border))
-    light = paper > 127
-    away = (paper - grey) if light else (grey - paper)
+    grey = _calm(grey)
+    usual = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    darkest, lightest = np.percentile(grey, (0.5, 99.5))
+    light = usual - darkest > lightest - usual  # dark marks on light paper
+    away = np.clip((1 if light else -1) * (_paper(grey, light) - grey), 0, None)
     strongest = float(np.percentile(away, 99.5))
-    if strongest < 20:
+    if strongest < CONTRAST:
         raise NothingThere("No mark stands out from the background of this picture. Take one with more contrast.")
-    marks = np.clip((away / strongest - FAINT) / (FULL - FAINT), 0, 1)
+    marks = _without_specks(np.clip((away / strongest - FAINT) / (FULL - FAINT), 0, 1))
     return marks, light != (ground == 255)
+
+
+def _calm(grey: Pixels) -> Pixels:
+    """At most CALM pixels a side, without the noise of a camera."""
+    image = Image.fromarray(grey)
+    image.thumbnail((CALM, CALM), Image.Resampling.BOX)
+    return np.asarray(image.filter(ImageFilter.MedianFilter(3)))
+
+
+def _without_specks(marks: Ink) -> Ink:
+    """The marks but those that are much smaller than the largest."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(marks > 0)
+    mass = ndimage.sum_labels(marks, parts, np.arange(count + 1))
+    return np.where(np.isin(parts, np.flatnonzero(mass >= SPECK * mass.max())), marks, 0.0)
+
+
+def _paper(grey: Pixels, light: bool) -> NDArray[np.float64]:
+    """What the picture would be without its marks: a shadow or a lamp makes paper brighter on one side."""
+    size = (max(1, grey.shape[1] * COARSE // max(grey.shape)), max(1, grey.shape[0] * COARSE // max(grey.shape)))
+    small = Image.fromarray(grey).resize(size, Image.Resampling.BOX)
+    spread = small.filter(ImageFilter.MaxFilter(WIDEST) if light else ImageFilter.MinFilter(WIDEST))
+    even = spread.filter(ImageFilter.GaussianBlur(WIDEST // 2))
+    return np.asarray(even.resize((grey.shape[1], grey.shape[0]), Image.Resampling.BILINEAR), np.float64)
 
 
 def _channels(picture: Pixels, wanted: int) -> tuple[Pixels, tuple[str, ...]]:

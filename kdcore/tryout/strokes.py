@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 UNITS = 1000  # coordinates go from 0 to this, across and down
-PEN = 100  # width of the pen in these units
+PEN = 80  # width of the pen in these units
 PAINTED = 512  # pixels of the longer side of what is painted
 MOST_STROKES, MOST_POINTS = 500, 20_000
 

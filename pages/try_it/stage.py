@@ -22,6 +22,7 @@ from pages.try_it import source
 from pages.try_it.variants import Chosen
 
 BARS = "Probabilities"
+LETTER = 8  # pixels of a letter in a table
 QUICK = 96 * 96  # pixels up to which the chart of a disturbance is drawn at once
 APART = "background-color: rgba(213, 94, 0, 0.22); font-weight: bold"
 
@@ -127,9 +128,10 @@ def _table(models: list[Chosen], found: list[Answered], classes: list[str]) -> N
     look = roles.dotted(table, [one.role for one in found])
     for column in ("answer", "now"):
         look = look.apply(lambda _: [APART if one else "" for one in apart], subset=[column], axis=0)
+    widths = _width(table["variant"]), _width(table["answer"])
     st.dataframe(
-        look, hide_index=True, width="stretch", height="content", placeholder=format.MISSING, column_config=_columns(),
-        alt="What each variant answers, one row a variant",
+        look, hide_index=True, width="stretch", height="content", placeholder=format.MISSING,
+        column_config=_columns(*widths), alt="What each variant answers, one row a variant",
     )  # fmt: skip
 
 
@@ -143,18 +145,23 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _columns() -> dict[str, Any]:
+def _width(names: pd.Series) -> int:
+    """Pixels that the longest of these names takes, within bounds."""
+    return min(max(70, 16 + LETTER * int(names.str.len().max())), 150)
+
+
+def _columns(variant: int, answer: int) -> dict[str, Any]:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
         "mark": text("", width=24),
-        "variant": text("Variant", width=150),
-        "answer": text("Answer", width=70),
+        "variant": text("Variant", width=variant),
+        "answer": text("Answer", width=answer),
         "confidence": st.column_config.ProgressColumn(
-            "Confidence", format="%.1f %%", min_value=0, max_value=100, width=120,
+            "Confidence", format="%.1f %%", min_value=0, max_value=100, width=112,
             help="The probability of the answer; of several labels, that of the least certain one.",
         ),
         "now": text("Teacher", width=80, help="Whether it gives the teacher's answer to this input."),
-        "agreement": number("Agreement", format="%.1f %%", width=90,
+        "agreement": number("Agreement", format="%.1f %%", width=86,
                             help="Share of the test images that get the teacher's class."),
         "size": number("Size (kB)", format="%.1f", width=75, help="The deployed ONNX file."),
     }  # fmt: skip

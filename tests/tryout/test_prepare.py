@@ -86,6 +86,23 @@ def paper(mark=40, ground=230):
     return page
 
 
+def test_shadow_noise_and_dirt_do_not_hide_the_mark(style):
+    random = np.random.RandomState(0)
+    page = paper().astype(float) - np.linspace(0, 90, 160)[None, :, None] + random.normal(0, 5, (120, 160, 1))
+    page[110:113, 150:153] = 0  # a crumb in the corner
+    dirty = pictured(np.clip(page, 0, 255).astype(np.uint8), style).image
+    clean = pictured(paper(), style).image
+    assert np.abs(dirty.astype(int) - clean).mean() < 20
+
+
+def test_thin_strokes_get_as_much_ink_as_the_data_set_has(style):
+    page = np.full((400, 400, 1), 240, np.uint8)
+    page[50:350, 199:202] = 30
+    seen = pictured(page, style)
+    assert "thickened" in seen.done
+    assert seen.image.mean() / 255 > 0.8 * style.ink
+
+
 @pytest.mark.parametrize(("mark", "ground"), [(40, 230), (230, 40)])
 def test_a_photographed_mark_is_found_whatever_its_colour(style, mark, ground):
     seen = pictured(paper(mark, ground), style)
