@@ -15,9 +15,9 @@ BINS = 81
 
 
 class Rounded(NamedTuple):
-    """`sqnr`: decibels, None where nothing was lost; `before`, `after`: accuracy as fractions of `images` images."""
+    """A layer's weights. `sqnr`: decibels, None where nothing was lost. `before`, `after`: accuracy, as fractions of
+    `images` images."""
 
-    layer: str
     weights: ArrayLike
     rounded: ArrayLike
     sqnr: float | None
@@ -29,8 +29,8 @@ class Rounded(NamedTuple):
     def title(self) -> str:
         noise = "no error" if self.sqnr is None else f"SQNR {format.decibels(self.sqnr)}"
         return (
-            f"{self.layer}: {len(np.unique(self.rounded))} values, {noise}; validation accuracy "
-            f"{format.percent(self.before)} before, {format.percent(self.after)} after"
+            f"{len(np.unique(self.rounded))} values, {noise}; validation accuracy "
+            f"{format.percent(self.before)} to {format.percent(self.after)}"
         )
 
 
@@ -42,8 +42,8 @@ def rounding(view: Rounded) -> go.Figure:
         [_bars("Before", "alone", whole, edges), _bars("Rounded", "quantized", after, edges)],
         view.title,
         x={"title": "Weight"},
-        y={"title": "Weights (log scale)", "type": "log"},
-        height=240,
+        y={"title": "Count (log)", "type": "log"},
+        height=165,
         barmode="overlay",
         bargap=0,
     )

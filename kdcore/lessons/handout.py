@@ -46,6 +46,7 @@ def handout(lesson: Lesson, progress: Progress, found: Evidence) -> str:
         score=lesson.prediction.score(progress.prediction, answer),
         figures=[_drawn(figure) for figure in (own, *lesson.figures(found)) if figure],
         explanation=_html(lesson.explain(found)),
+        table=_html(lesson.table(found)) if lesson.table else "",
         formula=Markup(convert(lesson.formula, display="block")),
         run=found.run_id,
         finished=_moment(found.files.result.get("finished")),
@@ -70,7 +71,7 @@ def _template() -> Any:
 
 
 def _html(markdown: str) -> Markup:
-    return Markup(MarkdownIt("commonmark", {"html": False}).render(markdown))
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown))
 
 
 def _drawn(figure: go.Figure) -> Drawn:

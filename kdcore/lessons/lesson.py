@@ -43,8 +43,9 @@ class Lesson:
 
     `measure` and `explain` are pure functions of a finished run; every number in the explanation comes from it. The
     Recipe is a preset's or the lesson's own `document`. `formula` is LaTeX. `figures`: the first stands beside the
-    answer, the others beside the explanation. `hands_on` names a part of the page that the reader can play with.
-    A lesson with `symptoms` is run first: its reader sees them, and then says what is behind them.
+    answer, the last one beside the explanation. `table`: numbers in Markdown that go with it. `hands_on` names a part
+    of the page that the reader can play with. A lesson with `symptoms` is run first: its reader sees them, and then
+    says what is behind them.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Lesson:
     next: Change
     preset: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    table: Callable[[Evidence], str] | None = None
     hands_on: str | None = None
     symptoms: Callable[[Evidence], Symptoms] | None = None
 

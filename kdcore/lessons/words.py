@@ -12,6 +12,11 @@ def upper(sentence: str) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
+def lower(sentence: str) -> str:
+    """Without a capital, to go on with."""
+    return f"{sentence[:1].lower()}{sentence[1:]}"
+
+
 def compared(verdict: Verdict, of: str, against: str) -> str:
     """What a comparison shows, with its interval: the verdict decides the sentence."""
     value = verdict.points

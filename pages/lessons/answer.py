@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kdcore.lessons.beside import beside
+from kdcore.lessons.evidence import Evidence
 from kdcore.lessons.handout import handout, measured
 from kdcore.lessons.lesson import Lesson
 from kdcore.lessons.predictions import Answer, Choice, Matching, Value
@@ -13,6 +14,8 @@ from pages.lessons import commitment, hands_on
 from pages.lessons.state import Standing, evidence
 from pages.shared import charts, draft
 from pages.shared.text import plain
+
+TALLEST = 370  # pixels of the chart beside the answer, so that the screen needs no scrolling
 
 
 def result(one: Standing) -> None:
@@ -35,7 +38,9 @@ def result(one: Standing) -> None:
         st.markdown(f"{icon} **{score.words}**")
         st.markdown(answer.verdict)
     with right, st.container(border=True):
-        charts.show(one.lesson.figures(found)[0], key="figure")
+        chart = one.lesson.figures(found)[0]
+        chart.update_layout(height=min(chart.layout.height, TALLEST))
+        charts.show(chart, key="figure")
 
 
 def _beside(asked: Matching, predicted: Value, answer: Answer) -> dict[str, str]:
@@ -57,15 +62,26 @@ def why(one: Standing) -> None:
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
         st.markdown(lesson.explain(found))
-        for source in lesson.sources:
-            st.caption(f":material/menu_book: {source.authors}: [{source.title}]({source.url})")
+        sources = "; ".join(f"{one.authors}: [{one.title}]({one.url})" for one in lesson.sources)
+        st.caption(f":material/menu_book: {sources}")
     with right, st.container(border=True):
-        if lesson.hands_on:
-            hands_on.PARTS[lesson.hands_on](found)
+        if lesson.table:
+            shown, numbers = st.tabs(["Try it" if lesson.hands_on else "Chart", "Numbers"])
+            numbers.markdown(lesson.table(found))
+            with shown:
+                _beside_explanation(lesson, found)
         else:
-            chart = lesson.figures(found)[-1]
-            chart.update_layout(height=300)
-            charts.show(chart, key="figure_why")
+            _beside_explanation(lesson, found)
+
+
+def _beside_explanation(lesson: Lesson, found: Evidence) -> None:
+    """Something to play with, or the lesson's last chart."""
+    if lesson.hands_on:
+        hands_on.PARTS[lesson.hands_on](found)
+        return
+    chart = lesson.figures(found)[-1]
+    chart.update_layout(height=255 if lesson.table else 300)
+    charts.show(chart, key="figure_why")
 
 
 def go_on(one: Standing) -> None:

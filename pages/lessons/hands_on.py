@@ -64,7 +64,7 @@ def rounding(found: Evidence) -> None:
     weight = layers.weights[name]
     tried = rounded(weight, grid)
     after = layers.accuracy(images, labels, {name: tried})
-    view = Rounded(name, weight, tried, sqnr(weight, tried), before, after, len(labels))
+    view = Rounded(weight, tried, sqnr(weight, tried), before, after, len(labels))
     charts.show(draw_rounding(view), key="lesson_rounding")
 
 

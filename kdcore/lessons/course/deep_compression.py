@@ -44,7 +44,7 @@ def explain(found: Evidence) -> str:
         f"value: {format.size(sizes['shared_bytes'])} with the table of values.\n\n"
         f"**Code.** Frequent numbers get short Huffman codes: {format.size(sizes['coded_bytes'])}. This step loses "
         "nothing: the decoded weights are the same.\n\n"
-        f"What pruning costs: {cost[:1].lower()}{cost[1:]}\n\n"
+        f"What pruning costs: {words.lower(cost)}\n\n"
         f"**Storage only.** The file that runs still has {format.size(after['size_bytes'])}, and the processor "
         "multiplies by the zeros all the same. Coding saves download and flash memory, not time."
     )

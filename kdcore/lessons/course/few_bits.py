@@ -40,33 +40,33 @@ def measure(found: Evidence) -> Answer:
 
 
 def explain(found: Evidence) -> str:
-    plain, careful, trained = (_row(found, chain) for chain in (ROUNDED[2], CAREFUL, TRAINED))
-    ways = {
-        "Not rounded": found.row(STUDENT), "Rounded, one scale a layer": plain,
-        "Rounded with care": careful, "Trained with rounding": trained,
-    }  # fmt: skip
-    lines = [
-        f"| {name} | {format.percent(row['accuracy'])} | {format.size(row['size_bytes'])} |"
-        for name, row in ways.items()
-    ]
-    care = words.compared(
-        found.between(careful["variant"], plain["variant"]), "the student rounded with care", "the plainly rounded one"
-    )
+    plain, careful, trained = (_row(found, chain)["variant"] for chain in (ROUNDED[2], CAREFUL, TRAINED))
+    care = words.compared(found.between(careful, plain), "the student rounded with care", "the plainly rounded one")
     training = words.compared(
-        found.between(trained["variant"], careful["variant"]),
-        "the student trained with rounding",
-        "the one rounded with care",
+        found.between(trained, careful), "the student trained with rounding", "the one rounded with care"
     )
     return (
-        "Rounding to b bits leaves 2ᵇ − 1 levels, a step s apart. The error of a weight is up to s/2, so each bit less "
-        "doubles it: about 6 dB less signal to noise (SQNR). With two bits, three levels are left:\n\n"
-        "| 2 bits | Test accuracy | File |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
+        "b bits are 2ᵇ − 1 levels, a step s apart. A weight is off by at most s/2, so each bit less doubles the error: "
+        "about 6 dB less signal to noise (SQNR). With two bits, three levels are left.\n\n"
         "**Care** costs no training: a scale for each filter, clipping where the squared error is least, and batch "
-        f"norm's statistics taken again. {words.upper(care)}\n\n"
-        "**Quantization-aware training** (QAT) rounds in every step and passes the gradient straight through, so the "
-        f"other weights adapt. {words.upper(training)} QAT also rounds the activations to 8 bits, so it computes in "
-        "int8; weights of fewer than 8 bits are unpacked first and save storage, not time."
-    )  # fmt: skip
+        f"norm's statistics taken again. With two bits, {words.lower(care)}\n\n"
+        "**Quantization-aware training** (QAT) rounds in every step and passes the gradient straight through. With two "
+        f"bits, {words.lower(training)}\n\n"
+        "Round a layer of this student yourself: which layer is the most sensitive?"
+    )
+
+
+def table(found: Evidence) -> str:
+    ways = {
+        "Not rounded": found.row(STUDENT),
+        "Rounded, one scale a layer": _row(found, ROUNDED[2]),
+        "Rounded with care": _row(found, CAREFUL),
+        "Trained with rounding": _row(found, TRAINED),
+    }
+    lines = ["| Two bits a weight | Test accuracy | File |", "| --- " * 3 + "|"]
+    for name, row in ways.items():
+        lines.append(f"| {name} | {format.percent(row['accuracy'])} | {format.size(row['size_bytes'])} |")
+    return "\n".join(lines)
 
 
 def figures(found: Evidence) -> tuple[go.Figure, ...]:
@@ -99,6 +99,7 @@ LESSON = Lesson(
     },
     measure=measure,
     explain=explain,
+    table=table,
     formula=(
         r"\hat w = s \cdot \lfloor w / s \rceil, \quad s = \frac{\max | w |}{2^{b-1} - 1} \qquad "
         r"\mathrm{SQNR} = 10 \log_{10} \frac{\sum w^2}{\sum (w - \hat w)^2}"

@@ -21,6 +21,9 @@ FAULTS = {
     "train_mode": "The teacher is in training mode",
     "unused": "The teacher's output is never used",
 }
+SHORT = {
+    "swapped": "swapped", "no_t2": "no T²", "mean": "mean", "train_mode": "training mode", "unused": "unused",
+}  # fmt: skip
 
 
 def _row(found: Evidence, fault: str) -> Row:
@@ -83,8 +86,7 @@ def explain(found: Evidence) -> str:
         f"{loss['no_t2']}.\n"
         f"- **{letters['mean']}**, `mean` averages over the {classes} classes too: {expected[classes]} is expected; "
         f"it is {loss['mean']}.\n"
-        f"- **{letters['swapped']}**, swapped: almost the same loss ({loss['swapped']}). Both directions are zero at "
-        "the same place, and far from it they differ little at this temperature.\n"
+        f"- **{letters['swapped']}**, swapped: almost the same loss ({loss['swapped']}).\n"
         f"- **{letters['train_mode']}**, training mode: batch norm uses each mixed batch's own statistics, so the "
         f"targets themselves are wrong ({loss['train_mode']}).\n\n"
         f"{measure(found).verdict} So test accuracy alone is no test: assert the first loss against a value worked out "
@@ -93,7 +95,7 @@ def explain(found: Evidence) -> str:
 
 
 def figures(found: Evidence) -> tuple[go.Figure, ...]:
-    named = {_row(found, fault)["variant"]: f"{case}: {fault.replace('_', ' ')}" for case, fault in CASES.items()}
+    named = {_row(found, fault)["variant"]: f"{case}: {SHORT[fault]}" for case, fault in CASES.items()}
     named[_row(found, RIGHT)["variant"]] = "Correct"
     told = [one._replace(variant=named[one.variant]) for one in found.verdicts]
     return symptoms(found).figure, methods(told, dict.fromkeys(named.values(), "distilled"), "student alone")

@@ -26,25 +26,29 @@ def measure(found: Evidence) -> Answer:
 
 
 def explain(found: Evidence) -> str:
-    alone, options = found.first("alone"), found.recipe.distill.model_dump()
-    lines = [
-        f"| {temperature} | {format.percent(_row(found, temperature, 'none')['accuracy'])} "
-        f"| {format.percent(_row(found, temperature, 'no_t2')['accuracy'])} "
-        f"| {format.trimmed(options['soft_weight'] / options['hard_weight'])} : 1 "
-        f"| {format.trimmed(options['soft_weight'] / options['hard_weight'] / temperature**2)} : 1 |"
-        for temperature in TEMPERATURES
-    ]
-    without = found.between(_row(found, HOT, "no_t2")["variant"], alone["variant"])
+    without = found.between(_row(found, HOT, "no_t2")["variant"], found.first("alone")["variant"])
+    against_alone = words.compared(without, "the student without T²", "the student on labels alone")
     return (
-        "Dividing the logits by T divides the gradient of the soft term by about T². The factor T² restores it. "
-        "Without it a higher T weakens the teacher:\n\n"
-        "| T | with T² | without | soft : hard with T² | without |\n| --- | --- | --- | --- | --- |\n"
-        + "\n".join(lines)
-        + f"\n\nThe last two columns are the effective weights. At T = {HOT}, "
-        f"{words.compared(without, 'the student without T²', 'the student on labels alone')}\n\n"
-        "At T = 1 the factor is 1: both columns are the same training. A temperature and a weight belong together: "
-        "whoever changes T without T² changes both."
+        "The loss weighs labels and soft targets. Dividing the logits by T divides the gradient of the soft term by "
+        "about T². The factor T² restores it. Without the factor a higher T weakens the teacher; *Numbers* has the "
+        "weights that are really in force.\n\n"
+        f"At T = {HOT} the teacher is weakened, and not silenced: {against_alone}\n\n"
+        "At T = 1 the factor is 1, so both trainings are the same. A temperature and a weight belong together: whoever "
+        "changes T without T² changes both."
     )
+
+
+def table(found: Evidence) -> str:
+    options = found.recipe.distill.model_dump()
+    ratio = options["soft_weight"] / options["hard_weight"]
+    lines = ["| T | Test accuracy with T² | without | Soft : hard with T² | without |", "| --- " * 5 + "|"]
+    for temperature in TEMPERATURES:
+        right, without = (_row(found, temperature, fault)["accuracy"] for fault in ("none", "no_t2"))
+        lines.append(
+            f"| {temperature} | {format.percent(right)} | {format.percent(without)} | {format.trimmed(ratio)} : 1 "
+            f"| {format.trimmed(ratio / temperature**2)} : 1 |"
+        )
+    return "\n".join(lines)
 
 
 def figures(found: Evidence) -> tuple[go.Figure, ...]:
@@ -53,7 +57,10 @@ def figures(found: Evidence) -> tuple[go.Figure, ...]:
     for row in rows:
         if FAULT in row["values"]:
             row["values"] = {PATH: row["values"][PATH], "factor T²": ways[row["values"][FAULT]]}
-    return (sweep(rows, PATH),)
+    chart = sweep(rows, PATH)
+    right, without = (format.percent(_row(found, HOT, fault)["accuracy"]) for fault in ("none", "no_t2"))
+    chart.layout.title.text = f"At T = {HOT}: {right} with T², {without} without"
+    return (chart,)
 
 
 LESSON = Lesson(
@@ -79,6 +86,7 @@ LESSON = Lesson(
     },
     measure=measure,
     explain=explain,
+    table=table,
     formula=(
         r"L = 0.1 \, \mathrm{CE} + 0.9 \, T^2 \, \mathrm{KL}(q^t \| q^s), \qquad "
         r"\frac{\partial \, \mathrm{KL}}{\partial z_k} = \frac{1}{T} (q^s_k - q^t_k) \propto \frac{1}{T^2}"

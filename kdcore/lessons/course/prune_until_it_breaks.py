@@ -18,8 +18,10 @@ DEEP = 0.75
 STUDENT = "student distilled"
 STEPS = 80
 
+Chain = list[dict[str, Any]]
 
-def _step(kind: str, ratio: float, importance: str, targets: str = "teacher") -> list[dict[str, Any]]:
+
+def _step(kind: str, ratio: float, importance: str, targets: str = "teacher") -> Chain:
     tuned = {"steps": STEPS, "learning_rate": 0.003, "targets": targets}
     even = {"round_to": 2} if kind == "prune_structured" else {}
     return [{"step": kind, "ratio": ratio, "importance": importance, **even, "finetune": tuned}]
@@ -31,7 +33,7 @@ WEIGHTS = _step("prune_unstructured", DEEP, "magnitude")
 ANY_WEIGHTS = _step("prune_unstructured", DEEP, "random")
 
 
-def _row(found: Evidence, chain: list[dict[str, Any]]) -> Row:
+def _row(found: Evidence, chain: Chain) -> Row:
     return found.at("pruned", {"compress": chain})
 
 
@@ -50,29 +52,35 @@ def measure(found: Evidence) -> Answer:
 
 
 def explain(found: Evidence) -> str:
-    named = {
+    smallest = _compared(
+        found, WEIGHTS, ANY_WEIGHTS, "the student without its smallest weights", "the one without random ones"
+    )
+    finer = _compared(found, WEIGHTS, FILTERS[DEEP], "the student that lost weights", "the one that lost filters")
+    teacher = _compared(
+        found, FILTERS[DEEP], BY_LABELS, "the student fine-tuned with its teacher", "the one fine-tuned on labels alone"
+    )
+    return (
+        f"Four students lose {100 * DEEP:g} % and are fine-tuned for {STEPS} steps (*Numbers*).\n\n"
+        f"**What to remove.** {smallest}\n\n"
+        f"**Weights or filters.** {finer} But zeros stay in the file, and are multiplied. Removing filters saves "
+        "bytes and time.\n\n"
+        f"**Who teaches.** {teacher}"
+    )
+
+
+def _compared(found: Evidence, one: Chain, other: Chain, of: str, against: str) -> str:
+    told = found.between(_row(found, one)["variant"], _row(found, other)["variant"])
+    return words.upper(words.compared(told, of, against))
+
+
+def table(found: Evidence) -> str:
+    lines = ["| Removed | Test accuracy | File | Speed, batch 64 |", "| --- " * 4 + "|"]
+    lines.append(_line(found, "Nothing", found.row(STUDENT)))
+    ways = {
         "Filters, with the teacher": FILTERS[DEEP], "Filters, labels alone": BY_LABELS,
         "Weights, smallest first": WEIGHTS, "Weights at random": ANY_WEIGHTS,
     }  # fmt: skip
-    lines = [_line(found, "Nothing", found.row(STUDENT))]
-    lines += [_line(found, name, _row(found, chain)) for name, chain in named.items()]
-
-    def against(one: list[dict[str, Any]], other: list[dict[str, Any]], of: str, to: str) -> str:
-        return words.upper(
-            words.compared(found.between(_row(found, one)["variant"], _row(found, other)["variant"]), of, to)
-        )
-
-    return (
-        f"At {100 * DEEP:g} %, after {STEPS} steps of fine-tuning:\n\n"
-        "| Removed | Test accuracy | File | Speed, batch 64 |\n| --- | --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
-        "**What to remove.** " + against(WEIGHTS, ANY_WEIGHTS, "the student without its smallest weights", "the one "
-        "that lost any weights")
-        + "\n\n**Weights or filters.** "
-        + against(WEIGHTS, FILTERS[DEEP], "the student that lost weights", "the one that lost as many of its filters")
-        + " But zeros stay in the file, and are multiplied. Removing filters is what saves bytes and time.\n\n"
-        "**Who teaches.** " + against(FILTERS[DEEP], BY_LABELS, "the student fine-tuned with its teacher", "the one "
-        "fine-tuned on labels alone")
-    )  # fmt: skip
+    return "\n".join([*lines, *(_line(found, name, _row(found, chain)) for name, chain in ways.items())])
 
 
 def _line(found: Evidence, name: str, row: Row) -> str:
@@ -113,6 +121,7 @@ LESSON = Lesson(
     },
     measure=measure,
     explain=explain,
+    table=table,
     formula=(
         r"s_f = \sqrt{\sum_{c,i,j} W_{f c i j}^2} \; \text{(a filter)} \qquad s_w = | w | \; \text{(a weight)} \qquad "
         r"\text{remove the lowest } s"
