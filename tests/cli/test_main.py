@@ -197,7 +197,7 @@ def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):
     assert state() == "queued"
     capsys.readouterr()
     assert main.main(["resume", run_id]) == 0
-    assert capsys.readouterr().out == f"{run_id}: is queued; nothing to resume\n"
+    assert capsys.readouterr().out == f"{run_id}: is queued; cannot resume it\n"
     assert main.main(["delete", run_id]) == 0
     index.sync()
     assert index.runs() == []
