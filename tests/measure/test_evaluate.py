@@ -115,5 +115,5 @@ def test_without_known_members_there_is_no_attack_and_it_says_why(trained, write
 
 def test_a_damaged_file_is_refused(trained, digits, shares, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"garbage")
-    with pytest.raises(ValueError, match=r"model\.onnx is no model"):
+    with pytest.raises(ValueError, match=r"model\.onnx is not a model"):
         evaluate(tmp_path / "model.onnx", trained, digits, shares)

@@ -88,7 +88,7 @@ def test_no_number_without_noise_without_signal_or_of_other_shapes(tmp_path):
     assert narrow.layers[0].note == "its output is 3, in the parent file 5"
     assert narrow.layers[1].db is not None
     silent = two_layers(tmp_path / "silent.onnx", 0 * FIRST, HEAD)
-    assert "zero throughout" in sqnr(parent, silent, IMAGES).layers[0].note
+    assert "zero everywhere" in sqnr(parent, silent, IMAGES).layers[0].note
     other = two_layers(tmp_path / "other.onnx", FIRST, HEAD, names=("renamed", "head"))
     assert "no layer of this name" in sqnr(other, parent, IMAGES).layers[0].note
     wild = two_layers(tmp_path / "wild.onnx", FIRST, np.full_like(HEAD, np.inf))
