@@ -133,7 +133,7 @@ def test_who_is_not_there_is_told_at_the_field(laboratory, earlier, options, fie
 def test_classes_and_shape_must_fit(laboratory, earlier):
     scenes = 'data.source={"dataset":"digit_scenes"}'
     told = problems(laboratory, scenes, "distill.method=sigmoid", source("earlier", model=earlier))
-    assert "takes images 8x8" in told["teacher.source.model"]
+    assert "expects images 8x8" in told["teacher.source.model"]
 
 
 def test_what_a_waiting_run_is_taught_by_is_kept_and_a_teacher_that_is_gone_is_told_of(laboratory, tmp_path, earlier):
@@ -212,7 +212,7 @@ def test_an_onnx_file_teaches_by_its_answers(laboratory, earlier):
 
 @pytest.mark.parametrize("name", ["onnx_file", "weights_file", "soft_labels"])
 def test_a_file_that_is_not_there_is_told_at_the_field(laboratory, tmp_path, name):
-    assert "name the file" in problems(laboratory, source(name, path=""))["teacher.source.path"]
+    assert "choose the file" in problems(laboratory, source(name, path=""))["teacher.source.path"]
     missing = problems(laboratory, source(name, path=tmp_path / "none.npz"), *STILL)
     assert f"there is no file {tmp_path / 'none.npz'}" in missing["teacher.source.path"]
 
@@ -226,7 +226,7 @@ def test_a_name_that_no_file_has_is_told_at_the_field(laboratory, path):
 @pytest.mark.parametrize(
     ("name", "words", "suffix"),
     [
-        ("onnx_file", "no ONNX", "onnx"),
+        ("onnx_file", "not an ONNX file", "onnx"),
         ("soft_labels", "archive", "npz"),
         ("weights_file", "is not a weights file", "safetensors"),
     ],
@@ -328,7 +328,7 @@ def test_methods_that_take_answers_learn_from_soft_labels(laboratory, soft, meth
 
 
 def test_a_teacher_on_record_can_be_asked_nothing_else():
-    with pytest.raises(RuntimeError, match="on record"):
+    with pytest.raises(RuntimeError, match="stored outputs only"):
         RecordedLogits()(None)
 
 

@@ -67,7 +67,7 @@ def test_whatever_befell_it_the_weights_are_those_of_an_undisturbed_training(
     reference, history = whole(task)
     assert same(weights, reference)
     assert epochs(tmp_path) == history
-    assert ("anew" in caplog.text) == ((name, damage) != ("checkpoint", "gone"))
+    assert ("starts from the beginning" in caplog.text) == ((name, damage) != ("checkpoint", "gone"))
 
 
 def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(task, tmp_path, whole, caplog):
@@ -82,7 +82,7 @@ def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(task, tmp_path, whol
     weights = trained(task, tmp_path, lambda: steps.append(1))
     assert same(weights, whole(task)[0])
     assert len(steps) < task.steps
-    assert "anew" not in caplog.text
+    assert "starts from the beginning" not in caplog.text
 
 
 def test_a_kill_before_and_after_every_rename_loses_nothing_and_tells_no_epoch_twice(
