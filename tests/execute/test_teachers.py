@@ -90,7 +90,7 @@ def test_an_estimate_counts_what_asking_it_takes(laboratory, earlier):
     found = {stage.title: weights(plan, sizes)[stage.key] for stage in plan.stages}
     asked = read_json(laboratory.model(earlier) / "report.json")["cost"]["macs"]
     assert found["teacher"] == FIXED_SECONDS
-    assert found["student distilled"] == pytest.approx(FIXED_SECONDS + 10 * 64 * (3 * 1000 + asked) / NOMINAL_RATE)
+    assert found["student distilled"] == pytest.approx(FIXED_SECONDS + 10 * 32 * (3 * 1000 + asked) / NOMINAL_RATE)
 
 
 def test_who_teaches_decides_the_key_and_not_how_it_was_named(laboratory, earlier):

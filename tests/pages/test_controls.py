@@ -110,7 +110,7 @@ def test_a_sweep_is_written(form):
 def test_a_sweep_over_too_much_is_said(form):
     form.get_by_key("new.1.sweep.add").set_value("distill.temperature").run()
     form.text_input(key="new.1.sweep.distill.temperature").set_value(", ".join(map(str, range(1, 40)))).run()
-    assert "points" in form.error[0].value
+    assert "combinations" in form.error[0].value
 
 
 def test_help_and_bounds_come_from_the_field(form):

@@ -74,14 +74,14 @@ def test_an_onnx_file_is_sent_and_teaches(teacher, full):
     assert source["path"].startswith(str(full.root / "uploads"))
     assert source["path"].endswith("My teacher.onnx")
     assert not start_button(teacher).disabled
-    assert "MACs an image" in str(teacher.table[0].value)
+    assert "MACs per image" in str(teacher.table[0].value)
 
 
 def test_a_file_that_is_none_is_refused_at_its_field(teacher):
     chosen(teacher, "onnx_file")
     teacher.file_uploader[0].set_value(("teacher.onnx", b"no network", "application/octet-stream")).run()
     again(teacher)
-    assert any("cannot teach" in error.value for error in teacher.expander(key="section_1").error)
+    assert any("cannot be used as a teacher" in error.value for error in teacher.expander(key="section_1").error)
     assert start_button(teacher).disabled
 
 

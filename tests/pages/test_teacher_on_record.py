@@ -55,7 +55,7 @@ def test_compare_shows_what_is_known(run):
     assert np.isnan(table.loc["teacher", ["accuracy", "size", "latency"]].astype(float)).all()
     assert table.loc["student distilled", "latency"] > 0
     words = said(app)
-    assert "two copies of one file (student alone)" in words
+    assert "estimated from a duplicate (student alone)" in words
     assert "without size and speed" in words
     assert "The teacher was not trained in this run" in words
 

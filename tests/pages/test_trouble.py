@@ -91,7 +91,7 @@ def test_a_damaged_run_says_what_is_wrong_and_can_be_deleted(full):
     run_id = runs(full)[0].id
     (full.run(run_id) / "plan.json").write_text("[1]")
     app = opened("runs", run=run_id)
-    assert "plan.json is not as it should be" in said(app)
+    assert "plan.json is invalid" in said(app)
     assert "resume" not in [button.key for button in app.button], "nobody can make a plan again"
     app.button(key=f"delete_{run_id}").click().run()
     assert run_id not in {row.id for row in runs(full)}

@@ -106,7 +106,7 @@ def test_models_of_before_say_what_to_press(full, quickstart):
         (folder / "members.npz").unlink()
         reseal(folder)
     app = opened("trust", run=quickstart)
-    assert "Measured before calibration was: teacher, student alone" in said(app)
+    assert "Measured before calibration was added: teacher, student alone" in said(app)
     assert "Measured before membership was added: teacher, student alone" in said(app)
     assert "Duplicate and start the run" in said(app)
     assert len(table(app, "kl")) == len(models(full, quickstart))

@@ -60,7 +60,7 @@ def test_its_run_leads_to_what_it_measured_and_shows_no_curves(full, quickstart)
     assert not {"see", "duplicate"} & {button.key for button in app.button}
     meta = read_json(full.run(run_id) / "meta.json")
     write_json(full.run(run_id) / "result.json", {"state": "done", "turn": meta["turn"], "error": None, "stages": []})
-    assert opened("runs", run=run_id).button(key="see").label == "See it"
+    assert opened("runs", run=run_id).button(key="see").label == "Open in Trust"
 
 
 def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, measured):
@@ -73,7 +73,7 @@ def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, meas
     assert changes[["variant", "against"]].to_numpy().tolist() == [[one.variant, other.variant] for one, other in pairs]
     assert {"robustness_severity", "robustness_class"} <= {button.key for button in app.get("download_button")}
     words = said(app)
-    assert "Corruption leaves int8" in words
+    assert "Corruption takes int8 from" in words
     assert f"On {IMAGES} test images of 600, the same for every variant" in words
     assert "Not measured yet" not in words
 
@@ -81,7 +81,7 @@ def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, meas
 def test_corruption_and_pair_are_in_the_url(quickstart, measured):
     app = opened("trust", run=quickstart, corruption="blur", changed="int8/teacher")
     words = said(app)
-    assert "Blur leaves int8" in words
+    assert "Blur takes int8 from" in words
     assert "From teacher to int8, " in words
     app.selectbox(key="changed").set_value("int8/pruned 50 %").run()
     assert asked(app, "changed") == ["int8/pruned 50 %"]
@@ -90,7 +90,7 @@ def test_corruption_and_pair_are_in_the_url(quickstart, measured):
 
 def test_a_variant_alone_has_nothing_to_be_compared_with(quickstart, measured):
     app = opened("trust", run=quickstart, variants="teacher")
-    assert "leaves teacher" in said(app)
+    assert "takes teacher from" in said(app)
     assert "its parent, or the teacher" in said(app)
 
 
@@ -98,7 +98,7 @@ def test_variants_that_were_not_measured_are_named(full, quickstart, measured):
     (full.model(measured[-1].key) / robustness.FILE).unlink()
     app = opened("trust", run=quickstart)
     assert "Not measured yet: int8." in said(app)
-    assert "leaves pruned 50 %" in said(app)
+    assert "takes pruned 50 % from" in said(app)
     assert app.button(key="measure_robustness")
 
 
