@@ -20,6 +20,7 @@ from kdcore.figures.links import without_links
 from kdcore.figures.one_run import one_run
 from kdcore.files import read_json
 from kdcore.report import comparison, differences, format
+from kdcore.report.comparison import Difference
 from kdcore.report.names import printable
 from kdcore.report.reading import RunFiles
 from kdcore.report.verdicts import SCOPE, shares
@@ -46,7 +47,7 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid #d8dee4 }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-size: 0.9rem }
 th, td { text-align: left; padding: 0.3rem 0.8rem 0.3rem 0; border-bottom: 1px solid #d8dee4; vertical-align: top }
-td.number { text-align: right; white-space: nowrap }
+td.number { text-align: right }
 pre { background: #f3f5f7; padding: 1rem; overflow-x: auto; font-size: 0.8rem }
 figure { margin: 1.5rem 0 }
 figcaption { font-weight: 600 }
@@ -146,7 +147,12 @@ def _figure(place: int, figure: go.Figure) -> str:
 
 def _table(rows: Sequence[Row], compared: Baseline, names: Mapping[str, str]) -> str:
     """The comparison, rounded as on the page; columns that say nothing here are left out."""
-    against, baseline = compared.differences, compared.row
+    baseline = compared.row
+    itself = baseline["run"], baseline["variant"]  # which has no difference
+    against = [
+        Difference(*itself, None, None, None, None) if (one.run, one.variant) == itself else one
+        for one in compared.differences
+    ]
     measured = {
         "Run": [names[row["run"]] if len(names) > 1 else None for row in rows],
         "Variant": [row["variant"] for row in rows],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kdcore.files import read_json
 from kdcore.figures.one_run import one_run
+from kdcore.files import read_json
 from kdcore.report import comparison
 from kdcore.workspace.workspace import Workspace
 from tests.pages.conftest import full_workspace
