@@ -15,11 +15,12 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from kdcore.figures.curves import curves
-from kdcore.figures.frontier import against_latency, against_size
+from kdcore.figures.frontier import Baseline, against_latency, against_size
 from kdcore.figures.links import without_links
-from kdcore.figures.sweep import sweep
-from kdcore.figures.waterfall import chain, waterfall
+from kdcore.figures.one_run import one_run
+from kdcore.files import read_json
 from kdcore.report import comparison, differences, format
+from kdcore.report.comparison import Difference
 from kdcore.report.names import printable
 from kdcore.report.reading import RunFiles
 from kdcore.report.verdicts import SCOPE, shares
@@ -46,7 +47,7 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid #d8dee4 }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-size: 0.9rem }
 th, td { text-align: left; padding: 0.3rem 0.8rem 0.3rem 0; border-bottom: 1px solid #d8dee4; vertical-align: top }
-td.number { text-align: right; white-space: nowrap }
+td.number { text-align: right }
 pre { background: #f3f5f7; padding: 1rem; overflow-x: auto; font-size: 0.8rem }
 figure { margin: 1.5rem 0 }
 figcaption { font-weight: 600 }
@@ -74,10 +75,12 @@ def report_page(workspace: Workspace, run_ids: Sequence[str], baseline: Row | No
     rows = comparison.rows(workspace, chosen)
     if not rows:
         raise ValueError("no variant of these runs is finished")
+    first = baseline or rows[0]
+    compared = Baseline(first, comparison.differences(workspace, rows, first))
     body = [
         *(f"<p><strong>{_text(line)}</strong></p>" for line in comparison.damages(workspace, chosen)),
-        _section("Results", _table(workspace, rows, baseline or rows[0], names)),
-        *(_figure(place, figure) for place, figure in enumerate(_figures(workspace, rows, names))),
+        _section("Results", _table(rows, compared, names)),
+        *(_figure(place, figure) for place, figure in enumerate(_figures(runs, rows, compared, names))),
         _section("Verdicts", _verdicts(workspace, runs, names)),
     ]
     if len(runs) > 1:
@@ -106,24 +109,29 @@ def _section(title: str, content: str) -> str:
     return f"<h2>{_text(title)}</h2>\n{content}"
 
 
-def _figures(workspace: Workspace, rows: Sequence[Row], names: Mapping[str, str]) -> list[go.Figure]:
-    """Score against size and time; of one run also its sweeps, its bytes step by step and its learning curves."""
-    several = names if len(names) > 1 else None
+def _figures(
+    runs: Sequence[RunFiles], rows: Sequence[Row], compared: Baseline, names: Mapping[str, str]
+) -> list[go.Figure]:
+    """Accuracy against size and latency; of one run also all that Compare shows of it, and its learning curves."""
+    several = names if len(runs) > 1 else None
     timed = [row for row in rows if row["session"]]
-    found = [against_size(rows, several)]
+    found = [against_size(rows, several, compared)]
     if len({row["session"] for row in timed}) == 1:
-        found += [against_latency(timed, batch, several) for batch in (1, comparison.BATCH)]
+        found += [against_latency(timed, batch, several, compared) for batch in (1, comparison.BATCH)]
     if several:
         return found
-    paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
-    found += [sweep(rows, path) for path in paths]
-    if steps := waterfall(chain(rows), []):
-        found.append(steps)
-    index = Index(workspace)
+    run = runs[0]
+    judged = comparison.verdicts(run.workspace, run.id)
+    found += one_run(rows, run.plan, judged, lambda key: _report(run.workspace, key)).values()
+    index = Index(run.workspace)
     index.sync()
-    if series := index.curves(next(iter(names))):
+    if series := index.curves(run.id):
         found.append(curves(series, "val_accuracy"))
     return found
+
+
+def _report(workspace: Workspace, key: str) -> dict[str, Any] | None:
+    return read_json(workspace.model(key) / "report.json") if workspace.complete(key) else None
 
 
 def _figure(place: int, figure: go.Figure) -> str:
@@ -137,29 +145,34 @@ def _figure(place: int, figure: go.Figure) -> str:
     return f"<figure><figcaption>{_text(title)}</figcaption>\n{drawn}</figure>"
 
 
-def _table(workspace: Workspace, rows: Sequence[Row], baseline: Row, names: Mapping[str, str]) -> str:
+def _table(rows: Sequence[Row], compared: Baseline, names: Mapping[str, str]) -> str:
     """The comparison, rounded as on the page; columns that say nothing here are left out."""
-    against = comparison.differences(workspace, rows, baseline)
+    baseline = compared.row
+    itself = baseline["run"], baseline["variant"]  # which has no difference
+    against = [
+        Difference(*itself, None, None, None, None) if (one.run, one.variant) == itself else one
+        for one in compared.differences
+    ]
     measured = {
         "Run": [names[row["run"]] if len(names) > 1 else None for row in rows],
         "Variant": [row["variant"] for row in rows],
         "Test accuracy": [_share(row, "accuracy") for row in rows],
         "mAP": [_score(row) if row["measure"] == "mAP" else None for row in rows],
         "Agreement": [_known(format.percent, row["agreement"]) for row in rows],
-        "File": [_known(format.size, row["size_bytes"]) for row in rows],
+        "Size": [_known(format.size, row["size_bytes"]) for row in rows],
         "Smaller": [_known(format.times, one.smaller) for one in against],
+        "Difference": [_known(format.points, one.points) for one in against],
+        "Latency, batch 1": [_known(format.milliseconds, row["latency_ms"]) for row in rows],
+        "Speed-up, batch 1": [_gain(one.faster) for one in against],
+        f"Images/s, batch {comparison.BATCH}": [_known(format.significant, row["images_per_s"]) for row in rows],
+        f"Speed-up, batch {comparison.BATCH}": [_gain(one.throughput) for one in against],
         "Parameters": [_known(format.count, row["params"]) for row in rows],
-        "Latency, batch size 1": [_known(format.milliseconds, row["latency_ms"]) for row in rows],
-        "Images/s, batch size 64": [_known(format.significant, row["images_per_s"]) for row in rows],
-        "Throughput": [_gain(one.throughput) for one in against],
     }
     columns = {name: cells for name, cells in measured.items() if any(cells)}
     head = "".join(f"<th>{_text(name)}</th>" for name in columns)
     lines = [_line(list(columns), cells) for cells in zip(*columns.values(), strict=True)]
-    compared = f"{names[baseline['run']]}, {baseline['variant']}" if len(names) > 1 else baseline["variant"]
-    note = (
-        f"<p class='about'>Smaller and Throughput: compared with {_text(compared)}. Throughput is at batch size 64.</p>"
-    )
+    named = f"{names[baseline['run']]}, {baseline['variant']}" if len(names) > 1 else baseline["variant"]
+    note = f"<p class='about'>Smaller, Difference and Speed-up are relative to the baseline, {_text(named)}.</p>"
     apart = "; ".join(dict.fromkeys(row["latency_note"] for row in rows if row["latency_note"]))
     timed = f"<p class='about'>Times: {_text(apart)}.</p>" if apart else ""
     return f"<div class='wide'><table><tr>{head}</tr>{''.join(lines)}</table></div>{note}{timed}"
@@ -188,7 +201,7 @@ def _score(row: Row) -> str | None:
 
 
 def _gain(found: Any) -> str | None:
-    return None if found is None else format.times(found.value) if found.differs else "no difference"
+    return None if found is None else format.times(found.value) if found.differs else "no measurable difference"
 
 
 def _verdicts(workspace: Workspace, runs: Sequence[RunFiles], names: Mapping[str, str]) -> str:

@@ -53,7 +53,7 @@ python run.py picture.png
 
 ## Measured
 
-On $test test images that no choice was made on.
+On $test held-out test images, which were not used for training or for any choice.
 
 $measured
 

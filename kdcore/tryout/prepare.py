@@ -85,8 +85,15 @@ def _placed(marks: Ink, manner: Manner, before: tuple[str, ...]) -> Seen:
     room[at[0] : at[0] + tall, at[1] : at[1] + wide] = scaled[: room.shape[0], : room.shape[1]]
     small = room.reshape(manner.height, FINE, manner.width, FINE).mean(axis=(1, 3))
     ground = "black" if manner.ground == 0 else "white"
-    before = (*before, "thickened") if thicker else before
-    steps = (*before, "cropped", "centred", f"scaled to {manner.width}x{manner.height} pixels", f"put on {ground}")
+    bold = ("thickened",) if thicker else ()
+    steps = (
+        *before,
+        "cropped",
+        *bold,
+        "centred",
+        f"scaled to {manner.width}x{manner.height} pixels",
+        f"put on {ground}",
+    )
     return _coloured(small, manner, steps)
 
 

@@ -7,10 +7,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore.figures.frontier import Baseline, against_latency, against_size
-from kdcore.figures.methods import methods
-from kdcore.figures.recall import RecallPoint, recall
-from kdcore.figures.sweep import sweep
-from kdcore.figures.waterfall import chain, waterfall
+from kdcore.figures.one_run import one_run
 from kdcore.jobs import api
 from kdcore.report.comparison import BATCH
 from kdcore.report.sessions import gpu_note, turned
@@ -20,8 +17,6 @@ from pages.shared import charts, measuring, store
 from pages.shared.text import plain
 
 Row = dict[str, Any]
-MANY_METHODS = 4
-TEMPERATURE = "distill.temperature"
 
 
 def against_cost(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
@@ -94,47 +89,15 @@ def of_one_run(rows: list[Row], run_ids: list[str]) -> None:
     """The charts of a single run: several methods, a sweep with the recall of a hidden class, bytes step by step."""
     if len(run_ids) != 1:
         return
-    _methods(run_ids[0])
-    paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
-    hidden = store.plan(run_ids[0]).dataset["hidden"]
-    figures = {f"sweep_{path}": sweep(rows, path) for path in paths}
-    if TEMPERATURE in paths:
-        figures |= {f"recall_{name}": recall(seen(run_ids[0], name), name) for name in hidden}
-    if steps := waterfall(chain(rows), _stored(rows[-1])):
-        figures["waterfall"] = steps
-    drawn = list(figures.items())
+    figures = one_run(rows, store.plan(run_ids[0]), verdicts.of(run_ids[0]), store.report)
+    wide = {key: figure for key, figure in figures.items() if key.startswith("methods_")}
+    for key, figure in wide.items():
+        with st.container(border=True):
+            charts.show(figure, key=key)
+    drawn = [(key, figure) for key, figure in figures.items() if key not in wide]
     for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
         for column, (key, figure) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, st.container(border=True, height="stretch"):
                 charts.show(figure, key=key)
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         st.caption(f":material/info: {plain(note)}")
-
-
-def _stored(row: Row) -> list[Row]:
-    """What the row's coded file holds; empty where it has none."""
-    report = store.report(row["model_key"]) if row["coded_bytes"] else None
-    return report["step"] if report else []
-
-
-def _methods(run_id: str) -> None:
-    """All methods in one chart, where there are many: in the cost charts their points share a column."""
-    roles = {variant.name: variant.role for variant in store.plan(run_id).variants}
-    judged = [one for one in verdicts.of(run_id) if roles.get(one.against) == "alone"]
-    for against in dict.fromkeys(one.against for one in judged):
-        if sum(one.against == against for one in judged) >= MANY_METHODS:
-            with st.container(border=True):
-                charts.show(methods(judged, roles, against), key=f"methods_{against}")
-
-
-def seen(run_id: str, hidden: str) -> list[RecallPoint]:
-    """Recall of the hidden class by every distilled student of the run."""
-    found = []
-    for variant in store.plan(run_id).variants:
-        if variant.role != "distilled" or TEMPERATURE not in variant.values:
-            continue
-        for report in filter(None, map(store.report, variant.keys)):
-            one = next((row for row in report["quality"]["hidden"] if row["class"] == hidden), None)
-            if one:
-                found.append(RecallPoint(float(variant.values[TEMPERATURE]), one["recall"], one["recall_corrected"]))
-    return found
