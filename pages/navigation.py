@@ -25,7 +25,7 @@ page = st.navigation(
             title="Lessons",
             url_path="lessons",
             icon=":material/school:",
-            help="Predict, measure on this machine, compare, understand: lessons from soft targets to pruning.",
+            help="Ten lessons: commit to a prediction, measure it on this machine, compare, understand, hand it in.",
         ),
         st.Page(
             "new/page.py",

@@ -11,6 +11,7 @@ from kdcore.figures import style
 from kdcore.report import format
 
 REST = "all else"
+HATCHES = ("", "/", "x", "+")
 
 
 class Timed(NamedTuple):
@@ -57,21 +58,26 @@ def _figure(view: Times) -> go.Figure:
         for name, share in zip(view.layers, view.shares, strict=True)
     ]
     return style.figure(
-        [_bars(one, view.layers, ticks) for one in view.variants],
+        [_bars(one, view.layers, ticks, _twins(view.variants[:at], one)) for at, one in enumerate(view.variants)],
         view.title,
-        x={"title": "Layer", "type": "category"},
+        x={"title": "Layer", "type": "category", "tickangle": 0},
         y={"title": f"Time of a batch of {view.batch} (ms)"},
         height=330,
         barmode="group",
     )
 
 
-def _bars(one: Timed, layers: Sequence[str], ticks: Sequence[str]) -> dict[str, Any]:
+def _twins(before: Sequence[Timed], one: Timed) -> int:
+    """How many of those before have the same colour."""
+    return sum(other.role == one.role for other in before)
+
+
+def _bars(one: Timed, layers: Sequence[str], ticks: Sequence[str], twins: int) -> dict[str, Any]:
     return {
         "type": "bar",
         "x": ticks,
         "y": [one.ms.get(name) for name in layers],
         "name": one.name,
-        "marker": {"color": style.look(one.role).colour},
+        "marker": {"color": style.look(one.role).colour, "pattern": {"shape": HATCHES[twins % len(HATCHES)]}},
         "hovertemplate": f"{one.name}: %{{y:.3g}} ms<extra></extra>",
     }

@@ -42,8 +42,8 @@ def rounding(view: Rounded) -> go.Figure:
         [_bars("Before", "alone", whole, edges), _bars("Rounded", "quantized", after, edges)],
         view.title,
         x={"title": "Weight"},
-        y={"title": "Count (log)", "type": "log"},
-        height=165,
+        y={"title": "Count (log)", "type": "log", "dtick": 1},
+        height=190,
         barmode="overlay",
         bargap=0,
     )

@@ -92,11 +92,16 @@ def start(workspace: Workspace, lesson: Lesson) -> str:
 def _answers(workspace: Workspace, lesson: Lesson, wanted: Sequence[Variant], run_id: str) -> bool:
     """Whether the run has the same models, by their keys, and measured the same of them."""
     try:
-        if workspace.plan(run_id).variants != tuple(wanted):
+        if _models(workspace.plan(run_id).variants) != _models(wanted):
             return False
         return api.recipe(workspace, run_id).measure == lesson.recipe.measure
     except (Damaged, UnknownRun, RecipeError):
         return False
+
+
+def _models(variants: Sequence[Variant]) -> list[tuple[str, tuple[str, ...]]]:
+    """What a plan makes, whatever it says about it."""
+    return [(one.name, tuple(one.keys)) for one in variants]
 
 
 def _committed(known: Progress, value: Value) -> Progress:

@@ -33,11 +33,15 @@ def temperature(found: Evidence) -> None:
         st.caption("The test images are no longer in the workspace.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        image = st.number_input("Test image", 0, len(pictures.labels) - 1, 0, key="lesson_image", width=130)
+        image = st.number_input("Test image", 0, len(pictures.labels) - 1, 0, key="lesson_image", width=120)
         st.image(enlarged(pictures.images[image], 64), width=64, alt=f"Labelled {pictures.name(image)}")
         chosen = st.select_slider(
             "Temperature (T)", TEMPERATURES, START, key="lesson_T", format_func=lambda t: f"{t:g}", width="stretch"
         )
+        if st.button(
+            "Draw", key="lesson_draw", icon=":material/draw:", type="tertiary", help="In Try it"
+        ):
+            st.switch_page("try_it/page.py", query_params={"run": found.run_id, "input": "draw"})
     said = [Said(row["variant"], row["role"], found.logits(row["variant"])[image]) for row in _shown(found)]
     chart = distributions(said, pictures.classes, int(pictures.labels[image]), chosen)
     chart.update_layout(height=260)

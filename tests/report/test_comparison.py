@@ -327,6 +327,21 @@ def test_a_layer_that_pruning_left_nearly_empty_is_told_in_the_note(laboratory):
     ]
 
 
+def test_a_step_that_counts_zeros_but_no_share_of_them_keeps_its_row(laboratory):
+    """As sharing does."""
+    keys = [laboratory.model(190), laboratory.model(189)]
+    path = laboratory.workspace.model(keys[1]) / "report.json"
+    step = [{"name": "head", "weights": 1000, "zeros": 900, "values": 16}]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"step": step}))
+    rows = [
+        {"name": "student distilled", "role": "distilled", "keys": keys[:1]},
+        {"name": "shared 4 bits", "role": "shared", "keys": keys[1:], "parent": "student distilled"},
+    ]
+    run = laboratory.run(rows)
+    assert not comparison.damages(laboratory.workspace, [run])
+    assert [row["variant"] for row in comparison.rows(laboratory.workspace, [run])][-1] == "shared 4 bits"
+
+
 def test_a_batch_size_that_was_left_out_of_the_timing_is_told(laboratory, quickstart):
     path = next(laboratory.workspace.sessions.glob("*.json"))
     found = json.loads(path.read_text())

@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from kdcore.report import comparison, format
+from kdcore.report.reading import RunFiles
 from kdcore.report.statistics import Paired
-from kdcore.report.verdicts import judge, shares
+from kdcore.report.verdicts import between, judge, shares
 
 N = 200
 
@@ -218,3 +219,18 @@ def test_it_is_said_who_saw_how_much():
     assert "50 labelled and 1,027 unlabelled images" in shares(
         {"train": 1077, "labelled": 50, "seen": 1077, "test": 600}
     )
+
+
+def test_any_two_rows_are_compared_by_seed_and_as_the_only_comparison(laboratory):
+    rows = [
+        {"name": "teacher", "role": "teacher", "keys": [laboratory.model(198)]},
+        *({"name": name, "role": "distilled", "keys": [laboratory.model(right) for right in rights]}
+          for name, rights in (("one", (180, 184, 182)), ("other", (170, 172, 174)))),
+    ]  # fmt: skip
+    run = RunFiles(laboratory.workspace, laboratory.run(rows))
+    told = between(run, "one", "other")
+    expected = stats.ttest_rel([180 / N, 184 / N, 182 / N], [170 / N, 172 / N, 174 / N])
+    assert (told.points, told.p, told.compared) == (pytest.approx(5.0), pytest.approx(expected.pvalue), 1)
+    assert told.low == pytest.approx(100 * expected.confidence_interval().low)
+    with pytest.raises(LookupError):
+        between(run, "one", "nobody")

@@ -40,7 +40,7 @@ def explain(found: Evidence) -> str:
         "by zero takes as long as by any other number. To skip a zero, the processor would have to look first, and "
         "looking costs more than it saves.\n\n"
         f"Removing whole **filters** makes the blocks themselves smaller: {format.count(filters['macs'])} MACs, "
-        f"{format.size(filters['size_bytes'])}, and {_told(found.faster(FILTERS, STUDENT))}.\n\n"
+        f"{format.size(filters['size_bytes'])}, and a speed of {_told(found.faster(FILTERS, STUDENT))}.\n\n"
         f"MACs are not milliseconds, though. What has no weights (normalisation, pooling) takes "
         f"{format.percent(rest)} of the student's time and has no MACs at all: it moves data. The chart shows each "
         f"layer of this run's files, timed by ONNX Runtime's profiler just now."
