@@ -214,7 +214,7 @@ def test_an_onnx_file_teaches_by_its_answers(laboratory, earlier):
 def test_a_file_that_is_not_there_is_told_at_the_field(laboratory, tmp_path, name):
     assert "choose the file" in problems(laboratory, source(name, path=""))["teacher.source.path"]
     missing = problems(laboratory, source(name, path=tmp_path / "none.npz"), *STILL)
-    assert f"there is no file {tmp_path / 'none.npz'}" in missing["teacher.source.path"]
+    assert f"file {tmp_path / 'none.npz'} does not exist" in missing["teacher.source.path"]
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/a", "a\0b", "a" * 500, "/"])

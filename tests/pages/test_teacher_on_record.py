@@ -57,7 +57,7 @@ def test_compare_shows_what_is_known(run):
     words = said(app)
     assert "estimated from a duplicate (student alone)" in words
     assert "without size and speed" in words
-    assert "The teacher was not trained in this run" in words
+    assert "The teacher was trained outside this run" in words
 
 
 def test_layers_say_that_there_are_none_to_see(run):
