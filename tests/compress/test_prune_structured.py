@@ -232,7 +232,7 @@ def test_a_policy_prunes_layer_by_layer_and_layers_in_step_take_the_least(traine
     after = filters(carry_out(material(residual, count=40), "prune_structured", policy=policy, round_to=4).network)
     assert after[shortcut[0]] == before[shortcut[0]] // 4
     assert after["stem.conv"] == after[shortcut[1]] == before["stem.conv"] // 2
-    with pytest.raises(CompressError, match="policy names nothing, which is no layer"):
+    with pytest.raises(CompressError, match="policy names nothing, which is not a layer"):
         carry_out(material(trained(width=32), count=40), "prune_structured", policy={"nothing": 0.5})
 
 

@@ -44,7 +44,7 @@ def carried_out(workspace, monkeypatch):
 def test_the_batch_that_would_have_fitted_is_offered_at_its_field(carried_out, of, path, whole):
     result, models = carried_out(of, most=20)
     assert result["remedy"] == {"path": path, "value": 16}
-    assert "batches of 64" in result["error"]
+    assert "out of memory with batches of" in result["error"]
     assert f"{path}=16" in result["error"]
     assert models == whole, "it went on by itself"
     assert small(f"{path}=16"), "the remedy is no change that a Recipe takes"

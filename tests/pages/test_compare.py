@@ -32,8 +32,9 @@ def test_differences_are_told_against_the_chosen_baseline(full, quickstart):
     assert points["teacher"] == pytest.approx(100 * (by_name["teacher"] - by_name["student distilled"]))
 
 
-def test_the_choice_is_in_the_url_and_an_unknown_one_falls_back(full, quickstart):
-    app = opened("compare", runs="no-such-run")
+def test_the_choice_is_in_the_url_and_an_unknown_one_is_reported(full, quickstart):
+    assert "is not in this workspace" in said(opened("compare", runs="no-such-run"))
+    app = opened("compare")
     assert app.multiselect(key="runs").value == [runs(full)[0].id]
     app.multiselect(key="runs").set_value([quickstart]).run()
     assert asked(app, "runs") == [quickstart]
