@@ -29,6 +29,8 @@ from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
 Row = comparison.Row
+WORDS = ("Run", "Variant")  # columns that hold no numbers
+SHORT, NARROW = 14, "\N{NO-BREAK SPACE}"  # letters of a cell that stays on one line
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -40,7 +42,7 @@ _PAGE = Template("""<!doctype html>
 <title>$title</title>
 <style>
 :root { color-scheme: light }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 80rem; margin: 2rem auto; padding: 0 1rem }
 h1 { margin-bottom: 0.2rem }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #d8dee4 }
 .about { color: #6a6f75; margin-top: 0 }
@@ -179,11 +181,13 @@ def _table(rows: Sequence[Row], compared: Baseline, names: Mapping[str, str]) ->
 
 
 def _line(names: Sequence[str], cells: Sequence[str | None]) -> str:
-    words = ("Run", "Variant")
-    return "<tr>" + "".join(
-        f"<td{'' if name in words else ' class=number'}>{_text(cell or format.MISSING)}</td>"
-        for name, cell in zip(names, cells, strict=True)
-    ) + "</tr>"  # fmt: skip
+    """A row of the table; a number stays beside its unit."""
+    lines = []
+    for name, cell in zip(names, cells, strict=True):
+        words = cell or format.MISSING
+        short = words.replace(" ", NARROW) if len(words) <= SHORT else words
+        lines.append(f"<td>{_text(words)}</td>" if name in WORDS else f"<td class=number>{_text(short)}</td>")
+    return f"<tr>{''.join(lines)}</tr>"
 
 
 def _known(write: Any, value: float | None) -> str | None:
