@@ -83,10 +83,14 @@ def _drawn(figure: go.Figure) -> Drawn:
 def _environment(known: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in known.items():
         if isinstance(value, str | int | float):
-            yield name.replace("_", " ").capitalize(), str(value)
+            yield _label(name), str(value)
         elif isinstance(value, Mapping):
             simple = {key: one for key, one in value.items() if isinstance(one, str | int | float)}
-            yield name.replace("_", " ").capitalize(), ", ".join(f"{key} {one}" for key, one in simple.items())
+            yield _label(name), ", ".join(f"{key} {one}" for key, one in simple.items())
+
+
+def _label(name: str) -> str:
+    return name.upper() if name in ("cpu", "os") else name.replace("_", " ").capitalize()
 
 
 def _moment(seconds: float | None) -> str:

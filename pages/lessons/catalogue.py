@@ -18,8 +18,7 @@ def show() -> None:
     st.title("Lessons", anchor=False)
     started = any(one.progress.prediction is not None for one in known)
     st.markdown(
-        "Each lesson asks a question. You commit to a prediction, this machine measures the answer, and the lesson "
-        "compares the two and explains the result. Nothing is simulated."
+        "Commit to a prediction; this machine measures; the lesson compares and explains. Nothing is simulated."
         if not started
         else f"{sum(one.finished for one in known)} of {format.plural(len(known), 'lesson')} finished."
     )

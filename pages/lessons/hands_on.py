@@ -38,9 +38,7 @@ def temperature(found: Evidence) -> None:
         chosen = st.select_slider(
             "Temperature (T)", TEMPERATURES, START, key="lesson_T", format_func=lambda t: f"{t:g}", width="stretch"
         )
-        if st.button(
-            "Draw", key="lesson_draw", icon=":material/draw:", type="tertiary", help="In Try it"
-        ):
+        if st.button("Draw", key="lesson_draw", icon=":material/draw:", type="tertiary", help="In Try it"):
             st.switch_page("try_it/page.py", query_params={"run": found.run_id, "input": "draw"})
     said = [Said(row["variant"], row["role"], found.logits(row["variant"])[image]) for row in _shown(found)]
     chart = distributions(said, pictures.classes, int(pictures.labels[image]), chosen)

@@ -44,8 +44,8 @@ def measure(found: Evidence) -> Answer:
     )
     whole = found.row(STUDENT)["accuracy"]
     verdict = (
-        f"From {format.percent(whole)} without pruning, test accuracy falls to {format.percent(value[0] / 100)} with "
-        f"{100 * RATIOS[0]:g} % of the filters removed, and to {format.percent(value[-1] / 100)} with "
+        f"Test accuracy is {format.percent(whole)} without pruning, {format.percent(value[0] / 100)} with "
+        f"{100 * RATIOS[0]:g} % of the filters removed, and {format.percent(value[-1] / 100)} with "
         f"{100 * RATIOS[-1]:g} %."
     )
     return Answer(value, low, high, verdict)
