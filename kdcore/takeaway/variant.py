@@ -83,7 +83,7 @@ def variant_zip(workspace: Workspace, run_id: str, variant: str) -> bytes:
     model = Library(workspace).find(run_id, variant)
     path = model.folder / MODEL
     if not path.is_file():
-        _refuse(f"{variant} is a file of soft labels: there is no model to take away")
+        _refuse(f"{variant} is a file of soft labels: there is no model to export")
     if reason := workspace.damage(model.key, [MODEL]):
         _refuse(f"{variant} is damaged ({reason}): resume {run_id} to make it again")
     content = {

