@@ -95,5 +95,5 @@ def test_a_duplicate_opens_in_the_form(full):
     app = opened("runs", run=quickstart.id)
     app.button(key="duplicate").click().run()
     recipe = recipe_of(app)
-    assert recipe["name"] == "Quickstart, again"
+    assert recipe["name"] == "Quickstart (copy)"
     assert recipe["compress"] == api.recipe(full, quickstart.id).document()["compress"]

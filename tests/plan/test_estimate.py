@@ -15,11 +15,12 @@ def test_the_weight_of_a_stage_counts_student_thrice_and_teacher_once():
     made = plan(recipe)
     sizes = {name: 1e6 if '"width":16' in name else 1e5 for name in architectures(made)}
     found = {stage.title: weights(made, sizes)[stage.key] for stage in made.stages}
-    images = 60 * 64
+    batch = recipe.train.batch_size
+    images = 60 * batch
     assert found["teacher"] == pytest.approx(FIXED_SECONDS + images * 3e6 / NOMINAL_RATE)
     assert found["student alone, seed 0"] == pytest.approx(FIXED_SECONDS + images * 3e5 / NOMINAL_RATE)
     assert found["student distilled, seed 1"] == pytest.approx(FIXED_SECONDS + images * 1.3e6 / NOMINAL_RATE)
-    assert found["pruned 50 %"] == pytest.approx(FIXED_SECONDS + 30 * 64 * 1.3e6 / NOMINAL_RATE)
+    assert found["pruned 50 %"] == pytest.approx(FIXED_SECONDS + 30 * batch * 1.3e6 / NOMINAL_RATE)
     assert found["int8"] == FIXED_SECONDS
 
 
@@ -39,7 +40,7 @@ def test_a_teacher_whose_weights_alone_are_wanted_costs_no_time():
         sizes = dict.fromkeys(architectures(made), 1e6)
         return next(weights(made, sizes)[one.key] for one in made.stages if one.role == "distilled")
 
-    images = 60 * 64
+    images = 60 * small().train.batch_size
     assert weighed() == pytest.approx(FIXED_SECONDS + images * 4e6 / NOMINAL_RATE)
     assert weighed("distill.method=weight_selection") == pytest.approx(FIXED_SECONDS + images * 3e6 / NOMINAL_RATE)
 

@@ -87,7 +87,7 @@ def test_options_that_came_later_are_in_a_key_only_where_they_are_used(change):
 
 
 def test_epochs_are_over_the_images_that_the_distilled_student_sees_and_every_arm_gets_their_steps():
-    made = plan(small("train.epochs=2", "data.transfer=true"))
+    made = plan(small("train.epochs=2", "train.batch_size=64", "data.transfer=true"))
     steps = {stage.role: stage.spec["train"]["steps"] for stage in made.stages if stage.kind != "compress"}
     assert made.dataset["seen"] == made.dataset["train"] > made.dataset["labelled"] == 50
     assert steps["alone"] == steps["distilled"] == steps["hard_labels"] == -(-2 * made.dataset["seen"] // 64)
