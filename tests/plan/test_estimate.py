@@ -17,7 +17,8 @@ def test_the_weight_of_a_stage_counts_student_thrice_and_teacher_once():
     found = {stage.title: weights(made, sizes)[stage.key] for stage in made.stages}
     batch = recipe.train.batch_size
     images = 60 * batch
-    assert found["teacher"] == pytest.approx(FIXED_SECONDS + images * 3e6 / NOMINAL_RATE)
+    seen = 60 * recipe.teacher.train.batch_size
+    assert found["teacher"] == pytest.approx(FIXED_SECONDS + seen * 3e6 / NOMINAL_RATE)
     assert found["student alone, seed 0"] == pytest.approx(FIXED_SECONDS + images * 3e5 / NOMINAL_RATE)
     assert found["student distilled, seed 1"] == pytest.approx(FIXED_SECONDS + images * 1.3e6 / NOMINAL_RATE)
     assert found["pruned 50 %"] == pytest.approx(FIXED_SECONDS + 30 * batch * 1.3e6 / NOMINAL_RATE)
