@@ -51,16 +51,7 @@ def answers(found: Sequence[Answered], classes: Sequence[str]) -> go.Figure:
         }
         for one, shares in zip(found, view.shares, strict=True)
     ]
-    return style.figure(
-        bars,
-        view.title,
-        x={"title": "Class", "type": "category"},
-        y={"title": "Probability (%)", "range": [0, 101]},
-        height=300,
-        barmode="group",
-        bargap=0.25,
-        bargroupgap=0.05,
-    )
+    return style.probabilities(bars, view.title, height=300)
 
 
 def answers_view(found: Sequence[Answered], classes: Sequence[str]) -> Bars:

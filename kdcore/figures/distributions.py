@@ -107,16 +107,7 @@ def _figure(view: Distributions) -> go.Figure:
     for answer in view.answers:
         fill = {"color": style.look(answer.role).colour, "pattern": {"shape": style.hatching(answer.role)}}
         bars.append(_bars(view, answer.name, answer.probabilities, fill))
-    return style.figure(
-        bars,
-        view.title,
-        x={"title": "Class", "type": "category"},
-        y={"title": "Probability (%)", "range": [0, 101]},
-        height=340,
-        barmode="group",
-        bargap=0.25,
-        bargroupgap=0.05,
-    )
+    return style.probabilities(bars, view.title, height=340)
 
 
 def _bars(view: Distributions, name: str, shares: NDArray[np.float64], fill: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,20 @@ def figure(
     return go.Figure(data=list(traces), layout=house | layout)
 
 
+def probabilities(bars: Sequence[Mapping[str, Any]], title: str, *, height: int) -> go.Figure:
+    """Bars of probabilities in per cent, 0 to 100, side by side for each class."""
+    return figure(
+        bars,
+        title,
+        x={"title": "Class", "type": "category"},
+        y={"title": "Probability (%)", "range": [0, 101]},
+        height=height,
+        barmode="group",
+        bargap=0.25,
+        bargroupgap=0.05,
+    )
+
+
 def axis(asked: Mapping[str, Any]) -> dict[str, Any]:
     """An axis in the house style."""
     return {"gridcolor": FAINT, "zeroline": False, "automargin": True, **asked, "title": {"text": asked["title"]}}
