@@ -86,24 +86,9 @@ def session(
     """
     started = time.perf_counter()
     running = _loaded({**models, COPY: models[reference]}, seed)
-    heard = _Heard(started, seconds, on_progress)
-    peaks: dict[str, float | None] = dict.fromkeys(models)
-    for key, path in models.items() if memory else ():
-        heard()
-        peaks[key] = peak_memory_mb(path, shape)
-    generator = np.random.default_rng(seed)
-    timed: dict[str, _Rounds] = {}
-    left_out: dict[str, str] = {}
-    for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
-        images = generator.random((batch, *shape), dtype=np.float32)
-        now = time.perf_counter()
-        allowed = max(started + seconds - now, GRACE_SECONDS)
-        if timed and (needed := LEAST_PASSES * _pass_seconds(running, images, timed, allowed)) > allowed:
-            left_out[str(batch)] = f"{TOO_LONG.format(batch)}: up to {needed:.0f} s, of {allowed:.0f} s left"
-            log.info("%s", left_out[str(batch)])
-            continue
-        deadline = now + (started + seconds - now) / left
-        timed[str(batch)] = _rounds(running, images, generator, deadline, heard, most_rounds, now + allowed)
+    budget = _Budget(started, seconds, on_progress)
+    peaks = _peaks(models, shape, budget) if memory else dict.fromkeys(models)
+    timed, left_out = _all_batches(running, batches, shape, np.random.default_rng(seed), budget, most_rounds)
     contention = {batch: rounds.contention() for batch, rounds in timed.items()}
     return {
         "schema": 1,
@@ -123,6 +108,38 @@ def session(
         "aa": {batch: rounds.summary(COPY) for batch, rounds in timed.items()},
         "left_out": left_out,
     }
+
+
+def _peaks(models: Mapping[str, Path], shape: Sequence[int], budget: _Budget) -> dict[str, float | None]:
+    peaks = {}
+    for key, path in models.items():
+        budget.check()
+        peaks[key] = peak_memory_mb(path, shape)
+    return peaks
+
+
+def _all_batches(
+    running: Mapping[str, InferenceSession],
+    batches: Sequence[int],
+    shape: Sequence[int],
+    generator: np.random.Generator,
+    budget: _Budget,
+    most: int,
+) -> tuple[dict[str, _Rounds], dict[str, str]]:
+    """The rounds by batch, and why by batch that was left out. Each batch size has an equal part of what is left."""
+    timed: dict[str, _Rounds] = {}
+    left_out: dict[str, str] = {}
+    for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
+        images = generator.random((batch, *shape), dtype=np.float32)
+        now = time.perf_counter()
+        allowed = max(budget.end - now, GRACE_SECONDS)
+        if timed and (needed := LEAST_PASSES * _pass_seconds(running, images, timed, allowed)) > allowed:
+            left_out[str(batch)] = f"{TOO_LONG.format(batch)}: up to {needed:.0f} s, of {allowed:.0f} s left"
+            log.info("%s", left_out[str(batch)])
+            continue
+        deadline = now + (budget.end - now) / left
+        timed[str(batch)] = _rounds(running, images, generator, deadline, budget, most, now + allowed)
+    return timed, left_out
 
 
 def _pass_seconds(
@@ -194,12 +211,12 @@ def _rounds(
     images: np.ndarray,
     generator: np.random.Generator,
     deadline: float,
-    heard: _Heard,
+    budget: _Budget,
     most: int,
     limit: float,
 ) -> _Rounds:
     timed = {key: partial(_timed, model, {model.get_inputs()[0].name: images}) for key, model in running.items()}
-    calls, times = interleaved(timed, generator, deadline, heard, most, limit)
+    calls, times = interleaved(timed, generator, deadline, budget.check, most, limit)
     return _Rounds(calls, {key: np.array(found) for key, found in times.items()})
 
 
@@ -207,14 +224,14 @@ def interleaved(
     timed: Mapping[Key, Callable[[], tuple[int, ...]]],
     generator: np.random.Generator,
     deadline: float,
-    heard: Callable[[], None],
+    pause: Callable[[], None],
     most: int = MOST_ROUNDS,
     limit: float = inf,
 ) -> tuple[dict[Key, int], dict[Key, list[list[tuple[int, ...]]]]]:
     """Interleaved rounds over all, in a new random order each, until the deadline (perf_counter) or `most` of them.
 
     `timed`: makes one call and returns its nanoseconds, the first of which decide how many calls fit in a round.
-    Returns that number and, by round, what the calls returned. `heard` is called between any two, and may raise. Where
+    Returns that number and, by round, what the calls returned. `pause` is called between any two, and may raise. Where
     the work would go beyond `limit` (perf_counter), fewer warm-ups and LEAST_ROUNDS are enough.
     """
     keys = list(timed)
@@ -222,7 +239,7 @@ def interleaved(
     began = time.perf_counter()
     warm_until = began + (limit - began) / 4
     for key in keys:
-        heard()
+        pause()
         warm = [timed[key]()[0]]
         while len(warm) < WARM_UPS and time.perf_counter() < warm_until:
             warm.append(timed[key]()[0])
@@ -236,7 +253,7 @@ def interleaved(
         if done >= LEAST_ROUNDS and began + longest > limit:
             break
         for place in generator.permutation(len(keys)):
-            heard()
+            pause()
             key = keys[place]
             times = [timed[key]() for _ in range(THROW_AWAY + calls[key])]
             found[key].append(times[THROW_AWAY:])
@@ -253,15 +270,21 @@ def _timed(model: InferenceSession, feed: Mapping[str, np.ndarray]) -> tuple[int
 
 
 @dataclass
-class _Heard:
-    """Passes progress on, a few times a second."""
+class _Budget:
+    """The time that a session may take."""
 
     started: float
     seconds: float
     on_progress: Callable[[float], None] | None
     last: float = 0.0
 
-    def __call__(self) -> None:
+    @property
+    def end(self) -> float:
+        """The moment (perf_counter) at which it is spent."""
+        return self.started + self.seconds
+
+    def check(self) -> None:
+        """Passes progress on, a few times a second."""
         now = time.perf_counter()
         if now - self.last < TELL_SECONDS:
             return
