@@ -1,4 +1,4 @@
-"""Training losses of several students under letters, on a log scale, where their names must not be told."""
+"""Training losses of several students under letters, on a log scale, where their names stay hidden."""
 
 from __future__ import annotations
 

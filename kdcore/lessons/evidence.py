@@ -88,8 +88,8 @@ class Evidence:
 
     def faster(self, variant: str, than: str) -> Speed:
         """How many times as fast a variant is, at batch size 64, in the run's timing session."""
-        (told,) = comparison.differences(self.workspace, [self.row(variant)], self.row(than))
-        return told.throughput or missing(f"timing of {variant}")
+        (difference,) = comparison.differences(self.workspace, [self.row(variant)], self.row(than))
+        return difference.throughput or missing(f"timing of {variant}")
 
     def reports(self, variant: str) -> list[dict[str, Any]]:
         """What each seed's model reports, see `execute/builder.py`."""

@@ -124,11 +124,12 @@ class Curve:
         gaps = [a - b for a, b in zip(mine, measured, strict=True)]
         mean = sum(map(abs, gaps)) / len(gaps)
         worst = max(range(len(gaps)), key=lambda place: abs(gaps[place]))
-        told = f"Your curve is {apart(mean, self.unit)} from the measured one on average"
+        average = f"Your curve is {apart(mean, self.unit)} from the measured one on average"
         if mean <= self.close:
-            return Score(True, f"{told}.")
+            return Score(True, f"{average}.")
         side = "high" if gaps[worst] > 0 else "low"
-        return Score(False, f"{told}, and {apart(gaps[worst], self.unit)} too {side} at {self.point(self.x[worst])}.")
+        furthest = f"{apart(gaps[worst], self.unit)} too {side} at {self.point(self.x[worst])}"
+        return Score(False, f"{average}, and {furthest}.")
 
 
 @dataclass(frozen=True)

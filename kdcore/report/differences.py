@@ -54,15 +54,15 @@ def table(workspace: Workspace, run_ids: Sequence[str]) -> pd.DataFrame:
 
 def _results(rows: Sequence[comparison.Row]) -> dict[str, Any]:
     """Score and size of each variant, in words."""
-    told = {}
+    scores = {}
     for row in rows:
         name = row["variant"]
         if row["score"] is not None:
             score = format.percent_interval(row["score"], row["score_low"], row["score_high"])
-            told[f"{name}: {'test accuracy' if row['measure'] == 'accuracy' else 'mAP'}"] = score
+            scores[f"{name}: {'test accuracy' if row['measure'] == 'accuracy' else 'mAP'}"] = score
         if row["size_bytes"]:
-            told[f"{name}: file"] = format.size(row["size_bytes"])
-    return told
+            scores[f"{name}: file"] = format.size(row["size_bytes"])
+    return scores
 
 
 def _flat(value: Any, path: str = "") -> dict[str, str]:

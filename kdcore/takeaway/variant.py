@@ -169,10 +169,10 @@ def _made(files: RunFiles, rows: dict[str, comparison.Row], variant: str) -> lis
 
 def _notes(files: RunFiles, row: comparison.Row) -> list[str]:
     hidden = files.plan.dataset["hidden"]
-    told = [
+    sentences = [
         "The figures hold for the data set's own test images. Other pictures may look different, and be harder.",
         "Always test a model on your own pictures before you rely on it.",
     ]
     if hidden:
-        told.append(f"The student never saw these classes in training: {in_markdown(', '.join(hidden))}.")
-    return [*told, in_markdown(row["note"])] if row["note"] else told
+        sentences.append(f"The student never saw these classes in training: {in_markdown(', '.join(hidden))}.")
+    return [*sentences, in_markdown(row["note"])] if row["note"] else sentences

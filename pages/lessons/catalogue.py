@@ -41,7 +41,7 @@ def _card(one: Standing, *, timed: bool, first: bool) -> None:
     with st.container(border=True, height="stretch", horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
             st.markdown(f"{lesson.icon} **{lesson.order}. {lesson.title}**")
-            st.caption(_told(one, timed))
+            st.caption(_status(one, timed))
         st.button(
             "Review" if one.finished else "Continue" if one.progress.prediction is not None else "Begin",
             key=f"open_{lesson.name}",
@@ -51,7 +51,7 @@ def _card(one: Standing, *, timed: bool, first: bool) -> None:
         )
 
 
-def _told(one: Standing, timed: bool) -> str:
+def _status(one: Standing, timed: bool) -> str:
     if one.finished:
         return f":green[:material/check_circle:] Finished {text.ago(one.progress.committed)}"
     if one.measured:

@@ -11,6 +11,7 @@ from kdcore.lessons import words
 from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source
 from kdcore.lessons.predictions import Answer, Curve
+from kdcore.lessons.small import few_labels
 from kdcore.report import format
 
 BITS = (2, 3, 4, 8)
@@ -33,10 +34,10 @@ def measure(found: Evidence) -> Answer:
     value, low, high = (
         tuple(100 * row[name] for row in rows) for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    told = words.compared(
+    verdict = words.compared(
         found.between(rows[0]["variant"], STUDENT), f"rounded to {BITS[0]} bits the student", "before rounding"
     )
-    return Answer(value, low, high, words.upper(told))
+    return Answer(value, low, high, words.upper(verdict))
 
 
 def explain(found: Evidence) -> str:
@@ -86,17 +87,13 @@ LESSON = Lesson(
     prediction=Curve(
         "Test accuracy", "{} bits", "Bits a weight", tuple(map(float, BITS)), "%", low=0, high=100, step=5, close=8
     ),
-    document={
-        "data": {"source": {"dataset": "digits"}, "labels": 200},
-        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
-        "student": {"model": {"architecture": "cnn", "width": 16}},
-        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
-        "train": {"steps": 200, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
-        "compress_seeds": "all",
-        "measure": {"timing_seconds": 0},
-        "seeds": [0, 1, 2],
-        "sweep": {"compress": [*ROUNDED.values(), CAREFUL, TRAINED]},
-    },
+    document=few_labels(
+        200, 16,
+        compress_seeds="all",
+        measure={"timing_seconds": 0},
+        seeds=[0, 1, 2],
+        sweep={"compress": [*ROUNDED.values(), CAREFUL, TRAINED]},
+    ),
     measure=measure,
     explain=explain,
     table=table,

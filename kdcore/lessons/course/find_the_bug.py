@@ -9,6 +9,7 @@ from kdcore.figures.methods import methods
 from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source, Symptoms
 from kdcore.lessons.predictions import Answer, Matching
+from kdcore.lessons.small import few_labels
 from kdcore.report import format
 from kdcore.report.verdicts import Verdict
 
@@ -97,8 +98,8 @@ def explain(found: Evidence) -> str:
 def figures(found: Evidence) -> tuple[go.Figure, ...]:
     named = {_row(found, fault)["variant"]: f"{case}: {SHORT[fault]}" for case, fault in CASES.items()}
     named[_row(found, RIGHT)["variant"]] = "Correct"
-    told = [one._replace(variant=named[one.variant]) for one in found.verdicts]
-    return symptoms(found).figure, methods(told, dict.fromkeys(named.values(), "distilled"), "student alone")
+    judged = [one._replace(variant=named[one.variant]) for one in found.verdicts]
+    return symptoms(found).figure, methods(judged, dict.fromkeys(named.values(), "distilled"), "student alone")
 
 
 LESSON = Lesson(
@@ -111,16 +112,12 @@ LESSON = Lesson(
         "0.9, T = 4, and there are ten classes. **Which fault has which symptom?**"
     ),
     prediction=Matching("The fault of each student", tuple(CASES), FAULTS),
-    document={
-        "data": {"source": {"dataset": "digits"}, "labels": 50},
-        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
-        "student": {"model": {"architecture": "cnn", "width": 16}},
-        "distill": {"method": "faulty_kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
-        "train": {"steps": 240, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
-        "measure": {"timing_seconds": 0},
-        "seeds": [0, 1, 2],
-        "sweep": {PATH: [RIGHT, "train_mode", "swapped", "no_t2", "mean", "unused"]},
-    },
+    document=few_labels(
+        50, 16, steps=240, method="faulty_kd",
+        measure={"timing_seconds": 0},
+        seeds=[0, 1, 2],
+        sweep={PATH: [RIGHT, "train_mode", "swapped", "no_t2", "mean", "unused"]},
+    ),
     measure=measure,
     explain=explain,
     formula=r"L = 0.1 \, \mathrm{CE} + 0.9 \, T^2 \, \frac{1}{B} \sum_n \sum_k q^t_{nk} \log \frac{q^t_{nk}}{q^s_{nk}}",

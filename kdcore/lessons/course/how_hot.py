@@ -9,6 +9,7 @@ from kdcore.lessons import words
 from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source
 from kdcore.lessons.predictions import Answer, Number
+from kdcore.lessons.small import few_labels
 from kdcore.report import format
 
 PATH, FAULT = "distill.temperature", "distill.fault"
@@ -74,16 +75,12 @@ LESSON = Lesson(
         "1, 4 and 16.\n\n**At T = 16, by how many points does dropping T² change test accuracy?** Below zero: it costs."
     ),
     prediction=Number("Dropping T² changes", "points", low=-20, high=10, step=0.5, close=1),
-    document={
-        "data": {"source": {"dataset": "digits"}, "labels": 50},
-        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
-        "student": {"model": {"architecture": "cnn", "width": 16}},
-        "distill": {"method": "faulty_kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
-        "train": {"steps": 240, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
-        "measure": {"timing_seconds": 0},
-        "seeds": [0, 1, 2],
-        "sweep": {PATH: list(TEMPERATURES), FAULT: ["none", "no_t2"]},
-    },
+    document=few_labels(
+        50, 16, steps=240, method="faulty_kd",
+        measure={"timing_seconds": 0},
+        seeds=[0, 1, 2],
+        sweep={PATH: list(TEMPERATURES), FAULT: ["none", "no_t2"]},
+    ),
     measure=measure,
     explain=explain,
     table=table,

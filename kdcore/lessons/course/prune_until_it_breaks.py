@@ -11,6 +11,7 @@ from kdcore.lessons import words
 from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source
 from kdcore.lessons.predictions import Answer, Curve
+from kdcore.lessons.small import few_labels
 from kdcore.report import format
 
 RATIOS = (0.25, 0.5, 0.75, 0.9)
@@ -69,8 +70,8 @@ def explain(found: Evidence) -> str:
 
 
 def _compared(found: Evidence, one: Chain, other: Chain, of: str, against: str) -> str:
-    told = found.between(_row(found, one)["variant"], _row(found, other)["variant"])
-    return words.upper(words.compared(told, of, against))
+    difference = found.between(_row(found, one)["variant"], _row(found, other)["variant"])
+    return words.upper(words.compared(difference, of, against))
 
 
 def table(found: Evidence) -> str:
@@ -108,17 +109,13 @@ LESSON = Lesson(
         "Test accuracy", "{} % removed", "Filters removed (%)", tuple(100 * ratio for ratio in RATIOS), "%",
         low=0, high=100, step=5, close=8,
     ),
-    document={
-        "data": {"source": {"dataset": "digits"}, "labels": 200},
-        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
-        "student": {"model": {"architecture": "cnn", "width": 32}},
-        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
-        "train": {"steps": 200, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
-        "compress_seeds": "all",
-        "measure": {"timing_seconds": 3},
-        "seeds": [0, 1, 2],
-        "sweep": {"compress": [*FILTERS.values(), BY_LABELS, WEIGHTS, ANY_WEIGHTS]},
-    },
+    document=few_labels(
+        200, 32,
+        compress_seeds="all",
+        measure={"timing_seconds": 3},
+        seeds=[0, 1, 2],
+        sweep={"compress": [*FILTERS.values(), BY_LABELS, WEIGHTS, ANY_WEIGHTS]},
+    ),
     measure=measure,
     explain=explain,
     table=table,

@@ -10,6 +10,7 @@ from kdcore.lessons.evidence import Evidence, Row, missing
 from kdcore.lessons.lesson import Change as Next
 from kdcore.lessons.lesson import Lesson, Source
 from kdcore.lessons.predictions import Answer, Number
+from kdcore.lessons.small import few_labels
 from kdcore.report import format, robustness
 from kdcore.report.class_changes import Change, class_changes
 from kdcore.report.robustness import Against, Robust
@@ -24,8 +25,8 @@ def _robust(found: Evidence) -> dict[str, Robust]:
 
 def _against(found: Evidence) -> Against:
     known = _robust(found)
-    if {STUDENT, SMALL} <= known.keys() and (told := robustness.against(known[SMALL], known[STUDENT])):
-        return told
+    if {STUDENT, SMALL} <= known.keys() and (compared := robustness.against(known[SMALL], known[STUDENT])):
+        return compared
     return missing("accuracy on corrupted images")
 
 
@@ -34,7 +35,7 @@ def _points(one: Paired) -> tuple[float, float, float]:
     return 100 * one.value, 100 * low, 100 * high
 
 
-def _told(one: Paired) -> str:
+def _change(one: Paired) -> str:
     value, low, high = _points(one)
     return f"{format.points(value)} (95 % interval {format.signed(low)} to {format.signed(high)})"
 
@@ -49,23 +50,24 @@ def _changes(found: Evidence) -> list[Change]:
 
 
 def measure(found: Evidence) -> Answer:
-    told = _against(found)
-    value, low, high = _points(told.corrupted)
+    compared = _against(found)
+    value, low, high = _points(compared.corrupted)
     return Answer(
         value, low, high,
-        f"Accuracy on corrupted images changes by {_told(told.corrupted)}, on clean images by {_told(told.clean)}.",
+        f"Accuracy on corrupted images changes by {_change(compared.corrupted)}, on clean images by "
+        f"{_change(compared.clean)}.",
     )  # fmt: skip
 
 
 def explain(found: Evidence) -> str:
-    before, after, told = found.row(STUDENT), found.row(SMALL), _against(found)
+    before, after, compared = found.row(STUDENT), found.row(SMALL), _against(found)
     return (
         f"The file shrinks from {format.size(before['size_bytes'])} to {format.size(after['size_bytes'])}, and test "
         f"accuracy goes from {format.percent(before['accuracy'])} to {format.percent(after['accuracy'])}. One number "
         "hides three things.\n\n"
         f"**Corrupted images** (noise, blur, low contrast, pixelation, JPEG): from "
         f"{format.percent(before['corrupted_accuracy'])} to {format.percent(after['corrupted_accuracy'])}. "
-        f"{_beyond(told.beyond)}\n\n"
+        f"{_beyond(compared.beyond)}\n\n"
         f"**Classes.** {_classes(_changes(found))} An average over classes hides such a change, above all for a rare "
         f"class.\n\n**Confidence.** {_confidence(before, after)}"
     )
@@ -84,12 +86,12 @@ def _beyond(one: Paired) -> str:
 def _classes(changes: list[Change]) -> str:
     worst = min(changes, key=lambda one: one.points)
     lost = [one for one in changes if one.high < 0]
-    told = (
+    most = (
         f"Class {worst.name} changes most, by {format.points(worst.points)} of recall ({format.signed(worst.low)} to "
         f"{format.signed(worst.high)} after correction for {len(changes)} classes)."
     )
     many = f"{len(lost)} of {len(changes)} classes lose significantly." if lost else "No class loses significantly."
-    return f"{told} {many}"
+    return f"{most} {many}"
 
 
 def _confidence(before: Row, after: Row) -> str:
@@ -118,19 +120,15 @@ LESSON = Lesson(
         "**By how many points does accuracy on the corrupted images change?**"
     ),
     prediction=Number("Accuracy on corrupted images changes by", "points", low=-30, high=10, step=0.5, close=1),
-    document={
-        "data": {"source": {"dataset": "digits"}, "labels": 200},
-        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
-        "student": {"model": {"architecture": "cnn", "width": 32}},
-        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
-        "train": {"steps": 200, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
-        "compress": [
+    document=few_labels(
+        200, 32,
+        compress=[
             {"step": "prune_structured", "ratio": 0.5, "finetune": {"steps": 100, "learning_rate": 0.005}},
             {"step": "int8"},
         ],
-        "measure": {"timing_seconds": 0, "robustness": True},
-        "seeds": [0],
-    },
+        measure={"timing_seconds": 0, "robustness": True},
+        seeds=[0],
+    ),
     measure=measure,
     explain=explain,
     formula=(

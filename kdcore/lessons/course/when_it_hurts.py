@@ -23,11 +23,11 @@ def _against_alone(found: Evidence, epochs: int, temperature: float) -> Verdict:
 
 
 def measure(found: Evidence) -> Answer:
-    told = [_against_alone(found, BRIEF, temperature) for temperature in TEMPERATURES]
-    worst = min(told, key=lambda one: one.points)
-    at = TEMPERATURES[told.index(worst)]
+    differences = [_against_alone(found, BRIEF, temperature) for temperature in TEMPERATURES]
+    worst = min(differences, key=lambda one: one.points)
+    at = TEMPERATURES[differences.index(worst)]
     sentence = words.compared(worst, f"at T = {at:g} the distilled student", "the student on labels alone")
-    value, low, high = (tuple(getattr(one, part) for one in told) for part in ("points", "low", "high"))
+    value, low, high = (tuple(getattr(one, part) for one in differences) for part in ("points", "low", "high"))
     return Answer(value, low, high, words.upper(sentence))
 
 

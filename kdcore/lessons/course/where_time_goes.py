@@ -10,6 +10,7 @@ from kdcore.figures.layer_times import REST, Timed, layer_times
 from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source
 from kdcore.lessons.predictions import Answer, Number
+from kdcore.lessons.small import few_labels
 from kdcore.measure import layer_times as profiler
 from kdcore.report import format
 from kdcore.report.comparison import BATCH
@@ -18,7 +19,7 @@ from kdcore.report.sessions import Speed
 STUDENT, ZEROS, FILTERS = "student distilled", "90 % zeros", "pruned 50 %"
 
 
-def _told(one: Speed) -> str:
+def _speed(one: Speed) -> str:
     """A speed-up with its interval, and whether it is one."""
     value = f"{format.times(one.value)} (95 % interval {format.times(one.low)} to {format.times(one.high)})"
     return value if one.differs else f"{value}: no measurable difference"
@@ -26,7 +27,7 @@ def _told(one: Speed) -> str:
 
 def measure(found: Evidence) -> Answer:
     one = found.faster(ZEROS, STUDENT)
-    return Answer(one.value, one.low, one.high, f"The file with 90 % zeros is {_told(one)}, at batch size {BATCH}.")
+    return Answer(one.value, one.low, one.high, f"The file with 90 % zeros is {_speed(one)}, at batch size {BATCH}.")
 
 
 def explain(found: Evidence) -> str:
@@ -40,7 +41,7 @@ def explain(found: Evidence) -> str:
         "by zero takes as long as by any other number. To skip a zero, the processor would have to look first, and "
         "looking costs more than it saves.\n\n"
         f"Removing whole **filters** makes the blocks themselves smaller: {format.count(filters['macs'])} MACs, "
-        f"{format.size(filters['size_bytes'])}, and a speed of {_told(found.faster(FILTERS, STUDENT))}.\n\n"
+        f"{format.size(filters['size_bytes'])}, and a speed of {_speed(found.faster(FILTERS, STUDENT))}.\n\n"
         f"MACs are not milliseconds, though. What has no weights (normalisation, pooling) takes "
         f"{format.percent(rest)} of the student's time and has no MACs at all: it moves data. The chart shows each "
         f"layer of this run's files, timed by ONNX Runtime's profiler just now."
@@ -76,21 +77,17 @@ LESSON = Lesson(
         "**How many times as fast as the student is it?** 1×: no faster."
     ),
     prediction=Number("Times as fast", "×", low=0.5, high=10, step=0.1, close=0.1),
-    document={
-        "data": {"source": {"dataset": "digits"}, "labels": 200},
-        "teacher": {"model": {"architecture": "cnn", "width": 64}, "train": {"steps": 200, "views": {"shift": 1}}},
-        "student": {"model": {"architecture": "cnn", "width": 32}},
-        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
-        "train": {"steps": 200, "batch_size": 64, "views": {"shift": 1, "mixup": 1.0}},
-        "measure": {"timing_seconds": 6},
-        "seeds": [0],
-        "sweep": {
+    document=few_labels(
+        200, 32,
+        measure={"timing_seconds": 6},
+        seeds=[0],
+        sweep={
             "compress": [
                 [{"step": "prune_unstructured", "ratio": 0.9, "finetune": {"steps": 100, "learning_rate": 0.005}}],
                 [{"step": "prune_structured", "ratio": 0.5, "finetune": {"steps": 100, "learning_rate": 0.005}}],
             ]
         },
-    },
+    ),
     measure=measure,
     explain=explain,
     formula=(
