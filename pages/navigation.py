@@ -77,6 +77,13 @@ page = st.navigation(
             help="Zeros, parameters, MACs and weights of every layer, for two variants side by side.",
         ),
         st.Page(
+            "reference/page.py",
+            title="Reference",
+            url_path="reference",
+            icon=":material/menu_book:",
+            help="Each distillation method and compression step with its formula and paper, and the glossary.",
+        ),
+        st.Page(
             "system/page.py",
             title="System",
             url_path="system",

@@ -39,7 +39,12 @@ class AdaRound(Rounding):
     version=2,
     options=AdaRound,
     # For the estimate: images through the network, forward, back and for what each layer is given.
-    traits=replace(rounding.traits("AdaRound"), passes=by_options(lambda options: 4 * BATCH * options.iterations)),
+    traits=replace(
+        rounding.traits("AdaRound"),
+        passes=by_options(lambda options: 4 * BATCH * options.iterations),
+        formula=r"\min_{V} \| W x - \hat W(V)\,x \|^2 + \lambda \sum \left( 1 - |2 h(V) - 1|^\beta \right)",
+        helps="For 4 bits and fewer where training images exist but no training run is wanted.",
+    ),
 )
 def quantize(material: StepInput, options: AdaRound) -> StepResult:
     """Rounds layer after layer, each on the inputs that it gets from the layers already rounded.

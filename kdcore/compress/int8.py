@@ -47,6 +47,11 @@ class Int8(Options):
         label="int8",
         faster=True,
         final=True,
+        formula=r"\hat x = s\,(q - z) \\ q = \mathrm{clip}(\lfloor x / s \rceil + z, q_{\min}, q_{\max})",
+        helps=(
+            "First of all: a quarter of the size for little accuracy, without training; faster where the "
+            "processor has int8 instructions."
+        ),
     ),
 )
 def quantize(material: StepInput, options: Int8) -> StepResult:

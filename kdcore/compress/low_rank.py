@@ -57,7 +57,15 @@ def _label(options: LowRank) -> str:
     "section 3.1 (channel); Kim et al. 2016, arXiv:1511.06530, eq. 5 (Tucker-2)",
     options=LowRank,
     traits=StepTraits(
-        variant="low_rank", stage="low rank", label=by_options(_label), faster=True, undone_by=UNDONE.get
+        variant="low_rank",
+        stage="low rank",
+        label=by_options(_label),
+        faster=True,
+        undone_by=UNDONE.get,
+        formula=r"W \approx U_r \Sigma_r V_r^{\top}, \quad r\,(m + n) < m\,n",
+        helps=(
+            "For wide layers whose singular values fall quickly. Small layers cost more in overhead than they save."
+        ),
     ),
 )
 def low_rank(material: StepInput, options: LowRank) -> StepResult:

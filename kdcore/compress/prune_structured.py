@@ -83,6 +83,11 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         label=by_options(lambda options: "pruned by layer" if options.policy else f"pruned {100 * options.ratio:g} %"),
         faster=True,
         refuses=_refuses,
+        formula=r"\text{remove the filters } f \text{ with the lowest score, e.g. } s_f = \| W_f \|_2",
+        helps=(
+            "Where time or memory counts: the network becomes an ordinary smaller one, faster on every machine. "
+            "It loses more accuracy per weight than zeros do."
+        ),
     ),
 )
 def prune(material: StepInput, options: PruneStructured) -> StepResult:

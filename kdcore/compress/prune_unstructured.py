@@ -107,6 +107,11 @@ def _why(options: PruneUnstructured) -> str:
         faster=False,
         undone_by=UNDONE.get,
         why=by_options(_why),
+        formula=r"W \leftarrow W \odot [\, |W| > \theta \,]",
+        helps=(
+            "Where the file is compressed for storage or transport, or before sharing and coding. The deployed "
+            "file is as large and as fast as before."
+        ),
     ),
 )
 def prune(material: StepInput, options: PruneUnstructured) -> StepResult:

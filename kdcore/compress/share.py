@@ -44,6 +44,8 @@ def _undone(step: str) -> str | None:
         undone_by=_undone,
         why="Storage only: the file that runs stores every weight in four bytes, with batch norm folded in, "
         "and runs at the same speed. The step 'code' writes the small file.",
+        formula=r"W_{ij} \leftarrow c_{k(i, j)} \\ \min_{c, k} \sum (W_{ij} - c_{k(i,j)})^2, \; |c| \le 2^b",
+        helps="Before coding: few distinct values cost few bits. Alone it makes the deployed file no smaller.",
     ),
 )
 def share(material: StepInput, options: Share) -> StepResult:

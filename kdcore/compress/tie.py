@@ -68,6 +68,8 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         undone_by=UNDONE.get,
         why="The file stores the shared weights once and is smaller by them; every layer runs at the same "
         "speed. Layers that learned different things lose much accuracy.",
+        formula=r"W_1 = W_2 = \dots = \tfrac{1}{n} \sum_i W_i",
+        helps="For deep networks of equal blocks, such as transformers. It saves bytes, not time.",
     ),
 )
 def tie(material: StepInput, options: Tie) -> StepResult:

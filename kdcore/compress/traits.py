@@ -22,6 +22,7 @@ class StepTraits(Traits):
     `passes`: images through the network beside its training, for the estimate of time.
     `refuses`: by (architecture, names of the steps before), why it cannot work on such a student; None where it can.
     `undone_by`: by a later step's name, why that cannot follow; None where it can.
+    `formula`: what it does to weights, in LaTeX. `helps`: when to choose it, in a sentence or two.
     """
 
     kind: ClassVar[str] = "step"
@@ -35,3 +36,5 @@ class StepTraits(Traits):
     passes: int = 0
     refuses: Callable[[Options, Sequence[str]], str | None] = _nothing
     undone_by: Callable[[str], str | None] = _nothing
+    formula: str = ""
+    helps: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -47,7 +48,11 @@ class WeightQuant(Rounding):
     "ternary: Li et al. 2016, arXiv:1605.04711; binary: Rastegari et al. 2016, arXiv:1603.05279, eq. 6",
     version=2,
     options=WeightQuant,
-    traits=rounding.traits("weights"),
+    traits=replace(
+        rounding.traits("weights"),
+        formula=r"\hat W = s \cdot \mathrm{clip}(\lfloor W / s \rceil, -2^{b-1}, 2^{b-1} - 1)",
+        helps="To see how many bits a network needs, without training. Below 4 bits AdaRound or QAT keeps more.",
+    ),
 )
 def quantize(material: StepInput, options: WeightQuant) -> StepResult:
     """Rounds the weights of every convolution and linear layer to the nearest level of its grid.

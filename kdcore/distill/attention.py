@@ -59,6 +59,14 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor, power: float = 
         taps=True,
         maps=True,
         labels="both",
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + w_a \sum_{\text{stages}} \mathrm{MSE}(a(f^s), a(f^t)) \\ a(f) = "
+            r"\frac{\sum_c |f_c|^p}{\| \sum_c |f_c|^p \|}"
+        ),
+        helps=(
+            "For convolutional networks of one family; the number of channels may differ, since maps are averaged "
+            "over them."
+        ),
     ),
 )
 class AttentionTransfer(Method[Attention]):

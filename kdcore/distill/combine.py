@@ -87,6 +87,8 @@ def _over(join: Callable[[Iterable[bool]], bool], trait: Callable[[MethodTraits]
         teacher=_over(any, lambda method: method.teacher),
         mixup=_over(all, lambda method: method.mixup),
         taps=_over(any, lambda method: method.taps),
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + \sum_m w_m\,\mathcal{L}_m",
+        helps="Where methods look at different things, as outputs and features do. Compare with each of them alone.",
     ),
 )
 class Combination(Method[Combine]):

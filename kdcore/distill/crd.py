@@ -57,7 +57,21 @@ def contrastive_loss(positive: torch.Tensor, negatives: torch.Tensor, images: in
     "Contrastive: pull an image's features in both networks together",
     source="Tian et al. 2020, arXiv:1910.10699, section 3.1",
     options=Crd,
-    traits=MethodTraits(family="features", label="student, CRD", role="distilled", taps=True, mixup=False),
+    traits=MethodTraits(
+        family="features",
+        label="student, CRD",
+        role="distilled",
+        taps=True,
+        mixup=False,
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + \\ w_c \left[ \mathrm{NCE}(g(f^s), g(f^t)) + \mathrm{NCE}(g(f^t), g(f^s)) "
+            r"\right]"
+        ),
+        helps=(
+            "With many images and a long training: each image is distinguished from thousands of others, which a "
+            "memory bank holds."
+        ),
+    ),
 )
 class Contrastive(Embeddings[Crd]):
     """`hard_weight * CE(student, labels) + contrast_weight * (NCE around the student + NCE around the teacher)`.

@@ -57,7 +57,19 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
     "DIST: match relations between classes and between images instead of exact probabilities",
     source="Huang et al. 2022, arXiv:2205.10536, section 4",
     options=Dist,
-    traits=MethodTraits(family="responses", label="student, DIST", role="distilled"),
+    traits=MethodTraits(
+        family="responses",
+        label="student, DIST",
+        role="distilled",
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + \\ T^2 \left[ w_1 (1 - \bar\rho_{\text{rows}}(p^s_T, p^t_T)) + w_2 (1 - "
+            r"\bar\rho_{\text{columns}}(p^s_T, p^t_T)) \right]"
+        ),
+        helps=(
+            "With a teacher far stronger than the student: the probabilities need only be correlated with the "
+            "teacher's (Pearson's ρ), not equal."
+        ),
+    ),
 )
 class RelationDistillation(Method[Dist]):
     """`hard_weight * CE(student, labels) + inter_weight * T² * inter + intra_weight * T² * intra`."""

@@ -91,7 +91,21 @@ def _divergence(log_student: torch.Tensor, log_teacher: torch.Tensor) -> torch.T
     "Decoupled distillation: separate weights for the target class and the other classes",
     source="Zhao et al. 2022, arXiv:2203.08679, eq. 6 and 7",
     options=Dkd,
-    traits=MethodTraits(family="responses", label=label("student, DKD"), role="distilled", standardize=True),
+    traits=MethodTraits(
+        family="responses",
+        label=label("student, DKD"),
+        role="distilled",
+        standardize=True,
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + \\ T^2 \left[ \alpha\,\mathrm{KL}(b^t_T \,\|\, b^s_T) + "
+            r"\beta\,\mathrm{KL}(\hat p^t_T \,\|\, \hat p^s_T) \right] \\ b = (p_y, 1 - p_y), \; \hat p = p_{k \ne "
+            r"y} / (1 - p_y)"
+        ),
+        helps=(
+            "With a confident teacher: plain soft targets weight the other classes by 1 - p of the target class, "
+            "which is then nearly 0."
+        ),
+    ),
 )
 class DecoupledDistillation(Method[Dkd]):
     """`hard_weight * CE(student, labels) + rise * (target_weight * target + other_weight * other)`.

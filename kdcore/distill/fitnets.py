@@ -44,6 +44,11 @@ def hint_loss(regressed: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
         role="distilled",
         taps=True,
         labels="both",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_f\,\mathrm{MSE}(r(f^s), f^t)",
+        helps=(
+            "Where teacher and student have similar stages. The regressor r, which is not deployed, bridges "
+            "different numbers of channels."
+        ),
     ),
 )
 class FitnetsHints(Method[Fitnets]):

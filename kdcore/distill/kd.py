@@ -65,6 +65,11 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
         short="KD",
         role="distilled",
         standardize=True,
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,T^2\,\mathrm{KL}(p^t_T \,\|\, p^s_T)",
+        helps=(
+            "With few labels, similar classes or a student much smaller than its teacher. Least with all labels "
+            "and a long training."
+        ),
     ),
 )
 class KnowledgeDistillation(Method[Kd]):

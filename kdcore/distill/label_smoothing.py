@@ -62,6 +62,11 @@ def smoothing(student: torch.Tensor, targets: torch.Tensor, correct: float, temp
         short="smoothed labels",
         role="smoothed",
         teacher=False,
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + w_m\,\mathrm{KL}(u \,\|\, p^s) \\ u = \mathrm{softmax}(q / T), \; q_y = "
+            r"c, \; q_{k \ne y} = \tfrac{1 - c}{K - 1}"
+        ),
+        helps="As a control: it regularises like soft targets, but knows nothing of which classes are alike.",
     ),
 )
 class TeacherFree(Method[LabelSmoothing]):

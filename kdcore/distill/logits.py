@@ -39,7 +39,17 @@ def logit_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     "Logit matching: regress the teacher's logits",
     source="Ba and Caruana 2014, arXiv:1312.6184, eq. 1",
     options=Logits,
-    traits=MethodTraits(family="responses", label="student, logit matching", role="distilled", labels="both"),
+    traits=MethodTraits(
+        family="responses",
+        label="student, logit matching",
+        role="distilled",
+        labels="both",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + \tfrac{w_l}{2}\,\| z^s - z^t \|^2",
+        helps=(
+            "When the teacher's logits have the scale that the student should have. Soft targets come near it at "
+            "a high temperature."
+        ),
+    ),
 )
 class LogitMatching(Method[Logits]):
     """`hard_weight * CE(student, labels) + logit_weight * |student - teacher|² / 2`."""

@@ -62,7 +62,21 @@ def enhanced_loss(
     source="Hao et al. 2023, arXiv:2310.19444; enhancement as in the authors' ImageNet command",
     version=2,
     options=Ofa,
-    traits=MethodTraits(family="features", label="student, OFA-KD", role="distilled", taps=True, inside=False),
+    traits=MethodTraits(
+        family="features",
+        label="student, OFA-KD",
+        role="distilled",
+        taps=True,
+        inside=False,
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + w_s\,e(p^s) + w_x \sum_{\text{exits}} e(p^x) \\ e(p) = -((1 + "
+            r"p^t_y)^\gamma - 1) \log p_y \\ - \sum_{k \ne y} (p^t_k)^\gamma \log p_k"
+        ),
+        helps=(
+            "For a teacher of another family, or a file that only answers: exits inside the student learn its "
+            "outputs, and no feature of it is used."
+        ),
+    ),
 )
 class OneForAll(Method[Ofa]):
     """`hard_weight * CE(student, labels) + soft_weight * enhanced(student) + exit_weight * sum of enhanced(exits)`.

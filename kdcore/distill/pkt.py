@@ -50,7 +50,18 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
     "Probabilistic transfer: match the similarity distribution between images",
     source="Passalis and Tefas 2018, arXiv:1803.10837, section 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Pkt,
-    traits=MethodTraits(family="features", label="student, PKT", role="distilled", taps=True, labels="both"),
+    traits=MethodTraits(
+        family="features",
+        label="student, PKT",
+        role="distilled",
+        taps=True,
+        labels="both",
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + w_g\,\overline{P^t \log \tfrac{P^t}{P^s}} \\ P_{ij} = \frac{\tfrac12 (1 + "
+            r"\cos(f_i, f_j))}{\sum_j \tfrac12 (1 + \cos(f_i, f_j))}"
+        ),
+        helps="For networks of different shapes: which images are neighbours is compared, as probabilities.",
+    ),
 )
 class ProbabilisticTransfer(Embeddings[Pkt]):
     """`hard_weight * CE(student, labels) + similarity_weight * divergence of the neighbourhoods`."""

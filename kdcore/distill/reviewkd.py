@@ -64,6 +64,11 @@ def pyramid_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         taps=True,
         maps=True,
         labels="both",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_r \sum_{\text{stages}} \mathrm{HCL}(\text{fused } f^s, f^t)",
+        helps=(
+            "For convolutional networks with several stages: deeper stages of the student also learn the "
+            "teacher's earlier ones, at several resolutions."
+        ),
     ),
 )
 class KnowledgeReview(Method[Reviewkd]):

@@ -79,7 +79,21 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
     "Relations: match the teacher's distances and angles between images",
     source="Park et al. 2019, arXiv:1904.05068, section 3.2",
     options=Rkd,
-    traits=MethodTraits(family="features", label="student, RKD", role="distilled", taps=True, labels="both"),
+    traits=MethodTraits(
+        family="features",
+        label="student, RKD",
+        role="distilled",
+        taps=True,
+        labels="both",
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + w_d\,\mathrm{Huber}(d^s_{ij}, d^t_{ij}) \\ + "
+            r"w_\angle\,\mathrm{Huber}(\cos \theta^s_{ijk}, \cos \theta^t_{ijk})"
+        ),
+        helps=(
+            "For networks of different shapes: distances and angles between images are compared. The angles need "
+            "memory for the third power of the batch size."
+        ),
+    ),
 )
 class RelationalDistillation(Embeddings[Rkd]):
     """`hard_weight * CE(student, labels) + distance_weight * RKD-D + angle_weight * RKD-A`."""

@@ -57,6 +57,11 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
         label="student, sigmoid KD",
         role="distilled",
         labels="many",
+        formula=(
+            r"w_h\,\mathrm{BCE}(y, \sigma(z^s)) + \\ w_s\,T^2 \sum_k \mathrm{KL}(\sigma(z^t_k / T) \,\|\, "
+            r"\sigma(z^s_k / T))"
+        ),
+        helps="For images with several labels, where a softmax would make the classes compete.",
     ),
 )
 class SigmoidDistillation(Method[Sigmoid]):

@@ -50,6 +50,11 @@ def projection_loss(projected: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
         maps=True,
         borrows=by_options(lambda options: options.reduction),
         labels="both",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_f\,\mathrm{MSE}(r(f^s), f^t) \\ z^s = C^t(r(f^s))",
+        helps=(
+            "Where the teacher's last features are good. The deployed student carries the projector r and the "
+            "teacher's classifier C, so it is larger."
+        ),
     ),
 )
 class ReusedClassifier(Method[Simkd]):

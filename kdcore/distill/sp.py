@@ -46,7 +46,21 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
     source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
     version=2,
     options=Sp,
-    traits=MethodTraits(family="features", label="student, SP", role="distilled", taps=True, labels="both"),
+    traits=MethodTraits(
+        family="features",
+        label="student, SP",
+        role="distilled",
+        taps=True,
+        labels="both",
+        formula=(
+            r"w_h\,\mathrm{CE}(y, p^s) + w_g\,\mathrm{MSE}(G^s, G^t) \\ G = \text{rows of } F F^{\top} \text{ of "
+            r"unit length}"
+        ),
+        helps=(
+            "For networks of different shapes: only the similarities between the images of a batch are compared. "
+            "Large batches say more."
+        ),
+    ),
 )
 class SimilarityPreserving(Method[Sp]):
     """`hard_weight * CE(student, labels) + similarity_weight * distance of the similarity matrices`.

@@ -23,6 +23,7 @@ class MethodTraits(Traits):
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
     projector to it is. `parts`: the options of the methods that it combines.
     `hidden`: whether forms and catalogs leave it out; a Recipe may name it all the same.
+    `formula`: its loss in LaTeX, in the symbols of the page Reference. `helps`: when to choose it, in a few words.
     """
 
     kind: ClassVar[str] = "method"
@@ -42,6 +43,8 @@ class MethodTraits(Traits):
     borrows: int | None = None
     parts: tuple[Options, ...] = ()
     hidden: bool = False
+    formula: str = ""
+    helps: str = ""
 
 
 @dataclass(frozen=True)

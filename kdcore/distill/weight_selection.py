@@ -39,6 +39,10 @@ class WeightSelection(Options):
         role="distilled",
         labels="both",
         answers=False,
+        formula=r"w_h\,\mathrm{CE}(y, p^s), \quad W^s_0 = \text{selected layers and channels of } W^t",
+        helps=(
+            "Where teacher and student belong to one family: a better start costs nothing in training or deployment."
+        ),
     ),
 )
 class SelectedWeights(Method[WeightSelection]):

@@ -52,7 +52,13 @@ def transformed(student: torch.Tensor, teacher: torch.Tensor, temperature: float
     "Weighted transformed teacher: soften only the teacher, and weight uncertain samples more",
     source="Zheng and Yang 2024, arXiv:2402.11148, section 4",
     options=Wttm,
-    traits=MethodTraits(family="responses", label="student, WTTM", role="distilled"),
+    traits=MethodTraits(
+        family="responses",
+        label="student, WTTM",
+        role="distilled",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + \\ w_s\,\Big( \sum_k (p^t_k)^{1/T} \Big)\,\mathrm{KL}(p^t_T \,\|\, p^s)",
+        helps=("Where images on which the teacher is uncertain should count more; the student itself is not softened."),
+    ),
 )
 class TransformedTeacher(Method[Wttm]):
     """`hard_weight * CE(student, labels) + soft_weight * weighted KL(teacher at T ‖ student)`."""

@@ -11,6 +11,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +92,8 @@ def _found(wanted: Mapping[Path, dict[str, Any]]) -> dict[Path, Cost]:
     known = _known(wanted)
     unknown = [path for path in wanted if path not in known]
     for path, answer in zip(unknown, _ask([wanted[path] for path in unknown]) if unknown else (), strict=True):
-        write_json(path, answer._asdict())
+        with suppress(OSError):  # the cache is disposable, also while it is written
+            write_json(path, answer._asdict())
         known[path] = answer
     return known
 

@@ -10,6 +10,7 @@ from kdcore.lessons.handout import handout, measured
 from kdcore.lessons.lesson import Lesson
 from kdcore.lessons.predictions import Answer, Choice, Matching, Value
 from kdcore.recipe import RecipeError
+from kdcore.report.glossary import explained
 from pages.lessons import commitment, hands_on
 from pages.lessons.state import Standing, evidence
 from pages.shared import charts, draft
@@ -36,7 +37,7 @@ def result(one: Standing) -> None:
             charts.show(chart, key="beside")
         icon = ":green[:material/check_circle:]" if score.hit else ":orange[:material/adjust:]"
         st.markdown(f"{icon} **{score.words}**")
-        st.markdown(answer.verdict)
+        st.markdown(explained(answer.verdict))
     with right, st.container(border=True):
         chart = one.lesson.figures(found)[0]
         chart.update_layout(height=min(chart.layout.height, TALLEST))
@@ -61,7 +62,7 @@ def why(one: Standing) -> None:
     st.latex(lesson.formula)
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        st.markdown(lesson.explain(found))
+        st.markdown(explained(lesson.explain(found)))
         sources = "; ".join(f"{one.authors}: [{one.title}]({one.url})" for one in lesson.sources)
         st.caption(f":material/menu_book: {sources}")
     with right, st.container(border=True):

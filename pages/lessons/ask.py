@@ -9,6 +9,7 @@ from kdcore.lessons.beside import beside
 from kdcore.lessons.lesson import Symptoms
 from kdcore.lessons.predictions import BadPrediction, Choice, Curve, Matching, Number, Value
 from kdcore.lessons.progress import AlreadyCommitted
+from kdcore.report.glossary import explained
 from pages.lessons import commitment, run
 from pages.lessons.state import Standing, evidence, go
 from pages.shared import charts, store
@@ -20,7 +21,7 @@ def show(one: Standing) -> None:
     with left:
         if not symptoms or not one.measured:
             st.subheader("Question", anchor=False)
-        st.markdown(one.lesson.question)
+        st.markdown(explained(one.lesson.question))
         if symptoms and one.run and one.measured:
             with store.legible():
                 _symptoms(symptoms(evidence(one.run)))

@@ -16,8 +16,7 @@ from pydantic import BaseModel
 from kdcore import registry
 from kdcore.recipe import Problem
 from kdcore.registry import Entry
-from pages.new import families
-from pages.shared import draft
+from pages.shared import draft, families
 from pages.shared.fields import SEGMENTS, Kind, control, is_plain, kind_of, label, pick
 from pages.shared.text import plain
 

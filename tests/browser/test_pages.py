@@ -19,9 +19,12 @@ TITLES = {
     "Try it": "Try it",
     "Trust": "Trust",
     "Layers": "Layers",
+    "Reference": "Reference",
     "System": "System",
     "Home": "Make an image classifier small",
 }
+
+PATHS = ("lessons", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "reference", "system")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -40,7 +43,7 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
 
 def test_no_page_scrolls_sideways_on_a_phone(tab, full):
     visitor = tab(full, viewport={"width": 390, "height": 1600})
-    for path in ("", "lessons", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "system"):
+    for path in ("", *PATHS):
         visitor.open(path)
         assert overflow(visitor.drawn().page) <= 0, path or "home"
         visitor.check()

@@ -6,7 +6,8 @@ import pytest
 
 from kdcore import registry
 from kdcore.recipe import parse
-from pages.new import families, preview
+from pages.new import preview
+from pages.shared import families
 from tests.pages.conftest import key_of, opened, said
 from tests.pages.test_new import close, recipe_of
 

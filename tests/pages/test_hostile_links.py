@@ -12,6 +12,7 @@ PARAMETERS = {
     "soft_targets": ("run", "variant", "image", "T"),
     "layers": ("run", "run_2", "variant", "variant_2", "layer", "by", "what", "step"),
     "trust": ("run", "variants", "variant", "calibration", "corruption", "changed"),
+    "reference": ("kind",),
 }
 HOSTILE = ("²", "9" * 5000, "../../etc/passwd\x00\x1b[31m\u202e", "**[x](http://evil.example)** <script>")
 

@@ -12,7 +12,7 @@ from kdcore.paths import CHECKOUT
 from tests import patience
 from tests.pages.conftest import opened, runs, said
 
-PAGES = ("home", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "system")
+PAGES = ("home", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "reference", "system")
 
 
 @pytest.mark.parametrize("page", PAGES)
