@@ -1,24 +1,98 @@
-"""Lesson 1 from the first screen to the last, on a machine that has run nothing yet."""
+"""Every lesson from the first screen to the last; lesson 1 on a machine that has run nothing yet."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 
 import pytest
 
+from kdcore.lessons import lessons
+from kdcore.lessons.predictions import Choice, Matching
+from kdcore.lessons.progress import STEPS
+from tests import patience
 from tests.browser.conftest import dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PROJECTOR = {"viewport": {"width": 1280, "height": 720}}
-TALLER = """() => {
+PHONE = {"viewport": {"width": 390, "height": 844}}
+BEYOND = """(side) => {
     const all = document.querySelector('[data-testid=stMain]');
-    return all.scrollHeight - all.clientHeight;
+    return all['scroll' + side] - all['client' + side];
 }"""
+MEASURED = re.compile("[Pp]redict.* measure|[Pp]redicted .* measured|Measured:|You named|Your (curve|prediction) ")
 
 
 def fits(visitor):
-    assert visitor.page.evaluate(TALLER) <= 0, "one has to scroll"
+    assert visitor.page.evaluate(BEYOND, "Height") <= 0, "one has to scroll"
     visitor.check()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A dashboard for all lessons. KDCORE_LESSONS=folder has runs of them, which are then reused."""
+    home = tmp_path_factory.mktemp("lessons") / "workspace"
+    if kept := os.environ.get("KDCORE_LESSONS"):
+        shutil.copytree(kept, home, ignore=shutil.ignore_patterns("index.sqlite*", "lessons"))
+    with dashboard(home) as served:
+        yield served
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda one: one.name)
+def test_a_lesson_from_its_first_screen_to_its_last(tab, address, lesson):
+    visitor = tab(address, **PROJECTOR).open(f"lessons?lesson={lesson.name}")
+    page = visitor.page
+    page.get_by_role("heading", name=f"{lesson.order}. {lesson.title}").wait_for()
+    if lesson.symptoms:  # measured first, named afterwards
+        _measure(page)
+        page.get_by_role("button", name="Compare with your prediction").click()
+    _predict(page, lesson.prediction)
+    visitor.settled().drawn()
+    fits(visitor)
+    page.get_by_role("button", name="Commit prediction").click()
+    visitor.settled()
+    if not lesson.symptoms:
+        _measure(page)
+        see = page.get_by_role("button", name="Compare with your prediction")
+        if see.count():
+            see.click()
+    page.get_by_text(MEASURED).first.wait_for()
+    for step in STEPS[2:]:
+        if step != "result":
+            page.get_by_role("button", name="Next", exact=True).click()
+        page.wait_for_url(re.compile(f"step={step}"))
+        visitor.settled().drawn()
+        fits(visitor)
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_text(re.compile("Finished (just now|.* ago)")).first.wait_for()
+    _on_a_phone(tab, address, lesson)
+
+
+def _measure(page):
+    """Starts the run, or finds one that was finished before."""
+    page.get_by_role("button", name="Measure it now").click()
+    see = page.get_by_role("button", name="Compare with your prediction")
+    see.or_(page.get_by_text(MEASURED)).first.wait_for(timeout=1000 * patience.stretched(240))
+
+
+def _predict(page, asked):
+    if isinstance(asked, Choice):
+        page.get_by_role("radiogroup").locator("label").first.click()
+    elif isinstance(asked, Matching):
+        for case in asked.cases:
+            page.get_by_role("combobox", name=f"Student {case}").click()
+            page.get_by_role("option").first.click()
+    else:
+        page.get_by_role("slider").first.press("ArrowRight")
+
+
+def _on_a_phone(tab, address, lesson):
+    phone = tab(address, **PHONE, color_scheme="dark")
+    for step in STEPS:
+        phone.open(f"lessons?lesson={lesson.name}&step={step}").drawn()
+        assert phone.page.evaluate(BEYOND, "Width") <= 0, f"{step} is wider than a phone"
+        phone.check()
 
 
 def test_lesson_one_from_the_question_to_the_page_to_hand_in(tab, tmp_path):
