@@ -183,6 +183,11 @@ class Recipe(Part):
 
     schema_: Literal[1] = Field(1, alias="schema")
     name: str = Field("Experiment", min_length=1, max_length=120, description="Name of the run.")
+    start: Literal["train", "model"] = Field(
+        "train",
+        description="What the run makes. Train: a student that learns from a teacher. Model: smaller versions of a "
+        "trained model, which teacher.source names; no student is trained.",
+    )
     data: Data = Field(default_factory=Data)
     teacher: Teacher = Field(default_factory=Teacher)
     student: Student = Field(default_factory=Student)

@@ -124,8 +124,8 @@ def _training(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int
     if "train" not in stage.spec:
         return 0.0
     asked = sum(_macs(_origin(stages[key], stages), sizes) for key in stage.asked)
-    trained = [_origin(stage, stages).spec["model"], *stage.spec.get("beside", ())]
-    work = 3 * sum(sizes[keys.canonical(model)] for model in trained) + asked
+    beside = sum(sizes[keys.canonical(model)] for model in stage.spec.get("beside", ()))
+    work = 3 * (_macs(_origin(stage, stages), sizes) + beside) + asked
     return stage.spec["train"]["steps"] * stage.spec["train"]["batch_size"] * work
 
 

@@ -76,7 +76,7 @@ def _rank(rows: list[Variant], made: Identity) -> tuple[int, int]:
     """Table order: the place of the row within its point, then the point."""
     points_seen: list[list[Variant]] = []
     for row in rows:
-        if row.name == "teacher":
+        if row.name == rows[0].name:  # each point begins with its teacher, or the model that it compresses
             points_seen.append([])
         points_seen[-1].append(row)
     return next(

@@ -1,7 +1,8 @@
 """One point of a sweep -> the rows that it makes of the comparison, in the order of the work. No torch.
 
 The teacher first, other teachers, the student alone, the controls, who comes between teacher and student, the distilled
-student, the compression steps. What follows is made from the keys of what came before.
+student, the compression steps. Of a run that starts from a trained model: that model, then the compression steps. What
+follows is made from the keys of what came before.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from kdcore.workspace.plans import Kind, Stage, Variant
 
 # Fields of Train that are younger than people's models: at their defaults, which change nothing, they are in no key.
 ADDED = ("nesterov", "test_curve")
+ORIGINAL = "original model"  # the first row of a run that starts from one; its steps are fine-tuned with it as teacher
 
 
 class Row(NamedTuple):
@@ -75,6 +77,11 @@ class About(NamedTuple):
 def rows(point: Point, given: ExternalTeacher | None, fingerprint: str, shares: Split) -> list[Row]:
     """The rows of one point. `given`: the teacher, where the run does not train it. `fingerprint`: of the data set."""
     scheme = scheme_of(point.recipe)
+    if point.recipe.start == "model":
+        assert given
+        setting = Setting(point.recipe, scheme, point.values, fingerprint, shares)
+        original = _given(setting, given, ORIGINAL)
+        return [original, *_steps(setting, original, original)]
     setting = Setting(scheme.adapt(point.recipe), scheme, point.values, fingerprint, shares)
     recipe = setting.recipe
     seed = recipe.seeds[0]
@@ -89,11 +96,11 @@ def rows(point: Point, given: ExternalTeacher | None, fingerprint: str, shares: 
     return [teacher, *others, alone, *controls, *distilled, *_steps(setting, distilled[-1], teacher)]
 
 
-def _given(setting: Setting, given: ExternalTeacher) -> Row:
+def _given(setting: Setting, given: ExternalTeacher, name: str = "teacher") -> Row:
     """A teacher that is there already: a finished model as it is, or a stage that takes it in."""
     recipe = setting.recipe
     entry = registry.entry_of("teacher", recipe.teacher.source)
-    about = About("teacher", "teacher", TeacherTraits.of(recipe.teacher.source).stage, note=given.note)
+    about = About(name, "teacher", TeacherTraits.of(recipe.teacher.source).stage, note=given.note)
     spec = {
         "kind": "given",
         "teacher": entry.name,

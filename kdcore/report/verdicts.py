@@ -227,7 +227,7 @@ def _words(
     """The verdict in a sentence."""
     value, low, high = points
     of = " of mAP" * (basis.measure == "mAP")
-    name = f"the {against}" if against.startswith(("student", "teacher")) else against
+    name = f"the {against}" if against.startswith(("student", "teacher", "original")) else against
     if low is None or high is None:
         return f"{NOT_JUDGED.capitalize()} ({format.points(value)}{of} against {name})"
     if verdict == "BEATS":

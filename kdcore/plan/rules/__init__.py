@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from kdcore import registry
 from kdcore.data.types import Dataset
 from kdcore.distill.source import ExternalTeacher, Find
-from kdcore.plan.rules import combinations, labels, steps, students
+from kdcore.plan.rules import combinations, finished, labels, networks, steps
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
 
@@ -22,11 +22,12 @@ def check(recipe: Recipe, dataset: Dataset, find: Find) -> ExternalTeacher | Non
     RecipeError, at the fields that are wrong.
     """
     _refuse(steps.problems(recipe))
+    _refuse(finished.problems(recipe) if recipe.start == "model" else ())
     _refuse(labels.problems(recipe, dataset))
-    _refuse(students.problems(recipe))
+    _refuse(networks.problems(recipe, recipe.student.model) if recipe.start == "train" else ())
     source = registry.entry_of("teacher", recipe.teacher.source).implementation(recipe.teacher.source)
     given: ExternalTeacher | None = source.given(recipe.teacher.model, dataset, find)
-    _refuse(combinations.problems(recipe, given))
+    _refuse(combinations.problems(recipe, given) if recipe.start == "train" else finished.unfit(recipe, given))
     return given
 
 

@@ -25,8 +25,12 @@ def advice(recipe: Recipe, teacher: Cost | None, student: Cost) -> list[Problem]
     `teacher`: the cost of the Recipe's `teacher.model`, which is not the teacher where its source has another.
     """
     own = _is_of_architecture(recipe)
+    if recipe.start == "model":
+        macs = teacher.macs if teacher and own else 0
+        return [Problem(*found, "warning") for found in (*_on_source(recipe), *_on_timing(recipe, macs))]
     warnings = [
         *_on_networks(recipe, teacher.params if teacher and own else None, student.params),
+        *_on_source(recipe),
         *_on_evidence(recipe),
         *_on_training(recipe),
         *_on_timing(recipe, (teacher.macs if teacher and own else 0) + student.macs),
@@ -50,11 +54,12 @@ def _on_networks(recipe: Recipe, teacher: int | None, student: int) -> Iterator[
             " saves nothing."
         )
         yield "student.model", message
+
+
+def _on_source(recipe: Recipe) -> Iterator[Warned]:
     if TeacherTraits.of(recipe.teacher.source).uploaded:
-        message = (
-            "The teacher's training data is unknown; test images in it would inflate accuracy, the teacher's"
-            " and the student's."
-        )
+        whose = "The model" if recipe.start == "model" else "The teacher"
+        message = f"{whose}'s training data is unknown; test images in it would inflate every accuracy in the table."
         yield "teacher.source", message
 
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from kdcore import registry
 from kdcore.plan.plan import plan
-from kdcore.plan.rules import students
+from kdcore.plan.rules import networks
 from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 
@@ -38,8 +39,10 @@ def test_tying_layers_with_batch_norms_is_refused_unless_they_are_split_before(n
 
 def test_maxvit_is_refused_and_others_are_not():
     def refused(name):
-        model = {"architecture": "torchvision", "name": name}
-        return list(students.problems(parse({"student": {"model": model}, "compress": [{"step": "prune_structured"}]})))
+        recipe = parse({"compress": [{"step": "prune_structured"}]})
+        return list(
+            networks.problems(recipe, registry.validate("architecture", {"architecture": "torchvision", "name": name}))
+        )
 
     (problem,) = refused("maxvit_t")
     assert "too much memory" in problem.message
