@@ -67,9 +67,10 @@ def test_make_has_what_is_told():
     assert [target for target in told if not re.search(rf"^{target}:.*## ", made, flags=re.MULTILINE)] == []
 
 
-def test_the_recipe_is_accepted():
-    (recipe,) = blocks("json")
-    assert parse(json.loads(recipe)).sweep
+def test_the_recipes_are_accepted():
+    swept, compressed = (parse(json.loads(recipe)) for recipe in blocks("json"))
+    assert swept.sweep
+    assert compressed.start == "model"
 
 
 def test_the_python_example_asks_for_sound_recipes_and_known_columns(monkeypatch, capsys):
