@@ -105,7 +105,7 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
         pressed = st.button(
             "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=plan is None
         )
-        if pressed and recipe:
+        if pressed and recipe and plan:
             run_id = api.submit(store.workspace(), recipe)
             api.ensure_dispatcher(store.workspace())
             st.switch_page("runs/page.py", query_params={"run": run_id})
