@@ -58,7 +58,9 @@ def test_labels_are_made_of_names():
     assert label("compress.0") == "Compress"
 
 
-@pytest.mark.parametrize(("value", "step"), [(0.01, 0.01), (4.0, 1.0), (250.0, 1.0), (0.0, 0.1), (0.9, 0.1), (-2.0, 1.0)])
+@pytest.mark.parametrize(
+    ("value", "step"), [(0.01, 0.01), (4.0, 1.0), (250.0, 1.0), (0.0, 0.1), (0.9, 0.1), (-2.0, 1.0)]
+)
 def test_steps_fit_the_value(value, step):
     assert fields._step(value) == pytest.approx(step)
 
