@@ -11,7 +11,6 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from kdcore.workspace.index import RunRow
 from pages.shared import absent, text
 
-
 ADDRESS = "address"  # in the session: the page that was drawn last, and the choices in its URL
 
 SHOWN = "shown_run"  # in the session: the run that this page shows where its URL names none
