@@ -30,6 +30,12 @@ def threads() -> int:
     return max(1, cores() - 1)
 
 
+def crowding() -> float:
+    """How many times longer a process takes here now than on an idle machine: those that want a core, with it, for each
+    core, as the load average of the last minute has it; at least 1."""
+    return max(1.0, (psutil.getloadavg()[0] + 1) / (psutil.cpu_count() or 1))
+
+
 @cache
 def cpu_flags() -> frozenset[str]:
     """Instruction sets that matter here; empty where the system does not tell."""

@@ -236,7 +236,7 @@ def parse(document: Mapping[str, Any]) -> Recipe:
     try:
         recipe = Recipe.model_validate(dict(document))
     except ValidationError as error:
-        raise RecipeError([_problem(detail) for detail in error.errors()]) from None
+        raise RecipeError([_problem(detail) for detail in _causes(error.errors())]) from None
     points(recipe)
     return recipe
 
@@ -246,6 +246,13 @@ def _check_shape(document: Any) -> None:
         raise RecipeError([Problem("recipe", NO_MAPPING)])
     if found := json_input.fault(document):
         raise RecipeError([Problem(found.path or "recipe", found.message)])
+
+
+def _causes(details: Iterable[Any]) -> list[Any]:
+    """Without the lists that are only too short because items of theirs are wrong."""
+    found = list(details)
+    above = {detail["loc"][:-1] for detail in found}
+    return [detail for detail in found if detail["type"] != "too_short" or detail["loc"] not in above]
 
 
 def _problem(detail: Any) -> Problem:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared import links
+
 ICON = str(Path(__file__).parent / "shared" / "icon.png")
 
 st.set_page_config(page_title="kdcore", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
 
+links.carry()
 page = st.navigation(
     [
         st.Page(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from kdcore import machine, registry
 from kdcore.compress.traits import StepTraits
@@ -27,10 +28,15 @@ CORRUPTION_SECONDS = 5e-5, 3e-8  # of an image and of each of its values, the me
 
 
 class Estimate(NamedTuple):
-    """Seconds that a run will take here, None where nothing has run yet, and what the figure rests on."""
+    """Seconds that a run will take here, None where nothing has run yet, and what the figure rests on.
+
+    `low` and `high`: the same at the tenth and the ninetieth percentile of the paces of earlier stages.
+    """
 
     seconds: float | None
     basis: str
+    low: float | None = None
+    high: float | None = None
 
 
 def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness: bool = False) -> Estimate:
@@ -46,18 +52,25 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     counted = costs([(options, classes, (channels, height, width)) for options in asked.values()])
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
     due = [stage for stage in plan.stages if not workspace.complete(stage.key)]
-    pace = _pace(plan, paces)
-    each = {key: value * pace[key] for key, value in weights(plan, sizes).items()}
-    seconds = START_SECONDS + measuring_seconds(timing_seconds) + together(due, each, processes(due))
+    nominal = weights(plan, sizes)
+    measuring = measuring_seconds(timing_seconds)
     if robustness:
-        seconds += robustness_seconds(plan, sizes, workspace)
+        measuring += robustness_seconds(plan, sizes, workspace)
+
+    def at(share: float) -> float:
+        pace = _pace(plan, paces, share)
+        each = {key: value * pace[key] for key, value in nominal.items()}
+        return START_SECONDS + measuring + together(due, each, processes(due))
+
     reused = len(plan.stages) - len(due)
     basis = f"Based on {len(paces)} stages run on this machine"
-    return Estimate(seconds, basis + (f"; {reused} of {len(plan.stages)} stages are reused." if reused else "."))
+    basis += f"; {reused} of {len(plan.stages)} stages are reused." if reused else "."
+    return Estimate(at(0.5), basis, low=at(0.1), high=at(0.9))
 
 
-def _pace(plan: Plan, paces: Sequence[tuple[str, float]]) -> dict[str, float]:
-    """Seconds for one nominal second of each stage, by its key: the median of stages of the same network, else of all.
+def _pace(plan: Plan, paces: Sequence[tuple[str, float]], share: float) -> dict[str, float]:
+    """Seconds for one nominal second of each stage, by its key: this quantile, 0.5 the median, of stages of the same
+    network, else of all.
 
     MACs a second differ several times over between networks: a small one spends its time between the products.
     """
@@ -68,7 +81,7 @@ def _pace(plan: Plan, paces: Sequence[tuple[str, float]]) -> dict[str, float]:
     everywhere = [value for _, value in paces]
     networks = {key: _origin(stage, stages).spec.get("model") for key, stage in stages.items()}
     return {
-        key: statistics.median(known.get(keys.canonical(network) if network else "", everywhere))
+        key: float(np.quantile(known.get(keys.canonical(network) if network else "", everywhere), share))
         for key, network in networks.items()
     }
 

@@ -157,6 +157,15 @@ def roughly(seconds: float) -> str:
     return duration(600 * round(seconds / 600))
 
 
+def between(low: float, high: float) -> str:
+    """A time that is only estimated, as a range: "30 to 50 s", "50 s to 2 min", or "about 40 s" where both are one."""
+    first, last = roughly(low), roughly(high)
+    if first == last:
+        return f"about {last}"
+    number, unit = first.split(" ", 1)
+    return f"{number if last.split(' ', 1)[1] == unit else first} to {last}"
+
+
 def scored(measure: str, share: str) -> str:
     """A share with its measure: "test accuracy 98.7 %", "mAP 98.7 %"."""
     return f"{'test accuracy' if measure == 'accuracy' else measure} {share}"

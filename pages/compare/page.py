@@ -26,11 +26,10 @@ if not runs:
 run_names = text.distinct_names(runs.values())
 runs_column, baseline_column = st.columns([2, 1])
 with runs_column:
-    shown = [run_id for run_id in st.session_state.get("runs", ()) if run_id in runs]  # no newer one takes their place
-    absent.report(st.query_params.get_all("runs"), runs)
-    chosen = links.many(
-        "Runs", list(runs), "runs", default=shown or [next(iter(runs))], format_func=run_names.__getitem__
-    )
+    asked = st.query_params.get_all("runs") or st.query_params.get_all("run")
+    absent.report(asked, runs)
+    usual = [run_id for run_id in asked if run_id in runs] or [links.newest(runs)]
+    chosen = links.many("Runs", list(runs), "runs", default=usual, format_func=run_names.__getitem__)
 with store.legible():
     rows = store.rows(chosen)
 names = {f"{row['run']}/{row['variant']}": row for row in rows}

@@ -114,6 +114,7 @@ def only(chosen: int) -> None:
 
 
 document = draft.get()
+draft.keep()
 recipe: Recipe | None = None
 problems: list[Problem] = []
 try:
@@ -122,6 +123,10 @@ except RecipeError as error:
     problems = error.problems
 plan = None
 st.title("New experiment", anchor=False)
+if draft.restored():
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(":material/history: Restored as you left it.", width="content")
+        st.button("Start afresh", key="afresh", type="tertiary", on_click=draft.start)
 if recipe:
     with st.spinner("Checking the recipe"):
         plan, problems = preview.planned(recipe)

@@ -105,7 +105,7 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
         pressed = st.button(
             "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=plan is None
         )
-        if pressed and recipe:
+        if pressed and recipe and plan:
             run_id = api.submit(store.workspace(), recipe)
             api.ensure_dispatcher(store.workspace())
             st.switch_page("runs/page.py", query_params={"run": run_id})
@@ -142,7 +142,7 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     if others := company(recipe):
         slot.markdown(plain(others))
     time = estimates.of(recipe)
-    slot.markdown(f":material/timer: {_time(time.seconds)} · {plain(time.basis)}")
+    slot.markdown(f":material/timer: {plain(estimates.words(time))} · {plain(time.basis)}")
     slot.caption(_evaluated(plan))
     return warnings
 
@@ -232,10 +232,6 @@ def _cost(one: Cost) -> dict[str, str]:
         "MACs per image": format.count(one.macs),
         "Size (fp32)": format.size(one.size_bytes),
     }
-
-
-def _time(seconds: float | None) -> str:
-    return f"about {format.roughly(seconds)}" if seconds is not None else "no estimate yet"
 
 
 def _copies(recipe: Recipe) -> None:

@@ -14,7 +14,7 @@ from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import KINDS
-from pages.shared import absent, draft, store
+from pages.shared import absent, draft, links, store
 from pages.shared.fields import label
 from pages.shared.text import plain
 
@@ -137,5 +137,5 @@ def delete(run_id: str, name: str) -> None:
     except RuntimeError as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return
-    st.query_params.pop("run", None)
+    links.drop_run()
     st.session_state[absent.DELETED] = run_id, name

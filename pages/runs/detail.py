@@ -20,7 +20,7 @@ from kdcore.takeaway.variant import variant_zip
 from kdcore.workspace import shapes
 from kdcore.workspace.index import RunRow, StageRow
 from pages.runs import actions
-from pages.shared import charts, roles, store, text
+from pages.shared import charts, estimates, roles, store, text
 
 LOG_LINES = 200
 ICONS = {
@@ -48,7 +48,8 @@ def headline(row: RunRow) -> None:
     if row.state in ("running", "waiting", "stopping"):
         left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
-        st.caption("The run continues without this page: you can close the browser or stop the dashboard.")
+        busy = f"{estimates.busy().capitalize()}. " if estimates.busy() else ""
+        st.caption(f"{busy}The run continues without this page: you can close the browser or stop the dashboard.")
     if row.note:
         st.caption(f":material/info: {text.plain(row.note)}.")
     if row.error:

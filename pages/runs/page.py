@@ -6,7 +6,7 @@ import streamlit as st
 
 from kdcore.workspace.shapes import KINDS
 from pages.runs import actions, detail, table
-from pages.shared import absent, store, text
+from pages.shared import absent, links, store, text
 
 rows = store.runs()
 store.serve(rows)
@@ -24,7 +24,7 @@ if not rows:
     st.stop()
 
 known = {row.id: row for row in rows}
-asked = st.query_params.get("run", "")
+asked = next(iter(links.runs_asked()), "")
 if asked:
     absent.report([asked], known)
 chosen = known.get(asked, rows[0])
@@ -36,7 +36,7 @@ active = chosen.state in store.ACTIVE
 def live_table() -> None:
     picked = table.show(store.runs() if busy else rows, chosen.id)
     if picked and picked != chosen.id:
-        st.query_params["run"] = picked
+        links.put("run", picked)
         st.rerun()
 
 

@@ -2,32 +2,87 @@
 
 from __future__ import annotations
 
+import copy
+import re
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from kdcore import registry
+from kdcore.files import Damaged, read_json, write_json
 from kdcore.presets import presets
 from kdcore.recipe import Recipe
+from kdcore.workspace.workspace import Workspace
+from pages.shared import links
 
-KEY = "draft"
+KEY = "draft"  # in the session; in the URL the name under which the draft is kept for a reload of the page
 TURN = "draft_turn"
 TURNS = "draft_turns"  # of single paths
 LINES = "draft_lines"  # of the lists that open, by path
+KEPT = "draft_kept"  # the draft as it was kept last
+RESTORED = "draft_restored"
+NAME = "draft_name"
+NAMES = re.compile("[0-9a-f]{16}")
 
 
 def get() -> dict[str, Any]:
-    """The draft; at first the first preset, renamed, so that the form begins with something that works."""
+    """The draft; at first the one that the URL names, else the first preset, renamed: something that works."""
     if KEY not in st.session_state:
-        load(presets()[0].recipe, "My experiment")
+        st.session_state[RESTORED] = _restore()
+        if not st.session_state[RESTORED]:
+            start()
     return st.session_state[KEY]
+
+
+def start() -> None:
+    """Begins again with the first preset."""
+    load(presets()[0].recipe, "My experiment")
+    st.session_state[KEPT] = copy.deepcopy(st.session_state[KEY])  # nothing to keep yet
+    st.session_state[RESTORED] = False
 
 
 def load(recipe: Recipe, name: str) -> None:
     """Makes this Recipe the draft."""
     st.session_state[KEY] = recipe.document() | {"name": name}
     renew()
+
+
+def keep() -> None:
+    """Keeps a draft that has changed for a reload of the page, under the name in the URL."""
+    document = get()
+    if st.session_state.get(KEPT) != document:
+        name = st.session_state.setdefault(NAME, secrets.token_hex(8))
+        _path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_json(_path(name), {"recipe": document})
+        st.session_state[KEPT], st.session_state[RESTORED] = copy.deepcopy(document), False
+    name = st.session_state.get(NAME)
+    if name and st.query_params.get(KEY) != name:
+        links.put(KEY, name)
+
+
+def restored() -> bool:
+    """Whether the draft was restored and has not changed since."""
+    return bool(st.session_state.get(RESTORED))
+
+
+def _restore() -> bool:
+    name = st.query_params.get(KEY, "")
+    try:
+        document = read_json(_path(name))["recipe"] if NAMES.fullmatch(name) else None
+    except (Damaged, FileNotFoundError, KeyError, TypeError):
+        return False
+    if not isinstance(document, dict) or document.keys() != Recipe().document().keys():
+        return False
+    st.session_state.update({KEY: document, KEPT: copy.deepcopy(document), NAME: name})
+    renew()
+    return True
+
+
+def _path(name: str) -> Path:
+    return Workspace().cache / "drafts" / f"{name}.json"
 
 
 def renew() -> None:

@@ -7,13 +7,16 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 
+import psutil
 import streamlit as st
 
+from kdcore import machine
 from kdcore.data.dataset import NotFetched
 from kdcore.models.cost import CostError, Question, costs
 from kdcore.plan.estimate import Estimate, architectures, estimate
 from kdcore.plan.plan import plan
 from kdcore.recipe import Recipe, parse
+from kdcore.report import format
 from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
 from pages.shared import store
@@ -72,3 +75,25 @@ def _of(recipe: str, root: str, identity: store.Identity | None) -> Estimate:
         return estimate(planned, store.workspace(), asked.timing_seconds, robustness=asked.robustness)
     except CostError as error:
         return Estimate(None, str(error))
+
+
+BUSY = 1.5  # times as long as on an idle machine: from here on it is said
+
+
+def words(found: Estimate) -> str:
+    """How long it takes, as a range; on a busy machine its end is later, and the words say so."""
+    if found.seconds is None or found.low is None or found.high is None:
+        return "no estimate yet"
+    crowding = machine.crowding()
+    if crowding < BUSY:
+        return format.between(found.low, found.high)
+    return f"{format.between(found.low, found.high * crowding)} ({busy()})"
+
+
+def busy() -> str:
+    """That this machine is busy, and how much; nothing while it is not."""
+    if machine.crowding() < BUSY:
+        return ""
+    return (
+        f"this machine is busy: load {psutil.getloadavg()[0]:.1f} on {format.plural(psutil.cpu_count() or 1, 'core')}"
+    )

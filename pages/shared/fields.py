@@ -52,6 +52,10 @@ PLAIN = {  # labels of fields whose names are not clear
 }
 
 
+LOWEST = (annotated_types.Ge, "ge", "at least"), (annotated_types.Gt, "gt", "more than")
+HIGHEST = (annotated_types.Le, "le", "at most"), (annotated_types.Lt, "lt", "less than")
+
+
 class Kind(NamedTuple):
     """What a field takes: a plain type, and whether it may be empty, is a list, or is a choice from a registry."""
 
@@ -90,7 +94,7 @@ def _registry_of(metadata: Sequence[Any]) -> str | None:
 
 
 def control(field: FieldInfo, kind: Kind, path: str, known: Sequence[str]) -> None:
-    """The widget for a field of a plain type, with the field's description as its help and its bounds."""
+    """The widget for a field of a plain type, with the field's description and bounds as its help."""
     key, name = draft.key(path), field.title or label(path)
     value = draft.at(draft.get(), path)
     about: dict[str, Any] = {"key": key, "help": field.description, "on_change": _take, "args": (path, key, kind)}
@@ -134,23 +138,23 @@ def pick(
 
 
 def _number(field: FieldInfo, kind: Kind, name: str, value: Any, about: dict[str, Any]) -> None:
-    read: Callable[[Any], Any] = kind.base
-    low, high, value = (None if number is None else read(number) for number in (*bounds(field), value))
-    if kind.optional:  # only a number that begins empty can be emptied, so this one's value comes after it
-        st.session_state.setdefault(about["key"], value)
-        value = None
+    """A number as it was typed. The box has no bounds, is never whole and may be empty: it would keep back what does
+    not fit, and the Recipe would go on with an older value. Validation says at the field what is wrong."""
+    st.session_state.setdefault(about["key"], None if value is None else float(value))
     extra: Any = field.json_schema_extra or {}
-    step: Any = extra.get("step", 1) if read is int else _step(value)
-    st.number_input(
-        name,
-        min_value=low,
-        max_value=high,
-        value=value,
-        step=step,
-        format="%d" if read is int else "%.6g",
-        placeholder=_empty(field.description or "") if kind.optional else None,
-        **about,
-    )
+    step = float(extra.get("step", 1)) if kind.base is int else _step(value)
+    about["help"] = " ".join(filter(None, [field.description, _range(field)]))
+    empty = _empty(field.description or "") if kind.optional else "a number"
+    st.number_input(name, value=None, step=step, format="%s", placeholder=empty, **about)
+
+
+def _range(field: FieldInfo) -> str:
+    """The field's bounds in words: "From 0.02 to 0.5.", "More than 0, less than 1."."""
+    found = {type(one): one for one in field.metadata}
+    low = [f"{word} {getattr(found[kind], name)}" for kind, name, word in LOWEST if kind in found]
+    high = [f"{word} {getattr(found[kind], name)}" for kind, name, word in HIGHEST if kind in found]
+    said = ", ".join(low + high)
+    return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
 def _empty(description: str) -> str:
@@ -159,25 +163,9 @@ def _empty(description: str) -> str:
     return re.split(r"[.,]| where", said)[0] or "none"
 
 
-def bounds(field: FieldInfo) -> tuple[float | None, float | None]:
-    """Lowest and highest value; an open bound is given as it is, and validation says that it is not reached."""
-    low: Any = None
-    high: Any = None
-    for one in field.metadata:
-        if isinstance(one, annotated_types.Ge):
-            low = one.ge
-        elif isinstance(one, annotated_types.Gt):
-            low = one.gt
-        elif isinstance(one, annotated_types.Le):
-            high = one.le
-        elif isinstance(one, annotated_types.Lt):
-            high = one.lt
-    return low, high
-
-
 def _step(value: float | None) -> float:
     """The value's order of magnitude, at most 1."""
-    return min(1.0, 10.0 ** math.floor(math.log10(value))) if value else 0.1
+    return min(1.0, 10.0 ** math.floor(math.log10(abs(value)))) if value else 0.1
 
 
 def label(path: str) -> str:
@@ -201,7 +189,8 @@ def place_of(field: str) -> str:
 def _taken(value: Any, kind: Kind) -> Any:
     """A widget's value as the Recipe takes it. What is no number stays text, and validation says so."""
     if isinstance(value, list) or not (kind.many or kind.base is dict):
-        return value
+        whole = kind.base is int and isinstance(value, float) and value.is_integer()
+        return int(value) if whole else value
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if kind.base is dict:
         pairs = (part.partition(":")[::2] for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ APART = "Student and teacher disagree"
 UNSURE = "Teacher least confident"
 
 
-def pick(pictures: Pictures, models: list[Chosen]) -> int:
-    """The chosen image's number in the test split; it is `?image=` in the URL. At first one that shows something."""
-    usual = int(pictures.labels.any(axis=1).argmax()) if pictures.several else 0
+def pick(pictures: Pictures, models: list[Chosen], hidden: Sequence[str] = ()) -> int:
+    """The chosen image's number in the test split; it is `?image=` in the URL. At first one of a class that was hidden
+    from the student, or one that shows something."""
+    usual = _first(pictures, hidden)
     image = links.number("image", len(pictures.labels), default=usual)
     with st.container(border=True, horizontal_alignment="center"):
         name = pictures.name(image)
@@ -46,6 +48,13 @@ def pick(pictures: Pictures, models: list[Chosen]) -> int:
     return image
 
 
+def _first(pictures: Pictures, hidden: Sequence[str]) -> int:
+    if pictures.several:
+        return int(pictures.labels.any(axis=1).argmax())
+    unseen = [index for index, name in enumerate(pictures.classes) if name in hidden]
+    return int(np.isin(pictures.labels, unseen).argmax())
+
+
 def _tile(pictures: Pictures, number: int) -> None:
     name = pictures.name(number)
     with st.container(gap="xxsmall"):
@@ -57,7 +66,7 @@ def _tile(pictures: Pictures, number: int) -> None:
 
 
 def _choose(number: int) -> None:
-    st.query_params["image"] = str(number)
+    links.put("image", str(number))
 
 
 def fitting(pictures: Pictures, models: list[Chosen], which: str, of: str) -> NDArray[np.intp]:

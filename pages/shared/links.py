@@ -6,20 +6,76 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from kdcore.workspace.index import RunRow
 from pages.shared import absent, text
+
+ADDRESS = "address"  # in the session: the page that was drawn last, and the choices in its URL
+
+SHOWN = "shown_run"  # in the session: the run that this page shows where its URL names none
+
+
+def carry() -> None:
+    """Keeps the choices of the page before when the menu, whose links name none, leads to another page.
+
+    It is called before `st.navigation`: the browser then knows the choices when it shows the new page's address, and
+    its Back has one step for both.
+    """
+    before, choices = st.session_state.get(ADDRESS, (_page(), {}))
+    if _page() != before:
+        st.session_state.pop(SHOWN, None)
+        if choices and not st.query_params:
+            st.query_params.from_dict(choices)
+    remember()
+
+
+def remember() -> None:
+    """Notes what the URL shows."""
+    st.session_state[ADDRESS] = _page(), {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _page() -> str:
+    context = get_script_run_ctx()
+    return context.page_script_hash if context else ""
+
+
+def put(name: str, value: str | Sequence[str]) -> None:
+    """Puts a choice into the URL. The run of a page and the runs of Compare agree: what no longer fits is dropped."""
+    st.query_params[name] = value
+    other = {"run": "runs", "runs": "run"}.get(name)
+    chosen = {value} if isinstance(value, str) else {*value}
+    if other and not chosen & {*st.query_params.get_all(other)}:
+        st.query_params.pop(other, None)
+    remember()
+
+
+def drop_run() -> None:
+    """Takes the runs out of the URL: the one that it named was deleted."""
+    for name in ("run", "runs"):
+        st.query_params.pop(name, None)
+
+
+def runs_asked() -> list[str]:
+    """The runs that the URL names; one as `?run=`, or those that Compare shows as `?runs=`."""
+    return st.query_params.get_all("run") or st.query_params.get_all("runs")
+
+
+def newest(runs: Mapping[str, RunRow]) -> str:
+    """The run that is shown where the URL names none: the newest when the page is opened, and afterwards the same."""
+    shown = st.session_state.get(SHOWN)
+    st.session_state[SHOWN] = shown if shown in runs else next(iter(runs))
+    return str(st.session_state[SHOWN])
 
 
 def run(label: str, runs: Mapping[str, RunRow], name: str = "run", *, default: str | None = None) -> str:
     """A selectbox of runs, the newest first.
 
-    Without a choice in the URL or a default it is the newest when the page is opened, and the same one afterwards: a
-    run that finishes meanwhile does not take its place.
+    Without a choice in the URL or a default it is the `newest`: a run that finishes meanwhile does not take its place.
     """
-    absent.report(st.query_params.get_all(name), runs)
-    shown: str | None = st.session_state.get(name)
-    first = default or (shown if shown and shown in runs else next(iter(runs)))
+    asked = runs_asked()[:1] if name == "run" else st.query_params.get_all(name)
+    absent.report(asked, runs)
+    first = next(iter(asked), None) or default or newest(runs)
     return one(label, list(runs), name, default=first, format_func=text.distinct_names(runs.values()).__getitem__)
 
 
@@ -56,10 +112,16 @@ def number(name: str, below: int, *, default: int) -> int:
     return int(asked) if int(asked) < below else default
 
 
+def temperature(options: Sequence[float], *, default: float) -> float:
+    """The one of these that is `?T=` in the URL."""
+    asked = st.query_params.get("T")
+    return next((one for one in options if f"{one:g}" == asked), default)
+
+
 def _write_one(name: str) -> None:
     if st.session_state[name] is not None:
-        st.query_params[name] = st.session_state[name]
+        put(name, st.session_state[name])
 
 
 def _write_many(name: str) -> None:
-    st.query_params[name] = st.session_state[name]
+    put(name, st.session_state[name])

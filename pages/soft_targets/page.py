@@ -33,6 +33,6 @@ with students_column, store.legible():
 
 picture_column, answer_column = st.columns([1, 2.2], gap="medium")
 with picture_column:
-    image = gallery.pick(pictures, models)
+    image = gallery.pick(pictures, models, about["hidden"])
 with answer_column:
     soft.answers(models, pictures, image)

@@ -37,8 +37,7 @@ def _cores(cores: int, threads: int) -> str:
 def load() -> None:
     memory = psutil.virtual_memory()
     disk = psutil.disk_usage(str(here.ensure().root))
-    busy = psutil.cpu_percent(interval=None if "load_measured" in st.session_state else 0.1)
-    st.session_state["load_measured"] = True  # from now on psutil measures since the last call
+    busy = psutil.cpu_percent(interval=0.2)  # without, it would measure since the last call of this very thread
     for share, label in (
         (busy, f"Processor: {format.percent(busy / 100)} busy"),
         (memory.percent, f"Memory: {format.size(memory.available)} free of {format.size(memory.total)}"),

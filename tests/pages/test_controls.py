@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kdcore.recipe import parse
+from kdcore.recipe import RecipeError, parse
 from tests import patience
 from tests.pages.conftest import key_of
 
@@ -113,7 +113,17 @@ def test_a_sweep_over_too_much_is_said(form):
     assert "combinations" in form.error[0].value
 
 
+@pytest.mark.parametrize(("path", "wrong"), [("data.labels", 0), ("seeds", "-1"), ("measure.margin", 21.0),
+    ("train.batch_size", 2.5), ("train.batch_size", None), ("compress.0.ratio", 1.5), ("train.steps", -3)])  # fmt: skip
+def test_a_value_that_is_not_accepted_is_kept_as_it_was_typed_and_said_at_its_field(form, path, wrong):
+    key = key_of(form, path)
+    form.get_by_key(key).set_value(wrong).run()
+    assert form.get_by_key(key).value == wrong
+    assert len(form.error) == 1
+    with pytest.raises(RecipeError):
+        recipe(form)
+
+
 def test_help_and_bounds_come_from_the_field(form):
-    ratio = form.number_input(key="new.1.measure.margin")
-    assert ratio.help == "Differences within this many points count as equivalent."
-    assert (ratio.min, ratio.max) == (0, 20)
+    margin = form.number_input(key="new.1.measure.margin")
+    assert margin.help == "Differences within this many points count as equivalent. More than 0, at most 20."

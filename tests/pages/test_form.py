@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from kdcore.recipe import Augmentation, Data, Measure, Recipe, Student, Teacher, Train
 from kdcore.registry import PACKAGES, entries
 from pages.shared import fields
-from pages.shared.fields import Kind, bounds, kind_of, label
+from pages.shared.fields import Kind, kind_of, label
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,15 @@ def test_choices_know_their_registry(model, name, registry, many):
     assert (kind.registry, kind.many) == (registry, many)
 
 
-def test_bounds_are_the_fields_own():
+def test_the_range_of_a_number_is_the_fields_own():
     class Some(BaseModel):
         closed: int = Field(2, ge=1, le=5)
         open: float = Field(0.5, gt=0, lt=1)
         free: int = 0
 
-    assert [bounds(field) for field in Some.model_fields.values()] == [(1, 5), (0, 1), (None, None)]
+    assert [fields._range(field) for field in Some.model_fields.values()] == [
+        "At least 1, at most 5.", "More than 0, less than 1.", "",
+    ]  # fmt: skip
 
 
 def test_labels_are_made_of_names():
@@ -56,7 +58,9 @@ def test_labels_are_made_of_names():
     assert label("compress.0") == "Compress"
 
 
-@pytest.mark.parametrize(("value", "step"), [(0.01, 0.01), (4.0, 1.0), (250.0, 1.0), (0.0, 0.1), (0.9, 0.1)])
+@pytest.mark.parametrize(
+    ("value", "step"), [(0.01, 0.01), (4.0, 1.0), (250.0, 1.0), (0.0, 0.1), (0.9, 0.1), (-2.0, 1.0)]
+)
 def test_steps_fit_the_value(value, step):
     assert fields._step(value) == pytest.approx(step)
 

@@ -36,4 +36,4 @@ def test_a_run_that_is_asked_for_twice_is_shown_once(full):
 
 @pytest.mark.parametrize("image", ["²", "٣", "9" * 5000, "+1"])
 def test_an_image_is_given_in_plain_digits(full, image):
-    assert "Test image 0" in said(opened("soft_targets", image=image))
+    assert "Test image 0" in said(opened("soft_targets", run=runs(full)[-1].id, image=image))

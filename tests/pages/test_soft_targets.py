@@ -49,7 +49,11 @@ def test_an_image_is_chosen_in_the_gallery(full):
 
 @pytest.mark.parametrize("image", ["-1", "99999", "x", "1.5"])
 def test_an_image_that_is_not_there_is_the_first(full, image):
-    assert "Test image 0" in said(opened("soft_targets", image=image))
+    assert "Test image 0" in said(opened("soft_targets", run=runs(full)[-1].id, image=image))
+
+
+def test_a_run_with_a_hidden_class_opens_on_an_image_of_it(full):
+    assert "labelled **3**" in said(opened("soft_targets", run=runs(full)[0].id))
 
 
 def test_students_can_be_put_beside_the_teacher(full):

@@ -66,6 +66,13 @@ def test_it_scales_with_what_the_machine_did_before(tmp_path, monkeypatch):
     assert seconds[1] == pytest.approx(2 * seconds[0])
 
 
+def test_the_range_is_that_of_the_paces(tmp_path, monkeypatch):
+    monkeypatch.setattr(Index, "pace", lambda self: [("", value / 10) for value in range(11)])
+    found = estimate(plan(small()), Workspace(tmp_path), 1.0)
+    low, middle, high = (value - 1.0 - START_SECONDS for value in (found.low, found.seconds, found.high))
+    assert (low, high) == pytest.approx((middle / 5, 1.8 * middle))
+
+
 def test_a_network_that_has_been_trained_here_is_given_its_own_pace(tmp_path, monkeypatch):
     made = plan(small("teacher.model.width=16"))
     sizes = {name: cost.macs for name, cost in zip(architectures(made), counted(made), strict=True)}

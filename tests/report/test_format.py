@@ -68,6 +68,19 @@ def test_an_estimate_promises_no_more_digits_than_it_has(seconds, text):
     assert format.roughly(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (31, 48, "30 to 50 s"),
+        (52, 130, "50 s to 2 min"),
+        (38, 41, "about 40 s"),
+        (7000, 9000, "2 h 00 min to 2 h 30 min"),
+    ],
+)
+def test_a_range_of_time(low, high, text):
+    assert format.between(low, high) == text
+
+
 def test_rate_and_plural():
     assert format.rate(12_345) == "12,300 images/s"
     assert format.rate(85.31) == "85.3 images/s"
