@@ -10,7 +10,7 @@ import streamlit as st
 
 from kdcore import registry
 from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Train, parse
-from pages.new import data_section, preview, sections, teacher_section
+from pages.new import data_section, preview, sections, start, teacher_section
 from pages.new.form import Form
 from pages.shared import draft
 from pages.shared.text import plain
@@ -96,25 +96,41 @@ def more(name: str) -> bool:
     return st.toggle("Advanced", key=f"advanced_{name}", persist_state="session")
 
 
+def tuning(form: Form) -> None:
+    """How a finished model learns again after a step that asks for it."""
+    st.caption("How a step's fine-tuning learns from the original model; steps and learning rate stand at each step.")
+    form.part(Recipe, "", ["distill"])
+    st.caption("**Training**")
+    form.part(Train, "train", ["batch_size", "optimizer", "weight_decay", "views"])
+
+
 SECTIONS = (
-    Section("1 Data", sections.data_summary, data, ("data",)),
-    Section("2 Teacher", teacher_section.summary, teacher, ("teacher",)),
-    Section("3 Student", sections.student_summary, student, ("student", "train")),
-    Section("4 Distil", sections.distil_summary, distil, ("scheme", "distill", "controls")),
-    Section("5 Compress", sections.compress_summary, compress, ("compress", "compress_seeds")),
-    Section("6 Measure", sections.measure_summary, measure, ("seeds", "measure", "sweep")),
+    Section("Data", sections.data_summary, data, ("data",)),
+    Section("Teacher", teacher_section.summary, teacher, ("teacher",)),
+    Section("Student", sections.student_summary, student, ("student", "train")),
+    Section("Distil", sections.distil_summary, distil, ("scheme", "distill", "controls")),
+    Section("Compress", sections.compress_summary, compress, ("compress", "compress_seeds")),
+    Section("Measure", sections.measure_summary, measure, ("seeds", "measure", "sweep")),
+)
+OF_A_MODEL = (
+    SECTIONS[0],
+    Section("Trained model", teacher_section.summary, teacher, ("teacher",)),
+    SECTIONS[4],
+    Section("Fine-tuning", sections.tuning_summary, tuning, ("distill", "train", "student", "scheme", "controls")),
+    SECTIONS[5],
 )
 
 
 def only(chosen: int) -> None:
     """One section is open at a time."""
-    for index in range(len(SECTIONS)):
+    for index in range(len(shown)):
         if index != chosen:
             st.session_state[f"section_{index}"] = False
 
 
 document = draft.get()
 draft.keep()
+shown = OF_A_MODEL if document["start"] == "model" else SECTIONS
 recipe: Recipe | None = None
 problems: list[Problem] = []
 try:
@@ -134,13 +150,15 @@ if recipe:
 form_column, side = st.columns([1.7, 1], gap="large")
 with form_column:
     form = Form(problems, {"data.hide_classes": preview.classes(document)})
+    start.ask()
     form.part(Recipe, "", ["name"])
-    for index, section in enumerate(SECTIONS):
+    for index, section in enumerate(shown):
         wrong = any(problem.field.split(".")[0] in section.owns for problem in problems)
         # An expander is another one when its label, icon or beginning changes, so an open one keeps all three.
         opened = st.session_state.get(f"section_{index}", index == 0)
+        title = f"**{index + 1} {section.title}**"
         box = st.expander(
-            f"**{section.title}**" if opened else f"**{section.title}** · {plain(section.summary(document))}",
+            title if opened else f"{title} · {plain(section.summary(document))}",
             key=f"section_{index}",
             icon=":material/error:" if wrong and not opened else None,
             expanded=opened,

@@ -25,7 +25,7 @@ from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
-from kdcore.workspace.plans import Data, Plan
+from kdcore.workspace.plans import Data, Plan, Stage
 from kdcore.workspace.workspace import Workspace
 from pages.new.form import describe
 from pages.shared import draft, estimates, roles, store
@@ -136,14 +136,14 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     warnings = advice(recipe, networks.teacher, networks.student)
     for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
-    slot.table(_sizes(networks, given.macs if given else None), border="horizontal")
-    if networks.teacher:
+    slot.table(_sizes(recipe, networks, given), border="horizontal")
+    if networks.teacher and recipe.start == "train":
         slot.markdown(_smaller(recipe, networks.teacher, networks))
-    if others := company(recipe):
+    if (others := company(recipe)) and recipe.start == "train":
         slot.markdown(plain(others))
     time = estimates.of(recipe)
     slot.markdown(f":material/timer: {plain(estimates.words(time))} · {plain(time.basis)}")
-    slot.caption(_evaluated(plan))
+    slot.caption(_evaluated(recipe, plan))
     return warnings
 
 
@@ -175,13 +175,15 @@ def _smaller(recipe: Recipe, teacher: Cost, networks: Networks) -> str:
     )
 
 
-def _evaluated(plan: Plan) -> str:
+def _evaluated(recipe: Recipe, plan: Plan) -> str:
     images = plan.dataset
+    seen = f"{format.plural(images['seen'], 'image')}, {images['labelled']:,} of them labelled"
+    trained = f"The student is trained on {seen}; the teacher on {images['train']:,}."
+    if recipe.start == "model":
+        trained = f"Steps that need images use {seen}."
     return (
-        f"{format.plural(len(plan.stages), 'stage')}. The student is trained on "
-        f"{format.plural(images['seen'], 'image')}, {images['labelled']:,} of them labelled; the teacher on "
-        f"{images['train']:,}. Evaluated on {format.plural(images['test'], 'held-out test image')}, not used for "
-        "selection."
+        f"{format.plural(len(plan.stages), 'stage')}. {trained} Evaluated on "
+        f"{format.plural(images['test'], 'held-out test image')}, not used for selection."
     )
 
 
@@ -213,17 +215,29 @@ def _borrows(recipe: Recipe) -> int | None:
     return next((reduction for reduction in found if reduction), None)
 
 
-def _sizes(networks: Networks, macs: int | None) -> pd.DataFrame:
-    """What they cost; of a teacher out of a file only its `macs` may be known before it is taken in."""
-    unknown = {"Parameters": format.MISSING, "MACs per image": format.count(macs) if macs else format.MISSING}
+def _sizes(recipe: Recipe, networks: Networks, given: Stage | None) -> pd.DataFrame:
+    """What they cost. `given`: the stage of a teacher that is not trained here."""
     student, teacher, deployed = networks
-    columns = {
-        f"{roles.mark('teacher')} Teacher": _cost(teacher) if teacher else unknown | {"Size (fp32)": format.MISSING},
-        f"{roles.mark('distilled')} Student": _cost(student),
-    }
+    first = "Teacher" if recipe.start == "train" else "Original model"
+    columns = {f"{roles.mark('teacher')} {first}": _cost(teacher) if teacher else _known(given)}
+    if recipe.start == "model":
+        return pd.DataFrame(columns)
+    columns[f"{roles.mark('distilled')} Student"] = _cost(student)
     if deployed:
         columns[f"{roles.mark('distilled')} As deployed"] = _cost(deployed)
     return pd.DataFrame(columns)
+
+
+def _known(given: Stage | None) -> dict[str, str]:
+    """What is known of a model that is there already: all of a finished one, its MACs at most of a file."""
+    report = store.report(given.key) if given and store.workspace().complete(given.key) else None
+    cost, size = (report or {}).get("cost") or {}, (report or {}).get("size") or {}
+    params, macs, size_bytes = cost.get("params"), cost.get("macs") or (given and given.macs), size.get("size_bytes")
+    return {
+        "Parameters": format.count(params) if params else format.MISSING,
+        "MACs per image": format.count(macs) if macs else format.MISSING,
+        "Size (fp32)": format.size(size_bytes) if size_bytes else format.MISSING,
+    }
 
 
 def _cost(one: Cost) -> dict[str, str]:

@@ -43,6 +43,16 @@ def distil_summary(document: Document) -> str:
     return way + describe("method", document["distill"]) + beside
 
 
+def tuning_summary(document: Document) -> str:
+    """How the steps are fine-tuned; nothing where none is."""
+    tuned = [step["finetune"] for step in document["compress"] if (step.get("finetune") or {}).get("steps")]
+    if not tuned:
+        return "none"
+    steps = format.plural(sum(one["steps"] for one in tuned), "step")
+    taught = any(one["targets"] == "teacher" for one in tuned)
+    return f"{steps}, {describe('method', document['distill']) if taught else 'on labels'}"
+
+
 def compress_summary(document: Document) -> str:
     if chains := document["sweep"].get("compress"):
         return "; ".join(map(naming.describe, chains))

@@ -98,3 +98,23 @@ def test_a_duplicate_opens_in_the_form(full):
     recipe = recipe_of(app)
     assert recipe["name"] == "Quickstart (copy)"
     assert recipe["compress"] == api.recipe(full, quickstart.id).document()["compress"]
+
+
+def test_what_somebody_has_decides_what_the_form_asks_for(full):
+    app = opened("new")
+    app.segmented_control(key="new.1.start.nothing").set_value("model").run()
+    close(app)
+    assert [one.label.split(" · ")[0] for one in app.expander if one.label.startswith("**")] == [
+        "**1 Data**", "**2 Trained model**", "**3 Compress**", "**4 Fine-tuning**", "**5 Measure**",
+    ]  # fmt: skip
+    assert "choose a finished model" in said(app)
+    app.session_state["section_1"] = True
+    app.run()
+    offers = next(one for one in app.selectbox if one.label == "Model")
+    offers.select_index(2).run()
+    recipe = recipe_of(app)
+    assert recipe["start"] == "model"
+    assert recipe["teacher"]["source"]["teacher"] == "earlier"
+    (table,) = (one.value for one in app.table if any("Original model" in name for name in one.value.columns))
+    assert "–" not in set(table.iloc[:, 0])
+    assert not next(button for button in app.button if button.label == "Start").disabled
