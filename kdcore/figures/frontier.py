@@ -12,6 +12,7 @@ from kdcore.figures import style
 from kdcore.figures.labels import Label, Mark, labels
 from kdcore.report import format
 from kdcore.report.comparison import BATCH, Difference
+from kdcore.report.verdicts import the
 
 Row = Mapping[str, Any]
 TOLERABLE = 0.05  # below the reference by more than this, a model is not the one for the title
@@ -155,7 +156,7 @@ def _reference_name(baseline: Baseline | None, points: Sequence[Point]) -> str:
         return "its teacher"
     name, run = baseline.row["variant"], baseline.row["run"]
     of = next((point.of for point in points if point.run == run), "")
-    return ("the " if name.startswith(("student", "teacher")) else "") + name + of
+    return the(name) + of
 
 
 def _front(points: list[Point]) -> tuple[Point, ...]:
@@ -184,8 +185,7 @@ def _title(
     near = (point for point in others if point.score >= references[point.run]["score"] - TOLERABLE)
     chosen = next(near, others[-1])
     name = chosen.name[:1].upper() + chosen.name[1:] + chosen.of
-    gap = _gap(chosen.score - references[chosen.run]["score"], chosen.measure)
-    return f"{name} {gained(chosen, reference)}, {gap}"
+    return f"{name} {gained(chosen, reference)}, {_gap(chosen, references[chosen.run])}"
 
 
 def _same(point: Point, row: Row) -> bool:
@@ -218,12 +218,14 @@ def _throughput(point: Point, reference: str) -> str:
     return f"has {format.times(point.gain)} the throughput of {reference} (batch {BATCH})"
 
 
-def _gap(difference: float, measure: str) -> str:
+def _gap(point: Point, reference: Row) -> str:
+    difference = point.score - reference["score"]
     if abs(difference) < 0.0005:
-        return f"at the same {measure}"
+        return f"at the same {point.measure}"
     points = format.points(100 * abs(difference)).removeprefix("+")
-    of = "" if measure == "accuracy" else f" of {measure}"
-    return f"{points}{of} {'above' if difference > 0 else 'below'} it"
+    of = "" if point.measure == "accuracy" else f" of {point.measure}"
+    overlap = point.low <= reference["score_high"] and reference["score_low"] <= point.high
+    return f"{points}{of} {'above' if difference > 0 else 'below'} it{' (intervals overlap)' * overlap}"
 
 
 def _figure(view: Frontier) -> go.Figure:

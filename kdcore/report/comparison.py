@@ -75,9 +75,9 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
 
     Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images
     have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `judged`, the verdict in words
-    with its reference ("" without one); `role`, `values` (of a sweep),
-    `note` (what the step does not do), `latency_note` (what keeps latencies from being compared), `speedup_differs` and
-    `throughput_differs` (False: no difference that the machine can measure).
+    with its reference ("" without one); `against`, that reference ("" where the row is not judged); `role`, `values`
+    (of a sweep), `note` (what the step does not do), `latency_note` (what keeps latencies from being compared),
+    `speedup_differs` and `throughput_differs` (False: no difference that the machine can measure).
 
     `session` is the timing session's id; without it the newest is taken that timed all of them together.
     Raises UnknownRun, and LookupError for a session that is not there.
@@ -225,6 +225,7 @@ def _row(
         "seeds": len(variant.finished),
         "verdict": verdict.verdict if verdict else None,
         "judged": verdict.short if verdict else "",
+        "against": verdict.against if verdict and verdict.low is not None else "",
         **_score(variant),
         "role": variant.role,
         "values": variant.values,

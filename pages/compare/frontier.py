@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from kdcore.figures.frontier import Baseline, against_latency, against_size
-from kdcore.figures.one_run import one_run
+from kdcore.figures.one_run import leads, one_run
 from kdcore.jobs import api
 from kdcore.report.comparison import BATCH
 from kdcore.report.sessions import gpu_note, turned
@@ -17,6 +18,7 @@ from pages.shared import charts, measuring, store
 from pages.shared.text import plain
 
 Row = dict[str, Any]
+Figures = dict[str, go.Figure]
 
 
 def against_cost(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
@@ -85,19 +87,27 @@ def _draw(now: RunRow) -> None:
     st.progress(now.progress, text="Queued" if now.state == "queued" else "Timing all variants in one session")
 
 
-def of_one_run(rows: list[Row], run_ids: list[str]) -> None:
-    """The charts of a single run: several methods, a sweep with the recall of a hidden class, bytes step by step."""
-    if len(run_ids) != 1:
-        return
-    figures = one_run(rows, store.plan(run_ids[0]), verdicts.of(run_ids[0]), store.report)
-    wide = {key: figure for key, figure in figures.items() if key.startswith("methods_")}
-    for key, figure in wide.items():
+def of_one_run(rows: list[Row], run_id: str, first: str) -> tuple[Figures, Figures]:
+    """The charts of a single run: its own ones, which come before accuracy against cost, and the others."""
+    figures = one_run(rows, store.plan(run_id), verdicts.of(run_id), store.report, first)
+    own = {name: figure for name, figure in figures.items() if leads(name, first)}
+    return own, {name: figure for name, figure in figures.items() if name not in own}
+
+
+def draw(figures: Figures) -> None:
+    """Two beside each other; the intervals of many methods, and a chart that is alone, have the whole width."""
+    wide = {name: figure for name, figure in figures.items() if name.startswith("methods_") or len(figures) == 1}
+    for name, figure in wide.items():
         with st.container(border=True):
-            charts.show(figure, key=key)
-    drawn = [(key, figure) for key, figure in figures.items() if key not in wide]
+            charts.show(figure, key=name)
+    drawn = [(name, figure) for name, figure in figures.items() if name not in wide]
     for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
-        for column, (key, figure) in zip(st.columns(2, gap="medium"), pair, strict=False):
+        for column, (name, figure) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, st.container(border=True, height="stretch"):
-                charts.show(figure, key=key)
+                charts.show(figure, key=name)
+
+
+def notes(rows: list[Row]) -> None:
+    """What the steps do not do."""
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         st.caption(f":material/info: {plain(note)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kdcore.figures.frontier import Baseline
+from kdcore.presets import first_chart
 from kdcore.report import comparison
 from pages.compare import differences, downloads, frontier, table, verdicts
 from pages.shared import absent, links, store, text
@@ -44,9 +45,14 @@ baseline = names[picked]
 against = comparison.differences(store.workspace(), rows, baseline)
 
 chosen_names = {run_id: runs[run_id].name for run_id in chosen}
+own, others = {}, {}
+if len(chosen) == 1:
+    own, others = frontier.of_one_run(rows, chosen[0], first_chart(runs[chosen[0]].preset))
+frontier.draw(own)
 frontier.against_cost(rows, chosen_names, Baseline(baseline, against))
 frontier.session_note(rows, chosen)
-frontier.of_one_run(rows, chosen)
+frontier.draw(others)
+frontier.notes(rows)
 st.header("Verdicts", anchor=False)
 verdicts.show(chosen, chosen_names)
 st.header("All numbers", anchor=False)

@@ -20,7 +20,9 @@ def test_the_front_drops_a_costlier_equal():
 
 
 def test_the_title_tells_the_smallest_that_is_near_its_teacher():
-    assert size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it"
+    assert (
+        size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it (intervals overlap)"
+    )
 
 
 def test_the_title_follows_the_baseline():
@@ -41,7 +43,8 @@ def test_the_title_passes_over_what_is_broken():
 
 def test_the_latency_title_uses_the_sessions_ratio_and_says_when_there_is_none():
     rows = quickstart()
-    assert latency_view(rows, 64).title == "Int8 has 5.0× the throughput of its teacher (batch 64), 2.5 points below it"
+    expected = "Int8 has 5.0× the throughput of its teacher (batch 64), 2.5 points below it (intervals overlap)"
+    assert latency_view(rows, 64).title == expected
     rows[-1]["throughput_differs"] = False
     assert latency_view(rows, 64).title.startswith("Int8 has no measurably higher throughput than its teacher")
 
