@@ -130,7 +130,7 @@ def _auc_interval(row: Row) -> str:
 
 
 def _speed(found: Any) -> str:
-    return format.MISSING if found is None else format.times(found.value) if found.differs else "no difference"
+    return format.MISSING if found is None else format.times(found.value) if found.differs else "within noise"
 
 
 def _columns(baseline: str, longest: int) -> dict[str, Any]:
@@ -154,13 +154,14 @@ def _columns(baseline: str, longest: int) -> dict[str, Any]:
         "points": number(
             "Difference (points)", format="%+.1f", help=f"Of test accuracy, or of mAP for several labels. {than}"
         ),
-        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="Median for one image, one thread."),
+        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for one image, median; "
+                          "what it takes with a core to itself."),
         **{
             name: number(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
             for name, mode in GPU.items()
         },
-        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies; no difference: none measurable. {than}"),
-        "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput, one thread."),
+        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
+        "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
         "throughput": text(f"Speed-up, batch {BATCH}", help=f"Likewise, of throughputs. {than}"),
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
