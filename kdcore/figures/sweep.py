@@ -150,11 +150,12 @@ def _figure(view: Sweep) -> go.Figure:
     ticks = {"tickvals": sorted(set(values)), "tickformat": "~g"} if wide else {}
     return style.figure(
         [*(_level(level, _dash(level.rest, rests, "dot"), (min(values), max(values))) for level in view.levels),
-         *(_line(one, _dash(one.rest, rests, "solid"), view.x_title) for one in view.series)],
+         *(_line(one, _dash(one.rest, rests, "solid"), _shade(one, view.series), view.x_title) for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
         y={"title": format.axis([view.measure])},
         height=360,
+        annotations=[_end(one, view, wide) for one in view.series] if len(rests) > 1 else [],
     )  # fmt: skip
 
 
@@ -168,7 +169,27 @@ def _dash(rest: str, rests: Sequence[str], usual: str) -> str:
     return DASHES[rests.index(rest) % len(DASHES)] if rest in rests and len(rests) > 1 else usual
 
 
-def _line(one: Series, dash: str, x_title: str) -> dict[str, Any]:
+def _shade(one: Series, series: Sequence[Series]) -> str:
+    """Lines of one role have its colour, from light to dark in the order of the other swept values."""
+    rests = sorted({other.rest for other in series if other.role == one.role}, key=_natural)
+    return style.shades(style.look(one.role).colour, len(rests))[rests.index(one.rest)]
+
+
+def _end(one: Series, view: Sweep, wide: bool) -> dict[str, Any]:
+    """The other swept value at the end of its line."""
+    x = one.values[-1]
+    return {
+        "x": math.log10(x) if wide else x,
+        "y": 100 * one.scores[-1],
+        "text": one.rest,
+        "xanchor": "left",
+        "xshift": 10,
+        "showarrow": False,
+        "font": {"size": 11, "color": style.INK},
+    }
+
+
+def _line(one: Series, dash: str, colour: str, x_title: str) -> dict[str, Any]:
     look = style.look(one.role)
     return {
         "x": one.values,
@@ -177,11 +198,11 @@ def _line(one: Series, dash: str, x_title: str) -> dict[str, Any]:
             "type": "data",
             "array": [100 * (high - mid) for high, mid in zip(one.highs, one.scores, strict=True)],
             "arrayminus": [100 * (mid - low) for low, mid in zip(one.lows, one.scores, strict=True)],
-            "color": style.tint(look.colour, 0.5),
+            "color": style.tint(colour, 0.5),
         },
         "mode": "lines+markers",
         "name": one.name,
-        "line": {"color": look.colour, "dash": dash},
+        "line": {"color": colour, "dash": dash},
         "marker": {"symbol": look.symbol, "size": 10},
         "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}} %<extra></extra>",
     }

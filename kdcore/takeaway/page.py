@@ -15,9 +15,10 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from kdcore.figures.curves import curves
-from kdcore.figures.frontier import Baseline, against_latency, against_size
+from kdcore.figures.frontier import against_latency, against_size
 from kdcore.figures.links import without_links
 from kdcore.figures.one_run import leads, one_run
+from kdcore.figures.points import Baseline, Terms
 from kdcore.files import read_json
 from kdcore.presets import first_chart
 from kdcore.report import comparison, differences, format
@@ -118,9 +119,10 @@ def _figures(
     """Accuracy against size and latency; of one run also all that Compare shows of it, and its learning curves."""
     several = names if len(runs) > 1 else None
     timed = [row for row in rows if row["session"]]
-    found = [against_size(rows, several, compared)]
-    if len({row["session"] for row in timed}) == 1:
-        found += [against_latency(timed, batch, several, compared) for batch in (1, comparison.BATCH)]
+    terms = Terms(several, compared)
+    found = [against_size(rows, terms)]
+    if len(timed) > 1 and len({row["session"] for row in timed}) == 1:
+        found += [against_latency(timed, batch, terms) for batch in (1, comparison.BATCH)]
     if several:
         return found
     run = runs[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kdcore.figures.frontier import Baseline
+from kdcore.figures.points import Baseline
 from kdcore.presets import first_chart
 from kdcore.report import comparison
-from pages.compare import differences, downloads, frontier, table, verdicts
+from pages.compare import differences, downloads, frontier, own, table, verdicts
 from pages.shared import absent, links, store, text
 
 runs = store.finished()
@@ -44,15 +44,16 @@ with baseline_column:
 baseline = names[picked]
 against = comparison.differences(store.workspace(), rows, baseline)
 
-chosen_names = {run_id: runs[run_id].name for run_id in chosen}
-own, others = {}, {}
+chosen_names = text.distinct_names([runs[run_id] for run_id in chosen])
+leading: own.Figures = {}
+others: own.Figures = {}
 if len(chosen) == 1:
-    own, others = frontier.of_one_run(rows, chosen[0], first_chart(runs[chosen[0]].preset))
-frontier.draw(own)
-frontier.against_cost(rows, chosen_names, Baseline(baseline, against))
+    leading, others = own.of_one_run(rows, chosen[0], first_chart(runs[chosen[0]].preset))
+own.draw(leading)
+frontier.show(rows, chosen_names, Baseline(baseline, against))
 frontier.session_note(rows, chosen)
-frontier.draw(others)
-frontier.notes(rows)
+own.draw(others)
+own.notes(rows)
 st.header("Verdicts", anchor=False)
 verdicts.show(chosen, chosen_names)
 st.header("All numbers", anchor=False)
@@ -61,4 +62,4 @@ downloads.row(chosen, baseline)
 if len(chosen) > 1:
     st.header("Differences between the runs", anchor=False)
     with store.legible():
-        differences.show(chosen, text.distinct_names([runs[run_id] for run_id in chosen]))
+        differences.show(chosen, chosen_names)
