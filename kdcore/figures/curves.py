@@ -41,22 +41,28 @@ class Curves(NamedTuple):
     lines: tuple[Line, ...]
 
 
-def curves(series: Sequence[Mapping[str, Any]], quantity: Quantity, smoothing: float = 0.0) -> go.Figure:
+def curves(
+    series: Sequence[Mapping[str, Any]], quantity: Quantity, smoothing: float = 0.0, hidden: Sequence[str] = ()
+) -> go.Figure:
     """The curves of a run. `series` are `Index.curves`: one mapping a model, with arrays `step` and each quantity.
 
-    `smoothing` is the weight of the past, 0 (none) to below 1.
+    `smoothing` is the weight of the past, 0 (none) to below 1. `hidden`: the classes of which the students' validation
+    images hold none.
     """
-    return _figure(curves_view(series, quantity, smoothing))
+    return _figure(curves_view(series, quantity, smoothing, hidden))
 
 
-def curves_view(series: Sequence[Mapping[str, Any]], quantity: Quantity, smoothing: float = 0.0) -> Curves:
+def curves_view(
+    series: Sequence[Mapping[str, Any]], quantity: Quantity, smoothing: float = 0.0, hidden: Sequence[str] = ()
+) -> Curves:
     by_variant: dict[str, list[Line]] = {}
     for one in series:
         line = _line(one, quantity, smoothing)
         if len(line.steps):
             by_variant.setdefault(line.variant, []).append(line)
     lines = [line for seeds in by_variant.values() for line in [*_thin(seeds), _mean(seeds)]]
-    return Curves(_title(lines, quantity), AXES[quantity], tuple(lines))
+    without = ", ".join(hidden) if quantity.startswith("val") else ""
+    return Curves(_title(lines, quantity, without), AXES[quantity], tuple(lines))
 
 
 def smooth(values: ArrayLike, weight: float) -> NDArray[np.float64]:
@@ -93,7 +99,7 @@ def _mean(seeds: list[Line]) -> Line:
     return seeds[0]._replace(seed=None, steps=seeds[0].steps[:reached], values=values)
 
 
-def _title(lines: list[Line], quantity: Quantity) -> str:
+def _title(lines: list[Line], quantity: Quantity, without: str) -> str:
     """Where the teacher and the students stand at the end of their curves; of several of a kind the best one."""
     by_role: dict[str, list[Line]] = {}
     for line in lines:
@@ -102,7 +108,8 @@ def _title(lines: list[Line], quantity: Quantity) -> str:
     if not by_role:
         return "No training yet"
     ends = ", ".join(_end(by_role[role], quantity) for role in NAMED if role in by_role)
-    return f"{AXES[quantity].removesuffix(' (%)')}: {ends}"
+    where = f" (the students’ without class {without})" if without else ""
+    return f"{AXES[quantity].removesuffix(' (%)')}{where}: {ends}"
 
 
 def _end(lines: list[Line], quantity: Quantity) -> str:

@@ -3,239 +3,106 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.figures.labels import Label, Mark, labels
+from kdcore.figures.labels import NONE, Label, Mark, labels
+from kdcore.figures.points import (
+    PLAIN,
+    Point,
+    Row,
+    Terms,
+    faster,
+    front,
+    headline,
+    name_of,
+    of_latency,
+    of_size,
+    once_in_the_legend,
+    side_by_side,
+    smaller,
+)
 from kdcore.report import format
-from kdcore.report.comparison import BATCH, Difference
 
-Row = Mapping[str, Any]
-TOLERABLE = 0.05  # below the reference by more than this, a model is not the one for the title
 NARROW = 4  # costs that span less than this factor may have no round number between them
-LABELLED = 8  # more points than this, and names beside them overlap
-
-
-class Point(NamedTuple):
-    """One variant: `x` in kB or milliseconds, scores as fractions, `sentence` for the hover.
-
-    `score` is what `measure` says, "accuracy" or "mAP". `gain`: times smaller or faster than the reference, None
-    where there is none; `differs`: False for no measurable difference.
-    """
-
-    run: str
-    name: str
-    role: str
-    x: float
-    measure: str
-    score: float
-    low: float
-    high: float
-    sentence: str
-    gain: float | None
-    differs: bool
-    of: str = ""  # where several runs meet
+LABELLED = 10  # more points than this, and their names are left to the hover
 
 
 class Frontier(NamedTuple):
+    """`x_limit` and `y_limit`: at most this cost, at least this score; None for no limit."""
+
     title: str
     x_title: str
     points: tuple[Point, ...]
     front: tuple[Point, ...]
+    x_limit: float | None = None
+    y_limit: float | None = None
 
 
-class Baseline(NamedTuple):
-    """The row that a comparison is made with, and the `differences` of all rows from it."""
-
-    row: Row
-    differences: Sequence[Difference]
+def against_size(rows: Sequence[Row], terms: Terms = PLAIN) -> go.Figure:
+    """Accuracy against the deployed file's bytes, for rows of `report.comparison.rows`."""
+    return _figure(size_view(rows, terms))
 
 
-def against_size(
-    rows: Sequence[Row], runs: Mapping[str, str] | None = None, baseline: Baseline | None = None
-) -> go.Figure:
-    """Accuracy against the deployed file's bytes, for rows of `report.comparison.rows`; `runs`: names of several.
-
-    The title compares with `baseline`, or without it each run's variants with its teacher.
-    """
-    return _figure(size_view(rows, runs, baseline))
-
-
-def against_latency(
-    rows: Sequence[Row], batch: int = 1, runs: Mapping[str, str] | None = None, baseline: Baseline | None = None
-) -> go.Figure:
+def against_latency(rows: Sequence[Row], batch: int = 1, terms: Terms = PLAIN) -> go.Figure:
     """Accuracy against milliseconds per image at batch size 1 or 64, for rows of one timing session."""
-    return _figure(latency_view(rows, batch, runs, baseline))
+    return _figure(latency_view(rows, batch, terms))
 
 
-def size_view(rows: Sequence[Row], runs: Mapping[str, str] | None = None, baseline: Baseline | None = None) -> Frontier:
-    rows = [row for row in rows if row["size_bytes"] and row["score"] is not None]  # a teacher may be no file
-    references = _references(rows, baseline)
-    points = []
-    for row in rows:
-        bytes_ = references.get(row["run"], {}).get("size_bytes")
-        gain = bytes_ / row["size_bytes"] if bytes_ else None
-        points.append(_point(row, row["size_bytes"] / 1000, format.size(row["size_bytes"]), gain, differs=True))
-    return _view(_of_runs(points, runs), "File size (kB, log scale)", _smaller, references, baseline)
-
-
-def latency_view(
-    rows: Sequence[Row], batch: int = 1, runs: Mapping[str, str] | None = None, baseline: Baseline | None = None
-) -> Frontier:
-    """Raises ValueError for rows of several sessions: their times cannot be compared."""
-    if len({row["session"] for row in rows if row["session"]}) > 1:
-        raise ValueError("these rows were timed in several sessions; measure them together first")
-    found = {(one.run, one.variant): one for one in baseline.differences} if baseline else {}
-    points = []
-    for row in rows:
-        milliseconds = row["latency_ms"] if batch == 1 else 1000 / row["images_per_s"] if row["images_per_s"] else None
-        if milliseconds and row["score"] is not None:
-            gain, differs = _speed(row, batch, found.get((row["run"], row["variant"])))
-            points.append(
-                _point(row, milliseconds, f"{format.milliseconds(milliseconds)} per image", gain, differs=differs)
-            )
-    title = (
-        "Latency, batch size 1 (ms, log scale)"
-        if batch == 1
-        else f"Latency per image, batch size {BATCH} (ms, log scale)"
-    )
-    faster = _latency if batch == 1 else _throughput
-    return _view(_of_runs(points, runs), title, faster, _references(rows, baseline), baseline)
-
-
-def _references(rows: Sequence[Row], baseline: Baseline | None) -> dict[str, Row]:
-    """What the rows of each run are compared with: the baseline, or the run's own teacher."""
-    if baseline and baseline.row["score"] is None:
-        return {}
-    if baseline:
-        return {row["run"]: baseline.row for row in rows if row["measure"] == baseline.row["measure"]}
-    return {row["run"]: row for row in rows if row["role"] == "teacher" and row["score"] is not None}
-
-
-def _speed(row: Row, batch: int, difference: Difference | None) -> tuple[float | None, bool]:
-    if difference:
-        speed = difference.faster if batch == 1 else difference.throughput
-        return (speed.value, speed.differs) if speed else (None, False)
-    gain, differs = ("speedup", "speedup_differs") if batch == 1 else ("throughput_gain", "throughput_differs")
-    return row[gain], bool(row[differs])
-
-
-def _point(row: Row, x: float, cost: str, gain: float | None, *, differs: bool) -> Point:
-    bounds = (row["score"], row["score_low"], row["score_high"])
-    sentence = f"{row['variant']}: {format.scored(row['measure'], format.percent_interval(*bounds))}, {cost}"
-    return Point(row["run"], row["variant"], row["role"], x, row["measure"], *bounds, sentence, gain, differs)
-
-
-def _of_runs(points: list[Point], runs: Mapping[str, str] | None) -> list[Point]:
-    """The same points, with the names of their runs."""
-    if not runs:
-        return points
-    return [one._replace(sentence=f"{runs[one.run]}, {one.sentence}", of=f" of {runs[one.run]}") for one in points]
-
-
-def _view(
-    points: list[Point],
-    x_title: str,
-    gained: Callable[[Point, str], str],
-    references: Mapping[str, Row],
-    baseline: Baseline | None,
-) -> Frontier:
-    front = _front(points)
-    reference = _reference_name(baseline, points)
+def size_view(rows: Sequence[Row], terms: Terms = PLAIN) -> Frontier:
+    points = of_size(rows, terms)
+    best = front(points)
+    most = terms.limits.size_bytes
+    title = "File size (kB, log scale" + ("; equal sizes side by side)" if _shared(points) else ")")
     return Frontier(
-        _title(front, gained, references, reference) if points else "No results yet", x_title, tuple(points), front
-    )
+        headline(rows, best, smaller, terms) if points else "No results yet", title, tuple(points), best,
+        None if most is None else most / 1000, _least(terms),
+    )  # fmt: skip
 
 
-def _reference_name(baseline: Baseline | None, points: Sequence[Point]) -> str:
-    if baseline is None:
-        return "its teacher"
-    name, run = baseline.row["variant"], baseline.row["run"]
-    of = next((point.of for point in points if point.run == run), "")
-    return ("the " if name.startswith(("student", "teacher")) else "") + name + of
+def latency_view(rows: Sequence[Row], batch: int = 1, terms: Terms = PLAIN) -> Frontier:
+    """Raises ValueError for rows of several sessions: their times cannot be compared."""
+    points = of_latency(rows, batch, terms)
+    best = front(points)
+    x_title = f"Latency{'' if batch == 1 else ' per image'}, batch size {batch} (ms, log scale)"
+    title = headline(rows, best, partial(faster, batch=batch), terms)
+    limit = terms.limits.milliseconds if terms.limits.batch == batch else None
+    return Frontier(title, x_title, tuple(points), best, limit, _least(terms))
 
 
-def _front(points: list[Point]) -> tuple[Point, ...]:
-    """The Pareto front, cheapest first."""
-    best, front = -1.0, []
-    for point in sorted(points, key=lambda point: (point.x, -point.score)):
-        if point.score > best:
-            front.append(point)
-            best = point.score
-    return tuple(front)
+def _least(terms: Terms) -> float | None:
+    """The least score that is within the limits."""
+    if terms.limits.points is None or terms.baseline is None or terms.baseline.row["score"] is None:
+        return None
+    return terms.baseline.row["score"] - terms.limits.points / 100
 
 
-def _title(
-    front: Sequence[Point], gained: Callable[[Point, str], str], references: Mapping[str, Row], reference: str
-) -> str:
-    """The cheapest variant on the front that is near its reference in accuracy."""
-    if not references:
-        return "The teacher is not a file, so there is no size or speed to compare with"
-    others = [
-        point
-        for point in front
-        if point.role != "teacher" and point.run in references and not _same(point, references[point.run])
-    ]
-    if not others:
-        return "No other variant is on the Pareto front"
-    near = (point for point in others if point.score >= references[point.run]["score"] - TOLERABLE)
-    chosen = next(near, others[-1])
-    name = chosen.name[:1].upper() + chosen.name[1:] + chosen.of
-    gap = _gap(chosen.score - references[chosen.run]["score"], chosen.measure)
-    return f"{name} {gained(chosen, reference)}, {gap}"
-
-
-def _same(point: Point, row: Row) -> bool:
-    return (point.run, point.name) == (row["run"], row["variant"])
-
-
-def _smaller(point: Point, reference: str) -> str:
-    ratio = point.gain
-    if ratio is None:
-        return f"has no size to compare with {reference}"
-    return f"is {format.times(max(ratio, 1 / ratio))} {'smaller' if ratio >= 1 else 'larger'} than {reference}"
-
-
-def _latency(point: Point, reference: str) -> str:
-    """At batch size 1."""
-    if point.gain is None:
-        return f"was not timed together with {reference}"
-    if not point.differs:
-        return f"is not measurably faster than {reference} (batch 1)"
-    faster = "faster" if point.gain >= 1 else "slower"
-    return f"is {format.times(max(point.gain, 1 / point.gain))} {faster} than {reference} (batch 1)"
-
-
-def _throughput(point: Point, reference: str) -> str:
-    """At batch size 64."""
-    if point.gain is None:
-        return f"was not timed together with {reference}"
-    if not point.differs:
-        return f"has no measurably higher throughput than {reference} (batch {BATCH})"
-    return f"has {format.times(point.gain)} the throughput of {reference} (batch {BATCH})"
-
-
-def _gap(difference: float, measure: str) -> str:
-    if abs(difference) < 0.0005:
-        return f"at the same {measure}"
-    points = format.points(100 * abs(difference)).removeprefix("+")
-    of = "" if measure == "accuracy" else f" of {measure}"
-    return f"{points}{of} {'above' if difference > 0 else 'below'} it"
+def _shared(points: Sequence[Point]) -> bool:
+    """Whether several points have one cost, so that they would cover each other."""
+    return len({point.x for point in points}) < len(points)
 
 
 def _figure(view: Frontier) -> go.Figure:
     runs = list(dict.fromkeys(point.run for point in view.points))
-    named = len(view.points) <= LABELLED
-    marks = [Mark(one.name, math.log(one.x), one.score, one.low, one.high) for one in view.points]
-    beside = dict(zip(view.points, labels(marks), strict=True)) if named else {}
+    drawn = side_by_side(view.points)
+    beside = _names(view, drawn) if len(view.points) <= LABELLED else {}
     traces = [_line(view.front)] if len(view.front) > 1 else []
-    traces += [
-        _marks(role, [point for point in view.points if point.role == role], runs, beside)
-        for role in dict.fromkeys(point.role for point in view.points)
+    traces += [*_limits(view)]
+    groups = dict.fromkeys((point.role, point.fits) for point in view.points)
+    letters = dict(zip(runs, ascii_uppercase, strict=False)) if len(runs) > 1 else {}
+    marks = [
+        _marks([point for point in view.points if (point.role, point.fits) == group], letters, drawn)
+        for group in groups
     ]
+    traces += once_in_the_legend(marks)
+    of = {point.run: point.of.removeprefix(" of ") for point in view.points}
+    traces += [_legend_of(f"{letter}: {of[run] or run}") for run, letter in letters.items()]
     costs = [point.x for point in view.points] or [1.0]
     ticks = {"dtick": "D2"} if max(costs) >= NARROW * min(costs) else {"nticks": 5}
     return style.figure(
@@ -243,14 +110,40 @@ def _figure(view: Frontier) -> go.Figure:
         view.title,
         x={"title": view.x_title, "type": "log", "tickformat": ",~r", **ticks},
         y={"title": format.axis(point.measure for point in view.points)},
-        showlegend=not named,
+        showlegend=bool(letters) or len(beside) < len(view.points) or NONE in beside.values(),
+        annotations=[name_of(point, drawn[point], label) for point, label in beside.items() if label.text],
     )
 
 
-def _line(front: Sequence[Point]) -> dict[str, Any]:
+def _names(view: Frontier, drawn: Mapping[Point, float]) -> dict[Point, Label]:
+    marks = [Mark(one.name, math.log(drawn[one]), one.score, one.low, one.high) for one in view.points]
+    corners = [(math.log(one.x), one.score) for one in view.front]
+    stairs = [corner for left, right in pairwise(corners) for corner in (left, (right[0], left[1]))]
+    across, level = [mark.x for mark in marks], view.y_limit
+    limit = [] if level is None else [(min(across), level), (max(across), level)]
+    return dict(zip(view.points, labels(marks, [[*stairs, *corners[-1:]], limit]), strict=True))
+
+
+def _limits(view: Frontier) -> list[dict[str, Any]]:
+    """A line at the highest cost, and one at the lowest score, that are within the limits."""
+    across = [one.x for one in view.points] + [view.x_limit or view.points[0].x] if view.points else [1.0]
+    up = [bound for one in view.points for bound in (one.low, one.high)] + [view.y_limit or 1.0]
+    lines = []
+    if view.x_limit is not None:
+        lines.append(([view.x_limit] * 2, [100 * min(up), 100 * max(up)]))
+    if view.y_limit is not None:
+        lines.append(([min(across), max(across)], [100 * view.y_limit] * 2))
+    return [
+        {"x": x, "y": y, "mode": "lines", "name": "Limit", "hoverinfo": "skip", "showlegend": place == 0,
+         "line": {"color": style.ROLES["quantized"].colour, "width": 1.5, "dash": "dash"}}
+        for place, (x, y) in enumerate(lines)
+    ]  # fmt: skip
+
+
+def _line(best: Sequence[Point]) -> dict[str, Any]:
     return {
-        "x": [point.x for point in front],
-        "y": [100 * point.score for point in front],
+        "x": [point.x for point in best],
+        "y": [100 * point.score for point in best],
         "mode": "lines",
         "line": {"color": style.INK, "dash": "dot", "width": 1, "shape": "hv"},
         "name": "Pareto front",
@@ -258,10 +151,14 @@ def _line(front: Sequence[Point]) -> dict[str, Any]:
     }
 
 
-def _marks(role: str, points: list[Point], runs: list[str], beside: Mapping[Point, Label]) -> dict[str, Any]:
-    look = style.look(role)
+def _marks(points: list[Point], letters: Mapping[str, str], drawn: Mapping[Point, float]) -> dict[str, Any]:
+    """The marks of one role, either all within the limits or grey; of several runs each has its run's letter."""
+    look = style.look(points[0].role)
+    if not points[0].fits:
+        look = look._replace(label="Outside the limits", colour=style.INK)
+    hollow = look.symbol.endswith("open")
     return {
-        "x": [point.x for point in points],
+        "x": [drawn[point] for point in points],
         "y": [100 * point.score for point in points],
         "error_y": {
             "type": "data",
@@ -271,11 +168,20 @@ def _marks(role: str, points: list[Point], runs: list[str], beside: Mapping[Poin
             "thickness": 1.5,
             "width": 4,
         },
-        "mode": "markers+text" if beside else "markers",
-        "text": [beside[point].text for point in points if beside],
-        "textposition": [beside[point].position for point in points if beside] or None,
-        "marker": {"color": look.colour, "symbol": look.symbol, "size": 13, "line": _outline(points, runs, look)},
+        "mode": "markers+text" if letters else "markers",
+        "text": [letters.get(point.run, "") for point in points] if letters else None,
+        "textfont": {"size": 10, "color": look.colour if hollow else style.on(look.colour), "weight": "bold"},
+        "opacity": 1.0 if points[0].fits else 0.4,
+        "marker": {
+            "color": look.colour,
+            "symbol": look.symbol,
+            "size": 19 if letters else 13,
+            "line": {"width": 2.5 if hollow else 0, "color": look.colour},
+        },
+        "unselected": {"marker": {"opacity": 1}},
+        "selected": {"marker": {"size": 24 if letters else 19}},
         "name": look.label,
+        "legendgroup": look.label,
         "customdata": [[point.run, point.name] for point in points],
         "hovertext": [point.sentence for point in points],
         "hoverinfo": "text",
@@ -283,8 +189,13 @@ def _marks(role: str, points: list[Point], runs: list[str], beside: Mapping[Poin
     }
 
 
-def _outline(points: list[Point], runs: list[str], look: style.Look) -> dict[str, Any]:
-    """With several runs in one chart every second one has a light outline; names do the rest."""
-    if look.symbol.endswith("open"):
-        return {"width": 2.5, "color": look.colour}
-    return {"width": [2 * (runs.index(point.run) % 2) for point in points], "color": "#FFFFFF"}
+def _legend_of(name: str) -> dict[str, Any]:
+    """The line of the legend that names the run of a letter."""
+    return {
+        "x": [None],
+        "y": [None],
+        "mode": "markers",
+        "marker": {"size": 1, "color": style.CLEAR},
+        "name": name,
+        "hoverinfo": "skip",
+    }

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.report import format
-from kdcore.report.verdicts import NOT_JUDGED, Verdict
+from kdcore.report.verdicts import NOT_JUDGED, Verdict, the
 
 ROW = 34  # pixels a method
 
@@ -46,14 +46,19 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
     if best is None:
         return Methods("No verdicts", against, ())
     better = sum(one.verdict == "BEATS" for one in judged)
-    found_out = f"{better} of {len(judged)} methods significantly outperform"
-    if not better:
-        found_out = "No method significantly outperforms"
-    title = f"{found_out} the {against}; best: {best.variant}, {format.points(best.points)}"
+    found_out = (
+        f"{better or 'None'} of {len(judged)} significantly outperform{'' if better > 1 else 's'} {the(against)}"
+    )
     if all(one.low is None for one in judged):
-        title = f"{NOT_JUDGED.capitalize()}; best against the {against}: {best.variant}, {format.points(best.points)}"
+        found_out = f"{NOT_JUDGED.capitalize()}, against {the(against)}"
+    title = f"{found_out}; best: {best.variant}, {_with_interval(best)}"
     corrected = any(one.compared > 1 for one in judged)
     return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)), corrected)
+
+
+def _with_interval(one: Verdict) -> str:
+    bounds = "" if one.low is None else f" ({format.signed(one.low)} to {format.signed(one.high)})"
+    return format.points(one.points) + bounds
 
 
 def _figure(view: Methods) -> go.Figure:

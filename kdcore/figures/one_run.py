@@ -20,10 +20,13 @@ MANY_METHODS = 4  # from so many on, points in the cost charts share a column
 TEMPERATURE = "distill.temperature"
 
 
-def one_run(rows: Sequence[Row], plan: Plan, verdicts: Sequence[Verdict], report: Report) -> dict[str, go.Figure]:
+def one_run(
+    rows: Sequence[Row], plan: Plan, verdicts: Sequence[Verdict], report: Report, first: str = ""
+) -> dict[str, go.Figure]:
     """The charts by name, in the order in which they are shown; those that would be empty are left out.
 
-    `rows` are the run's in the comparison. A name begins with the kind: methods, sweep, recall, waterfall.
+    `rows` are the run's in the comparison. A name begins with the kind: methods, sweep, recall, waterfall. `first`: how
+    the name of the chart begins that comes first.
     """
     found = _methods(plan, verdicts)
     paths = {path: None for row in rows for path, value in row["values"].items() if isinstance(value, int | float)}
@@ -32,7 +35,12 @@ def one_run(rows: Sequence[Row], plan: Plan, verdicts: Sequence[Verdict], report
         found |= {f"recall_{name}": recall(_recalled(plan, name, report), name) for name in plan.dataset["hidden"]}
     if rows and (steps := waterfall(chain(rows), _stored(rows[-1], report))):
         found["waterfall"] = steps
-    return found
+    return dict(sorted(found.items(), key=lambda item: not leads(item[0], first)))
+
+
+def leads(name: str, first: str) -> bool:
+    """Whether this chart comes before accuracy against cost."""
+    return bool(first) and name.startswith(first)
 
 
 def _methods(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, go.Figure]:

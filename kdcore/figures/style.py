@@ -32,6 +32,8 @@ UNKNOWN = Look("Other", "#8A8A8A", "cross")
 INK = "#8A8A8A"  # lines and words that must read on a white and on a dark page
 FAINT = "rgba(138, 138, 138, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
+LEGEND = {"orientation": "h", "x": 0, "y": 0, "xanchor": "left", "yanchor": "bottom", "yref": "container"}
+TOOLBAR = 32  # pixels above the plot, where plotly's buttons cover nothing
 
 
 def look(role: str) -> Look:
@@ -52,6 +54,23 @@ def tint(colour: str, opacity: float) -> str:
     """A hex colour with an opacity of 0 to 1, as plotly takes it."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
+
+
+def shades(colour: str, count: int) -> list[str]:
+    """So many shades of a hex colour, from light to dark, itself in the middle; all read on white and on black."""
+    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    made = []
+    for step in range(count):
+        place = 2 * step / (count - 1) - 1 if count > 1 else 0.0
+        target, share = (0, 0.5 * place) if place > 0 else (255, -0.25 * place)
+        made.append("#" + "".join(f"{round(one + share * (target - one)):02X}" for one in channels))
+    return made
+
+
+def on(colour: str) -> str:
+    """Black or white, whichever reads better on a hex colour."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
 
 
 def sequential(colour: str) -> list[list[Any]]:
@@ -76,12 +95,12 @@ def figure(
     house = {
         "title": {"text": title, "automargin": True, "yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 8}},
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": TOOLBAR, "b": 8},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "hoverlabel": {"align": "left"},
         "modebar": {"bgcolor": CLEAR, "color": INK},
-        "legend": {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
+        "legend": LEGEND,
         "xaxis": axis(x),
         "yaxis": axis(y),
     }

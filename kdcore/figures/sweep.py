@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from itertools import combinations, takewhile
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from kdcore.figures import style
 from kdcore.plan.naming import describe
 from kdcore.report import format
+from kdcore.report.verdicts import the
 
 Row = Mapping[str, Any]
 WIDE = 8  # values that span more than this factor are shown on a log scale
@@ -22,7 +23,8 @@ TOLERABLE = 0.05  # a fall by less than this from the best of the series counts 
 class Series(NamedTuple):
     """The variants of one role over the swept values, in ascending order; scores as fractions.
 
-    `rest`: the other swept values that they share, as in "epochs 20"; empty where one value is swept.
+    `rest`: the other swept values that they share, as in "epochs 20"; empty where one value is swept. `verdict`: how
+    many of them differ from what they are judged against; empty where they are not.
     """
 
     role: str
@@ -31,6 +33,7 @@ class Series(NamedTuple):
     scores: tuple[float, ...]
     lows: tuple[float, ...]
     highs: tuple[float, ...]
+    verdict: str = ""
 
     @property
     def name(self) -> str:
@@ -83,7 +86,22 @@ def _name(path: str) -> str:
 def _series(role: str, rest: str, path: str, rows: list[Row]) -> Series:
     rows = sorted(rows, key=lambda row: row["values"][path])
     scores, lows, highs = (tuple(row[column] for row in rows) for column in ("score", "score_low", "score_high"))
-    return Series(role, rest, tuple(float(row["values"][path]) for row in rows), scores, lows, highs)
+    values = tuple(float(row["values"][path]) for row in rows)
+    return Series(role, rest, values, scores, lows, highs, _verdict(rows))
+
+
+def _verdict(rows: Sequence[Row]) -> str:
+    """So that a title never reads as if the verdicts said something else."""
+    references = {row["against"] for row in rows} - {""}
+    if len(references) != 1:
+        return ""
+    reference = the(references.pop())
+    found = [
+        f"{count} of {len(rows)} significantly {word} than {reference}"
+        for verdict, word in (("BEATS", "better"), ("WORSE", "worse"))
+        if (count := sum(row["verdict"] == verdict for row in rows))
+    ]
+    return ", ".join(found) or f"no significant difference from {reference}"
 
 
 def _title(series: Sequence[Series], what: str, measure: str) -> str:
@@ -93,11 +111,11 @@ def _title(series: Sequence[Series], what: str, measure: str) -> str:
     beside = [one for one in series if one.role == last.role]
     if len(beside) > 1:
         return f"{style.look(last.role).label}: " + "; ".join(_ends(one, what) for one in (beside[0], beside[-1]))
-    return f"{last.name}: {_course(last, what, measure)}"
+    return f"{last.name}: {'; '.join(filter(None, [_course(last, what, measure), last.verdict]))}"
 
 
 def _course(one: Series, what: str, measure: str) -> str:
-    """Flat (all intervals meet), held and then lost, or from one end of its scores to the other."""
+    """Flat (all intervals meet), held and then lost, or between the two whose intervals are furthest apart."""
     pairs = list(zip(one.values, one.scores, strict=True))
     best, worst = max(one.scores), min(one.scores)
     if max(one.lows) <= min(one.highs):
@@ -109,7 +127,12 @@ def _course(one: Series, what: str, measure: str) -> str:
             f"{format.percent(best)} at best, within {100 * TOLERABLE:g} points of that up to {what} {held[-1]:g}, "
             f"{format.percent(worst)} at worst"
         )
-    ends = sorted((one.scores.index(worst), one.scores.index(best)))
+    apart = [
+        (left, right)
+        for left, right in combinations(range(len(pairs)), 2)
+        if one.lows[left] > one.highs[right] or one.lows[right] > one.highs[left]
+    ]
+    ends = max(apart, key=lambda ends: abs(one.scores[ends[0]] - one.scores[ends[1]]))
     (start, before), (end, after) = (pairs[place] for place in ends)
     return f"from {format.percent(before)} at {what} {start:g} to {format.percent(after)} at {what} {end:g}"
 
@@ -127,11 +150,12 @@ def _figure(view: Sweep) -> go.Figure:
     ticks = {"tickvals": sorted(set(values)), "tickformat": "~g"} if wide else {}
     return style.figure(
         [*(_level(level, _dash(level.rest, rests, "dot"), (min(values), max(values))) for level in view.levels),
-         *(_line(one, _dash(one.rest, rests, "solid"), view.x_title) for one in view.series)],
+         *(_line(one, _dash(one.rest, rests, "solid"), _shade(one, view.series), view.x_title) for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
         y={"title": format.axis([view.measure])},
         height=360,
+        annotations=[_end(one, view, wide) for one in view.series] if len(rests) > 1 else [],
     )  # fmt: skip
 
 
@@ -145,7 +169,27 @@ def _dash(rest: str, rests: Sequence[str], usual: str) -> str:
     return DASHES[rests.index(rest) % len(DASHES)] if rest in rests and len(rests) > 1 else usual
 
 
-def _line(one: Series, dash: str, x_title: str) -> dict[str, Any]:
+def _shade(one: Series, series: Sequence[Series]) -> str:
+    """Lines of one role have its colour, from light to dark in the order of the other swept values."""
+    rests = sorted({other.rest for other in series if other.role == one.role}, key=_natural)
+    return style.shades(style.look(one.role).colour, len(rests))[rests.index(one.rest)]
+
+
+def _end(one: Series, view: Sweep, wide: bool) -> dict[str, Any]:
+    """The other swept value at the end of its line."""
+    x = one.values[-1]
+    return {
+        "x": math.log10(x) if wide else x,
+        "y": 100 * one.scores[-1],
+        "text": one.rest,
+        "xanchor": "left",
+        "xshift": 10,
+        "showarrow": False,
+        "font": {"size": 11, "color": style.INK},
+    }
+
+
+def _line(one: Series, dash: str, colour: str, x_title: str) -> dict[str, Any]:
     look = style.look(one.role)
     return {
         "x": one.values,
@@ -154,11 +198,11 @@ def _line(one: Series, dash: str, x_title: str) -> dict[str, Any]:
             "type": "data",
             "array": [100 * (high - mid) for high, mid in zip(one.highs, one.scores, strict=True)],
             "arrayminus": [100 * (mid - low) for low, mid in zip(one.lows, one.scores, strict=True)],
-            "color": style.tint(look.colour, 0.5),
+            "color": style.tint(colour, 0.5),
         },
         "mode": "lines+markers",
         "name": one.name,
-        "line": {"color": look.colour, "dash": dash},
+        "line": {"color": colour, "dash": dash},
         "marker": {"symbol": look.symbol, "size": 10},
         "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}} %<extra></extra>",
     }

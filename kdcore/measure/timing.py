@@ -293,6 +293,14 @@ class _Budget:
             self.on_progress(min(1.0, (now - self.started) / max(self.seconds, 1e-9)))
 
 
+def milliseconds(session: Mapping[str, Any], batch: int, key: str) -> float:
+    """CPU milliseconds of one call of one thread, the median over the rounds; quotients of these are the ratios.
+
+    What a call takes with a core to itself, however busy the machine was. Raises KeyError for what was not timed.
+    """
+    return float(np.median(_times(session, batch, key)))
+
+
 def ratio(session: Mapping[str, Any], batch: int, key: str, reference: str) -> Ratio:
     """How many times faster `key` is than `reference` in this session at this batch size.
 

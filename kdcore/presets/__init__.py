@@ -19,6 +19,7 @@ class Preset:
     """A Recipe that ships with the product, and the words that present it.
 
     `group` and `order`: its place on the home page. `wants`: what it needs to be done soon; empty: any machine will do.
+    `first`: how the name of the chart begins that Compare shows first (`figures.one_run`); empty: accuracy and cost.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Preset:
     group: Group
     order: int
     wants: str
+    first: str
     document: dict[str, Any] = field(repr=False, hash=False)
 
     @cached_property
@@ -58,8 +60,14 @@ def preset(name: str) -> Preset:
     raise UnknownPreset(f"there is no preset {name!r}; there are: {', '.join(known.name for known in presets())}")
 
 
+def first_chart(name: str | None) -> str:
+    """How the name of a run's first chart begins, by the name of the preset that it was made from; else empty."""
+    return next((known.first for known in presets() if known.name == name), "")
+
+
 def _read(path: Path) -> Preset:
     document = json.loads(path.read_text("utf-8"))
     words = {name: document[name] for name in ("title", "summary", "look_for", "icon", "order")}
-    words |= {"group": document.get("group", "lessons"), "wants": document.get("wants", "")}
+    words |= {"group": document.get("group", "lessons")}
+    words |= {name: document.get(name, "") for name in ("wants", "first")}
     return Preset(name=path.stem, document=document["recipe"], **words)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kdcore.measure import timing
 from kdcore.report import format, robustness, sessions
 from kdcore.report import verdicts as judged
 from kdcore.report.fidelity import Fidelity, fidelity
@@ -62,6 +63,9 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     and `logit_error` (see `kdcore.report.fidelity`), membership, size, cost and times are those of the first seed's
     file, which is the one in `model_key`.
 
+    `latency_ms` (batch 1) and `images_per_s` (batch 64) are of one thread's CPU time, as the ratios are: medians over
+    the rounds, whose quotients are `speedup` and `throughput_gain`. `latency_p90_ms` is of wall time.
+
     `temperature` is fitted on validation by maximum likelihood, `ece_scaled` is the calibration error with the logits
     divided by it. `membership_auc` with its 95 % interval: how well a loss threshold finds training images.
     `corrupted_accuracy`: the mean over five corruptions at five severities, of the first seed's file; mAP where images
@@ -75,9 +79,10 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
 
     Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images
     have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `judged`, the verdict in words
-    with its reference ("" without one); `role`, `values` (of a sweep),
-    `note` (what the step does not do), `latency_note` (what keeps latencies from being compared), `speedup_differs` and
-    `throughput_differs` (False: no difference that the machine can measure).
+    with its reference ("" without one); `against`, that reference ("" where the row is not judged); `role`, `values`
+    (of a sweep), `note` (what the step does not do), `latency_note` (what keeps latencies from being compared),
+    `busy` (whether the machine was while it was timed), `speedup_differs` and `throughput_differs` (False: no
+    difference that the machine can measure).
 
     `session` is the timing session's id; without it the newest is taken that timed all of them together.
     Raises UnknownRun, and LookupError for a session that is not there.
@@ -148,7 +153,8 @@ def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dic
 
 def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
     """The run's last variant against its teacher: `variant`, `accuracy`, `measure` and `score`, `smaller` (times, in
-    bytes) and `faster` (times, throughput at batch 64). Empty for a run without finished variants."""
+    bytes) and `faster` (times, throughput at batch 64), whether that `differs` measurably and was timed on a `busy`
+    machine. Empty for a run without finished variants."""
     found = rows(workspace, [run_id])
     if not found:
         return {}
@@ -159,6 +165,8 @@ def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
         **{name: last[name] for name in ("accuracy", "measure", "score")},
         "smaller": _ratio(teacher["size_bytes"], last["size_bytes"]) if teacher else None,
         "faster": last["throughput_gain"],
+        "differs": last["throughput_differs"],
+        "busy": last["busy"],
     }
 
 
@@ -225,11 +233,13 @@ def _row(
         "seeds": len(variant.finished),
         "verdict": verdict.verdict if verdict else None,
         "judged": verdict.short if verdict else "",
+        "against": verdict.against if verdict and verdict.low is not None else "",
         **_score(variant),
         "role": variant.role,
         "values": variant.values,
         "note": variant.note,
         "latency_note": sessions.note(session, apart),
+        "busy": bool(session and session["noisy"]),
     }
 
 
@@ -312,11 +322,11 @@ def _timing(variant: MeasuredVariant, session: Session | None) -> Row:
     teacher = variant.teacher.key if variant.teacher else ""
     return {
         "session": session["id"] if session and timed else None,
-        "latency_ms": single.get("wall_ms"),
+        "latency_ms": timing.milliseconds(session, 1, key) if session and single else None,
         "latency_p90_ms": single.get("wall_p90_ms"),
         **{f"cuda_{mode}_ms": value for mode, value in sessions.on_gpu(session, key).items()},
         **_gain("speedup", speed(session, 1, key, teacher)),
-        "images_per_s": 1000 * BATCH / batch["wall_ms"] if batch else None,
+        "images_per_s": 1000 * BATCH / timing.milliseconds(session, BATCH, key) if session and batch else None,
         **_gain("throughput_gain", speed(session, BATCH, key, teacher)),
         "peak_memory_mb": timed.get("peak_memory_mb"),
     }

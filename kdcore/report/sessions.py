@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from kdcore.workspace.workspace import Workspace
 Session = dict[str, Any]  # the document that kdcore.measure.timing made
 
 GPU_MODES = ("eager", "graph", "compiled")
+LEAST_TURN = 1.02  # times faster; nobody need know of less
 NO_DIFFERENCE = "No measurable difference"
 APART = "timed in different sessions, so these times are not comparable: measure the runs together"
 NOISY = "timed while the machine was busy"
@@ -56,26 +58,37 @@ def speed(session: Session | None, batch: int, key: str, reference: str) -> Spee
 
 
 def turned(session: Session, names: Mapping[str, str]) -> str:
-    """Where the fastest model at batch size 1 is another one than at 64, a sentence that says so; else nothing.
+    """Where one model is faster than another at batch size 1 and slower at 64, a sentence that says so; else nothing.
 
-    `names`: of the models, by key. Differences within the noise do not count.
+    `names`: of the models, by key. Differences within the noise do not count; of several pairs it is the one that
+    turns most.
     """
     single, many = timing.BATCHES
-    timed = [
-        key for key in names if {str(single), str(many)} <= session["models"].get(key, {}).get("batches", {}).keys()
-    ]
-    if not timed:
-        return ""
-    first, last = (
-        min(timed, key=lambda key: session["models"][key]["batches"][str(batch)]["wall_ms"]) for batch in (single, many)
-    )
-    ahead = speed(session, single, first, last), speed(session, many, last, first)
-    if first == last or not all(found and found.differs for found in ahead):
-        return ""
-    return (
-        f"The order changes with the batch size: {names[first]} has the lowest latency (batch {single}), {names[last]} "
-        f"the highest throughput (batch {many})."
-    )
+    for first, last in _turning(session, list(names)):
+        ahead, behind = speed(session, single, first, last), speed(session, many, last, first)
+        if ahead and behind and ahead.differs and behind.differs:
+            return (
+                f"The order changes with the batch size: {names[first]} is {format.times(ahead.value)} as fast as "
+                f"{names[last]} (batch {single}), but {names[last]} is {format.times(behind.value)} as fast as "
+                f"{names[first]} (batch {many})."
+            )
+    return ""
+
+
+def _turning(session: Session, keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of which the first is faster at batch size 1 and the other at 64, those that turn most first."""
+    batches = timing.BATCHES
+    timed = [key for key in keys if {str(batch) for batch in batches} <= _batches(session, key)]
+    times = {key: [timing.milliseconds(session, batch, key) for batch in batches] for key in timed}
+    ahead = {
+        (first, last): min(times[last][0] / times[first][0], times[first][1] / times[last][1])
+        for first, last in permutations(timed, 2)
+    }
+    return sorted((pair for pair, factor in ahead.items() if factor > LEAST_TURN), key=lambda pair: -ahead[pair])
+
+
+def _batches(session: Session, key: str) -> set[str]:
+    return set(session["models"].get(key, {}).get("batches", {}))
 
 
 def choose_session(workspace: Workspace, runs: Sequence[RunFiles]) -> dict[str, Session | None]:

@@ -113,6 +113,11 @@ def between(run: RunFiles, variant: str, against: str) -> Verdict:
     return _family([(rows[variant], rows[against])], _margin(run))[0]
 
 
+def the(variant: str) -> str:
+    """A variant's name within a sentence: "the student alone", "int8"."""
+    return f"the {variant}" if variant.startswith(("student", "teacher", "original")) else variant
+
+
 def own(found: Iterable[Verdict]) -> dict[str, Verdict]:
     """The verdict of each variant's row: against the student alone, or against its parent file."""
     return {verdict.variant: verdict for verdict in reversed(list(found))}
@@ -227,7 +232,7 @@ def _words(
     """The verdict in a sentence."""
     value, low, high = points
     of = " of mAP" * (basis.measure == "mAP")
-    name = f"the {against}" if against.startswith(("student", "teacher", "original")) else against
+    name = the(against)
     if low is None or high is None:
         return f"{NOT_JUDGED.capitalize()} ({format.points(value)}{of} against {name})"
     if verdict == "BEATS":

@@ -15,10 +15,12 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from kdcore.figures.curves import curves
-from kdcore.figures.frontier import Baseline, against_latency, against_size
+from kdcore.figures.frontier import against_latency, against_size
 from kdcore.figures.links import without_links
-from kdcore.figures.one_run import one_run
+from kdcore.figures.one_run import leads, one_run
+from kdcore.figures.points import Baseline, Terms
 from kdcore.files import read_json
+from kdcore.presets import first_chart
 from kdcore.report import comparison, differences, format
 from kdcore.report.comparison import Difference
 from kdcore.report.names import printable
@@ -117,18 +119,21 @@ def _figures(
     """Accuracy against size and latency; of one run also all that Compare shows of it, and its learning curves."""
     several = names if len(runs) > 1 else None
     timed = [row for row in rows if row["session"]]
-    found = [against_size(rows, several, compared)]
-    if len({row["session"] for row in timed}) == 1:
-        found += [against_latency(timed, batch, several, compared) for batch in (1, comparison.BATCH)]
+    terms = Terms(several, compared)
+    found = [against_size(rows, terms)]
+    if len(timed) > 1 and len({row["session"] for row in timed}) == 1:
+        found += [against_latency(timed, batch, terms) for batch in (1, comparison.BATCH)]
     if several:
         return found
     run = runs[0]
     judged = comparison.verdicts(run.workspace, run.id)
-    found += one_run(rows, run.plan, judged, lambda key: _report(run.workspace, key)).values()
+    first = first_chart(shapes.meta(run.workspace.run(run.id)).get("preset"))
+    own = one_run(rows, run.plan, judged, lambda key: _report(run.workspace, key), first)
+    found = [*(own.pop(name) for name in list(own) if leads(name, first)), *found, *own.values()]
     index = Index(run.workspace)
     index.sync()
     if series := index.curves(run.id):
-        found.append(curves(series, "val_accuracy"))
+        found.append(curves(series, "val_accuracy", hidden=run.plan.dataset["hidden"]))
     return found
 
 

@@ -23,6 +23,7 @@ from kdcore.workspace.workspace import Workspace
 class RunRow(NamedTuple):
     """A run in the list. Times are Unix seconds; accuracy, smaller and faster are of its last variant.
 
+    `faster`: times its teacher's throughput at batch 64; `differs`: whether measurably; `busy`: the machine was.
     `score`: what it is judged by, named in `measure`: accuracy, or mAP where images have several labels. `damaged`: of a
     damaged run the file that cannot be read; `error` then says why. `note`: what else is wrong with its files.
     `silent_since`: since when its worker does not respond. `kept`: a cancelled run that was asked to stop and keep its
@@ -51,6 +52,8 @@ class RunRow(NamedTuple):
     note: str | None
     silent_since: float | None = None
     kept: bool = False
+    differs: bool = True
+    busy: bool = False
 
     @property
     def condition(self) -> str:
@@ -201,6 +204,8 @@ class Index:
             damaged=facts.get("damaged"),
             note=_note(row["skipped"]),
             silent_since=self._silent_since(row["id"], now, facts),
+            differs=summary.get("differs") is not False,
+            busy=summary.get("busy") is True,
             kept=now == "cancelled" and facts.get("requested") == "stop" and bool(summary.get("variant")),
         )
 

@@ -77,6 +77,8 @@ class Summary(TypedDict, total=False):
     score: float | None
     smaller: float | None
     faster: float | None
+    differs: bool | None
+    busy: bool
 
 
 class Built(TypedDict):

@@ -1,4 +1,4 @@
-"""The charts of the comparison, and notes on how it was timed."""
+"""The charts of accuracy and cost in several views, and notes on how it was timed."""
 
 from __future__ import annotations
 
@@ -6,58 +6,133 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.figures.frontier import Baseline, against_latency, against_size
-from kdcore.figures.one_run import one_run
+from kdcore.figures import cloud, measures, settings
+from kdcore.figures.frontier import against_latency, against_size
+from kdcore.figures.points import Baseline, Terms
 from kdcore.jobs import api
 from kdcore.report.comparison import BATCH
-from kdcore.report.sessions import gpu_note, turned
+from kdcore.report.limits import fits
+from kdcore.report.sessions import NOISY, gpu_note, turned
 from kdcore.workspace.index import RunRow
-from pages.compare import table, verdicts
-from pages.shared import charts, measuring, store
+from pages.compare import limits, table
+from pages.shared import charts, links, measuring, store
 from pages.shared.text import plain
 
 Row = dict[str, Any]
+VIEWS = {
+    "cost": "Size and latency",
+    "bubbles": "Bubbles",
+    "space": "3-D",
+    "measures": "Any two measures",
+    "settings": "Swept settings",
+}
+TIMED = {"bubbles", "space"}  # views of both costs
 
 
-def against_cost(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
-    """Accuracy against size, and against latency where one session timed the rows. Clicking a point selects its row."""
+def show(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
+    """The chosen view, with limits. Clicking a point selects its row."""
+    together = _together(rows)
+    swept = settings.swept(rows) if len(names) == 1 else []
+    possible = [view for view in VIEWS if (view not in TIMED or together) and (view != "settings" or len(swept) > 1)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        view = links.segments("Chart", possible, "view", format_func=VIEWS.__getitem__, label_visibility="collapsed")
+        batch = BATCH
+        if together:
+            batch = int(
+                links.segments(
+                    "Batch size", ["1", str(BATCH)], "batch", default=str(BATCH),
+                    format_func=lambda size: f"Batch size {size}", label_visibility="collapsed",
+                )
+            )  # fmt: skip
+        within = limits.ask(batch, baseline.row, timed=bool(together))
     several = names if len(names) > 1 else None
-    left, right = st.columns(2, gap="medium")
+    limits.told(rows, within, baseline.row, several)
+    terms = Terms(several, baseline, within)
+    if view == "cost":
+        _cost(rows, together, terms)
+    elif view == "settings":
+        _settings(swept)
+    else:
+        with st.container(border=True):
+            _one(view, rows, together, terms)
+    table.picked(rows)
+
+
+def _together(rows: list[Row]) -> list[Row]:
+    """The rows that one session timed; none where it timed fewer than two, or where there are several sessions."""
+    timed = [row for row in rows if row["session"]]
+    return timed if len(timed) > 1 and len({row["session"] for row in timed}) == 1 else []
+
+
+def _cost(rows: list[Row], together: list[Row], terms: Terms) -> None:
+    """Accuracy against size, and against latency where one session timed the rows."""
+    left, right = st.columns(2, gap="medium") if together else (st.container(), None)
     with left, st.container(border=True, height="stretch"):
-        charts.show(
-            against_size(rows, several, baseline), key="size_chart", selection_mode="points",
-            on_select=lambda: table.select(rows, "size_chart"),
-        )  # fmt: skip
-    with right, st.container(border=True, height="stretch"):
-        timed = [row for row in rows if row["session"]]
-        sessions = {row["session"] for row in timed}
-        if not timed:
-            st.caption("These models were not timed, so there is no chart of accuracy against latency.")
-        elif len(sessions) > 1:
-            st.caption("Each run was timed in its own session, and times of different sessions are not comparable.")
-        else:
-            batch = st.segmented_control(
-                "Batch size", [1, BATCH], default=BATCH, required=True, key="batch", persist_state="session",
-                format_func=lambda size: f"Batch size {size}", label_visibility="collapsed",
-            )  # fmt: skip
-            charts.show(
-                against_latency(timed, batch, several, baseline), key="time_chart", selection_mode="points",
-                on_select=lambda: table.select(rows, "time_chart"),
-            )  # fmt: skip
+        _selecting(against_size(rows, terms), rows, "size_chart")
+    if right:
+        with right, st.container(border=True, height="stretch"):
+            figure = against_latency(together, terms.limits.batch, terms)
+            _selecting(figure, rows, "time_chart", note=_busy(together))
+    elif any(row["session"] for row in rows):
+        st.caption("There is no chart of latency: these variants were not timed in one session.")
+    else:
+        st.caption("There is no chart of latency: these variants were not timed.")
+
+
+def _one(view: str, rows: list[Row], together: list[Row], terms: Terms) -> None:
+    """A view that is one chart."""
+    if view == "bubbles":
+        figure = cloud.bubbles(together, terms.limits.batch, terms)
+        _selecting(figure, rows, "bubble_chart", note=_busy(together))
+    elif view == "space":
+        charts.show(cloud.space(together, terms.limits.batch, terms), key="space_chart", note=_busy(together))
+    else:
+        known = measures.present(rows)
+        labels = {name: measures.MEASURES[name].label for name in known}
+        with st.container(horizontal=True):
+            x = links.one("Across", known, "x", default="size_bytes" if "size_bytes" in known else known[0],
+                          format_func=labels.__getitem__)  # fmt: skip
+            y = links.one("Up", known, "y", default=known[0], format_func=labels.__getitem__)
+        baseline = terms.baseline.row if terms.baseline else rows[0]
+        outside = [row for row in rows if not fits(row, terms.limits, baseline)]
+        _selecting(measures.against(rows, x, y, outside), rows, "pair_chart")
+
+
+def _settings(swept: list[Row]) -> None:
+    with st.container(border=True):
+        charts.show(settings.parallel(swept), key="parallel_chart")
+        st.caption("Each line is a point of the sweep. Drag along an axis to keep a range.")
+    found = settings.importances(swept)
+    if isinstance(found, str):
+        st.caption(f":material/info: {plain(found)}")
+        return
+    with st.container(border=True):
+        charts.show(settings.importance(found), key="importance_chart")
+        st.caption("The variance between all combinations, split into what each setting changes by itself.")
+
+
+def _selecting(figure: Any, rows: list[Row], key: str, note: str = "") -> None:
+    charts.show(figure, key=key, note=note, selection_mode="points", on_select=lambda: table.select(rows, key))
+
+
+def _busy(timed: list[Row]) -> str:
+    busy = any(row["busy"] for row in timed)
+    return f":material/timer: {NOISY.capitalize()}, so small differences are uncertain." if busy else ""
 
 
 def session_note(rows: list[Row], run_ids: list[str]) -> None:
     """Where and how the times were taken, and the button that measures the runs together, or again."""
     sessions = list({row["session"] for row in rows if row["session"]})
     notes = list(dict.fromkeys(part for row in rows for part in row["latency_note"].split("; ") if part))
-    if notes:
-        st.warning(plain(" ".join(f"{note[:1].upper()}{note[1:]}." for note in notes)), icon=":material/timer:")
+    if warnings := [f"{note[:1].upper()}{note[1:]}." for note in notes if note != NOISY]:
+        st.warning(plain(" ".join(warnings)), icon=":material/timer:")
     if len(sessions) == 1:
         session = store.document(store.workspace().sessions / f"{sessions[0]}.json")
         named = next((row["variant"] for row in rows if row["model_key"] == session["reference"]), "reference")
         st.caption(
             f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
-            f"all variants interleaved. Speed-ups are relative within this session; noise is estimated from a "
+            f"all variants interleaved{', on a busy machine' * session['noisy']}. "
+            f"Speed-ups are relative within this session; noise is estimated from a "
             f"duplicate ({plain(named)})."
         )
         variants = {row["model_key"]: row["variant"] for row in rows}
@@ -83,21 +158,3 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
 
 def _draw(now: RunRow) -> None:
     st.progress(now.progress, text="Queued" if now.state == "queued" else "Timing all variants in one session")
-
-
-def of_one_run(rows: list[Row], run_ids: list[str]) -> None:
-    """The charts of a single run: several methods, a sweep with the recall of a hidden class, bytes step by step."""
-    if len(run_ids) != 1:
-        return
-    figures = one_run(rows, store.plan(run_ids[0]), verdicts.of(run_ids[0]), store.report)
-    wide = {key: figure for key, figure in figures.items() if key.startswith("methods_")}
-    for key, figure in wide.items():
-        with st.container(border=True):
-            charts.show(figure, key=key)
-    drawn = [(key, figure) for key, figure in figures.items() if key not in wide]
-    for pair in (drawn[start : start + 2] for start in range(0, len(drawn), 2)):
-        for column, (key, figure) in zip(st.columns(2, gap="medium"), pair, strict=False):
-            with column, st.container(border=True, height="stretch"):
-                charts.show(figure, key=key)
-    for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
-        st.caption(f":material/info: {plain(note)}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kdcore.figures.frontier import Baseline
+from kdcore.figures.points import Baseline
+from kdcore.presets import first_chart
 from kdcore.report import comparison
-from pages.compare import differences, downloads, frontier, table, verdicts
+from pages.compare import differences, downloads, frontier, own, table, verdicts
 from pages.shared import absent, links, store, text
 
 runs = store.finished()
@@ -43,10 +44,16 @@ with baseline_column:
 baseline = names[picked]
 against = comparison.differences(store.workspace(), rows, baseline)
 
-chosen_names = {run_id: runs[run_id].name for run_id in chosen}
-frontier.against_cost(rows, chosen_names, Baseline(baseline, against))
+chosen_names = text.distinct_names([runs[run_id] for run_id in chosen])
+leading: own.Figures = {}
+others: own.Figures = {}
+if len(chosen) == 1:
+    leading, others = own.of_one_run(rows, chosen[0], first_chart(runs[chosen[0]].preset))
+own.draw(leading)
+frontier.show(rows, chosen_names, Baseline(baseline, against))
 frontier.session_note(rows, chosen)
-frontier.of_one_run(rows, chosen)
+own.draw(others)
+own.notes(rows)
 st.header("Verdicts", anchor=False)
 verdicts.show(chosen, chosen_names)
 st.header("All numbers", anchor=False)
@@ -55,4 +62,4 @@ downloads.row(chosen, baseline)
 if len(chosen) > 1:
     st.header("Differences between the runs", anchor=False)
     with store.legible():
-        differences.show(chosen, text.distinct_names([runs[run_id] for run_id in chosen]))
+        differences.show(chosen, chosen_names)

@@ -10,11 +10,13 @@ import streamlit as st
 
 from kdcore.report import format
 from kdcore.report.comparison import BATCH, COLUMNS, Difference
+from kdcore.report.verdicts import the
 from pages.shared import roles
 from pages.shared.text import plain
 
 Row = dict[str, Any]
 KEY = "compare_table"
+CLICKED = "compare_clicked"  # in the session: run and variant of the point that was clicked last
 LETTER = 7  # pixels
 GPU = {"cuda_eager_ms": "eager", "cuda_graph_ms": "CUDA graph", "cuda_compiled_ms": "compiled"}
 TRUST = (  # shown on request
@@ -39,7 +41,7 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
     event = st.dataframe(
         roles.dotted(table[shown], [row["role"] for row in rows]),
         key=KEY,
-        column_config=_columns(baseline["variant"], max(len(row["variant"]) for row in rows)),
+        column_config=_columns(baseline["variant"], rows),
         hide_index=True,
         height="content",
         on_select="rerun",
@@ -48,7 +50,7 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
         alt="The comparison, one row per variant",
     )
     for index in event.selection.rows:
-        if index < len(rows):
+        if index < len(rows) and _key(rows[index]) != st.session_state.get(CLICKED):
             _inside(rows[index])
 
 
@@ -57,9 +59,21 @@ def select(rows: list[Row], chart: str) -> None:
     points = st.session_state[chart].selection.points
     if not points:
         return
-    run, variant = points[0]["customdata"][:2]
-    place = next(index for index, row in enumerate(rows) if (row["run"], row["variant"]) == (run, variant))
+    st.session_state[CLICKED] = run, variant = tuple(points[0]["customdata"][:2])
+    place = next(index for index, row in enumerate(rows) if _key(row) == (run, variant))
     st.session_state[KEY] = {"selection": {"rows": [place], "columns": [], "cells": []}}
+
+
+def picked(rows: list[Row]) -> None:
+    """Offers, below the charts, to look inside the variant whose point was clicked, while its row is selected."""
+    chosen = st.session_state.get(KEY, {}).get("selection", {}).get("rows", [])
+    for index in chosen:
+        if index < len(rows) and _key(rows[index]) == st.session_state.get(CLICKED):
+            _inside(rows[index])
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row["run"], row["variant"]
 
 
 def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
@@ -90,15 +104,15 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "accuracy": [_percent(row["accuracy"]) for row in rows],
             "map": [None if row["map"] is None else 100 * row["map"] for row in rows],
             "interval": [_interval(row) for row in rows],
-            "verdict": [row["judged"] for row in rows],
+            "points": [one.points for one in against],
             "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
             "smaller": [one.smaller for one in against],
-            "points": [one.points for one in against],
             "latency": [row["latency_ms"] for row in rows],
             **{name: [row[name] for row in rows] for name in GPU},
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
+            "verdict": [row["judged"] for row in rows],
             "params": [row["params"] for row in rows],
             "zeros": [_percent(row["sparsity"]) for row in rows],
             "agreement": [_percent(row["agreement"]) for row in rows],
@@ -130,37 +144,44 @@ def _auc_interval(row: Row) -> str:
 
 
 def _speed(found: Any) -> str:
-    return format.MISSING if found is None else format.times(found.value) if found.differs else "no difference"
+    return format.MISSING if found is None else format.times(found.value) if found.differs else "within noise"
 
 
-def _columns(baseline: str, longest: int) -> dict[str, Any]:
-    """`longest`: letters of a variant's name; left alone the table makes room for the first rows' names only."""
+def _wide(rows: Sequence[Row], name: str) -> int:
+    """Pixels of a column of texts; left alone the table makes room for those of the first rows only."""
+    return max(120, 24 + LETTER * max(len(row[name]) for row in rows))
+
+
+def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     than = f"Relative to the baseline, {baseline}."
     return {
         "mark": text("", width=24),
         "run": text("Run", width="medium"),
-        "variant": text("Variant", width=max(120, 24 + LETTER * longest)),
+        "variant": text("Variant", width=_wide(rows, "variant"), pinned=True),
         "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
         "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
                          "over the test images for one seed. Cut at 0 and 100 %."),
         "verdict": text(
-            "Verdict", width="medium",
-            help="On accuracy. Students: against the student alone. Compressed variants: against their parent.",
+            "Verdict", width=_wide(rows, "judged"),
+            help="On accuracy, against the reference that it names: for students the student alone, for compressed "
+            "variants their parent, whatever the baseline.",
         ),
         "size": number("Size (kB)", format="%.1f", help="Of the deployed ONNX file."),
         "smaller": number("Smaller", format="%.1f×", help=than),
         "points": number(
-            "Difference (points)", format="%+.1f", help=f"Of test accuracy, or of mAP for several labels. {than}"
+            f"Points against {the(baseline)}", format="%+.1f",
+            help=f"Difference of test accuracy, or of mAP for several labels. {than}",
         ),
-        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="Median for one image, one thread."),
+        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for one image, median; "
+                          "what it takes with a core to itself."),
         **{
             name: number(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
             for name, mode in GPU.items()
         },
-        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies; no difference: none measurable. {than}"),
-        "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput, one thread."),
+        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
+        "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
         "throughput": text(f"Speed-up, batch {BATCH}", help=f"Likewise, of throughputs. {than}"),
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),

@@ -9,7 +9,6 @@ from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
 from kdcore.presets import Group, Preset, presets
 from kdcore.report import format
-from kdcore.report.comparison import BATCH
 from kdcore.workspace.index import RunRow
 from pages.shared import draft, estimates, store, text
 
@@ -109,9 +108,8 @@ def lasts(preset: Preset) -> tuple[str, str]:
 
 def result(row: RunRow) -> str:
     """The best variant of a run, its score and what it gained; no line breaks within a number."""
-    gains = ((row.smaller, "smaller"), (row.faster, f"throughput (batch {BATCH})"))
     score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
-    facts = [score, *(f"{format.times(gain)} {name}" for gain, name in gains if gain is not None)]
+    facts = [score, *([f"{format.times(row.smaller)} smaller"] if row.smaller else []), *text.speed(row)]
     unbroken = ", ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in facts)
     return f"{text.plain(row.variant or '')}: {unbroken}"
 

@@ -140,7 +140,7 @@ def curves(row: RunRow, active: bool) -> None:
             most = max((max(one["step"]) for one in store.index().curves(row.id, points=3)), default=1)
             first, last = st.slider("Steps", 0, most, (0, most), key=f"range_{row.id}") if most > 1 else (0, 1)
     whole = (first, last) == (0, most)
-    hidden = ", ".join(store.plan(row.id).dataset["hidden"])
+    hidden = store.plan(row.id).dataset["hidden"]
 
     @st.fragment(run_every=2 if live else None)
     def chart() -> None:
@@ -148,11 +148,11 @@ def curves(row: RunRow, active: bool) -> None:
         if not found:
             st.caption(f"{AXES[QUANTITIES[quantity]]}: the curve appears after the first epoch.")
             return
-        charts.show(draw(found, QUANTITIES[quantity], smoothing), key="curves")
+        charts.show(draw(found, QUANTITIES[quantity], smoothing, hidden), key="curves")
         if hidden and quantity.startswith("Validation"):
             st.caption(
-                f":material/info: The students' validation images lack the hidden class {text.plain(hidden)}, so "
-                "validation accuracy can be far above test accuracy."
+                ":material/info: The students' validation images lack the hidden class "
+                f"{text.plain(', '.join(hidden))}, so validation accuracy can be far above test accuracy."
             )
 
     chart()

@@ -15,9 +15,12 @@ UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|dB|bits|points)"), "\N{NO-BREA
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def show(figure: go.Figure, key: str, **options: Any) -> Any:
-    """Shows the figure below its title; returns what `st.plotly_chart` does."""
+def show(figure: go.Figure, key: str, note: str = "", **options: Any) -> Any:
+    """Shows the figure below its title and a note on it; returns what `st.plotly_chart` does."""
     title = figure.layout.title.text
     figure.layout.title = None
-    st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**")
-    return st.plotly_chart(without_links(figure), key=key, alt=title, config=CONFIG, **options)
+    with st.container(gap="xsmall"):
+        st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**")
+        if note:
+            st.caption(note)
+        return st.plotly_chart(without_links(figure), key=key, alt=title, config=CONFIG, **options)

@@ -94,10 +94,18 @@ def many(label: str, options: Sequence[str], name: str, *, default: Sequence[str
     return st.multiselect(label, options, key=name, on_change=_write_many, args=(name,), **widget)
 
 
-def segments(label: str, options: Sequence[str], name: str, *, format_func: Callable[[str], str], **widget: Any) -> str:
-    """A segmented control over a few options, the first being the default."""
+def segments(
+    label: str,
+    options: Sequence[str],
+    name: str,
+    *,
+    format_func: Callable[[str], str],
+    default: str | None = None,
+    **widget: Any,
+) -> str:
+    """A segmented control over a few options, the first being the default where none is named."""
     asked = st.query_params.get(name)
-    st.session_state[name] = asked if asked in options else options[0]
+    st.session_state[name] = asked if asked in options else default or options[0]
     chosen = st.segmented_control(
         label, options, key=name, on_change=_write_one, args=(name,), format_func=format_func, required=True, **widget
     )

@@ -26,6 +26,8 @@ def row(variant: str, role: str, accuracy: float, size: int, **more: Any) -> dic
         "throughput_gain": 1e5 / size,
         "throughput_differs": True,
         "values": {},
+        "verdict": None,
+        "against": "",
     } | more
 
 

@@ -43,6 +43,13 @@ def test_of_a_sweep_the_title_tells_the_best_one():
     assert curves_view(found, "loss").title == "Training loss: best of 3: T 1 0.7"
 
 
+def test_the_title_says_that_validation_lacks_a_hidden_class():
+    found = [series("student alone", "alone", 0, [0.9])]
+    told = curves_view(found, "val_accuracy", hidden=["3"]).title
+    assert told == "Validation accuracy (the students’ without class 3): student alone 90.0 %"
+    assert "without" not in curves_view(found, "loss", hidden=["3"]).title
+
+
 def test_smoothing_keeps_a_constant_and_begins_at_the_first_value():
     assert smooth([3.0, 3.0, 3.0], 0.9) == pytest.approx([3, 3, 3])
     noisy = np.random.default_rng(0).normal(size=200)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from kdcore.figures import style
-from kdcore.figures.frontier import Baseline, against_latency, against_size, latency_view, size_view
+from kdcore.figures.frontier import against_latency, against_size, latency_view, size_view
+from kdcore.figures.points import Baseline, Terms
 from kdcore.report.comparison import Difference
+from kdcore.report.limits import Limits
 from kdcore.report.sessions import Speed
 from tests.figures.rows import quickstart, row
 
@@ -20,18 +22,26 @@ def test_the_front_drops_a_costlier_equal():
 
 
 def test_the_title_tells_the_smallest_that_is_near_its_teacher():
-    assert size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it"
+    assert (
+        size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it (intervals overlap)"
+    )
 
 
 def test_the_title_follows_the_baseline():
     rows = quickstart()
     found = [Difference("r1", row["variant"], None, None, None, Speed(0.5, 0.4, 0.6, True)) for row in rows]
     alone = Baseline(rows[1], found)
-    assert size_view(rows, None, alone).title == "Int8 is 5.0× smaller than the student alone, 10.5 points above it"
-    assert latency_view(rows, 1, None, alone).title.startswith("Int8 was not timed together with the student alone")
+    assert (
+        size_view(rows, Terms(None, alone)).title == "Int8 is 5.0× smaller than the student alone, 10.5 points above it"
+    )
+    assert latency_view(rows, 1, Terms(None, alone)).title.startswith(
+        "Int8 was not timed together with the student alone"
+    )
     expected = "Int8 has 0.50× the throughput of the student alone (batch 64), 10.5 points above it"
-    assert latency_view(rows, 64, None, alone).title == expected
-    assert size_view(rows, None, Baseline(rows[-1], found)).title.startswith("Pruned 25 % is 3.0× larger than int8")
+    assert latency_view(rows, 64, Terms(None, alone)).title == expected
+    assert size_view(rows, Terms(None, Baseline(rows[-1], found))).title.startswith(
+        "Pruned 25 % is 3.0× larger than int8"
+    )
 
 
 def test_the_title_passes_over_what_is_broken():
@@ -41,7 +51,8 @@ def test_the_title_passes_over_what_is_broken():
 
 def test_the_latency_title_uses_the_sessions_ratio_and_says_when_there_is_none():
     rows = quickstart()
-    assert latency_view(rows, 64).title == "Int8 has 5.0× the throughput of its teacher (batch 64), 2.5 points below it"
+    expected = "Int8 has 5.0× the throughput of its teacher (batch 64), 2.5 points below it (intervals overlap)"
+    assert latency_view(rows, 64).title == expected
     rows[-1]["throughput_differs"] = False
     assert latency_view(rows, 64).title.startswith("Int8 has no measurably higher throughput than its teacher")
 
@@ -78,10 +89,48 @@ def test_the_figure_has_log_axis_intervals_and_the_roles_looks(draw):
     assert teacher.customdata[0] == ["r1", "teacher"] or list(teacher.customdata[0]) == ["r1", "teacher"]
 
 
-def test_runs_that_meet_are_told_apart_by_an_outline():
+def test_runs_that_meet_carry_letters_which_the_legend_explains():
     rows = [row("a", "pruned", 0.9, 10), row("a", "pruned", 0.8, 12, run="r2")]
-    trace = next(trace for trace in against_size(rows).data if trace.name == "Pruned")
-    assert list(trace.marker.line.width) == [0, 2]
+    chart = against_size(rows, Terms({"r1": "First", "r2": "Second"}))
+    assert next(trace for trace in chart.data if trace.name == "Pruned").text == ("A", "B")
+    assert {"A: First", "B: Second"} <= {trace.name for trace in chart.data}
+    assert chart.layout.showlegend
+
+
+def test_marks_of_one_size_stand_side_by_side_and_the_best_at_its_own():
+    column = [row(f"T {score}", "distilled", score, 20) for score in (0.9, 0.95, 0.8)]
+    chart = against_size([row("teacher", "teacher", 0.99, 400), *column])
+    drawn = next(trace for trace in chart.data if trace.name == "Student distilled").x
+    assert len(set(drawn)) == 3
+    assert drawn[1] == 0.02
+    assert max(drawn) < 0.04, "far from the next size"
+    assert "side by side" in chart.layout.xaxis.title.text
+    assert "side by side" not in against_size(column[:1]).layout.xaxis.title.text
+
+
+def test_limits_are_lines_and_what_does_not_fit_is_grey():
+    rows = quickstart()
+    terms = Terms(None, Baseline(rows[0], []), Limits(size_bytes=70_000, points=2.2))
+    chart = against_size(rows, terms)
+    assert chart.layout.title.text.startswith("Pruned 25 % is 6.7× smaller")
+    upright, level = (trace for trace in chart.data if trace.name == "Limit")
+    assert set(upright.x) == {70}
+    assert level.y == pytest.approx((96.8, 96.8))
+    pruned = next(trace for trace in chart.data if trace.name == "Pruned")
+    outside = [trace for trace in chart.data if trace.name == "Outside the limits"]
+    assert pruned.marker.color == style.ROLES["pruned"].colour
+    assert {name for trace in outside for _, name in trace.customdata} == {
+        row["variant"] for row in rows if row["variant"] != "pruned 25 %"
+    }
+    assert all(trace.opacity < 1 for trace in outside)
+    assert sum(trace.showlegend is not False for trace in outside) == 1
+    none = Terms(None, Baseline(rows[0], []), Limits(size_bytes=10))
+    assert size_view(rows, none).title == "No variant is within the limits"
+
+
+def test_a_click_does_not_fade_the_others():
+    marks = [trace for trace in against_size(quickstart()).data if trace.mode == "markers"]
+    assert all(trace.unselected.marker.opacity == 1 for trace in marks)
 
 
 def test_runs_that_meet_are_named():
@@ -90,7 +139,7 @@ def test_runs_that_meet_are_named():
         row("int8", "quantized", 0.98, 10),
         row("a", "pruned", 0.8, 12, run="r2"),
     ]
-    view = size_view(rows, {"r1": "First", "r2": "Second"})
+    view = size_view(rows, Terms({"r1": "First", "r2": "Second"}))
     assert view.title.startswith("Int8 of First is 40× smaller")
     assert [point.sentence.split(":")[0] for point in view.points] == ["First, teacher", "First, int8", "Second, a"]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kdcore.figures.labels import Mark, labels
+from kdcore.figures.labels import NONE, Mark, labels
 
 
 def mark(name, x, y):
@@ -9,26 +9,32 @@ def mark(name, x, y):
 
 def test_marks_at_one_place_share_a_label_the_best_first():
     found = labels([mark("coded", 1, 98), mark("zeros", 1, 98.1), mark("teacher", 2, 98.1), mark("alone", 1, 90)])
-    told = [label.text.replace("\u2002", "") for label in found]
-    assert told[2:] == ["teacher", "alone"]
-    assert {told[0], told[1]} == {"zeros<br>coded", ""}
+    shown = [label.text for label in found]
+    assert shown[2:] == ["teacher", "alone"]
+    assert {shown[0], shown[1]} == {"zeros<br>coded", ""}
 
 
 def test_names_stand_on_the_side_that_has_room():
-    found = labels([mark("small", 1, 90), mark("large", 2, 99)])
-    assert [label.position for label in found] == ["top right", "top left"]
-
-
-def test_a_name_is_below_where_another_mark_or_its_bar_is_above():
-    found = labels([mark("first", 1, 90), mark("second", 1.1, 90.4), mark("far", 2, 80)])
-    assert found[0].position == "bottom right"
+    left, right = labels([mark("small", 1, 90), mark("large", 2, 99)])
+    assert (left.anchor, right.anchor) == ("left", "right")
+    assert not left.leader
     assert labels([]) == []
 
 
-def test_names_for_which_there_is_no_room_join_the_nearest():
-    scores = (89, 89.1, 89.2, 90, 90.1, 90.2, 91, 91.1, 91.2)
-    names = [f"student distilled (temperature {2**k})" for k in range(len(scores))]
-    students = [mark(name, 1, score) for name, score in zip(names, scores, strict=True)]
-    found = labels([mark("teacher", 9, 99), *students])
-    told = [label.text.replace("\u2002", "") for label in found if label.text]
-    assert told == ["teacher", "<br>".join(reversed(names[:3])), "<br>".join(reversed(names[3:]))]
+def test_a_name_is_below_where_another_mark_or_its_bar_is_above():
+    assert labels([mark("first", 1, 90), mark("far", 2, 80)])[0].up > 0
+    assert labels([mark("first", 1, 90), mark("second", 1.1, 90.4), mark("far", 2, 80)])[0].up <= 0
+
+
+def test_no_name_stands_on_a_line():
+    marks = [mark("first", 1, 90), mark("last", 2, 99)]
+    assert labels(marks)[0].up > 0
+    assert labels(marks, [[(1, 90.5), (2, 90.5)]])[0].up < 0
+
+
+def test_a_name_without_room_beside_its_mark_has_a_leader_or_is_left_to_the_hover():
+    crowd = [mark(f"student distilled (T {k})", 1 + 0.05 * k, 90 + 0.1 * k) for k in range(4)]
+    found = labels([mark("teacher", 2, 99), *crowd])
+    assert any(label.leader for label in found)
+    many = [mark(f"student distilled (temperature {k})", 1 + 0.05 * k, 90 + k % 3) for k in range(40)]
+    assert NONE in labels(many)

@@ -25,12 +25,14 @@ ROLES = dict.fromkeys(("student, DKD", "student, attention", "student distilled"
 def test_they_stand_in_the_order_of_their_points_and_against_one_baseline():
     view = methods_view(FOUND, ROLES, "student alone")
     assert [one.name for one in view.methods] == ["student, attention", "student distilled", "student, DKD"]
-    assert view.title == "2 of 3 methods significantly outperform the student alone; best: student, DKD, +6.1 points"
+    assert view.title == (
+        "2 of 3 significantly outperform the student alone; best: student, DKD, +6.1 points (+5.1 to +8.1)"
+    )
 
 
 def test_none_may_beat_it():
     assert methods_view(FOUND[1:2], ROLES, "student alone").title == (
-        "No method significantly outperforms the student alone; best: student, attention, −18.0 points"
+        "None of 1 significantly outperforms the student alone; best: student, attention, −18.0 points (−19.0 to −16.0)"
     )
     assert methods_view([], ROLES, "student alone").title == "No verdicts"
 

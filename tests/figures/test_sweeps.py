@@ -41,6 +41,27 @@ def test_the_title_of_a_rise_tells_from_where_to_where():
     assert sweep_view(rising, PATH).title == "Student distilled: from 88.0 % at ratio 1 to 95.0 % at ratio 16"
 
 
+def test_the_title_of_a_sweep_repeats_what_the_verdicts_say():
+    def titled(*verdicts):
+        found = zip((1, 4, 16), (0.88, 0.9, 0.95), verdicts, strict=True)
+        rows = [
+            row("a", "distilled", accuracy, 10, values={PATH: value}, verdict=verdict, against="student alone")
+            for value, accuracy, verdict in found
+        ]
+        return sweep_view(rows, PATH).title.split("; ")[1]
+
+    assert titled("INCONCLUSIVE", "INCONCLUSIVE", "SAME") == "no significant difference from the student alone"
+    assert titled("WORSE", "SAME", "BEATS") == (
+        "1 of 3 significantly better than the student alone, 1 of 3 significantly worse than the student alone"
+    )
+
+
+def test_the_title_names_two_values_whose_intervals_do_not_meet():
+    wide = row("a", "distilled", 0.97, 10, values={PATH: 16}, score_low=0.7, score_high=1.0)
+    known = [row("a", "distilled", score, 10, values={PATH: value}) for value, score in ((1, 0.88), (4, 0.93))]
+    assert sweep_view([*known, wide], PATH).title == "Student distilled: from 88.0 % at ratio 1 to 93.0 % at ratio 4"
+
+
 def test_levels_are_lines_and_points_have_intervals():
     chart = sweep(ROWS, PATH)
     level, pruned = chart.data

@@ -91,6 +91,33 @@ def test_a_hidden_class_has_its_chart_of_recall(full):
     assert "Never shown a 3, the student recognises" in told
 
 
+def test_each_view_draws_its_chart_and_an_unknown_one_falls_back(full, quickstart):
+    for view, axis in (("bubbles", "bubble area"), ("space", "ms per image"), ("measures", "Parameters")):
+        app = opened("compare", runs=quickstart, view=view, x="params")
+        first = app.get("plotly_chart")[0].proto.spec
+        assert axis in first, view
+        assert len(app.get("plotly_chart")) == 2
+    assert len(opened("compare", runs=quickstart, view="settings").get("plotly_chart")) == 3, "nothing was swept"
+
+
+def test_limits_are_in_the_url_and_name_the_best_that_fits(full, quickstart):
+    rows = comparison.rows(full, [quickstart])
+    small = min(row["size_bytes"] for row in rows) / 1000
+    app = opened("compare", runs=quickstart, max_kb=f"{small:.6f}")
+    assert app.number_input(key="max_kb").value == pytest.approx(small)
+    assert f"1 of {len(rows)} within the limits" in said(app)
+    app.number_input(key="max_kb").set_value(0.001).run()
+    assert "No variant is within the limits (at most 1 B)" in said(app)
+    app.button(key="no_limits").click().run()
+    assert "within the limits" not in said(app)
+
+
+def test_a_sweep_has_its_settings_and_says_why_there_are_no_importances(full):
+    told = said(opened("compare", runs=runs(full)[0].id, view="settings"))
+    assert "Best of 2: temperature" in told
+    assert "Only one setting was swept" in told
+
+
 def test_all_columns(full, quickstart):
     app = opened("compare", runs=quickstart)
     app.toggle(key="all_columns").set_value(True).run()

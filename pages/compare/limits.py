@@ -1,0 +1,44 @@
+"""Limits on size, latency and lost accuracy: the controls, in the URL, and the best variant within them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from kdcore.report.limits import Limits, sentence
+from kdcore.report.verdicts import the
+from pages.shared.text import plain
+
+Row = Mapping[str, Any]
+KEYS = ("max_kb", "max_ms", "max_points")
+
+
+def ask(batch: int, baseline: Row, *, timed: bool) -> Limits:
+    """A popover with a control for each limit; empty is no limit."""
+    count = sum(key in st.query_params for key in KEYS)
+    with st.popover(f"Limits ({count})" if count else "Limits", icon=":material/filter_alt:"):
+        kilobytes = _number("Size, at most (kB)", KEYS[0], 10.0)
+        milliseconds = _number(f"Latency per image, batch {batch}, at most (ms)", KEYS[1], 0.01, disabled=not timed)
+        points = _number(f"Accuracy below {the(baseline['variant'])}, at most (points)", KEYS[2], 0.5)
+        st.button("No limits", key="no_limits", icon=":material/filter_alt_off:", disabled=not count, on_click=_clear)
+    size = None if kilobytes is None else 1000 * kilobytes
+    return Limits(size, milliseconds if timed else None, points, batch)
+
+
+def told(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[str, str] | None) -> None:
+    """Which variant is the best within the limits."""
+    if limits.any:
+        st.markdown(f":material/filter_alt: {plain(sentence(rows, limits, baseline, names))}")
+
+
+def _number(label: str, key: str, step: float, *, disabled: bool = False) -> float | None:
+    return st.number_input(
+        label, 0.0, None, None, step, "%.4g", key=key, bind="query-params", placeholder="no limit", disabled=disabled
+    )
+
+
+def _clear() -> None:
+    for key in KEYS:
+        st.session_state[key] = None
