@@ -338,6 +338,8 @@ def points(recipe: Recipe) -> list[Point]:
     """The sweep's cartesian product; one point where there is no sweep. Raises RecipeError."""
     if not recipe.sweep:
         return [Point({}, recipe)]
+    if without := [path for path, values in recipe.sweep.items() if not values]:
+        raise RecipeError([Problem(f"sweep.{path}", "give one value at least") for path in without])
     count = math.prod(len(values) for values in recipe.sweep.values())
     if not 1 <= count <= MOST_POINTS:
         raise RecipeError([Problem("sweep", f"makes {count} combinations; 1 to {MOST_POINTS} are accepted")])

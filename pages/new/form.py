@@ -12,10 +12,12 @@ from typing import Any
 
 import streamlit as st
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from kdcore import registry
 from kdcore.recipe import Problem
 from kdcore.registry import Entry
+from pages.new import vary
 from pages.shared import draft, families
 from pages.shared.fields import SEGMENTS, Kind, control, is_plain, kind_of, label, pick
 from pages.shared.text import plain
@@ -41,11 +43,17 @@ class Form:
             if is_plain(kind) or (kind.base is dict and name != "sweep"):  # the sweep has an editor of its own
                 grid = grid or st.grid(2, min_column_width=240)
                 with grid.cell():
-                    control(field, kind, where, self.known.get(where, ()))
+                    self._control(field, kind, where)
                     self.say(where, below=True)
             else:
                 grid = None
                 self._compound(kind, where)
+
+    def _control(self, field: FieldInfo, kind: Kind, path: str) -> None:
+        """The field's control for one value, or for several where it is varied."""
+        one = partial(control, field, kind, path, self.known.get(path, ()))
+        vary.field(kind, path, field.title or label(path), one)
+        self.say(f"sweep.{path}", below=True)
 
     def _compound(self, kind: Kind, path: str) -> None:
         if kind.registry and kind.many:
@@ -69,13 +77,18 @@ class Form:
         """
         name = draft.at(draft.get(), path)[kind]
         names = sorted((entry.name for entry in registry.entries(kind)), key=lambda one: one not in families.FIRST)
-        if families.known(kind):
+        every = names
+        if families.known(kind) and f"{path}.{kind}" not in vary.swept():
             names = self._family(kind, path, name)
         if len(names) > SEGMENTS:
             line = line or partial(_line, kind)
         draft.follow(f"{path}.{kind}", [line(one) if line else one for one in names])
-        pick(label(kind), names, name, draft.key(f"{path}.{kind}"), line,
-             on_change=_choose, args=(kind, path))  # fmt: skip
+        one = partial(pick, label(kind), names, name, draft.key(f"{path}.{kind}"), line,
+                      on_change=_choose, args=(kind, path))  # fmt: skip
+        vary.choice(f"{path}.{kind}", label(kind), every, lambda name: name.replace("_", " "), one)
+        self.say(f"sweep.{path}.{kind}", below=True)
+        if f"{path}.{kind}" in vary.swept():
+            st.caption(f"Options of {plain(name.replace('_', ' '))}; the others have their defaults.")
         entry = registry.entry(kind, name)
         if about := _about(entry, described=line is not None):
             st.caption(plain(about))
@@ -173,7 +186,7 @@ class Form:
             key = draft.key(f"{path}.budget")
             pick("Budget in", ["steps", "epochs"], unit, key, on_change=_change_unit, args=(path, key))
             field = model.model_fields[unit]
-            control(field, kind_of(field)._replace(optional=False), f"{path}.{unit}", ())
+            self._control(field, kind_of(field)._replace(optional=False), f"{path}.{unit}")
         for name in ("", ".steps", ".epochs"):
             self.say(f"{path}{name}")
 
@@ -254,6 +267,7 @@ def _put_fresh(kind: str, path: str, name: str) -> None:
     another entry had would hand its value on."""
     options = draft.fresh(kind, name)
     draft.put(draft.get(), path, options)
+    draft.unvary(path)
     for option in options.keys() - {kind}:
         draft.renew_at(f"{path}.{option}")
 
@@ -267,4 +281,5 @@ def _change_unit(path: str, key: str) -> None:
     values = draft.at(draft.get(), path)
     unit = st.session_state[key]
     other = "epochs" if unit == "steps" else "steps"
+    draft.get()["sweep"].pop(f"{path}.{other}", None)
     values[unit], values[other] = (300 if unit == "steps" else 30), None

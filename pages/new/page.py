@@ -10,7 +10,7 @@ import streamlit as st
 
 from kdcore import registry
 from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Train, parse
-from pages.new import data_section, preview, sections, start, teacher_section
+from pages.new import data_section, preview, sections, start, teacher_section, vary
 from pages.new.form import Form
 from pages.shared import draft
 from pages.shared.text import plain
@@ -34,13 +34,14 @@ class Section(NamedTuple):
 
 def data(form: Form) -> None:
     data_section.draw(form)
-    if more("data"):
-        form.part(Data, "data", ["transfer", "validation", "seed"])
+    seldom = ["transfer", "validation", "seed"]
+    if more("data", any(problem.field in [f"data.{name}" for name in seldom] for problem in form.problems)):
+        form.part(Data, "data", seldom)
 
 
 def teacher(form: Form) -> None:
     def its_training() -> None:
-        if more("teacher"):
+        if more("teacher", any(problem.field.startswith("teacher.train") for problem in form.problems)):
             st.caption("**Training**")
             training(form, "teacher.train", whole=True)
 
@@ -56,7 +57,7 @@ def student(form: Form) -> None:
 def training(form: Form, path: str, whole: bool) -> None:
     """What is changed often; and the rest, in groups, if `whole` or where something in it is wrong."""
     form.part(Train, path, [*USUAL])
-    wrong = [problem.field.removeprefix(f"{path}.").split(".")[0] for problem in form.problems]
+    wrong = [problem.field.removeprefix("sweep.").removeprefix(f"{path}.").split(".")[0] for problem in form.problems]
     if whole or any(name in Train.model_fields and name not in USUAL for name in wrong):
         for title, names in GROUPS.items():
             st.caption(f"**{title}**")
@@ -87,13 +88,18 @@ def compress(form: Form) -> None:
 def measure(form: Form) -> None:
     form.part(Recipe, "", ["seeds"])
     form.part(Measure, "measure")
-    if more("measure"):
-        sections.sweep(form)
+    vary.listed()
+    form.say("sweep")
 
 
-def more(name: str) -> bool:
-    """The switch that unfolds what is seldom changed."""
-    return st.toggle("Advanced", key=f"advanced_{name}", persist_state="session")
+def more(name: str, wrong: bool = False) -> bool:
+    """The switch that unfolds what is seldom changed, which shows by itself when something in it is `wrong`."""
+    return st.toggle("Advanced", key=f"advanced_{name}", persist_state="session") or wrong
+
+
+def owner(problem: Problem) -> str:
+    """The part of the Recipe in which a problem stands, that of a swept value too."""
+    return problem.field.removeprefix("sweep.").split(".")[0]
 
 
 def tuning(form: Form) -> None:
@@ -153,12 +159,13 @@ with form_column:
     start.ask()
     form.part(Recipe, "", ["name"])
     for index, section in enumerate(shown):
-        wrong = any(problem.field.split(".")[0] in section.owns for problem in problems)
+        wrong = any(owner(problem) in section.owns for problem in problems)
+        line = section.summary(document) + vary.summary(document, section.owns)
         # An expander is another one when its label, icon or beginning changes, so an open one keeps all three.
         opened = st.session_state.get(f"section_{index}", index == 0)
         title = f"**{index + 1} {section.title}**"
         box = st.expander(
-            title if opened else f"{title} · {plain(section.summary(document))}",
+            title if opened else f"{title} · {plain(line)}",
             key=f"section_{index}",
             icon=":material/error:" if wrong and not opened else None,
             expanded=opened,

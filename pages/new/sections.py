@@ -1,20 +1,14 @@
-"""The summary of each closed section of the form, in one line; and the editor of the sweep."""
+"""The summary of each closed section of the form, in one line."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import streamlit as st
-
-from kdcore import json_input, registry
+from kdcore import registry
 from kdcore.compress.traits import StepTraits
 from kdcore.plan import naming
 from kdcore.report import format
-from pages.new.form import Form, describe
-from pages.shared import draft
-from pages.shared.fields import label, place_of
+from pages.new.form import describe
 
 Document = dict[str, Any]
 
@@ -61,14 +55,11 @@ def compress_summary(document: Document) -> str:
 
 
 def measure_summary(document: Document) -> str:
-    swept = "; ".join(
-        f"{label(path)} {', '.join(map(naming.describe, values))}" for path, values in document["sweep"].items()
-    )
     timed = document["measure"]["timing_seconds"]
     clock = f"timed for {format.duration(timed)}" if timed else "not timed"
     corrupted = ", with robustness" if document["measure"]["robustness"] else ""
     seeds = format.plural(len(document["seeds"]), "seed")
-    return f"{seeds}, {clock}{corrupted}" + (f", sweep: {swept}" if swept else "")
+    return f"{seeds}, {clock}{corrupted}"
 
 
 def _short(step: Document) -> str:
@@ -77,56 +68,3 @@ def _short(step: Document) -> str:
         return StepTraits.of(registry.validate("step", step)).label
     except ValueError:
         return step["step"].replace("_", " ")
-
-
-def sweep(form: Form) -> None:
-    """Values that a run should vary: one line a value, "path" and the values that it should take."""
-    document = draft.get()
-    st.caption("**Sweep**: run the experiment with each of these values; stages that do not depend on them are shared")
-    for path, values in document["sweep"].items():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            key = draft.key(f"sweep.{path}")
-            shown = ", ".join(json.dumps(value) for value in values)
-            st.text_input(f"{place_of(path)} (comma-separated)", shown, key=key, on_change=_take, args=(path, key))
-            st.button("Remove", key=f"{key}.out", type="tertiary", on_click=draft.take_out, args=("sweep", path))
-        form.say(f"sweep.{path}")
-    form.say("sweep")
-    free = [path for path in _leaves(document) if path not in document["sweep"]]
-    picked = st.menu_button(
-        "Vary a value", free, key=draft.key("sweep.add"), icon=":material/add:",
-        format_func=lambda path: f"{place_of(path)} · {path}",
-    )  # fmt: skip
-    if picked:
-        document["sweep"][picked] = [draft.at(document, picked)]
-        st.rerun()
-
-
-def _take(path: str, key: str) -> None:
-    text = st.session_state[key]
-    try:
-        values = json_input.read(f"[{text}]")
-    except json_input.BadJson:  # words without their quotation marks
-        values = [_value(part) for part in text.split(",")]
-    draft.get()["sweep"][path] = values
-
-
-def _value(text: str) -> Any:
-    try:
-        return json_input.read(text)
-    except json_input.BadJson:
-        return text.strip()
-
-
-def _leaves(document: Document) -> Iterator[str]:
-    """Paths of the numbers that a sweep can vary: of the methods, the networks, the steps and the training."""
-    for root in ("distill", "scheme", "student", "compress", "train"):
-        yield from _numbers(document[root], root)
-
-
-def _numbers(value: Any, path: str) -> Iterator[str]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, child in items:
-        if isinstance(child, int | float) and not isinstance(child, bool):
-            yield f"{path}.{name}"
-        else:
-            yield from _numbers(child, f"{path}.{name}")

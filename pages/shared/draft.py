@@ -115,9 +115,18 @@ def key(path: str) -> str:
 
 
 def take_out(path: str, item: int | str) -> None:
-    """Takes an item out of the list or mapping at this path."""
+    """Takes an item out of the list or mapping at this path; what follows in a list has other paths then."""
     at(get(), path).pop(item)
+    if path != "sweep":
+        unvary(path)
     renew()
+
+
+def unvary(path: str) -> None:
+    """Varies no value below this path any more."""
+    sweep = get()["sweep"]
+    for one in [one for one in sweep if one.startswith(f"{path}.")]:
+        del sweep[one]
 
 
 def at(document: Any, path: str) -> Any:

@@ -176,7 +176,7 @@ def label(path: str) -> str:
 
 def place_of(field: str) -> str:
     """Where in the form a field is, as somebody finds it: `compress.0.ratio` is "Compress 1, ratio"."""
-    first, *rest = field.split(".")
+    first, *rest = field.removeprefix("sweep.").split(".")
     if first not in SECTIONS:
         return label(field)
     number = f" {int(rest[0]) + 1}" if first in ("compress", "controls") and rest else ""

@@ -13,7 +13,7 @@ from tests.pages.conftest import key_of
 def everything():
     """A page with every part of the Recipe unfolded."""
     from kdcore.recipe import Recipe, RecipeError, parse
-    from pages.new import sections
+    from pages.new import vary
     from pages.new.form import Form
     from pages.shared import draft
 
@@ -24,7 +24,8 @@ def everything():
         problems = error.problems
     form = Form(problems, {"data.hide_classes": ("0", "1", "2")})
     form.part(Recipe, "", [name for name in Recipe.model_fields if name not in ("schema_", "sweep")])
-    sections.sweep(form)
+    vary.listed()
+    form.say("sweep")
 
 
 @pytest.fixture
@@ -101,16 +102,44 @@ def test_what_is_wrong_is_said_at_the_field_and_stays_to_be_mended(form, seeds):
     assert not form.error
 
 
-def test_a_sweep_is_written(form):
-    form.get_by_key("new.1.sweep.add").set_value("distill.temperature").run()
-    form.text_input(key="new.1.sweep.distill.temperature").set_value("1, 4, 16").run()
+def vary(form, path, values):
+    """Presses Vary beside a field and gives these values."""
+    form.button(key=key_of(form, f"{path}.vary")).click().run()
+    form.get_by_key(key_of(form, f"sweep.{path}")).set_value(values).run()
+
+
+def test_a_number_is_varied_beside_its_field_and_not_any_more(form):
+    vary(form, "distill.temperature", "1, 4, 16")
     assert recipe(form).sweep == {"distill.temperature": (1, 4, 16)}
+    form.button(key=key_of(form, "distill.temperature.vary")).click().run()
+    assert recipe(form).sweep == {}
+    assert form.number_input(key=key_of(form, "distill.temperature")).value == 4
 
 
-def test_a_sweep_over_too_much_is_said(form):
-    form.get_by_key("new.1.sweep.add").set_value("distill.temperature").run()
-    form.text_input(key="new.1.sweep.distill.temperature").set_value(", ".join(map(str, range(1, 40)))).run()
-    assert "combinations" in form.error[0].value
+def test_method_student_and_teacher_are_varied(form):
+    vary(form, "distill.method", ["kd", "hard_labels"])
+    vary(form, "student.model.architecture", ["cnn", "mlp"])
+    vary(form, "teacher.model.width", "32, 64")
+    assert recipe(form).sweep == {
+        "distill.method": ("kd", "hard_labels"),
+        "student.model.architecture": ("cnn", "mlp"),
+        "teacher.model.width": (32, 64),
+    }
+
+
+def test_what_is_varied_goes_with_what_it_belongs_to(form):
+    vary(form, "compress.0.finetune.steps", "10, 20")
+    form.button(key=key_of(form, "compress.0.out")).click().run()
+    assert recipe(form).sweep == {}
+
+
+MANY = ", ".join(map(str, range(1, 40)))
+
+
+@pytest.mark.parametrize(("values", "said"), [("", "one value"), ("1, hot", "hot"), (MANY, "combinations")])
+def test_wrong_values_of_a_sweep_are_said(form, values, said):
+    vary(form, "distill.temperature", values)
+    assert any(said in error.value for error in form.error)
 
 
 @pytest.mark.parametrize(("path", "wrong"), [("data.labels", 0), ("seeds", "-1"), ("measure.margin", 21.0),
