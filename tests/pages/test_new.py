@@ -81,7 +81,7 @@ def test_start_queues_what_the_form_says(empty):
 
 
 def test_an_estimate_comes_with_experience(full):
-    assert re.search(r"(about|\d+ (s |min )?to) \d+ (s|min)", said(opened("new")))
+    assert re.search(r"(about|[\d.]+ (s |min )?to) [\d.]+ (s|min)", said(opened("new")))
 
 
 @pytest.mark.parametrize("name", ["", "x" * 121])
