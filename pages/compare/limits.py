@@ -9,6 +9,7 @@ import streamlit as st
 
 from kdcore.report.limits import Limits, sentence
 from kdcore.report.verdicts import the
+from pages.shared import links
 from pages.shared.text import plain
 
 Row = Mapping[str, Any]
@@ -22,7 +23,10 @@ def ask(batch: int, baseline: Row, *, timed: bool) -> Limits:
         kilobytes = _number("Size, at most (kB)", KEYS[0], 10.0)
         milliseconds = _number(f"Latency per image, batch {batch}, at most (ms)", KEYS[1], 0.01, disabled=not timed)
         points = _number(f"Accuracy below {the(baseline['variant'])}, at most (points)", KEYS[2], 0.5)
-        st.button("No limits", key="no_limits", icon=":material/filter_alt_off:", disabled=not count, on_click=_clear)
+        st.button(
+            "No limits", key="no_limits", icon=":material/filter_alt_off:", disabled=not count,
+            on_click=links.drop, args=KEYS,
+        )  # fmt: skip
     size = None if kilobytes is None else 1000 * kilobytes
     return Limits(size, milliseconds if timed else None, points, batch)
 
@@ -34,11 +38,4 @@ def told(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[str,
 
 
 def _number(label: str, key: str, step: float, *, disabled: bool = False) -> float | None:
-    return st.number_input(
-        label, 0.0, None, None, step, "%.4g", key=key, bind="query-params", placeholder="no limit", disabled=disabled
-    )
-
-
-def _clear() -> None:
-    for key in KEYS:
-        st.session_state[key] = None
+    return links.amount(label, key, step=step, format="%.4g", placeholder="no limit", disabled=disabled)

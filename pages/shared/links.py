@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,13 @@ def put(name: str, value: str | Sequence[str]) -> None:
     chosen = {value} if isinstance(value, str) else {*value}
     if other and not chosen & {*st.query_params.get_all(other)}:
         st.query_params.pop(other, None)
+    remember()
+
+
+def drop(*names: str) -> None:
+    """Takes choices out of the URL."""
+    for name in names:
+        st.query_params.pop(name, None)
     remember()
 
 
@@ -120,6 +128,16 @@ def number(name: str, below: int, *, default: int) -> int:
     return int(asked) if int(asked) < below else default
 
 
+def amount(label: str, name: str, **widget: Any) -> float | None:
+    """A number input from 0 up whose value is `?name=` in the URL; None, shown empty, for everything else."""
+    try:
+        asked = float(st.query_params.get(name, ""))
+    except ValueError:
+        asked = math.nan
+    st.session_state[name] = asked if 0 <= asked < math.inf else None
+    return st.number_input(label, 0.0, value=None, key=name, on_change=_write_amount, args=(name,), **widget)
+
+
 def temperature(options: Sequence[float], *, default: float) -> float:
     """The one of these that is `?T=` in the URL."""
     asked = st.query_params.get("T")
@@ -129,6 +147,13 @@ def temperature(options: Sequence[float], *, default: float) -> float:
 def _write_one(name: str) -> None:
     if st.session_state[name] is not None:
         put(name, st.session_state[name])
+
+
+def _write_amount(name: str) -> None:
+    if st.session_state[name] is None:
+        drop(name)
+    else:
+        put(name, f"{st.session_state[name]:.10g}")
 
 
 def _write_many(name: str) -> None:
