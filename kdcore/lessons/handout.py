@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import plotly.graph_objects as go
-from jinja2 import Environment
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from kdcore.figures.offline import drawn, page
 from kdcore.lessons.beside import beside
 from kdcore.lessons.evidence import Evidence
 from kdcore.lessons.lesson import Lesson
 from kdcore.lessons.predictions import Answer, Choice, Prediction
 from kdcore.lessons.progress import Progress
 
-CONFIG = {"displaylogo": False, "responsive": True, "displayModeBar": False}
-
-
-class Drawn(NamedTuple):
-    title: str
-    html: Markup
+TEMPLATE = Path(__file__).with_name("handout.html")
 
 
 def handout(lesson: Lesson, progress: Progress, found: Evidence) -> str:
@@ -35,16 +27,16 @@ def handout(lesson: Lesson, progress: Progress, found: Evidence) -> str:
         raise ValueError("a lesson is handed in with a prediction")
     answer = lesson.measure(found)
     own = beside(lesson.prediction, progress.prediction, answer)
-    return _template().render(
+    return page(
+        TEMPLATE,
         lesson=lesson,
-        plotly=Markup(get_plotlyjs()),
         question=_html(lesson.question),
         predicted=lesson.prediction.words(progress.prediction),
         committed=_moment(progress.committed),
         measured=measured(lesson.prediction, answer),
         answer=answer,
         score=lesson.prediction.score(progress.prediction, answer),
-        figures=[_drawn(figure) for figure in (own, *lesson.figures(found)) if figure],
+        figures=[drawn(figure, toolbar=False) for figure in (own, *lesson.figures(found)) if figure],
         explanation=_html(lesson.explain(found)),
         table=_html(lesson.table(found)) if lesson.table else "",
         formula=Markup(convert(lesson.formula, display="block")),
@@ -64,20 +56,8 @@ def measured(asked: Prediction, answer: Answer) -> str:
     return f"{value} (95 % interval {asked.words(answer.low)} to {asked.words(answer.high)})"
 
 
-@cache
-def _template() -> Any:
-    source = Path(__file__).with_name("handout.html").read_text("utf-8")
-    return Environment(autoescape=True).from_string(source)
-
-
 def _html(markdown: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown))
-
-
-def _drawn(figure: go.Figure) -> Drawn:
-    title = figure.layout.title.text or ""
-    figure = go.Figure(figure).update_layout(title=None, template="plotly_white", autosize=True)
-    return Drawn(title, Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG)))
 
 
 def _environment(known: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
