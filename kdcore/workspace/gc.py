@@ -14,9 +14,14 @@ from kdcore.workspace import plans
 from kdcore.workspace.integrity import ASIDE, DONE, LEFTOVERS
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
+DRAFT_SECONDS = 30 * 86400  # a draft of the form that nobody has changed for so long is given up
+
 
 class Usage(NamedTuple):
-    """Bytes on disk, and how many models no plan names: none are known where `unknown` runs have no plan."""
+    """Bytes on disk, and how many models no plan names: none are known where `unknown` runs have no plan.
+
+    `left`: what killed writers left behind, and old drafts.
+    """
 
     models: int
     unused_models: int
@@ -24,6 +29,7 @@ class Usage(NamedTuple):
     unused_count: int
     trash: int
     datasets: int
+    left: int
     unknown: tuple[str, ...]
 
 
@@ -53,6 +59,7 @@ def usage(workspace: Workspace) -> Usage:
         unused_count=len(unused),
         trash=_bytes(workspace.trash),
         datasets=_bytes(workspace.datasets),
+        left=sum(_bytes(path) for path in _left_behind(workspace)),
         unknown=unknown,
     )
 
@@ -73,11 +80,12 @@ def collect(workspace: Workspace) -> Freed:
 
 
 def _left_behind(workspace: Workspace) -> list[Path]:
-    """What killed writers left: their temporary files and folders, and checkpoints of models that are finished."""
+    """What killed writers left: their temporary files and folders, and checkpoints of models that are finished. And
+    drafts of the form that were given up long ago."""
     now = time.time()
     parts = (workspace.runs, workspace.models, workspace.sessions, workspace.datasets, workspace.cache)
     files = [*workspace.root.glob(".*"), *(path for part in parts for path in part.rglob(".*"))]
-    found = []
+    found = [path for path in workspace.drafts.glob("*.json") if now - _changed(path, now) > DRAFT_SECONDS]
     for path in files:
         with contextlib.suppress(FileNotFoundError):  # just renamed by a writer that lives
             half_a_run = path.parent == workspace.runs and now - path.lstat().st_mtime > 3600
@@ -133,6 +141,13 @@ def _bytes(folder: Path) -> int:
     if folder.is_file():
         return _size(str(folder))
     return sum(_size(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names)
+
+
+def _changed(path: Path, otherwise: float) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return otherwise  # gone since its name was read
 
 
 def _size(path: str) -> int:

@@ -47,6 +47,7 @@ class Workspace:
         self.sessions = self.root / "sessions"
         self.datasets = self.root / "datasets"
         self.cache = self.root / "cache"
+        self.drafts = self.cache / "drafts"
         self.trash = self.root / "trash"
         self.index = self.root / "index.sqlite"
 

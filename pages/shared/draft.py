@@ -82,7 +82,7 @@ def _restore() -> bool:
 
 
 def _path(name: str) -> Path:
-    return Workspace().cache / "drafts" / f"{name}.json"
+    return Workspace().drafts / f"{name}.json"
 
 
 def renew() -> None:

@@ -93,14 +93,18 @@ def disk() -> None:
             "Models": f"{format.size(used.models)} in {format.plural(used.model_count, 'model')}",
             "Unreferenced": f"{format.size(used.unused_models)} in {format.plural(used.unused_count, 'model')}",
             "Trash": format.size(used.trash),
+            "Left over": f"{format.size(used.left)} of interrupted writes and old drafts",
             "Test images": format.size(used.datasets),
             "Location": f"`{here.root}`",
         },
         border="horizontal",
     )
-    idle = not used.unused_count and not used.trash
+    idle = not (used.unused_count or used.trash or used.left)
     with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle, key="clean_up", on_change="rerun"):
-        st.markdown("Delete unreferenced models and empty the trash. Deleted runs cannot be restored after that.")
+        st.markdown(
+            "Delete unreferenced models and what is left over, and empty the trash. Deleted runs cannot be restored "
+            "after that."
+        )
         st.button("Delete them", key="collect", type="primary", on_click=collect)
     if idle:
         st.caption("There is nothing to clean up.")

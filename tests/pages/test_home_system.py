@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -91,6 +93,16 @@ def test_the_clean_up_removes_what_no_run_names(full):
     app = opened("system")
     app.button(key="collect").click().run()
     assert not list(full.models.iterdir())
+    assert "There is nothing to clean up" in said(app)
+
+
+def test_the_clean_up_takes_what_a_killed_writer_left(empty):
+    left = empty.root / f".thing.json.{2**22 + 1}-0a1b2c3d"
+    left.write_text("half of a th")
+    os.utime(left, times=(time.time() - 7200,) * 2)
+    app = opened("system")
+    app.button(key="collect").click().run()
+    assert not left.exists()
     assert "There is nothing to clean up" in said(app)
 
 

@@ -67,7 +67,9 @@ def test_temporary_files_go_once_their_writer_is_gone(workspace):
     collect(workspace)
     assert all(path.exists() for path in fresh), "the writer may live on another host"
     old = [aged(path, 7200) for path in fresh]
+    assert usage(workspace).left == 40, "ten bytes each"
     collect(workspace)
+    assert usage(workspace).left == 0
     assert [path.exists() for path in old] == 4 * [False] + 4 * [True]
     for path in old[4:]:
         aged(path, 2 * 86400)
@@ -75,6 +77,13 @@ def test_temporary_files_go_once_their_writer_is_gone(workspace):
     collect(workspace)
     assert not any(path.exists() for path in old)
     assert kept.exists(), "not one of ours"
+
+
+def test_a_draft_that_was_given_up_goes(workspace):
+    young, old = (aged(workspace.drafts / f"{days}.json", days * 86400) for days in (29, 31))
+    collect(workspace)
+    assert young.exists()
+    assert not old.exists()
 
 
 def test_the_checkpoint_of_a_finished_model_goes_and_that_of_another_stays(workspace):
