@@ -215,9 +215,14 @@ def _drop_defaults(node: onnx.NodeProto, versions: dict[str, int]) -> None:
     node.attribute.extend(kept)
 
 
+def nests(graph: onnx.GraphProto) -> bool:
+    """Whether nodes hold graphs of their own, which may read the outer names."""
+    return any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute)
+
+
 def _shorten(graph: onnx.GraphProto) -> None:
-    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
-        return  # inner graphs may read the outer names
+    if nests(graph):
+        return
     fixed = {value.name for value in itertools.chain(graph.input, graph.output, graph.initializer)}
     fresh = (name for name in _names() if name not in fixed)
     short = {name: name for name in (*fixed, "")}

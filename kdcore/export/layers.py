@@ -29,16 +29,17 @@ def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
     32 `counts`. Weights of int8 files are dequantized. Raises
     ValueError for a file that is no ONNX model, or whose layers' output shapes cannot be inferred.
     """
-    model = _load(path)
+    model = checked(path)
     held = weighted(model)
-    sizes = _output_sizes(model, shape)
+    sizes = output_sizes(model, shape)
     unknown = [layer for layer in held if 0 in (sizes.get(layer.node.output[0]) or (0,))]
     if unknown:  # running the model gives the shapes that inference cannot find
         sizes |= _sizes_when_run(path, model, shape, unknown)
     return [_describe(layer, sizes[layer.node.output[0]]) for layer in held]
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def checked(path: Path) -> onnx.ModelProto:
+    """Raises ValueError for a file that is no ONNX model."""
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
@@ -47,8 +48,8 @@ def _load(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors between nodes, for one image."""
+def output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors between nodes, for one image (C, H, W); those that inference finds."""
     single = onnx.ModelProto()
     single.CopyFrom(model)
     dimensions = single.graph.input[0].type.tensor_type.shape.dim

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import psutil
@@ -18,6 +18,7 @@ from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.plan import plan
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
+from kdcore.report.layers import inside
 from kdcore.workspace import shapes
 from kdcore.workspace.library import Library, deployed
 from kdcore.workspace.plans import Plan
@@ -104,6 +105,22 @@ def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> s
         "recipe.json": {"sensitivity": {"run": run_id, "variant": variant, "kind": kind}},
         "plan.json": _measuring(workspace.plan(run_id)),
         "meta.json": _meta(f"Layer sensitivity of {variant}"[:120], "sensitivity"),
+    }
+    return workspace.new_run(files)
+
+
+def layer_times(workspace: Workspace, chosen: Sequence[tuple[str, str]]) -> str:
+    """Queues profiling the layers of these (run, variant) pairs, one file after the other.
+
+    Returns the id of the run that measures. Raises RecipeError, UnknownRun.
+    """
+    for run_id, variant in chosen:
+        inside(workspace, run_id, variant)
+    names = " and ".join(dict.fromkeys(variant for _, variant in chosen))
+    files = {
+        "recipe.json": {"layer_times": [{"run": run_id, "variant": variant} for run_id, variant in chosen]},
+        "plan.json": _measuring(workspace.plan(chosen[0][0])),
+        "meta.json": _meta(f"Layer times of {names}"[:120], "layer_times"),
     }
     return workspace.new_run(files)
 

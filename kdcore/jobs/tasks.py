@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore.execute.layer_times import layer_times
 from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.run import Execution, measure
@@ -98,3 +99,17 @@ class Robustness(Measurement):
     def measure(self) -> None:
         plans, images = self.plans(self.document["robustness"]), self.document["images"]
         robustness(self.workspace, plans, images=images, on_progress=self.tell)
+
+
+class LayerTimes(Measurement):
+    """Where the time of some variants' files goes; the documents stay beside the models."""
+
+    def measure(self) -> None:
+        asked: list[dict[str, str]] = self.document["layer_times"]
+        for place, one in enumerate(asked):
+
+            def on_share(share: float, before: int = place) -> None:
+                self.tell((before + share) / len(asked))
+
+            log.info("%s of %s", one["variant"], one["run"])
+            layer_times(self.workspace, one["run"], one["variant"], on_share)

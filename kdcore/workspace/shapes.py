@@ -1,4 +1,4 @@
-"""The shapes of a run's documents. A file's content is used only once it has the shape that its reader relies on.
+"""The shapes of a run's documents, and of what is measured of a model later. A file's content is used only once it has the shape that its reader relies on.
 
 Fields that are not named here are left as they are: a later version may tell more.
 """
@@ -33,6 +33,7 @@ KINDS = {  # by the field of the run's recipe.json that says the kind
     "bench": Kind("a timing session", "kdcore.jobs.tasks:Bench"),
     "sensitivity": Kind("a measurement of layers", "kdcore.jobs.tasks:Sensitivity"),
     "robustness": Kind("a measurement of robustness", "kdcore.jobs.tasks:Robustness"),
+    "layer_times": Kind("a profile of layers", "kdcore.jobs.tasks:LayerTimes"),
 }
 
 
@@ -125,6 +126,22 @@ class Asked(TypedDict, total=False):
     bench: list[str]
     robustness: list[str]
     sensitivity: dict[str, str]
+    layer_times: list[dict[str, str]]
+
+
+class Kernel(TypedDict):
+    """A part of a file that ran: the layer with weights that it computes, if any, and its median time a batch."""
+
+    layer: str | None
+    operator: str
+    ms: Annotated[float, Field(ge=0, lt=9e9)]
+
+
+class LayerTimes(TypedDict):
+    """What ONNX Runtime's profiler found, in the order in which the kernels run, on one thread."""
+
+    batch: Count
+    kernels: list[Kernel]
 
 
 class Serving(TypedDict):
@@ -133,6 +150,8 @@ class Serving(TypedDict):
     process: Annotated[int, Field(ge=1, lt=2**31)]
     started: Moment
 
+
+LAYER_TIMES = "layer-times.json"  # beside the model
 
 validator = cache(TypeAdapter)  # made when it is first needed: that takes milliseconds
 
@@ -162,6 +181,11 @@ def asked(folder: Path) -> Asked:
 def serving(root: Path) -> Serving | None:
     """None where no dispatcher has served the workspace in `root` yet."""
     return _read(root / "dispatcher.json", Serving, None)
+
+
+def layer_times(model: Path) -> LayerTimes | None:
+    """The profile of the model in this folder; None where there is none."""
+    return _read(model / LAYER_TIMES, LayerTimes, None)
 
 
 def misshapen(path: Path, error: ValidationError) -> Damaged:

@@ -58,14 +58,15 @@ def _each(chosen: list[LayerView]) -> list[LayerView]:
     return chosen[:1] if (chosen[0].run, chosen[0].name) == (chosen[1].run, chosen[1].name) else chosen
 
 
-def _models(chosen: list[LayerView]) -> list[Model]:
-    """The layers of both; two of one name are named A and B, and the same one is shown once."""
+def named(chosen: list[LayerView]) -> dict[str, LayerView]:
+    """Both by name; two of one name are named A and B, and the same one is there once."""
     chosen = _each(chosen)
     same = len({one.name for one in chosen}) < len(chosen)
-    return [
-        Model(f"{one.name} ({letter})" if same else one.name, one.role, one.report["layers"])
-        for letter, one in zip("AB", chosen, strict=False)
-    ]
+    return {f"{one.name} ({letter})" if same else one.name: one for letter, one in zip("AB", chosen, strict=False)}
+
+
+def _models(chosen: list[LayerView]) -> list[Model]:
+    return [Model(name, one.role, one.report["layers"]) for name, one in named(chosen).items()]
 
 
 def overview(chosen: list[LayerView]) -> None:

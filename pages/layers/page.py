@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.layers import layer_view, sensitivity
+from pages.layers import layer_view, sensitivity, times
 from pages.shared import links, store, text
 
 runs = store.finished()
@@ -43,4 +43,5 @@ st.caption("Results are for each variant's first seed.")
 layer_view.overview([first, second])
 layer_view.layer([first, second])
 layer_view.table([first, second])
+times.show(layer_view.named([first, second]))
 sensitivity.show(first)

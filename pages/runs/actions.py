@@ -88,6 +88,11 @@ def _look(row: RunRow) -> None:
         asked = _measured(row)
         where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
         st.switch_page("layers/page.py", query_params=where)
+    if row.preset == "layer_times" and st.button("Open in Layers", key="see", icon=LAYERS):
+        first, *others = _measured(row)
+        st.switch_page(
+            "layers/page.py", query_params=first | {f"{name}_b": one[name] for one in others for name in one}
+        )
 
 
 def _measured(row: RunRow) -> Any:

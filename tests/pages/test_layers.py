@@ -10,6 +10,7 @@ from kdcore.compress.tools.sensitivity import policy
 from kdcore.execute.sensitivity import sensitivity
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
+from kdcore.jobs.tasks import task
 from kdcore.report.layers import COLUMNS
 from tests.pages.conftest import asked, opened, runs, said
 
@@ -86,6 +87,35 @@ def test_sensitivity_is_queued_at_a_click(full):
     wanted = {"run": run_id, "variant": "student distilled", "kind": "filters"}
     assert read_json(full.run(newest.id) / "recipe.json")["sensitivity"] == wanted
     assert "measure_sensitivity" not in [button.key for button in app.button]  # it is in the queue
+
+
+def test_layer_times_are_queued_at_a_click_and_shown_once_measured(full):
+    run_id = runs(full)[-1].id
+    app = opened("layers", run=run_id, variant="int8", variant_b="student alone")
+    assert "Not measured yet: int8, student alone." in said(app)
+    app.button(key="measure_times").click().run()
+    assert "measure_times" not in [button.key for button in app.button]  # it is in the queue
+    newest = runs(full)[0]
+    assert (newest.preset, newest.state) == ("layer_times", "queued")
+    task(full, full.run(newest.id), lambda: None).carry_out()
+    turn = read_json(full.run(newest.id) / "meta.json")["turn"]
+    write_json(full.run(newest.id) / "result.json", {"state": "done", "turn": turn, "error": None, "stages": []})
+    app = opened("runs", run=newest.id)
+    app.button(key="see").click().run()
+    assert (app.selectbox(key="variant").value, app.selectbox(key="variant_b").value) == ("int8", "student alone")
+    assert " of the time of int8" in said(app)
+    assert "not a speed comparison" in said(app)
+    assert app.button(key="measure_times").label == "Measure again"
+
+
+def test_a_damaged_profile_is_named_and_costs_nothing_else(full):
+    run_id = runs(full)[-1].id
+    key = next(row.keys[0] for row in full.plan(run_id).variants if row.name == "int8")
+    (full.model(key) / "layer-times.json").write_text('{"schema": 1, "kernels": [{"ms": -1}]}')
+    app = opened("layers", run=run_id, variant="int8")
+    assert "layer-times.json is invalid" in app.warning[0].value.replace("\\", "")
+    assert app.button(key="measure_times").label == "Measure layer times"
+    assert len(app.dataframe[0].value)
 
 
 def test_the_run_that_measured_leads_to_what_it_measured(full):

@@ -6,7 +6,7 @@ from functools import cache
 
 import plotly.graph_objects as go
 
-from kdcore.figures.layer_times import REST, Timed, layer_times
+from kdcore.figures.layer_times import REST, Timed, layer_times, timed
 from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.lesson import Change, Lesson, Source
 from kdcore.lessons.predictions import Answer, Number
@@ -54,13 +54,9 @@ def figures(found: Evidence) -> tuple[go.Figure, ...]:
 
 def _timed(found: Evidence, row: Row) -> Timed:
     layers = found.reports(row["variant"])[0]["layers"]
-    macs = {layer["name"]: layer["macs"] for layer in layers}
     path = found.workspace.model(row["model_key"]) / "model.onnx"
-    ms: dict[str, float] = {}
-    for one in _profiled(path, tuple(found.files.plan.dataset["shape"]), tuple(macs)):
-        name = one.name if one.name in macs else REST
-        ms[name] = ms.get(name, 0.0) + one.ms
-    return Timed(row["variant"], row["role"], ms, macs)
+    kernels = _profiled(path, tuple(found.files.plan.dataset["shape"]))
+    return timed(row["variant"], row["role"], ((one.layer, one.ms) for one in kernels), layers)
 
 
 _profiled = cache(profiler.layer_times)  # a model's file never changes
