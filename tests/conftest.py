@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -24,3 +25,16 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if hasattr(config, "kdcore_home"):
         shutil.rmtree(config.kdcore_home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Headless Chromium, one a process, as Playwright refuses a second. Tests that need it are skipped without it."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()

@@ -38,6 +38,7 @@ ROOMS = [
     "problems",
     "child",
     "files",
+    "arrays",
     "machine",
     "paths",
     "lazy",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdcore import registry
+from kdcore import arrays, registry
 from kdcore.data.places import missing, place, ready
 from kdcore.data.prepare import prepare
 from kdcore.data.traits import DatasetTraits
@@ -74,4 +74,4 @@ def load(source: Options) -> Dataset:
 
 def _mapped(path: Path) -> np.ndarray:
     # Copy on write where possible: torch shares only writable arrays, and nothing that is written reaches the disk.
-    return np.load(path, mmap_mode="c" if path.stat().st_size <= WRITABLE_BYTES else "r")
+    return arrays.load(path, "c" if path.stat().st_size <= WRITABLE_BYTES else "r")

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcore import arrays
 from kdcore.files import read_json
 from kdcore.recipe import Recipe, parse
 from kdcore.report import comparison
@@ -103,8 +104,7 @@ class Evidence:
 
     def logits(self, variant: str) -> NDArray[np.float32]:
         """(N, K) of the first seed's file on the test images."""
-        with np.load(self.workspace.model(self.row(variant)["model_key"]) / "logits.npz") as arrays:
-            return arrays["test"]
+        return arrays.stored(self.workspace.model(self.row(variant)["model_key"]) / "logits.npz")["test"]
 
     @property
     def environment(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kdcore import arrays
 from kdcore.measure.quality import log_softmax
 from kdcore.workspace.workspace import Workspace
 
@@ -70,5 +71,4 @@ def _log_odds(logits: np.ndarray) -> np.ndarray:
 
 
 def _test(path: Path) -> np.ndarray | None:
-    with np.load(path, allow_pickle=False) as logits:
-        return logits.get("test")
+    return arrays.stored(path).get("test")

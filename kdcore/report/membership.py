@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kdcore import arrays
 from kdcore.measure.privacy import Area, Members, area_difference, missing, non_members, privacy
 from kdcore.report.reading import MeasuredVariant, RunFiles, agrees
 
@@ -136,5 +137,5 @@ def _record(run: RunFiles, row: MeasuredVariant) -> Members | None:
 
 @lru_cache(maxsize=1024)
 def _read(path: Path, _written: int) -> Members:
-    with np.load(path, allow_pickle=False) as stored:
-        return Members(*(stored[name] for name in Members._fields))
+    stored = arrays.stored(path)
+    return Members(*(stored[name] for name in Members._fields))

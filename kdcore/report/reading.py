@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcore import arrays
 from kdcore.files import read_json
 from kdcore.workspace import shapes
 from kdcore.workspace.plans import Variant as Planned
@@ -133,7 +134,7 @@ class RunFiles:
     def labels(self) -> NDArray[Any] | None:
         """The test images' classes, (N,), or label sets, (N, K); None when the data set's folder is gone."""
         path = self.workspace.dataset(self.plan.dataset["fingerprint"]) / "test_labels.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        return arrays.load(path) if path.exists() else None
 
 
 def _emptied(model: Model) -> str:
@@ -173,8 +174,7 @@ def damage(workspace: Workspace, key: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _model(folder: Path, _written: int) -> Model:
     report = read_json(folder / "report.json")
-    with np.load(folder / "logits.npz", allow_pickle=False) as logits:
-        said = logits["test"] if "test" in logits else np.empty((0, 1))
+    said = arrays.stored(folder / "logits.npz").get("test", np.empty((0, 1)))
     quality, size, cost = (report[part] or {} for part in ("quality", "size", "cost"))
     privacy = report.get("privacy", {})
     answers = said > 0 if "map" in quality else said.argmax(axis=1)

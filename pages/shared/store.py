@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from kdcore import arrays
 from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.measure.robustness import FILE
@@ -112,8 +113,7 @@ def logits(key: str) -> NDArray[np.float32]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _logits(path: str, identity: Identity | None) -> NDArray[np.float32]:
-    with np.load(path) as arrays:
-        return arrays["test"]
+    return arrays.stored(Path(path))["test"]
 
 
 class Pictures(NamedTuple):
@@ -139,7 +139,7 @@ class Pictures(NamedTuple):
 def _pictures(folder: str) -> Pictures:
     place = Path(folder)
     classes = read_json(place / "info.json")["classes"]
-    return Pictures(np.load(place / "test_images.npy"), np.load(place / "test_labels.npy"), classes)
+    return Pictures(arrays.load(place / "test_images.npy"), arrays.load(place / "test_labels.npy"), classes)
 
 
 def pictures(fingerprint: str) -> Pictures | None:

@@ -27,19 +27,6 @@ STATE = """() => ({
 })"""
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """Headless Chromium; the tests are skipped, and say why, where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
-
-
 @contextmanager
 def dashboard(home):
     """The address of a dashboard that serves this workspace; it and its dispatcher are ended afterwards."""

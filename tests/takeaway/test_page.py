@@ -10,7 +10,6 @@ import pytest
 from kdcore.files import read_json, write_json
 from kdcore.takeaway.page import report_page
 from kdcore.workspace.workspace import UnknownRun, Workspace
-from tests.browser.conftest import chromium  # noqa: F401 (a fixture)
 from tests.pages.conftest import full_workspace
 
 EVIL = "<script>alert(1)</script><img src=http://evil.example/x>"
@@ -59,7 +58,7 @@ def test_an_unknown_run_is_named(workspace):
 
 
 @pytest.mark.browser
-def test_it_opens_offline_draws_its_figures_and_asks_nothing_of_the_network(workspace, chromium, tmp_path):  # noqa: F811
+def test_it_opens_offline_draws_its_figures_and_asks_nothing_of_the_network(workspace, chromium, tmp_path):
     path = tmp_path / "report.html"
     path.write_bytes(report_page(workspace, workspace.run_ids()[:1]))
     context = chromium.new_context(offline=True)
