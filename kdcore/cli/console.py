@@ -156,7 +156,7 @@ def _doing(workspace: Workspace, row: RunRow) -> str:
 def result(workspace: Workspace, run_id: str) -> None:
     """A run's table, its verdicts in words, and where it is kept."""
     from kdcore.report import comparison as report
-    from kdcore.report.verdicts import SCOPE, shares
+    from kdcore.report.verdicts import scope, shares
 
     rows = report.rows(workspace, [run_id])
     plan = workspace.plan(run_id)
@@ -174,7 +174,7 @@ def result(workspace: Workspace, run_id: str) -> None:
         if row["note"]:
             _out.print(shown(f"{row['variant']}: {row['note']}"), soft_wrap=True)
     if any(row["verdict"] for row in rows):
-        _out.print(SCOPE)
+        _out.print(scope(plan.dataset))
     _out.print(shown(shares(plan.dataset)), soft_wrap=True)
     say(f"run {run_id} in {workspace.root}")
 

@@ -63,6 +63,7 @@ def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> Data:
         "seen": len(shares.seen),
         "validation": len(shares.validation),
         "test": len(dataset.test_labels),
+        "start": recipe.start,
         "teacher": registry.entry_of("teacher", recipe.teacher.source).name,
         "hidden": list(recipe.data.hide_classes),
         "multilabel": dataset.multilabel,

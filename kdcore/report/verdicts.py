@@ -24,7 +24,17 @@ WORDS: dict[Judgement, str] = {
 NOT_JUDGED = "not judged: one seed"
 
 ENOUGH_SEEDS = 5
-SCOPE = "These verdicts hold for this teacher, this labelled subset and this test split."
+
+
+def scope(dataset: Mapping[str, Any]) -> str:
+    """What verdicts hold for; `dataset` is a run's plan's."""
+    what = "model" if _compressed(dataset) else "teacher"
+    return f"These verdicts hold for this {what}, this labelled subset and this test split."
+
+
+def _compressed(dataset: Mapping[str, Any]) -> bool:
+    """Whether the run started from a trained model, and trained no student."""
+    return dataset.get("start") == "model"
 
 
 def shares(dataset: Mapping[str, Any]) -> str:
@@ -34,8 +44,11 @@ def shares(dataset: Mapping[str, Any]) -> str:
     measure = "Mean average precision (mAP)" if dataset.get("multilabel", False) else "Accuracy"
     here = dataset.get("teacher", "trained") == "trained"
     teacher = f"on all {dataset['train']:,} labelled images" if here else "outside this run"
+    trained = f"The teacher was trained {teacher}, the students on"
+    if _compressed(dataset):
+        trained = "The original model was trained outside this run; steps that need images used"
     return (
-        f"The teacher was trained {teacher}, the students on {dataset['labelled']:,} labelled{others or ' images'}. "
+        f"{trained} {dataset['labelled']:,} labelled{others or ' images'}. "
         f"{measure} is measured on {dataset['test']:,} held-out test images, not used for selection."
     )
 

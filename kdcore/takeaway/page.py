@@ -21,7 +21,7 @@ from kdcore.presets import first_chart
 from kdcore.report import comparison, differences, format
 from kdcore.report.comparison import Difference
 from kdcore.report.reading import RunFiles
-from kdcore.report.verdicts import SCOPE, Verdict, shares
+from kdcore.report.verdicts import Verdict, scope, shares
 from kdcore.workspace import shapes
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
@@ -56,7 +56,6 @@ def report_page(workspace: Workspace, run_ids: Sequence[str], baseline: Row | No
         apart=list(dict.fromkeys(row["latency_note"] for row in rows if row["latency_note"])),
         figures=[drawn(figure) for figure in _figures(runs, rows, compared, names)],
         runs=[_run(workspace, run, names) for run in runs],
-        scope=SCOPE,
         names=names,
         differing=differences.differences(workspace, chosen) if len(runs) > 1 else [],
     ).encode()
@@ -77,7 +76,8 @@ def _run(workspace: Workspace, run: RunFiles, names: Mapping[str, str]) -> Shown
     environment = run.result.get("environment", {})
     folded = {"Environment": environment, "Recipe": run.recipe}
     return Shown(
-        run.id, names[run.id], comparison.verdicts(workspace, run.id), shares(run.plan.dataset),
+        run.id, names[run.id], comparison.verdicts(workspace, run.id),
+        f"{scope(run.plan.dataset)} {shares(run.plan.dataset)}",
         str(environment.get("summary", "The machine is not known")),
         {title: json.dumps(value, indent=1, ensure_ascii=False) for title, value in folded.items() if value},
     )  # fmt: skip

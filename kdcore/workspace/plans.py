@@ -21,7 +21,8 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 class Data(TypedDict):
     """The data set as the run's stages see it: how many images the teacher, the student and the tests have.
 
-    `shape`: channels, height, width of an image. `teacher`: the kind of teacher. `hidden`: classes that no student saw.
+    `shape`: channels, height, width of an image. `start`: the Recipe's. `teacher`: the kind of teacher. `hidden`: classes
+    that no student saw.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Data(TypedDict):
     validation: Count
     test: Count
     hidden: list[str]
+    start: NotRequired[str]
     teacher: NotRequired[str]
     multilabel: NotRequired[bool]
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore.report import comparison
-from kdcore.report.verdicts import SCOPE, Verdict, own, shares
+from kdcore.report.verdicts import Verdict, own, scope, shares
 from kdcore.workspace.workspace import Workspace
 from pages.shared import roles, store
 from pages.shared.text import plain
@@ -40,8 +40,8 @@ def show(run_ids: list[str], names: Mapping[str, str]) -> None:
             _lines(rest, role)
         if not judged:
             st.caption("This run has no baseline.")
-        st.caption(shares(store.plan(run_id).dataset))
-    st.caption(SCOPE)
+        dataset = store.plan(run_id).dataset
+        st.caption(f"{scope(dataset)} {shares(dataset)}")
 
 
 def of(run_id: str) -> list[Verdict]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kdcore.recipe import RecipeError
-from kdcore.report import comparison
+from kdcore.report import comparison, verdicts
 from tests.small import small
 
 PRUNED = {"step": "prune_structured", "ratio": 0.5, "round_to": 2, "finetune": {"steps": 10}}
@@ -62,6 +62,14 @@ def test_a_step_is_judged_against_the_file_that_it_came_from(laboratory, made):
         ("pruned 50 %", "original model"),
         ("int8", "pruned 50 %"),
     ]
+
+
+def test_its_verdicts_say_what_they_hold_for(laboratory, earlier, made):
+    dataset, trained = laboratory.plan(made).dataset, laboratory.plan(earlier).dataset
+    assert "this model" in verdicts.scope(dataset)
+    assert "this teacher" in verdicts.scope(trained)
+    assert "student" not in verdicts.shares(dataset)
+    assert "the students on 50 labelled images" in verdicts.shares(trained)
 
 
 def test_a_weights_file_can_be_compressed(laboratory, earlier):
