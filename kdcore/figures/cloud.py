@@ -106,7 +106,7 @@ def _flat(view: Cloud) -> go.Figure:
     return style.figure(
         once_in_the_legend([_bubbles(spots, slowest, drawn) for spots in _groups(view).values()]),
         view.title,
-        x={"title": f"File size (kB, log scale); bubble area: latency per image, batch size {view.batch}",
+        x={"title": f"File size (kB, log scale)<br>bubble area: latency per image, batch size {view.batch}",
            "type": "log", "tickformat": ",~r", "dtick": "D2"},
         y={"title": format.axis(spot.size.measure for spot in view.spots), "autorangeoptions": {"maxallowed": 103}},
         height=460,

@@ -56,15 +56,19 @@ def tint(colour: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
+def blend(one: str, other: str, share: float) -> str:
+    """Between two hex colours, 0 to 1 of the way."""
+    pairs = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(left + share * (right - left)):02X}" for left, right in pairs)
+
+
 def shades(colour: str, count: int) -> list[str]:
     """So many shades of a hex colour, from light to dark, itself in the middle; all read on white and on black."""
-    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    made = []
-    for step in range(count):
-        place = 2 * step / (count - 1) - 1 if count > 1 else 0.0
-        target, share = (0, 0.5 * place) if place > 0 else (255, -0.25 * place)
-        made.append("#" + "".join(f"{round(one + share * (target - one)):02X}" for one in channels))
-    return made
+    places = [2 * step / (count - 1) - 1 if count > 1 else 0.0 for step in range(count)]
+    return [
+        blend(colour, "#000000", 0.4 * place) if place > 0 else blend(colour, "#FFFFFF", -0.3 * place)
+        for place in places
+    ]
 
 
 def on(colour: str) -> str:
