@@ -33,6 +33,8 @@ INK = "#8A8A8A"  # lines and words that must read on a white and on a dark page
 FAINT = "rgba(138, 138, 138, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
 LEGEND = {"orientation": "h", "x": 0, "y": 0, "xanchor": "left", "yanchor": "bottom", "yref": "container"}
+LEGEND_ABOVE = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+LOW = 240  # pixels: a lower chart has no room for a strip of buttons and a line of legend
 TOOLBAR = 32  # pixels above the plot, where plotly's buttons cover nothing
 
 
@@ -99,12 +101,12 @@ def figure(
     house = {
         "title": {"text": title, "automargin": True, "yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 8}},
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": TOOLBAR, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": TOOLBAR if height >= LOW else 8, "b": 8},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "hoverlabel": {"align": "left"},
         "modebar": {"bgcolor": CLEAR, "color": INK},
-        "legend": LEGEND,
+        "legend": LEGEND if height >= LOW else LEGEND_ABOVE,
         "xaxis": axis(x),
         "yaxis": axis(y),
     }
