@@ -106,7 +106,7 @@ def _flat(view: Cloud) -> go.Figure:
     return style.figure(
         once_in_the_legend([_bubbles(spots, slowest, drawn) for spots in _groups(view).values()]),
         view.title,
-        x={"title": f"File size (kB, log scale); bubble area: latency per image, batch size {view.batch}",
+        x={"title": f"File size (kB, log scale)<br>bubble area: latency per image, batch size {view.batch}",
            "type": "log", "tickformat": ",~r", "dtick": "D2"},
         y={"title": format.axis(spot.size.measure for spot in view.spots), "autorangeoptions": {"maxallowed": 103}},
         height=460,
@@ -175,7 +175,7 @@ def _deep(view: Cloud) -> go.Figure:
         "xaxis": axis | _ticks(kb) | {"title": {"text": "File size (kB)"}},
         "yaxis": axis | _ticks(ms) | {"title": {"text": f"ms per image, batch {view.batch}"}},
         "zaxis": axis | {"title": {"text": format.axis(spot.size.measure for spot in view.spots)}},
-        "camera": {"eye": {"x": 1.3, "y": -1.3, "z": 0.5}},
+        "camera": {"eye": {"x": 1.45, "y": -1.45, "z": 0.5}, "center": {"x": 0, "y": 0, "z": -0.15}},
         "aspectmode": "manual",
         "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.9},
     }

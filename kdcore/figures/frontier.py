@@ -31,7 +31,7 @@ from kdcore.figures.points import (
 from kdcore.report import format
 
 NARROW = 4  # costs that span less than this factor may have no round number between them
-LABELLED = 10  # more points than this, and their names are left to the hover
+LABELLED = 8  # more points than this, and their names are left to the hover
 
 
 class Frontier(NamedTuple):
@@ -93,7 +93,7 @@ def _figure(view: Frontier) -> go.Figure:
     drawn = side_by_side(view.points)
     beside = _names(view, drawn) if len(view.points) <= LABELLED else {}
     traces = [_line(view.front)] if len(view.front) > 1 else []
-    traces += [*_limits(view)]
+    traces += [_limit(line, first=place == 0) for place, line in enumerate(_limits(view))]
     groups = dict.fromkeys((point.role, point.fits) for point in view.points)
     letters = dict(zip(runs, ascii_uppercase, strict=False)) if len(runs) > 1 else {}
     marks = [
@@ -119,25 +119,33 @@ def _names(view: Frontier, drawn: Mapping[Point, float]) -> dict[Point, Label]:
     marks = [Mark(one.name, math.log(drawn[one]), one.score, one.low, one.high) for one in view.points]
     corners = [(math.log(one.x), one.score) for one in view.front]
     stairs = [corner for left, right in pairwise(corners) for corner in (left, (right[0], left[1]))]
-    across, level = [mark.x for mark in marks], view.y_limit
-    limit = [] if level is None else [(min(across), level), (max(across), level)]
-    return dict(zip(view.points, labels(marks, [[*stairs, *corners[-1:]], limit]), strict=True))
+    limits = [[(math.log(x), y / 100) for x, y in line] for line in _limits(view)]
+    return dict(zip(view.points, labels(marks, [[*stairs, *corners[-1:]], *limits]), strict=True))
 
 
-def _limits(view: Frontier) -> list[dict[str, Any]]:
-    """A line at the highest cost, and one at the lowest score, that are within the limits."""
-    across = [one.x for one in view.points] + [view.x_limit or view.points[0].x] if view.points else [1.0]
-    up = [bound for one in view.points for bound in (one.low, one.high)] + [view.y_limit or 1.0]
+def _limits(view: Frontier) -> list[list[tuple[float, float]]]:
+    """Lines at the highest cost and at the lowest score that are within the limits, in kB or ms and per cent."""
+    across = [one.x for one in view.points] or [1.0]
+    up = [bound for one in view.points for bound in (one.low, one.high)] or [1.0]
     lines = []
-    if view.x_limit is not None:
-        lines.append(([view.x_limit] * 2, [100 * min(up), 100 * max(up)]))
+    if view.x_limit:
+        lines.append([(view.x_limit, 100 * min(up)), (view.x_limit, 100 * max(up))])
     if view.y_limit is not None:
-        lines.append(([min(across), max(across)], [100 * view.y_limit] * 2))
-    return [
-        {"x": x, "y": y, "mode": "lines", "name": "Limit", "hoverinfo": "skip", "showlegend": place == 0,
-         "line": {"color": style.ROLES["quantized"].colour, "width": 1.5, "dash": "dash"}}
-        for place, (x, y) in enumerate(lines)
-    ]  # fmt: skip
+        lines.append([(min(across), 100 * view.y_limit), (max(across), 100 * view.y_limit)])
+    return lines
+
+
+def _limit(line: Sequence[tuple[float, float]], *, first: bool) -> dict[str, Any]:
+    x, y = zip(*line, strict=True)
+    return {
+        "x": x,
+        "y": y,
+        "mode": "lines",
+        "name": "Limit",
+        "hoverinfo": "skip",
+        "showlegend": first,
+        "line": {"color": style.ROLES["quantized"].colour, "width": 1.5, "dash": "dash"},
+    }
 
 
 def _line(best: Sequence[Point]) -> dict[str, Any]:

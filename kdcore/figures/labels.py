@@ -58,6 +58,7 @@ class Box(NamedTuple):
 
 
 NONE = Label("", 0, 0, "left", leader=False)
+SHARED = Label("", 0, 0, "right", leader=False)  # its name stands in the label of another mark at its place
 
 
 def labels(
@@ -81,6 +82,8 @@ def labels(
             (label, box) for label, box in _offers(drawn[bearer], text, size, wide) if not any(map(box.meets, taken))
         )
         label, box = next(free, (NONE, None))
+        for index in place:
+            found[index] = SHARED if box else NONE
         found[bearer] = label
         if box:
             walls.append(box)

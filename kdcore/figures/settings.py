@@ -17,7 +17,8 @@ Row = Mapping[str, Any]
 ENOUGH = 6  # points, for a share of the variance to mean anything
 VARIED = 1.2  # times: costs that differ by less have no axis
 LONGEST = 24  # letters of a value at an axis
-COLOURS = [[0, style.ROLES["low_rank"].colour], [1, style.ROLES["quantized"].colour]]
+WIDE = 8  # values that span more than this factor have a log scale
+COLOURS = style.ROLES["low_rank"].colour, style.ROLES["quantized"].colour  # of the lowest and the highest score
 
 
 class Axis(NamedTuple):
@@ -30,9 +31,12 @@ class Axis(NamedTuple):
 
 
 class Parallel(NamedTuple):
+    """`scores` in per cent and `sentences` are by point."""
+
     title: str
     axes: tuple[Axis, ...]
     scores: tuple[float, ...]
+    sentences: tuple[str, ...]
 
 
 class Importance(NamedTuple):
@@ -62,10 +66,14 @@ def parallel_view(rows: Sequence[Row]) -> Parallel:
         found = [row[column] for row in rows]
         if None not in found and max(found) >= VARIED * min(found):
             axes.append(Axis(label, tuple(scale * value for value in found)))
-    best = rows[max(range(len(rows)), key=lambda place: scores[place])]
-    where = ", ".join(f"{name(path)} {_short(value)}" for path, value in best["values"].items())
-    title = f"Best of {len(rows)}: {where}, {format.scored(best['measure'], format.percent(best['score']))}"
-    return Parallel(title, tuple(axes), scores)
+    sentences = tuple(map(_sentence, rows))
+    best = max(range(len(rows)), key=lambda place: scores[place])
+    return Parallel(f"Best of {len(rows)}: {sentences[best]}", tuple(axes), scores, sentences)
+
+
+def _sentence(row: Row) -> str:
+    where = ", ".join(f"{name(path)} {_short(value)}" for path, value in row["values"].items())
+    return f"{where}, {format.scored(row['measure'], format.percent(row['score']))}"
 
 
 def name(path: str) -> str:
@@ -83,7 +91,7 @@ def _setting(path: str, rows: Sequence[Row]) -> Axis:
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return Axis(name(path), tuple(map(float, values)), setting=True)
     names = list(dict.fromkeys(map(_short, values)))
-    return Axis(name(path), tuple(float(names.index(_short(value))) for value in values), tuple(names))
+    return Axis(name(path), tuple(float(names.index(_short(value))) for value in values), tuple(names), setting=True)
 
 
 def importances(rows: Sequence[Row]) -> list[Importance] | str:
@@ -138,27 +146,59 @@ def importance(found: Sequence[Importance]) -> go.Figure:
 
 
 def _figure(view: Parallel) -> go.Figure:
-    figure = style.figure([], view.title, x={"title": ""}, y={"title": ""}, height=420)
-    figure.add_trace(
-        go.Parcoords(
-            dimensions=[_dimension(axis) for axis in view.axes],
-            line={"color": view.scores, "colorscale": COLOURS},
-            labelfont={"color": style.INK, "size": 13},
-            tickfont={"color": style.INK, "size": 12},
-            rangefont={"color": style.CLEAR},
-        )
-    )
-    figure.layout.margin = {"l": 90, "r": 90, "t": 70, "b": 20}
-    return figure
+    """Each point is a line over the axes, all of which go from 0 to 1; plotly's own kind is not legible on black."""
+    places = list(range(len(view.axes)))
+    best = max(range(len(view.scores)), key=lambda point: view.scores[point])
+    scaled = [_scaled(axis) for axis in view.axes]
+    return style.figure(
+        [_line(view, [axis[point] for axis in scaled], point, best) for point in range(len(view.scores))],
+        view.title,
+        x={"title": "", "tickvals": places, "ticktext": [axis.label for axis in view.axes], "showgrid": True,
+           "side": "top", "range": [-0.35, places[-1] + 0.25], "gridcolor": style.INK},
+        y={"title": "", "range": [-0.06, 1.06], "showgrid": False, "showticklabels": False},
+        height=400,
+        showlegend=False,
+        annotations=[tick for place, axis in enumerate(view.axes) for tick in _ticks(axis, scaled[place], place)],
+        hovermode="closest",
+    )  # fmt: skip
 
 
-def _dimension(axis: Axis) -> dict[str, Any]:
-    if axis.names:
-        return {
-            "label": axis.label,
-            "values": axis.values,
-            "tickvals": list(range(len(axis.names))),
-            "ticktext": axis.names,
+def _scaled(axis: Axis) -> list[float]:
+    """The values from 0 to 1, of a wide range by their logarithms; all in the middle where they are one."""
+    wide = not axis.names and min(axis.values) > 0 and max(axis.values) >= WIDE * min(axis.values)
+    values = [math.log(value) for value in axis.values] if wide else list(axis.values)
+    low, span = min(values), max(values) - min(values)
+    return [(value - low) / span if span else 0.5 for value in values]
+
+
+def _ticks(axis: Axis, scaled: Sequence[float], place: int) -> list[dict[str, Any]]:
+    """Every value of a setting, and the ends of what came of it."""
+    at = dict(zip(axis.values, scaled, strict=True))
+    shown = at if axis.setting else {value: at[value] for value in (min(at), max(at))}
+    return [
+        {
+            "x": place,
+            "y": height,
+            "text": axis.names[int(value)] if axis.names else format.trimmed(value),
+            "xanchor": "right",
+            "xshift": -8,
+            "showarrow": False,
+            "font": {"size": 11, "color": style.INK},
         }
-    ticks = {"tickvals": sorted(set(axis.values))} if axis.setting else {}
-    return {"label": axis.label, "values": axis.values, "tickformat": ".3~g", **ticks}
+        for value, height in shown.items()
+    ]
+
+
+def _line(view: Parallel, heights: Sequence[float], point: int, best: int) -> dict[str, Any]:
+    low, span = min(view.scores), max(view.scores) - min(view.scores)
+    colour = style.blend(*COLOURS, (view.scores[point] - low) / span if span else 1.0)
+    return {
+        "x": list(range(len(heights))),
+        "y": heights,
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 3.5 if point == best else 1.5},
+        "marker": {"size": 8 if point == best else 6},
+        "hovertext": view.sentences[point],
+        "hoverinfo": "text",
+        "name": view.sentences[point],
+    }

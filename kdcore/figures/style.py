@@ -33,6 +33,8 @@ INK = "#8A8A8A"  # lines and words that must read on a white and on a dark page
 FAINT = "rgba(138, 138, 138, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
 LEGEND = {"orientation": "h", "x": 0, "y": 0, "xanchor": "left", "yanchor": "bottom", "yref": "container"}
+LEGEND_ABOVE = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+LOW = 240  # pixels: a lower chart has no room for a strip of buttons and a line of legend
 TOOLBAR = 32  # pixels above the plot, where plotly's buttons cover nothing
 
 
@@ -56,15 +58,19 @@ def tint(colour: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
+def blend(one: str, other: str, share: float) -> str:
+    """Between two hex colours, 0 to 1 of the way."""
+    pairs = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(left + share * (right - left)):02X}" for left, right in pairs)
+
+
 def shades(colour: str, count: int) -> list[str]:
     """So many shades of a hex colour, from light to dark, itself in the middle; all read on white and on black."""
-    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    made = []
-    for step in range(count):
-        place = 2 * step / (count - 1) - 1 if count > 1 else 0.0
-        target, share = (0, 0.5 * place) if place > 0 else (255, -0.25 * place)
-        made.append("#" + "".join(f"{round(one + share * (target - one)):02X}" for one in channels))
-    return made
+    places = [2 * step / (count - 1) - 1 if count > 1 else 0.0 for step in range(count)]
+    return [
+        blend(colour, "#000000", 0.4 * place) if place > 0 else blend(colour, "#FFFFFF", -0.3 * place)
+        for place in places
+    ]
 
 
 def on(colour: str) -> str:
@@ -95,12 +101,12 @@ def figure(
     house = {
         "title": {"text": title, "automargin": True, "yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 8}},
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": TOOLBAR, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": TOOLBAR if height >= LOW else 8, "b": 8},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "hoverlabel": {"align": "left"},
         "modebar": {"bgcolor": CLEAR, "color": INK},
-        "legend": LEGEND,
+        "legend": LEGEND if height >= LOW else LEGEND_ABOVE,
         "xaxis": axis(x),
         "yaxis": axis(y),
     }

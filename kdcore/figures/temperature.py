@@ -78,7 +78,7 @@ def _figure(view: Temperatures) -> go.Figure:
             "anchor": "y2" if apart else "y",
         },
         y={"title": "Entropy (nats)", "range": [0, 1.05 * view.most], "domain": [0.56 if apart else 0, 1]},
-        height=340 if apart else 220,
+        height=390 if apart else 220,
         shapes=[_now(view.now)],
         **lower,
     )

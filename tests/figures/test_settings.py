@@ -20,11 +20,12 @@ def grid(score=lambda hot, long: 0.5 + 0.2 * hot + 0.1 * long):
 def test_each_point_is_a_line_through_its_settings_and_its_score():
     rows = swept(list(grid()))
     chart = parallel(rows)
-    temperature, fault, accuracy = chart.data[0].dimensions
-    assert tuple(temperature.values) == (1, 1, 4, 4, 16, 16)
-    assert (tuple(fault["values"]), tuple(fault.ticktext)) == ((0, 1, 0, 1, 0, 1), ("none", "no_t2"))
-    assert accuracy.label == "Test accuracy (%)"
+    assert tuple(chart.layout.xaxis.ticktext) == ("temperature", "fault", "Test accuracy (%)")
+    assert [line.y[0] for line in chart.data] == pytest.approx([0, 0, 0.5, 0.5, 1, 1]), "a log scale"
+    assert [line.y[1] for line in chart.data] == [0, 1, 0, 1, 0, 1]
+    assert {"1", "4", "16", "none", "no_t2", "50", "100"} == {tick.text for tick in chart.layout.annotations}
     assert chart.layout.title.text == "Best of 6: temperature 16.0, fault no_t2, test accuracy 100.0 %"
+    assert [line.line.width for line in chart.data].index(3.5) == 5
 
 
 def test_the_shares_are_those_of_an_analysis_of_variance():
