@@ -34,7 +34,7 @@ def bar(row: RunRow) -> None:
         # What is open, and what a second click would press, belongs to this run and this name alone.
         with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}"):
             key = f"name_{row.id}"
-            st.text_input("Name", row.name, key=key, max_chars=120)
+            st.text_input("Name", row.name, key=key, max_chars=120, on_change=rename, args=(row.id, key))  # Enter saves
             st.button("Save", key="save_name", type="primary", on_click=rename, args=(row.id, key))
         _deletion(row)
 

@@ -19,7 +19,7 @@ from kdcore.takeaway.page import report_page
 from kdcore.takeaway.variant import variant_zip
 from kdcore.workspace import shapes
 from kdcore.workspace.index import RunRow, StageRow
-from pages.runs import actions
+from pages.runs import actions, waiting
 from pages.shared import charts, estimates, roles, store, text
 
 LOG_LINES = 200
@@ -45,6 +45,8 @@ def headline(row: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         text.badge(row)
         st.caption(when(row), width="content")
+    if row.state == "queued":
+        waiting.line(row.id)
     if row.state in ("running", "waiting", "stopping"):
         left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))

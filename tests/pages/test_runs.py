@@ -58,6 +58,12 @@ def test_a_queued_run_is_cancelled_and_resumed(full):
     assert runs(full)[0].state == "queued"
 
 
+def test_a_queued_run_says_its_place_and_when_it_starts(full):
+    first, second = (api.submit(full, small(f"name={name}", "train.steps=31"), None) for name in "ab")
+    assert "Next in the queue" in said(opened("runs", run=first))
+    assert "1 run before this one in the queue; starts in about" in said(opened("runs", run=second))
+
+
 def test_a_run_without_memory_offers_one_that_fits(full):
     run_id = api.submit(full, small(), None)
     result = {"state": "failed", "turn": 1, "error": "out of memory", "stages": [], "session": None, "finished": 1.0}
