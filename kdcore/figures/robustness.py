@@ -14,9 +14,6 @@ from kdcore.report import format
 from kdcore.report.robustness import ClassChange, Robust, by_class
 
 NAMED = 20  # more classes than this do not fit: those that lost most are shown
-LOSS, GAIN = style.ROLES["quantized"].colour, style.ROLES["teacher"].colour
-STRONG = 0.6  # share of the scale from which numbers are written in white
-DIVERGING = [[0.0, LOSS], [0.5, style.tint(LOSS, 0)], [0.5, style.tint(GAIN, 0)], [1.0, GAIN]]
 
 
 class Line(NamedTuple):
@@ -164,7 +161,7 @@ def _heat(view: Changes) -> go.Figure:
         "z": view.points,
         "zmin": -most,
         "zmax": most,
-        "colorscale": DIVERGING,
+        "colorscale": style.DIVERGING,
         "colorbar": {"title": {"text": "points"}, "thickness": 10, "outlinewidth": 0},
         "text": [["" if value is None else format.signed(value) for value in row] for row in view.points],
         "customdata": [[count] * len(view.conditions) for count in view.images],
@@ -174,7 +171,7 @@ def _heat(view: Changes) -> go.Figure:
         "ygap": 1,
     }
     return style.figure(
-        [heat, *_numbers(view, STRONG * most)],
+        [heat, *_numbers(view, style.STRONG * most)],
         view.title,
         x={"title": f"Change in {view.unit} (points, mean over the severities)", "type": "category", "showgrid": False},
         y={"title": some, "type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1},

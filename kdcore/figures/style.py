@@ -84,6 +84,11 @@ def sequential(colour: str) -> list[list[Any]]:
     return [[0.0, tint(colour, 0.0)], [0.25, tint(colour, 0.3)], [0.6, tint(colour, 0.7)], [1.0, tint(colour, 1.0)]]
 
 
+LOSS, GAIN = ROLES["quantized"].colour, ROLES["teacher"].colour
+DIVERGING = [[0.0, LOSS], [0.5, tint(LOSS, 0)], [0.5, tint(GAIN, 0)], [1.0, GAIN]]  # zero in the background's colour
+STRONG = 0.6  # share of such a scale from which numbers are written in white
+
+
 def figure(
     traces: Sequence[Mapping[str, Any]],
     title: str,

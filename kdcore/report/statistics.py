@@ -96,6 +96,15 @@ def mcnemar(b: int, c: int) -> float:
     return math.erfc(abs(b - c) / math.sqrt(2 * (b + c))) if b + c else 1.0
 
 
+def mcnemar_exact(b: int, c: int) -> float:
+    """The same from the binomial distribution itself, for few pairs; 1 where there are none."""
+    n, fewer = b + c, min(b, c)
+    log_half = n * math.log(2)
+    tail = (math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - log_half)
+            for k in range(fewer + 1))  # fmt: skip
+    return min(1.0, 2 * math.fsum(tail))
+
+
 def _tango(b: int, c: int, n: int, difference: float) -> float:
     """Tango's score for a true difference in -1..1: falls as that rises, and is McNemar's at 0."""
     linear = (2 * n - b + c) * difference - b - c

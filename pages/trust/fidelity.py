@@ -7,11 +7,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kdcore.figures.class_changes import class_changes as draw_changes
-from kdcore.figures.confusion import confusion
+from kdcore.figures.confusion import confusion, difference
 from kdcore.report.class_changes import class_changes
+from kdcore.report.confusions import Shift, shifts
 from kdcore.report.reading import agrees
 from kdcore.workspace.plans import Data
 from pages.shared import charts, links, store
+from pages.shared.text import plain
 from pages.trust import variant_table
 from pages.trust.models import Shown, shown
 
@@ -54,45 +56,85 @@ def _numbers(rows: list[dict]) -> None:
 
 def _by_class(run_id: str, models: list[Shown]) -> None:
     st.subheader("Class by class", anchor=False)
-    by_name = {one.name: one for one in models}
-    usual = next((one.name for one in reversed(models) if one.role != "teacher"), models[-1].name)
-    chosen = by_name[links.one("Variant", list(by_name), "variant", default=usual)]
-    about = store.plan(run_id).dataset
-    if "confusion" not in chosen.quality:
-        st.caption("Images with several labels have no confusion matrix: each label is a separate decision.")
-        with st.container(border=True):
-            _changes(run_id, chosen, about)
-        return
     left, right = st.columns(2, gap="medium")
-    with left, st.container(border=True, height="stretch"):
-        charts.show(confusion(chosen.quality["confusion"], about["classes"], chosen.name, chosen.role), key="confusion")
-    with right, st.container(border=True, height="stretch"):
-        _changes(run_id, chosen, about)
+    with left:
+        by_name = {one.name: one for one in models}
+        usual = next((one.name for one in reversed(models) if one.role != "teacher"), models[-1].name)
+        chosen = by_name[links.one("Variant", list(by_name), "variant", default=usual)]
+    with right:
+        other = _against(run_id, chosen)
+    about = store.plan(run_id).dataset
+    several = "confusion" not in chosen.quality
+    if several:
+        st.caption("Images with several labels have no confusion matrix: each label is a separate decision.")
+    elif other is None or "confusion" not in other.quality:
+        _confusion(chosen, None, about)
+    else:
+        _both(chosen, other, about)
+    _changes(chosen, other, about)
 
 
-def _changes(run_id: str, chosen: Shown, about: Data) -> None:
-    """Recall by class beside the file that this one came from, or the student alone; a teacher has neither."""
-    other = _beside(run_id, chosen)
+def _both(chosen: Shown, other: Shown, about: Data) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _confusion(chosen, other, about)
+    with right:
+        _confusion(other, chosen, about, "_other")
+
+
+def _confusion(one: Shown, beside: Shown | None, about: Data, suffix: str = "") -> None:
+    """A confusion matrix, on the classes that the one beside it shows too."""
+    counts = one.quality["confusion"]
+    others = beside.quality["confusion"] if beside else None
+    with st.container(border=True, height="stretch"):
+        charts.show(confusion(counts, about["classes"], one.name, one.role, others), key=f"confusion{suffix}")
+
+
+def _against(run_id: str, chosen: Shown) -> Shown | None:
+    """The variant to compare with: at first the one that it was made from, or the student alone."""
+    others = [one for one in shown(run_id, [row.name for row in store.variants(run_id)]) if one.quality]
+    by_name = {one.name: one for one in others if one.name != chosen.name}
+    if not by_name:
+        return None
+    usual = chosen.parent or next(
+        (one.name for one in others if one.role == "alone" and agrees(chosen.values, one.values)), None
+    )
+    default = usual if usual in by_name else next(iter(by_name))
+    return by_name[links.one("Compared with", list(by_name), "against", default=default)]
+
+
+def _changes(chosen: Shown, other: Shown | None, about: Data) -> None:
+    """What differs between the two, image by image: errors, and recall by class."""
     pictures = store.pictures(about["fingerprint"])
     if other is None or pictures is None:
         st.caption(
-            "No parent model; choose a compressed variant."
+            "No other variant to compare with."
             if pictures
             else "The test images of this run's data set are no longer in the workspace."
         )
         return
     mine, theirs = (_answers(store.logits(one.key), pictures.several) for one in (chosen, other))
-    found = class_changes(mine, theirs, pictures.labels, pictures.classes)
-    charts.show(draw_changes(found, chosen.name, chosen.role, other.name), key="class_changes")
+    recalls = draw_changes(
+        class_changes(mine, theirs, pictures.labels, pictures.classes), chosen.name, chosen.role, other.name
+    )
+    if pictures.several:
+        with st.container(border=True):
+            charts.show(recalls, key="class_changes")
+        return
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        _difference(chosen, other, shifts(mine, theirs, pictures.labels), about)
+    with right, st.container(border=True, height="stretch"):
+        charts.show(recalls, key="class_changes")
 
 
-def _beside(run_id: str, chosen: Shown) -> Shown | None:
-    if chosen.parent:
-        return next(iter(shown(run_id, [chosen.parent])), None)
-    if chosen.role in ("teacher", "alone"):
-        return None
-    every = shown(run_id, [variant.name for variant in store.variants(run_id)])
-    return next((one for one in every if one.role == "alone" and agrees(chosen.values, one.values)), None)
+def _difference(chosen: Shown, other: Shown, found: list[Shift], about: Data) -> None:
+    both = [one.quality["confusion"] for one in (chosen, other)]
+    charts.show(difference(*both, found, about["classes"], (chosen.name, other.name)), key="confusion_difference")
+    st.caption(
+        f"Test images that {plain(chosen.name)} has more (blue) or fewer (red) than {plain(other.name)}. On the "
+        "diagonal more is better, elsewhere fewer. Paired on the same images, exact McNemar test, Holm's correction."
+    )
 
 
 def _answers(logits: NDArray[np.float32], several: bool) -> NDArray:

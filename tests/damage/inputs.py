@@ -80,7 +80,7 @@ LINKS: dict[str, tuple[str, ...]] = {  # the parameters that each page reads
     "compare": ("runs", "baseline"),
     "soft_targets": ("run", "variant", "image", "T"),
     "layers": ("run", "run_b", "variant", "variant_b", "layer", "by", "what", "step"),
-    "trust": ("run", "variants", "variant", "calibration", "corruption", "changed"),
+    "trust": ("run", "variants", "variant", "against", "calibration", "corruption", "changed"),
     "system": (),
 }
 

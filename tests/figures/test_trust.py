@@ -7,10 +7,11 @@ import pytest
 from scipy.stats import binomtest
 
 from kdcore.figures.class_changes import SHOWN, class_changes, class_changes_view
-from kdcore.figures.confusion import NAMED, confusion, confusion_view
+from kdcore.figures.confusion import NAMED, confusion, confusion_view, difference, difference_view
 from kdcore.figures.membership import leaks, leaks_view
 from kdcore.figures.reliability import reliability, reliability_view
 from kdcore.report.class_changes import Change
+from kdcore.report.confusions import Shift
 from kdcore.report.membership import Membership
 
 SURE = [{"count": 0, "right": 0, "confidence": None}, {"count": 40, "right": 20, "confidence": 0.7}]
@@ -122,6 +123,30 @@ class TestConfusion:
         assert list(zip(cells.y, cells.x, cells.text, strict=True)) == [
             ("cat", "cat", "8"), ("cat", "dog", "2"), ("dog", "dog", "5"), ("dog", "cow", "5"), ("cow", "cow", "10"),
         ]  # fmt: skip
+
+
+class TestDifference:
+    OTHERS = ((8, 2, 0), (0, 9, 1), (0, 0, 10))
+
+    def test_the_title_names_the_error_that_changed_significantly(self):
+        found = [Shift(0, 1, 1, 1, 1.0), Shift(1, 2, 5, 1, 0.01)]
+        view = difference_view(COUNTS, self.OTHERS, found, ["cat", "dog", "cow"], ("int8", "student"))
+        assert view.title == (
+            "Int8 predicts cow for 4 images of dog more than student (p = 0.010 among 2 errors that differ)"
+        )
+        assert view.more[1].tolist() == [0, -4, 4]
+
+    def test_what_may_be_chance_is_not_reported_as_a_change(self):
+        names, classes = ("int8", "student"), ["cat", "dog", "cow"]
+        view = difference_view(COUNTS, self.OTHERS, [Shift(1, 2, 5, 1, 0.2)], classes, names)
+        assert view.title == "No error of int8 is significantly more or less common than that of student"
+        assert difference_view(COUNTS, COUNTS, [], classes, names).title == "Int8 makes the same errors as student"
+
+    def test_zero_has_the_colour_of_the_page_in_the_middle_of_the_scale(self):
+        heat, numbers = difference(COUNTS, self.OTHERS, [], ["cat", "dog", "cow"], ("int8", "student")).data
+        assert (heat.zmin, heat.zmax) == (-4, 4)
+        assert heat.colorscale[1][1].endswith(", 0)")
+        assert list(numbers.text) == ["\N{MINUS SIGN}4", "+4"]
 
 
 def change(name, points, p=1.0):

@@ -76,7 +76,7 @@ def test_variants_are_chosen_in_the_url(full, quickstart):
     app.multiselect(key="variants").set_value(["student alone"]).run()
     assert asked(app, "variants") == ["student alone"]
     assert list(table(app, "auc").index) == ["student alone"]
-    assert "No parent model" in said(app)
+    assert app.selectbox(key="against").value == "teacher"  # it has no parent
 
 
 def test_a_step_is_shown_beside_its_parent_class_by_class(full, quickstart):
@@ -84,6 +84,17 @@ def test_a_step_is_shown_beside_its_parent_class_by_class(full, quickstart):
     assert "than student alone" in said(app) or "as student alone" in said(app)
     app.selectbox(key="variant").set_value("int8").run()
     assert "than pruned 50 %" in said(app) or "as pruned 50 %" in said(app)
+
+
+def test_two_confusion_matrices_stand_beside_their_difference(full, quickstart):
+    app = opened("trust", run=quickstart, variant="int8", against="teacher")
+    words = said(app)
+    assert "Most common error of int8: " in words
+    assert "Most common error of teacher: " in words
+    assert "Test images that int8 has more (blue) or fewer (red) than teacher" in words
+    app.selectbox(key="against").set_value("student alone").run()
+    assert asked(app, "against") == ["student alone"]
+    assert "than student alone" in said(app)
 
 
 def test_a_hidden_class_leaves_no_temperature_and_says_why(full):

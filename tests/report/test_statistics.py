@@ -74,6 +74,11 @@ def test_paired_proportions_of_a_published_example():
     assert found == pytest.approx((-6 / 21, -0.517, -0.026, 0.034), abs=5e-4)
 
 
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (3, 3), (0, 9), (12, 4), (400, 460)])
+def test_the_exact_mcnemar_is_the_binomial_test(b, c):
+    assert statistics.mcnemar_exact(b, c) == pytest.approx(stats.binomtest(b, b + c).pvalue if b + c else 1.0)
+
+
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_chi_squared_test(b, c):
     expected = stats.chi2.sf((b - c) ** 2 / (b + c), 1) if b + c else 1.0
