@@ -47,9 +47,7 @@ def _terms() -> None:
     found = [term for term in glossary.terms() if _fits(term.title, term.meaning)]
     for section in dict.fromkeys(term.section for term in found):
         st.subheader(section, anchor=False)
-        st.table(
-            {plain(term.title): term.meaning for term in found if term.section == section}, border="horizontal"
-        )
+        st.table({plain(term.title): term.meaning for term in found if term.section == section}, border="horizontal")
     if not found:
         st.caption("Nothing matches the filter.")
 
