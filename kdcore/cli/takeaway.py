@@ -1,4 +1,4 @@
-"""The command that writes something to take away: `export`, a variant as a zip or a report as one HTML page."""
+"""The commands that write something to take away and take it in elsewhere: `export` and `import`."""
 
 from __future__ import annotations
 
@@ -7,32 +7,60 @@ from pathlib import Path
 
 from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput, write
+from kdcore.files import replacing
 from kdcore.workspace.state import files
 from kdcore.workspace.workspace import Workspace
 
 
 def add(command: Add) -> None:
-    """Adds the command and its options to the command line."""
-    exported = command("export", export, "one variant as a zip that runs by itself, or runs as one HTML report")
+    """Adds the commands and their options to the command line."""
+    exported = command("export", export, "a run, or one of its variants, as a zip; or runs as one HTML report")
     exported.add_argument("runs", nargs="+", metavar="RUN")
-    exported.add_argument("--to", choices=["zip", "html"], default="zip", help="zip without it")
-    exported.add_argument("--variant", help="for zip: a row of the run's table, such as int8")
+    exported.add_argument(
+        "--to", choices=["zip", "html"], default="zip", help="default: zip, the whole run for `import`, or a variant"
+    )
+    exported.add_argument("--variant", help="for zip: a row of the run's table, such as int8, that runs by itself")
     exported.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="where to write")
+    taken = command("import", take_in, "take in a run that another installation exported as a zip")
+    taken.add_argument("file", type=Path, metavar="FILE.zip")
 
 
 def export(chosen: argparse.Namespace, workspace: Workspace) -> None:
     """Writes the file. Raises BadInput, RecipeError, UnknownRun, Damaged."""
     for run_id in chosen.runs:
         files(workspace.run(run_id))
-    write(_zip(chosen, workspace) if chosen.to == "zip" else _page(chosen, workspace), chosen.output)
+    if chosen.to == "html":
+        write(_page(chosen, workspace), chosen.output)
+    elif len(chosen.runs) > 1:
+        raise BadInput("--to zip: a zip holds one run, or one variant of it")
+    elif chosen.variant:
+        from kdcore.takeaway.variant import variant_zip
+
+        write(variant_zip(workspace, chosen.runs[0], chosen.variant), chosen.output)
+    else:
+        _run(chosen, workspace)
 
 
-def _zip(chosen: argparse.Namespace, workspace: Workspace) -> bytes:
-    from kdcore.takeaway.variant import variant_zip
+def take_in(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Takes in the run and prints its id. Raises BadInput."""
+    from kdcore.takeaway.importing import NotImported, import_run
 
-    if len(chosen.runs) > 1 or not chosen.variant:
-        raise BadInput("--variant: a zip holds one variant of one run: export RUN --variant VARIANT -o FILE.zip")
-    return variant_zip(workspace, chosen.runs[0], chosen.variant)
+    try:
+        found = import_run(workspace, chosen.file)
+    except NotImported as error:
+        raise BadInput(f"{chosen.file} was not imported: {error}") from None
+    output.complain(f"{found.words} imported")
+    output.line(found.run)
+
+
+def _run(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.takeaway.run import write_run
+
+    try:
+        with replacing(chosen.output) as temporary:
+            write_run(workspace, chosen.runs[0], temporary)
+    except OSError as error:
+        raise BadInput(f"{chosen.output} cannot be written: {error.strerror}") from None
 
 
 def _page(chosen: argparse.Namespace, workspace: Workspace) -> bytes:

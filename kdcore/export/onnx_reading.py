@@ -24,17 +24,23 @@ NAMES = ("names", "class_names", "classes", "labels", "id2label")  # under which
 RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
 
 
-def read(path: Path) -> onnx.ModelProto:
-    """A valid model of standard operators whose weights are all in the file."""
+def opened(path: Path) -> onnx.ModelProto:
+    """A model within the limits whose weights are all in the file. Raises ForeignModel."""
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, whose module differs by version
         raise ForeignModel(f"it is not an ONNX file: {first_line(error)}") from None
     check_limits(model)
-    kept = list(model.metadata_props)
     outside = next((one.name for one in tensors(model) if one.data_location == EXTERNAL or one.external_data), None)
     if outside is not None:
         raise ForeignModel(f"its weight {outside[:60]!r} is stored in another file: save it with the weights inside")
+    return model
+
+
+def read(path: Path) -> onnx.ModelProto:
+    """A valid model of standard operators whose weights are all in the file."""
+    model = opened(path)
+    kept = list(model.metadata_props)
     if model.functions:
         try:
             model = onnx.inliner.inline_local_functions(model)

@@ -105,7 +105,7 @@ def choose_session(workspace: Workspace, runs: Sequence[RunFiles]) -> dict[str, 
 
 def named_session(workspace: Workspace, session_id: str) -> Session:
     """The session of this id. Raises LookupError."""
-    found = next((known for known in _newest_first(workspace) if known["id"] == session_id), None)
+    found = next((known for known in newest_first(workspace) if known["id"] == session_id), None)
     if found is None:
         raise LookupError(f"there is no timing session {session_id!r} in {workspace.root}")
     return found
@@ -150,11 +150,12 @@ def note(session: Session | None, apart: bool) -> str:
 def _covering(workspace: Workspace, keys: Sequence[str]) -> Session | None:
     """The newest session that timed all of these models."""
     wanted = set(keys)
-    found = (session for session in _newest_first(workspace) if wanted <= session["models"].keys())
+    found = (session for session in newest_first(workspace) if wanted <= session["models"].keys())
     return next(found, None) if wanted else None
 
 
-def _newest_first(workspace: Workspace) -> Iterator[Session]:
+def newest_first(workspace: Workspace) -> Iterator[Session]:
+    """All timing sessions; one that cannot be read is passed over."""
     if not workspace.sessions.is_dir():
         return
     for path in sorted(workspace.sessions.glob("*.json"), reverse=True):  # ids begin with their time

@@ -16,9 +16,11 @@ from kdcore.jobs import api
 from kdcore.jobs.mending import mendable
 from kdcore.report import format
 from kdcore.takeaway.page import report_page
+from kdcore.takeaway.run import run_zip
 from kdcore.takeaway.variant import variant_zip
 from kdcore.workspace import shapes
 from kdcore.workspace.index import RunRow, StageRow
+from kdcore.workspace.state import SETTLED
 from pages.runs import actions, waiting
 from pages.shared import charts, estimates, roles, store, text
 
@@ -235,6 +237,13 @@ def _models(row: RunRow) -> None:
             file_name=upload.clean(f"{row.name}.html".replace("/", "_")), key=f"take.html_{row.id}",
             icon=":material/article:", help="One page with figures, table, verdicts and recipe; it opens offline.",
         )  # fmt: skip
+        if row.state in SETTLED:
+            st.download_button(
+                "Whole run (zip)", partial(run_zip, here, row.id), mime="application/zip", on_click="ignore",
+                file_name=upload.clean(f"{row.name}.zip".replace("/", "_")), key=f"take.run_{row.id}",
+                icon=":material/drive_file_move:", help="For *Import a run* in another installation: results, recipe, "
+                "notes, all models and the test images.",
+            )  # fmt: skip
     st.caption("On this machine")
     st.code(str(folder), language=None)
 

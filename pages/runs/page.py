@@ -5,13 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from kdcore.workspace.shapes import KINDS
-from pages.runs import actions, detail, table
+from pages.runs import actions, detail, importing, table
 from pages.shared import absent, links, store, text
 
 rows = store.runs()
 store.serve(rows)
 
-st.title("Runs", anchor=False)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title("Runs", anchor=False)
+    importing.offer()
 absent.undo()
 if not rows:
     text.empty(

@@ -43,7 +43,8 @@ def test_the_differences_are_a_table(ids, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["export", "RUN", "-o", "x.zip"], "--variant"),
+        (["export", "RUN", "RUN", "-o", "x.zip"], "--to zip"),
+        (["import", "missing.zip"], "was not imported"),
         (["export", "RUN", "--variant", "int4", "-o", "x.zip"], '"int4" is not in'),
         (["export", "RUN", "--to", "html", "--variant", "int8", "-o", "x.html"], "--variant"),
         (["export", "260101-000000-abcdef", "--to", "html", "-o", "x.html"], "there is no run"),

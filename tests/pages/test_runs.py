@@ -6,7 +6,9 @@ import pytest
 
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api
+from kdcore.takeaway.run import run_zip
 from kdcore.workspace.index import RunRow, StageRow
+from kdcore.workspace.workspace import Workspace
 from pages.runs.detail import Group, line, state_of
 from pages.runs.table import matches
 from pages.shared.text import STATES
@@ -39,6 +41,18 @@ def test_the_checklist_has_a_line_a_variant_and_says_what_was_reused(full):
     assert len(table) == 4
     reused = table[table.iloc[:, 0].str.contains("reused")]
     assert "teacher" in reused.index[0]
+
+
+def test_a_run_is_imported_where_there_was_none(made, empty):
+    there = Workspace(made)
+    run_id = there.run_ids()[0]
+    content = run_zip(there, run_id)
+    app = opened("runs")
+    app.file_uploader(key="import_0").upload("run.zip", b"no zip", "application/zip").run()
+    assert "was not imported" in app.error[0].value
+    app.file_uploader(key="import_0").upload("run.zip", content, "application/zip").run()
+    assert app.header[0].value == "Quickstart"
+    assert empty.run_ids() == [run_id]
 
 
 def test_filters(full):
