@@ -214,4 +214,4 @@ def test_the_models_of_a_run_are_there_to_take_away(full):
     assert str(full.model(key)) in [block.value for block in app.code]
     offered = [one.label for one in app.get("download_button")]
     assert offered[0].startswith("ONNX (")
-    assert offered[2:] == ["Package (zip)", "Report (HTML)"]
+    assert offered[2:] == ["Package (zip)", "Report (HTML)", "Whole run (zip)"]
