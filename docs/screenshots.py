@@ -38,12 +38,15 @@ PATIENCE = 180_000  # ms for a page, on a machine that may be busy
 # Each page: the picture's name, the path with the quickstart's id, and a text that is there when it is drawn.
 PAGES = (
     ("home", "", "About"),
+    ("lessons", "lessons", "Why soft targets"),
     ("new", "new", "fewer MACs"),
     ("runs", "runs?run={run}", "Validation accuracy: "),
     ("compare", "compare?runs={run}", "smaller than the teacher"),
     ("soft-targets", "soft_targets?run={run}&image=5&T=5.6", "Most confused at"),
+    ("try-it", "try_it?run={run}&input=test", "What the networks see"),
     ("trust", "trust?run={run}", "Most common error of"),
     ("layers", "layers?run={run}&variant=int8&variant_b=student+distilled&layer=stage2.conv", "All layers"),
+    ("reference", "reference", "When to choose it"),
     ("system", "system", "Versions"),
 )
 SETTLED = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
