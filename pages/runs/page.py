@@ -51,7 +51,10 @@ def progress() -> None:
     detail.stages(now)
 
 
-live_table()
+box = st.expander("All runs", expanded=not active, key="all_runs", on_change="rerun")  # folded, the curve fits
+if box.open:
+    with box:
+        live_table()
 st.header(text.plain(chosen.name), anchor=False)
 actions.bar(chosen)
 if chosen.damaged:
