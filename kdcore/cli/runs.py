@@ -33,6 +33,12 @@ def add(command: Add) -> None:
     compared.add_argument("runs", nargs="+", metavar="RUN")
     formats = ["csv", "csv-excel", "markdown", "latex", "xlsx", "html", "json"]
     compared.add_argument("--format", default="markdown", choices=formats)
+    compared.add_argument(
+        "--columns",
+        type=lambda names: names.split(","),
+        metavar="A,B",
+        help="columns, such as variant,accuracy,smaller",
+    )
     compared.add_argument("--differences", action="store_true", help="which recipe fields and results differ instead")
     compared.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write; default: standard output")
 
@@ -186,9 +192,16 @@ def compare(chosen: argparse.Namespace, workspace: Workspace) -> None:
         files(workspace.run(run_id))
     if chosen.format == "xlsx" and not chosen.output:
         raise BadInput("--output: xlsx is binary; give a file with -o FILE")
+    if chosen.columns and (chosen.format == "json" or chosen.differences):
+        raise BadInput("--columns: JSON and the differences have all of them")
     for line in damages(workspace, chosen.runs):
         output.complain(line)
-    write(_differences(chosen, workspace) or comparison_file(workspace, chosen.runs, chosen.format), chosen.output)
+    content = _differences(chosen, workspace)
+    try:
+        content = content or comparison_file(workspace, chosen.runs, chosen.format, columns=chosen.columns)
+    except ValueError as error:
+        raise BadInput(f"--columns: {error}") from None
+    write(content, chosen.output)
 
 
 def _differences(chosen: argparse.Namespace, workspace: Workspace) -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from kdcore.figures.points import Baseline, Terms
 from kdcore.files import read_json
 from kdcore.presets import first_chart
 from kdcore.report import comparison, differences, format
+from kdcore.report.columns import run_names
 from kdcore.report.comparison import Difference
 from kdcore.report.reading import RunFiles
 from kdcore.report.verdicts import Verdict, scope, shares
@@ -40,7 +40,7 @@ def report_page(workspace: Workspace, run_ids: Sequence[str], baseline: Row | No
     """
     chosen = list(dict.fromkeys(run_ids))
     runs = [RunFiles(workspace, run_id) for run_id in chosen]
-    names = _names(runs)
+    names = run_names(workspace, [run.id for run in runs])
     rows = comparison.rows(workspace, chosen)
     if not rows:
         raise ValueError("no variant of these runs is finished")
@@ -81,13 +81,6 @@ def _run(workspace: Workspace, run: RunFiles, names: Mapping[str, str]) -> Shown
         str(environment.get("summary", "The machine is not known")),
         {title: json.dumps(value, indent=1, ensure_ascii=False) for title, value in folded.items() if value},
     )  # fmt: skip
-
-
-def _names(runs: Sequence[RunFiles]) -> dict[str, str]:
-    """By id; runs of one name with their id."""
-    named = {run.id: shapes.meta(run.workspace.run(run.id))["name"] for run in runs}
-    often = Counter(named.values())
-    return {run_id: name if often[name] == 1 else f"{name} ({run_id})" for run_id, name in named.items()}
 
 
 def _figures(

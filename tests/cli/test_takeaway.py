@@ -40,6 +40,11 @@ def test_the_differences_are_a_table(ids, capsys):
     assert any(line.startswith("train.steps,60,30") for line in lines)
 
 
+def test_columns_are_chosen(ids, capsys):
+    assert main.main(["compare", ids[0], "--columns", "variant,smaller"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["|", "Variant", "|", "Smaller", "|"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -49,6 +54,8 @@ def test_the_differences_are_a_table(ids, capsys):
         (["export", "RUN", "--to", "html", "--variant", "int8", "-o", "x.html"], "--variant"),
         (["export", "260101-000000-abcdef", "--to", "html", "-o", "x.html"], "there is no run"),
         (["compare", "RUN", "--differences"], "--differences"),
+        (["compare", "RUN", "--columns", "size"], "no column 'size'"),
+        (["compare", "RUN", "--columns", "macs", "--format", "json"], "--columns"),
     ],
 )
 def test_what_makes_no_sense_is_told_in_a_line(ids, monkeypatch, tmp_path, capsys, arguments, told):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kdcore.report import comparison, documents
+from kdcore.report import columns, comparison, documents
 from kdcore.report.comparison import COLUMNS
 
 NAMES = st.text(min_size=1, max_size=30)
@@ -70,31 +70,75 @@ def markdown_rows(text):
     return [[cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]] for line in lines]
 
 
-def test_the_comparison_leaves_in_every_format(laboratory, quickstart):
+def test_exact_formats_keep_every_digit(laboratory, quickstart):
     """The same numbers come back from each, to the last digit that the format has."""
     expected = comparison.rows(laboratory.workspace, [quickstart])
-    files = {name: documents.comparison_file(laboratory.workspace, [quickstart], name) for name in documents.FORMATS}
+    exact = ("csv", "xlsx", "json")
+    files = {name: documents.comparison_file(laboratory.workspace, [quickstart], name) for name in exact}
 
     read = pd.read_csv(io.BytesIO(files["csv"]), float_precision="round_trip")
     sheet = list(openpyxl.load_workbook(io.BytesIO(files["xlsx"])).active.values)
-    page = Cells(files["html"].decode()).rows
-    markdown = markdown_rows(files["markdown"].decode())
-    latex = files["latex"].decode()
     found = json.loads(files["json"])["runs"][0]["variants"]
 
-    assert list(read.columns) == list(sheet[0]) == page[0] == markdown[0] == list(COLUMNS)
+    assert list(read.columns) == list(sheet[0]) == list(COLUMNS)
     assert found == [{name: row[name] for name in COLUMNS} for row in expected]
     for index, row in enumerate(expected):
         for place, name in enumerate(COLUMNS):
             value = row[name]
-            text = "" if value is None else str(value)
             exact = value if not isinstance(value, float) else pytest.approx(value, rel=1e-14)  # Excel's own precision
             assert sheet[index + 1][place] == exact
-            assert page[index + 1][place] == markdown[index + 1][place].replace("\\", "") == text
             assert pd.isna(read[name][index]) if value is None else read[name][index] == value
-            if isinstance(value, int | float):
-                assert f" {text} " in latex
-    assert latex.count(r"\\") == 7
+
+
+def test_formats_to_be_read_are_rounded_and_relative_to_the_baseline(laboratory, quickstart):
+    rows = comparison.rows(laboratory.workspace, [quickstart])
+    chosen = ["variant", "accuracy", "score_interval", "size_bytes", "smaller", "points", "faster", "map"]
+    files = {
+        name: documents.comparison_file(
+            laboratory.workspace, [quickstart], name, baseline=rows[3], columns=chosen
+        ).decode()
+        for name in documents.ROUNDED
+    }
+    markdown = markdown_rows(files["markdown"])
+    assert Cells(files["html"]).rows == [[cell.replace("\\", "") for cell in row] for row in markdown]
+    assert markdown[0][:4] == ["Variant", "Test accuracy (%)", "95 % interval", "Size (kB)"]
+    assert markdown[4] == ["student distilled", "97.0", "94.5 to 99.5", "40.0", "1.0×", "0.0", "baseline", "–"]
+    assert markdown[6][4:6] == ["4.0×", "−2.0"]
+    assert "student distilled & 97.0 & 94.5 to 99.5 & 40.0" in files["latex"]
+    assert re.search(r"\\begin\{tabular\}\{([lr]+)\}", files["latex"])[1] == "lrlrrrlr"
+
+
+def test_the_usual_columns_are_the_pages(laboratory, quickstart):
+    text = documents.comparison_file(laboratory.workspace, [quickstart], "markdown").decode()
+    head = markdown_rows(text)[0]
+    assert "Run" not in head, "one run alone"
+    assert not any(name.startswith(("GPU", "mAP", "ECE")) for name in head)
+    assert head[:4] == ["Variant", "Test accuracy (%)", "95 % interval", "Verdict"]
+
+
+def test_every_column_can_be_written(laboratory, quickstart):
+    assert set(COLUMNS) <= set(columns.KNOWN)
+    every = documents.comparison_file(laboratory.workspace, [quickstart], "html", columns=list(columns.KNOWN)).decode()
+    assert [len(row) for row in Cells(every).rows] == [len(columns.KNOWN)] * 7
+
+
+def test_columns_are_chosen_and_unknown_ones_refused(laboratory, quickstart):
+    def asked(form, *names):
+        return documents.comparison_file(laboratory.workspace, [quickstart], form, columns=names)
+
+    assert asked("csv", "variant", "macs").splitlines()[0] == b"variant,macs"
+    for form, name in (("csv", "smaller"), ("markdown", "size")):
+        with pytest.raises(ValueError, match=f"no column '{name}'"):
+            asked(form, name)
+
+
+def test_excel_has_number_formats_and_its_head_stays(laboratory, quickstart):
+    content = documents.comparison_file(
+        laboratory.workspace, [quickstart], "xlsx", columns=["variant", "accuracy", "macs"]
+    )
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).active
+    assert sheet.freeze_panes == "A2"
+    assert [cell.number_format for cell in sheet[2]] == ["General", "0.0%", "#,##0"]
 
 
 def test_whole_numbers_stay_whole_beside_missing_ones(laboratory, quickstart):
@@ -119,7 +163,7 @@ def test_excel_knows_the_alphabet_of_its_csv():
 
 
 def test_latex_has_a_column_for_each_and_balanced_braces(laboratory, quickstart):
-    text = documents.comparison_file(laboratory.workspace, [quickstart], "latex").decode()
+    text = documents.comparison_file(laboratory.workspace, [quickstart], "latex", columns=list(COLUMNS)).decode()
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(COLUMNS) - 1}
     assert len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1]) == len(COLUMNS)
