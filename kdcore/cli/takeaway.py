@@ -17,10 +17,13 @@ def add(command: Add) -> None:
     exported = command("export", export, "a run, or one of its variants, as a zip; or runs as one HTML report")
     exported.add_argument("runs", nargs="+", metavar="RUN")
     exported.add_argument(
-        "--to", choices=["zip", "html"], default="zip", help="default: zip, the whole run for `import`, or a variant"
+        "--to",
+        choices=["zip", "html", "tensorboard", "mlflow"],
+        default="zip",
+        help="default: zip, the whole run for `import`, or a variant",
     )
     exported.add_argument("--variant", help="for zip: a row of the run's table, such as int8, that runs by itself")
-    exported.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="where to write")
+    exported.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="file or folder to write")
     taken = command("import", take_in, "take in a run that another installation exported as a zip")
     taken.add_argument("file", type=Path, metavar="FILE.zip")
 
@@ -31,6 +34,8 @@ def export(chosen: argparse.Namespace, workspace: Workspace) -> None:
         files(workspace.run(run_id))
     if chosen.to == "html":
         write(_page(chosen, workspace), chosen.output)
+    elif chosen.to != "zip":
+        _tracked(chosen, workspace)
     elif len(chosen.runs) > 1:
         raise BadInput("--to zip: a zip holds one run, or one variant of it")
     elif chosen.variant:
@@ -59,6 +64,20 @@ def _run(chosen: argparse.Namespace, workspace: Workspace) -> None:
     try:
         with replacing(chosen.output) as temporary:
             write_run(workspace, chosen.runs[0], temporary)
+    except OSError as error:
+        raise BadInput(f"{chosen.output} cannot be written: {error.strerror}") from None
+
+
+def _tracked(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.takeaway.trackers import TRACKERS, MissingLibrary
+
+    if chosen.variant:
+        raise BadInput("--variant: is for --to zip; a tracker takes whole runs")
+    try:
+        for run_id in chosen.runs:
+            TRACKERS[chosen.to](workspace, run_id, chosen.output)
+    except MissingLibrary as error:
+        raise BadInput(f"--to {chosen.to}: {error}") from None
     except OSError as error:
         raise BadInput(f"{chosen.output} cannot be written: {error.strerror}") from None
 

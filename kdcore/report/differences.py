@@ -26,9 +26,9 @@ class Field(NamedTuple):
 
 def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Field]:
     """The fields that are not the same in all of these recipes, in their order."""
-    flat = [_flat(recipe) for recipe in recipes]
-    paths = dict.fromkeys(path for one in flat for path in one if path.partition(".")[0] not in ASIDE)
-    fields = [Field(path, tuple(one.get(path, UNSET) for one in flat)) for path in paths]
+    flattened = [flat(recipe) for recipe in recipes]
+    paths = dict.fromkeys(path for one in flattened for path in one if path.partition(".")[0] not in ASIDE)
+    fields = [Field(path, tuple(one.get(path, UNSET) for one in flattened)) for path in paths]
     return [field for field in fields if len(set(field.values)) > 1]
 
 
@@ -65,12 +65,12 @@ def _results(rows: Sequence[comparison.Row]) -> dict[str, Any]:
     return scores
 
 
-def _flat(value: Any, path: str = "") -> dict[str, str]:
+def flat(value: Any, path: str = "") -> dict[str, str]:
     """Values in words by dotted path; a list of plain values is one value."""
     if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
         value = dict(enumerate(value))
     if isinstance(value, Mapping):
-        parts = [_flat(one, f"{path}.{key}".strip(".")) for key, one in value.items()]
+        parts = [flat(one, f"{path}.{key}".strip(".")) for key, one in value.items()]
         return {name: word for part in parts for name, word in part.items()}
     if value == []:
         return {}
