@@ -131,6 +131,14 @@ def test_every_format_has_its_button(full, quickstart):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("reliability", [False, True])
+def test_files_have_as_many_columns_as_the_page(full, quickstart, reliability):
+    app = opened("compare", runs=quickstart)
+    app.toggle(key="trust_columns").set_value(reliability).run()
+    shown = [name for name in app.dataframe[0].value.columns if name != "mark"]
+    assert len(app.multiselect(key=f"download_columns_{quickstart}_{reliability}").value) == len(shown)
+
+
 def test_titles_follow_the_chosen_baseline(full, quickstart):
     app = opened("compare", runs=quickstart, baseline=f"{quickstart}/student distilled")
     titles = [line for line in said(app).splitlines() if line.startswith("**")]
