@@ -80,9 +80,14 @@ def present(rows: Sequence[Row]) -> list[str]:
     return [name for name in MEASURES if sum(_known(row[name]) for row in rows) > 1]
 
 
-def against(rows: Sequence[Row], x: str, y: str, outside: Sequence[Row] = ()) -> go.Figure:
-    """One measure over another for rows of `report.comparison.rows`; those in `outside` are grey."""
-    return _figure(pair_view(rows, x, y, outside))
+def against(
+    rows: Sequence[Row], x: str, y: str, outside: Sequence[Row] = (), runs: Mapping[str, str] | None = None
+) -> go.Figure:
+    """One measure over another for rows of `report.comparison.rows`; those in `outside` are grey.
+
+    `runs`: names of several by id, for the hover.
+    """
+    return _figure(pair_view(rows, x, y, outside), runs or {})
 
 
 def pair_view(rows: Sequence[Row], x: str, y: str, outside: Sequence[Row] = ()) -> Pair:
@@ -127,9 +132,9 @@ def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
-def _figure(view: Pair) -> go.Figure:
+def _figure(view: Pair, runs: Mapping[str, str]) -> go.Figure:
     groups = dict.fromkeys((dot.role, dot.fits) for dot in view.dots)
-    traces = [_marks([dot for dot in view.dots if (dot.role, dot.fits) == group]) for group in groups]
+    traces = [_marks([dot for dot in view.dots if (dot.role, dot.fits) == group], runs) for group in groups]
     return style.figure(
         once_in_the_legend(traces),
         view.title,
@@ -146,7 +151,7 @@ def _axis(title: str, values: Sequence[float]) -> dict[str, Any]:
     return {"title": title}
 
 
-def _marks(dots: Sequence[Dot]) -> dict[str, Any]:
+def _marks(dots: Sequence[Dot], runs: Mapping[str, str]) -> dict[str, Any]:
     look = style.look(dots[0].role)
     if not dots[0].fits:
         look = look._replace(label="Outside the limits", colour=style.INK)
@@ -162,7 +167,11 @@ def _marks(dots: Sequence[Dot]) -> dict[str, Any]:
         "selected": {"marker": {"size": 19}},
         "name": look.label,
         "customdata": [[dot.run, dot.name] for dot in dots],
-        "hovertext": [f"{dot.name}: {format.significant(dot.x)}, {format.significant(dot.y)}" for dot in dots],
+        "hovertext": [
+            f"{', '.join([*filter(None, [runs.get(dot.run)]), dot.name])}: "
+            f"{format.significant(dot.x)}, {format.significant(dot.y)}"
+            for dot in dots
+        ],
         "hoverinfo": "text",
         "cliponaxis": False,
     }

@@ -95,7 +95,7 @@ def _one(view: str, rows: list[Row], together: list[Row], terms: Terms) -> None:
             y = links.one("Up", known, "y", default=known[0], format_func=labels.__getitem__)
         baseline = terms.baseline.row if terms.baseline else rows[0]
         outside = [row for row in rows if not fits(row, terms.limits, baseline)]
-        _selecting(measures.against(rows, x, y, outside), rows, "pair_chart")
+        _selecting(measures.against(rows, x, y, outside, terms.runs), rows, "pair_chart")
 
 
 def _settings(swept: list[Row]) -> None:

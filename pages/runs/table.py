@@ -75,7 +75,11 @@ COLUMNS = {
         "Smaller", format="%.1f×", width="small", help="File size relative to its teacher's."
     ),
     "faster": st.column_config.NumberColumn(
-        f"Throughput (batch {BATCH})", format="%.1f×", width=160, help="Relative to its teacher's."
+        f"Throughput (batch {BATCH})",
+        format="%.1f×",
+        width=160,
+        help="Relative to its teacher's. Compare says where the "
+        "difference is within the noise, or the machine was busy.",
     ),
     "started": st.column_config.DatetimeColumn("Started", format="D MMM, HH:mm"),
     "tags": st.column_config.ListColumn("Tags", width="small"),

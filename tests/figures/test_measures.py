@@ -36,4 +36,7 @@ def test_wide_ranges_have_a_log_scale_and_accuracy_its_interval():
     teacher = next(trace for trace in chart.data if trace.name == "Teacher")
     assert teacher.x == (400,)
     assert teacher.error_y.arrayminus == pytest.approx((2,))
+    assert teacher.hovertext == ("teacher: 400, 99.0",)
+    named = against(ROWS, "size_bytes", "accuracy", runs={"r1": "First"})
+    assert named.data[0].hovertext == ("First, teacher: 400, 99.0",)
     assert [trace.customdata[0][1] for trace in chart.data if trace.name == "Outside the limits"] == ["student alone"]
