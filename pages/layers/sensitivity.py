@@ -35,7 +35,8 @@ def show(one: LayerView) -> None:
             st.button(f"Use {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
         return
     kind = links.segments("Compression applied", list(KINDS), "step", format_func=KINDS.__getitem__)
-    found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
+    with store.legible():
+        found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
     asked = {"run": one.run, "variant": one.name, "kind": kind}
     waiting = measuring.latest("sensitivity", asked.__eq__)
     if waiting and waiting.state in store.ACTIVE:
