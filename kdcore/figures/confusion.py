@@ -154,7 +154,7 @@ def _diverging(view: Difference) -> go.Figure:
         "zmax": most,
         "customdata": view.counts,
         "colorscale": style.DIVERGING,
-        "colorbar": {"title": {"text": "images"}, "thickness": 10, "outlinewidth": 0, "nticks": 5, "tickformat": "+d"},
+        "colorbar": {"title": {"text": "images"}, "thickness": 10, "outlinewidth": 0, "dtick": -(-most // 2)},
         "hovertemplate": (
             "True %{y}, predicted %{x}: %{z:+d} images<br>"
             f"{view.names[0]} %{{customdata[0]}}, {view.names[1]} %{{customdata[1]}}<extra></extra>"
@@ -162,23 +162,26 @@ def _diverging(view: Difference) -> go.Figure:
         "xgap": 1,
         "ygap": 1,
     }
-    numbers = [_signed(view, most)] if len(view.classes) <= NUMBERED else []
+    numbers = _signed(view, style.STRONG * most) if len(view.classes) <= NUMBERED else []
     return _matrix([heat, *numbers], view)
 
 
-def _signed(view: Difference, most: int) -> dict[str, Any]:
+def _signed(view: Difference, strong: float) -> list[dict[str, Any]]:
+    """The cells' numbers: white on strong colours, else as the page writes."""
     cells = np.argwhere(view.more != 0)
-    full = [abs(view.more[true, said]) > style.STRONG * most for true, said in cells]
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [view.classes[said] for _, said in cells],
-        "y": [view.classes[true] for true, _ in cells],
-        "text": [f"{view.more[true, said]:+d}".replace("-", "\N{MINUS SIGN}") for true, said in cells],
-        "textfont": {"color": ["#FFFFFF" if one else style.INK for one in full]},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    parts = [[cell for cell in cells if (abs(view.more[tuple(cell)]) > strong) == white] for white in (False, True)]
+    return [
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": [view.classes[said] for _, said in part],
+            "y": [view.classes[true] for true, _ in part],
+            "text": [f"{view.more[true, said]:+d}".replace("-", "\N{MINUS SIGN}") for true, said in part],
+            "textfont": font,
+            "hoverinfo": "skip",
+        }
+        for part, font in zip(parts, ({"size": 12}, {"size": 12, "color": "#FFFFFF"}), strict=True)
+    ]
 
 
 def _heat(view: Confusion) -> dict[str, Any]:

@@ -93,18 +93,18 @@ def _slowest(one: Timed) -> str:
     return f"{slowest} takes {of_time} of the time of {one.name} and has {of_macs} of its MACs"
 
 
-def profile(found: Sequence[Timed], batch: int = 64) -> go.Figure:
+def profile(found: Sequence[Timed]) -> go.Figure:
     """Each layer's time, MACs, bytes of its weights and output SQNR, one panel each, one colour a variant."""
-    return _panels(profile_view(found, batch))
+    return _panels(profile_view(found))
 
 
-def profile_view(found: Sequence[Timed], batch: int = 64) -> Profile:
+def profile_view(found: Sequence[Timed]) -> Profile:
     names = _names(found)
     panels = [
-        _panel(f"Time (ms, batch size {batch})", "~g", found, names, _time),
+        _panel("Time<br>(ms)", "~g", found, names, _time),
         _panel("MACs", "~s", found, names, _macs),
-        _panel("Weights (bytes)", "~s", found, names, _bytes),
-        _panel("SQNR (dB)", "~g", found, names, _noise),
+        _panel("Weights<br>(bytes)", "~s", found, names, _bytes),
+        _panel("SQNR<br>(dB)", "~g", found, names, _noise),
     ]
     kept = tuple(panel for panel in panels if any(value is not None for row in panel.values for value in row))
     title = _slowest(found[0]) if found and found[0].ms else "Nothing was timed"
@@ -159,7 +159,7 @@ def _panels(view: Profile) -> go.Figure:
     width = 1 / max(1, len(view.panels))
     axes = {
         f"xaxis{place + 1 if place else ''}": style.axis(
-            {"title": panel.title, "rangemode": "tozero", "tickformat": panel.ticks, "nticks": 4,
+            {"title": panel.title, "rangemode": "tozero", "tickformat": panel.ticks, "nticks": 3, "tickangle": 0,
              "domain": [place * width, (place + 1) * width - GAP * (place + 1 < len(view.panels))]}
         )
         for place, panel in enumerate(view.panels)

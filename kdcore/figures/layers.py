@@ -48,6 +48,11 @@ class Bars(NamedTuple):
     values: tuple[tuple[float | None, ...], ...]
     hovers: tuple[tuple[str, ...], ...]
 
+    @property
+    def blank(self) -> bool:
+        """Whether no bar would be seen."""
+        return not any(value for row in self.values for value in row)
+
 
 def sparsity(models: Sequence[Model], by: By = "weight") -> go.Figure:
     """Share of zeros in every layer, by weight, filter or input channel, one colour a variant."""

@@ -95,11 +95,11 @@ def _lines(view: Falls) -> go.Figure:
             "y": line.scores,
             "mode": "lines+markers",
             "name": line.name,
-            "line": {"color": style.look(line.role).colour, "dash": style.dash(line.role)},
+            "line": {"color": style.look(line.role).colour, "dash": dash},
             "marker": {"symbol": style.look(line.role).symbol, "size": 9},
             "hovertemplate": f"{line.name}: %{{y:.1f}} % at severity %{{x}}<extra></extra>",
         }
-        for line in view.lines
+        for line, dash in zip(view.lines, style.dashes([line.role for line in view.lines]), strict=True)
     ]
     return style.figure(
         traces,

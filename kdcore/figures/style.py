@@ -47,6 +47,19 @@ def dash(role: str) -> str:
     return {"hard_labels": "dash", "smoothed": "dot"}.get(role, "solid")
 
 
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+def dashes(roles: Sequence[str]) -> list[str]:
+    """A dash for each line of a chart: its role's own, or where an earlier line has that in its colour, a free one."""
+    found: list[tuple[str, str]] = []
+    for role in roles:
+        colour, usual = look(role).colour, dash(role)
+        free = [one for one in (usual, *DASHES) if (colour, one) not in found]
+        found.append((colour, free[0] if free else usual))
+    return [one for _, one in found]
+
+
 def hatching(role: str) -> str:
     """Bars have no symbols either: those of the controls are hatched."""
     return {"hard_labels": "x", "smoothed": "+"}.get(role, "")

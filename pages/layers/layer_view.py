@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from kdcore.figures.layers import By, Model, What, noise, relative_error, shares, sparsity
+from kdcore.figures.layers import (
+    Bars,
+    By,
+    Model,
+    What,
+    noise,
+    relative_error,
+    shares,
+    shares_view,
+    sparsity,
+    sparsity_view,
+)  # fmt: skip
 from kdcore.figures.weights import histogram
 from kdcore.report import format
 from kdcore.report import layers as report
@@ -89,11 +101,19 @@ def overview(chosen: list[LayerView]) -> None:
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
         by: By = links.segments("Zeros", list(ZEROS), "by", format_func=ZEROS.__getitem__)  # type: ignore[assignment]
-        charts.show(sparsity(models, by), key="sparsity")
+        _bars(sparsity_view(models, by), partial(sparsity, models, by), key="sparsity")
     with right, st.container(border=True, height="stretch"):
         what: What = links.segments("Amount", list(AMOUNTS), "what", format_func=AMOUNTS.__getitem__)  # type: ignore[assignment]
-        charts.show(shares(models, what), key="shares")
+        _bars(shares_view(models, what), partial(shares, models, what), key="shares")
     _noise(chosen, models)
+
+
+def _bars(view: Bars, draw: Callable[[], go.Figure], key: str) -> None:
+    """The chart, or in place of a blank one the line that says why."""
+    if view.blank:
+        st.markdown(f"{plain(view.title)}.")
+    else:
+        charts.show(draw(), key=key)
 
 
 def _noise(chosen: list[LayerView], models: list[Model]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.layers import layer_view, sensitivity, times
+from pages.layers import graph, layer_view, sensitivity, times
 from pages.shared import links, store, text
 
 runs = store.finished()
@@ -41,6 +41,7 @@ with right, st.container(border=True):
     second = choose("_b", "B", first.run, first.parent or "teacher")
 st.caption("Results are for each variant's first seed.")
 layer_view.overview([first, second])
+graph.show(layer_view.named([first, second]))
 layer_view.layer([first, second])
 layer_view.table([first, second])
 times.show(layer_view.named([first, second]))

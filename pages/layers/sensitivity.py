@@ -14,7 +14,7 @@ from kdcore.jobs import api
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import format
 from kdcore.workspace.index import RunRow
-from kdcore.workspace.library import Library
+from kdcore.workspace.library import gives
 from pages.layers.layer_view import LayerView
 from pages.shared import charts, draft, links, measuring, store
 from pages.shared.text import plain
@@ -29,16 +29,14 @@ def show(one: LayerView) -> None:
         f"Each layer of **{plain(one.name)}** is compressed alone and the network evaluated on validation images. Less "
         "sensitive layers can be compressed more; a policy gives each layer its own strength."
     )
-    try:
-        Library(store.workspace()).network(one.run, one.name)
-    except RecipeError as error:
-        message = error.problems[0].message.replace(f" of {one.run}", "")
-        st.caption(f":material/info: {plain(message)}.")
+    if gives(store.workspace().model(one.key), one.report) != "features":
+        st.caption(f":material/info: {plain(one.name)} has no network that can be compressed: use its parent.")
         if one.parent:
             st.button(f"Use {plain(one.parent)}", key="take_parent", on_click=_take, args=(one.parent,))
         return
     kind = links.segments("Compression applied", list(KINDS), "step", format_func=KINDS.__getitem__)
-    found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
+    with store.legible():
+        found = store.document(store.workspace().model(one.key) / f"sensitivity-{kind}.json")
     asked = {"run": one.run, "variant": one.name, "kind": kind}
     waiting = measuring.latest("sensitivity", asked.__eq__)
     if waiting and waiting.state in store.ACTIVE:

@@ -74,7 +74,7 @@ def _timed(name: str, one: LayerView, times: LayerTimes) -> Timed:
 def _measured(profiles: list[Timed], found: Mapping[str, LayerTimes]) -> None:
     batch = next(iter(found.values()))["batch"]
     with st.container(border=True):
-        charts.show(profile(profiles, batch), key="layer_times")
+        charts.show(profile(profiles), key="layer_times")
     st.caption(
         f":material/info: A profile on this machine, not a speed comparison: median of each kernel on one thread, "
         f"batch size {batch}, one file after the other. Compare times the variants side by side."

@@ -129,10 +129,15 @@ def _changes(chosen: Shown, other: Shown | None, about: Data) -> None:
 
 
 def _difference(chosen: Shown, other: Shown, found: list[Shift], about: Data) -> None:
-    both = [one.quality["confusion"] for one in (chosen, other)]
-    charts.show(difference(*both, found, about["classes"], (chosen.name, other.name)), key="confusion_difference")
+    if not found:
+        st.markdown(f"{plain(chosen.name)} and {plain(other.name)} make the same errors, image by image.")
+        return
+    drawn = difference(
+        chosen.quality["confusion"], other.quality["confusion"], found, about["classes"], (chosen.name, other.name)
+    )
+    charts.show(drawn, key="confusion_difference")
     st.caption(
-        f"Test images that {plain(chosen.name)} has more (blue) or fewer (red) than {plain(other.name)}. On the "
+        f"Test images that {plain(chosen.name)} has more (blue) or fewer (orange) than {plain(other.name)}. On the "
         "diagonal more is better, elsewhere fewer. Paired on the same images, exact McNemar test, Holm's correction."
     )
 

@@ -44,3 +44,10 @@ def test_a_figure_leaves_background_and_fonts_to_the_page():
     assert (layout.paper_bgcolor, layout.plot_bgcolor) == (style.CLEAR, style.CLEAR)
     assert layout.font.color is None
     assert layout.title.text == "What to see"
+
+
+def test_lines_of_one_colour_differ_in_their_dashes():
+    roles = ["distilled"] * 6 + ["alone", "hard_labels", "alone"]
+    looks = [(style.look(role).colour, dash) for role, dash in zip(roles, style.dashes(roles), strict=True)]
+    assert len(set(looks)) == len(roles)
+    assert style.dashes(["alone", "hard_labels"]) == [style.dash("alone"), style.dash("hard_labels")]

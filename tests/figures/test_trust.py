@@ -143,7 +143,7 @@ class TestDifference:
         assert difference_view(COUNTS, COUNTS, [], classes, names).title == "Int8 makes the same errors as student"
 
     def test_zero_has_the_colour_of_the_page_in_the_middle_of_the_scale(self):
-        heat, numbers = difference(COUNTS, self.OTHERS, [], ["cat", "dog", "cow"], ("int8", "student")).data
+        heat, _, numbers = difference(COUNTS, self.OTHERS, [], ["cat", "dog", "cow"], ("int8", "student")).data
         assert (heat.zmin, heat.zmax) == (-4, 4)
         assert heat.colorscale[1][1].endswith(", 0)")
         assert list(numbers.text) == ["\N{MINUS SIGN}4", "+4"]

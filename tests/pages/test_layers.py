@@ -49,6 +49,18 @@ def test_zeros_and_amounts_are_chosen_in_the_url(full):
     assert asked(app, "by") == ["channel"]
 
 
+def test_a_blank_chart_is_one_line_and_the_graph_is_drawn_when_opened(full):
+    run_id = runs(full)[-1].id
+    app = opened("layers", run=run_id, variant="student alone", variant_b="teacher")
+    assert "No weights are zero.\n" in said(app)
+    assert "ranks of teacher" not in said(app)
+    app.session_state["graph"] = True
+    app.run()
+    assert not app.exception
+    assert "Student alone: 4 layers with the shapes, bits, zeros and ranks of teacher" in said(app)
+    assert "Teacher: 4 layers with the shapes, bits, zeros and ranks of student alone" in said(app)
+
+
 def test_a_layer_is_chosen(full):
     run_id = runs(full)[-1].id
     app = opened("layers", run=run_id, layer="head")
