@@ -41,7 +41,7 @@ def at_own_pictures():
 
 
 def sent(app, name, content):
-    app.file_uploader[0].set_value((name, content, "application/zip")).run()
+    app.file_uploader[-1].set_value((name, content, "application/zip")).run()
     assert not app.exception
     return app
 
