@@ -63,7 +63,7 @@ def _widget(one: Standing) -> Value | None:
     asked, key = one.lesson.prediction, f"guess_{one.lesson.name}"
     match asked:
         case Number():
-            start = min(max(0.0, asked.low), asked.high)
+            start = float(min(max(0, asked.low), asked.high))
             return st.slider(
                 f"{asked.label} ({asked.unit})",
                 float(asked.low),

@@ -120,3 +120,10 @@ def test_a_curve_is_given_point_by_point_and_drawn(empty):
         app.slider(key=f"guess_never-seen_{x:g}").set_value(10.0 * place).run()
     app.button(key="commit").click().run()
     assert progress.read(empty, lesson).prediction == (0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
+
+
+@pytest.mark.parametrize("lesson", [one for one in lessons() if not one.symptoms], ids=lambda one: one.name)
+def test_every_lesson_asks_for_its_prediction(empty, lesson):
+    app = opened("lessons", lesson=lesson.name)
+    assert app.slider or app.radio
+    assert app.button(key="commit").label == "Commit prediction"
