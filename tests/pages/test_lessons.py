@@ -7,6 +7,7 @@ import pytest
 from kdcore.lessons import find, lessons, progress
 from kdcore.lessons.evidence import Evidence
 from kdcore.report import format
+from kdcore.report.glossary import explained
 from tests.pages.conftest import asked, opened, runs, said
 
 NAME = "why-soft-targets"
@@ -64,10 +65,10 @@ def test_the_answer_stands_beside_the_prediction_and_is_explained(measured):
     words = said(app)
     assert "predicted +5.0 points" in words
     assert f"measured {format.points(answer.value)}" in words
-    assert answer.verdict in words
+    assert explained(answer.verdict) in words
     app.button(key="next").click().run()
     assert asked(app, "step") == ["why"]
-    assert LESSON.explain(found).split("\n\n")[0] in said(app)
+    assert explained(LESSON.explain(found)).split("\n\n")[0] in said(app)
     assert app.get("latex") or "frac" in str(app.main)
     app.button(key="next").click().run()
     assert progress.read(workspace, LESSON).reached == "next"
