@@ -69,14 +69,21 @@ class Form:
             self.part(kind.base, path)
 
     def choice(
-        self, kind: str, path: str, line: Callable[[str], str] | None = None, without: Sequence[str] = ()
+        self,
+        kind: str,
+        path: str,
+        line: Callable[[str], str] | None = None,
+        without: Sequence[str] = (),
+        unfit: Sequence[str] = (),
     ) -> None:
         """Which entry of a registry, what it is, and its options.
 
-        `line`: an entry's line in a list that opens. `without`: options that the caller draws by itself.
+        `line`: an entry's line in a list that opens. `without`: options that the caller draws by itself. `unfit`:
+        entries that cannot be chosen here, unless one of them is.
         """
         name = draft.at(draft.get(), path)[kind]
-        names = sorted((entry.name for entry in registry.entries(kind)), key=lambda one: one not in families.FIRST)
+        known = (entry.name for entry in registry.entries(kind) if entry.name == name or entry.name not in unfit)
+        names = sorted(known, key=lambda one: one not in families.FIRST)
         every = names
         if families.known(kind) and f"{path}.{kind}" not in vary.swept():
             names = self._family(kind, path, name)

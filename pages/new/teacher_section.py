@@ -20,13 +20,17 @@ FILES = {  # what can be uploaded for a source that is a file: its label, and it
     "onnx_file": ("Upload an ONNX classifier", ["onnx"]),
     "soft_labels": ("Upload a soft-label file", ["npz"]),
 }
+UNFIT = ("trained", "onnx_file", "soft_labels")  # there is no network that could be compressed
 MOST_OFFERED = 200
 
 
 def draw(form: Form, training: Callable[[], None]) -> None:
     """Where the teacher comes from, and what that needs. `training` draws how one is trained here."""
     chosen = draft.at(draft.get(), SOURCE)["teacher"]
-    form.choice("teacher", SOURCE, without=("model", "variant") if chosen == "earlier" else ())
+    form.choice(
+        "teacher", SOURCE, without=("model", "variant") if chosen == "earlier" else (),
+        unfit=UNFIT if draft.get()["start"] == "model" else (),
+    )  # fmt: skip
     if chosen == "earlier":
         _earlier()
         form.say(f"{SOURCE}.model")
@@ -72,7 +76,7 @@ def _earlier() -> None:
     key = draft.key(f"{SOURCE}.earlier")
     st.selectbox(
         "Model", offers, now, key=key, format_func=lambda offer: offer.line, on_change=_take, args=(key,),
-        placeholder="Choose a finished model", help="With several seeds, the first seed's model teaches.",
+        placeholder="Choose a finished model", help="With several seeds, it is the first seed's model.",
     )  # fmt: skip
 
 
