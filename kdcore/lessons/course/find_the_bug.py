@@ -45,14 +45,14 @@ def symptoms(found: Evidence) -> Symptoms:
         Loss(name, tuple(epoch["loss"] for epoch in found.history(_row(found, fault)["variant"])))
         for name, fault in students.items()
     ]
-    head = ["| Student | Loss, first epoch | last | Test accuracy | Same class as teacher |", "| --- " * 5 + "|"]
+    head = ["| Student | Loss, first to last epoch | Test accuracy | Same class as teacher |", "| --- " * 4 + "|"]
     return Symptoms("\n".join([*head, *lines]), losses(curves, "The training loss of each student"))
 
 
 def _line(name: str, row: Row, found: Evidence) -> str:
     history = found.history(row["variant"])
     return (
-        f"| {name} | {format.significant(history[0]['loss'])} | {format.significant(history[-1]['loss'])} "
+        f"| {name} | {format.significant(history[0]['loss'])} to {format.significant(history[-1]['loss'])} "
         f"| {format.percent(row['accuracy'])} | {format.percent(row['agreement'])} |"
     )
 
