@@ -18,18 +18,6 @@ from kdcore.takeaway.importing import NotImported, import_run
 from kdcore.takeaway.run import MANIFEST, run_zip
 from kdcore.workspace.state import state
 from kdcore.workspace.workspace import Workspace
-from tests.pages.conftest import full_workspace
-
-
-@pytest.fixture(scope="module")
-def workspace():
-    return Workspace(full_workspace())
-
-
-@pytest.fixture(scope="module")
-def run(workspace):
-    """The small quickstart."""
-    return workspace.run_ids()[0]
 
 
 @pytest.fixture(scope="module")

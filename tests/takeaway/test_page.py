@@ -10,14 +10,8 @@ import pytest
 from kdcore.files import read_json, write_json
 from kdcore.takeaway.page import report_page
 from kdcore.workspace.workspace import UnknownRun, Workspace
-from tests.pages.conftest import full_workspace
 
 EVIL = "<script>alert(1)</script><img src=http://evil.example/x>"
-
-
-@pytest.fixture(scope="module")
-def workspace():
-    return Workspace(full_workspace())
 
 
 def words(page):

@@ -8,19 +8,6 @@ from kdcore.cli import main
 from kdcore.files import read_json
 from kdcore.takeaway import trackers
 from kdcore.workspace import events
-from kdcore.workspace.workspace import Workspace
-from tests.pages.conftest import full_workspace
-
-
-@pytest.fixture(scope="module")
-def workspace():
-    return Workspace(full_workspace())
-
-
-@pytest.fixture(scope="module")
-def run(workspace):
-    """The small quickstart."""
-    return workspace.run_ids()[0]
 
 
 def kept(workspace, run):

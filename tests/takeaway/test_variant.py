@@ -15,22 +15,10 @@ from kdcore.files import read_json
 from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 from kdcore.takeaway.variant import variant_zip
-from kdcore.workspace.workspace import UnknownRun, Workspace
+from kdcore.workspace.workspace import UnknownRun
 from tests import patience
-from tests.pages.conftest import full_workspace
 
 ALLOWED = {"sys", "pathlib", "numpy", "onnxruntime", "PIL"}
-
-
-@pytest.fixture(scope="module")
-def workspace():
-    return Workspace(full_workspace())
-
-
-@pytest.fixture(scope="module")
-def run(workspace):
-    """The small quickstart."""
-    return workspace.run_ids()[0]
 
 
 @pytest.fixture
