@@ -142,5 +142,5 @@ def delete(run_id: str, name: str) -> None:
     except RuntimeError as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return
-    links.drop_run()
+    links.drop("run", "runs")
     st.session_state[absent.DELETED] = run_id, name

@@ -25,7 +25,8 @@ def line(run_id: str) -> None:
     left = [_left(one) for one in before]
     known = [seconds for seconds in left if seconds is not None]
     when = f"; starts in about {format.roughly(sum(known))}" if len(known) == len(left) else ""
-    busy = f" ({estimates.busy()})" if when and estimates.busy() else ""
+    crowded = estimates.busy() if when else ""
+    busy = f" ({crowded})" if crowded else ""
     st.caption(f":material/schedule: {format.plural(len(before), 'run')} before this one in the queue{when}{busy}.")
 
 

@@ -37,5 +37,6 @@ def _file_name(key: str) -> str:
     """The names of the runs that the page is about, and the chart."""
     query = st.query_params
     shown = dict.fromkeys([*query.get_all("run"), *query.get_all("runs")])
-    names = [row.name for row in store.runs() if row.id in shown] if shown else []
+    known = (row for run_id in shown if (row := store.index().run(run_id)))
+    names = [row.name for row in sorted(known, key=lambda row: row.created, reverse=True)]
     return clean(f"{' and '.join(names[:2])} {key.replace('_', ' ')}.png".strip()).removesuffix(".png")

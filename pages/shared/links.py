@@ -58,12 +58,6 @@ def drop(*names: str) -> None:
     remember()
 
 
-def drop_run() -> None:
-    """Takes the runs out of the URL: the one that it named was deleted."""
-    for name in ("run", "runs"):
-        st.query_params.pop(name, None)
-
-
 def runs_asked() -> list[str]:
     """The runs that the URL names; one as `?run=`, or those that Compare shows as `?runs=`."""
     return st.query_params.get_all("run") or st.query_params.get_all("runs")
