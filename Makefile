@@ -25,14 +25,14 @@ quickstart: $(VENV)/.installed  ## the first experiment without a browser: progr
 	$(BIN)/python -m kdcore run quickstart
 
 test: $(VENV)/.installed-dev  ## set up and run the tests (some minutes)
-	$(BIN)/python -m pytest $(ARGS) -n $(JOBS)
+	$(BIN)/python -m pytest $(ARGS) -n $(JOBS) --dist worksteal
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
 test-avx2: $(VENV)/.installed-dev  ## the tests as on an x86 processor with AVX2 alone
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell PYTHONPATH=$(CURDIR)/tests/avx2 \
-	  $(BIN)/python -m pytest $(ARGS) -n $(JOBS)
+	  $(BIN)/python -m pytest $(ARGS) -n $(JOBS) --dist worksteal
 
 test-newest: RESOLUTION := highest  ## the tests on the newest versions that pyproject.toml allows
 test-oldest: RESOLUTION := lowest-direct  ## the tests on the oldest versions that pyproject.toml allows
@@ -42,7 +42,7 @@ test-newest test-oldest: test-%: .venv-%/bin/python
 	.venv-$*/bin/uv pip compile pyproject.toml --extra dev --resolution $(RESOLUTION) --upgrade --quiet \
 	  --python .venv-$*/bin/python --output-file .venv-$*/resolved.txt
 	.venv-$*/bin/uv pip install --python .venv-$*/bin/python -r .venv-$*/resolved.txt
-	.venv-$*/bin/python -m pytest $(ARGS) -n $(JOBS)
+	.venv-$*/bin/python -m pytest $(ARGS) -n $(JOBS) --dist worksteal
 
 upgrade: $(VENV)/bin/python  ## renew the lock: the newest versions that pyproject.toml allows
 	$(BIN)/python $(PIP) --quiet $(UV)

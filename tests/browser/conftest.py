@@ -17,7 +17,8 @@ from kdcore.jobs import api
 from kdcore.paths import CHECKOUT
 from kdcore.workspace.workspace import Workspace
 from tests import patience
-from tests.pages.conftest import at_hand, full_workspace  # noqa: F401 (a fixture)
+from tests.pages.conftest import at_hand  # noqa: F401 (a fixture)
+from tests.small import full_workspace
 
 SETTLED = {"script": "notRunning", "title": True, "skeletons": 0}
 STATE = """() => ({

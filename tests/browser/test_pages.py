@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from tests.browser.conftest import dashboard
-from tests.pages.conftest import full_workspace
+from tests.small import full_workspace
 
 pytestmark = pytest.mark.browser
 TITLES = {

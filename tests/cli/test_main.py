@@ -13,7 +13,7 @@ from kdcore.jobs import api
 from kdcore.report.layers import COLUMNS
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
-from tests.small import CUTS, small
+from tests.small import CUTS, full_workspace, small
 
 
 @pytest.fixture
@@ -24,8 +24,9 @@ def workspace(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def carried_out(tmp_path_factory):
-    """A workspace with one run, made by `run` itself, and what it printed."""
+    """A workspace with one run, made by `run` itself of models that are there already, and what it printed."""
     home = tmp_path_factory.mktemp("cli")
+    shutil.copytree(full_workspace() / "models", home / "models")
     command = [sys.executable, "-m", "kdcore", "run", "quickstart", "--json"]
     for cut in CUTS:
         command += ["--set", cut]

@@ -7,7 +7,7 @@ from onnx import helper, numpy_helper
 
 from kdcore.export.network import network
 from kdcore.workspace.workspace import Workspace
-from tests.pages.conftest import full_workspace
+from tests.small import full_workspace
 
 
 def save(path, nodes, weights):

@@ -9,7 +9,7 @@ from kdcore.files import read_json
 from kdcore.presets import presets
 from kdcore.report import comparison
 from kdcore.workspace.workspace import Workspace
-from tests.pages.conftest import full_workspace
+from tests.small import full_workspace
 
 
 @pytest.fixture(scope="module")

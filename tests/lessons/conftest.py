@@ -15,7 +15,7 @@ from kdcore.lessons import progress
 from kdcore.lessons.evidence import Evidence
 from kdcore.workspace.workspace import Workspace
 from tests import patience
-from tests.pages.conftest import full_workspace
+from tests.small import full_workspace
 
 
 @pytest.fixture

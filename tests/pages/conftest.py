@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
 from kdcore.jobs import api
-from kdcore.jobs.follow import follow
 from kdcore.lessons import lessons
 from kdcore.paths import CHECKOUT
 from kdcore.presets import presets
@@ -19,32 +15,7 @@ from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 from pages.shared import draft, estimates
 from tests import patience
-from tests.small import small
-
-UNSEEN = (
-    "name=Unseen",
-    'data.hide_classes=["3"]',
-    "controls=[]",
-    "compress=[]",
-    "seeds=[0]",
-    "train.steps=30",
-    "measure.timing_seconds=0",
-    'sweep={"distill.temperature": [1, 16]}',
-)
-
-
-def full_workspace() -> Path:
-    """A workspace with a small quickstart and a small sweep; made by the first of the test processes that asks."""
-    home = Path(os.environ["KDCORE_HOME"]) / "full"
-    with FileLock(home.with_suffix(".lock")):
-        if not (home / "complete").exists():
-            workspace = Workspace(home).ensure()
-            for recipe, name in ((small(), "quickstart"), (small(*UNSEEN), None)):
-                *_, row = follow(workspace, api.submit(workspace, recipe, name))
-                assert row.state == "done", row.error
-            api.stop_all(workspace)
-            (home / "complete").touch()
-    return home
+from tests.small import full_workspace
 
 
 @pytest.fixture(scope="session")
