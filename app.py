@@ -1,6 +1,9 @@
-"""What `streamlit run app.py` serves."""
+"""What `streamlit run app.py` serves: the pages, and plotly.js for charts that draw themselves."""
 
 import streamlit as st
+from starlette.routing import Route
+
+from pages.shared import plot
 
 # Streamlit takes the files of a folder named pages/ beside the script for pages, so the script lies inside the folder.
-app = st.App("pages/navigation.py")
+app = st.App("pages/navigation.py", routes=[Route(plot.SOURCE, plot.library)])

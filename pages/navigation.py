@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import links
+from pages.shared import links, notify
 
 ICON = str(Path(__file__).parent / "shared" / "icon.png")
 
@@ -96,4 +96,7 @@ page = st.navigation(
     ],
     position="top",
 )
-page.run()
+try:
+    page.run()
+finally:  # a page may stop early
+    notify.watch()

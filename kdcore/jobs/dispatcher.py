@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from filelock import Timeout
 
 from kdcore import registry
 from kdcore.files import Damaged, lock, write_json
+from kdcore.jobs import webhook
 from kdcore.jobs.heartbeat import Watch
 from kdcore.jobs.process import PATIENCE_SECONDS, code, code_on_disk, end_worker, start
 from kdcore.workspace import shapes
@@ -128,7 +130,9 @@ class _Dispatcher:
                 continue
             if _newer(waiting):
                 return
-            self._carry_out(self._running(waiting) or waiting[0])
+            item = self._running(waiting) or waiting[0]
+            self._carry_out(item)
+            threading.Thread(target=webhook.tell, args=(self.workspace, item.run_id)).start()
             idle_since = time.monotonic()
 
     def _running(self, waiting: list[Next]) -> Next | None:

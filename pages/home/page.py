@@ -9,6 +9,7 @@ from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
 from kdcore.presets import Group, Preset, presets
 from kdcore.report import format
+from kdcore.report.headline import headline
 from kdcore.workspace.index import RunRow
 from pages.shared import draft, estimates, store, text
 
@@ -70,7 +71,7 @@ def machine_card(rows: list[RunRow]) -> None:
 
 def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
     took, absent = lasts(preset) if timed else ("Estimating the time", "")
-    before = f"last result: {result(last)}" if last else "not run yet"
+    before = f"last result: {text.plain(headline(last))}" if last else "not run yet"
     with st.container(border=True, height="stretch", gap="small"):
         st.subheader(preset.title, icon=preset.icon, anchor=False)
         st.markdown(preset.summary)
@@ -106,14 +107,6 @@ def lasts(preset: Preset) -> tuple[str, str]:
     return f"About {format.roughly(seconds)} here" if seconds else "No time estimate yet", ""
 
 
-def result(row: RunRow) -> str:
-    """The best variant of a run, its score and what it gained; no line breaks within a number."""
-    score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
-    facts = [score, *([f"{format.times(row.smaller)} smaller"] if row.smaller else []), *text.speed(row)]
-    unbroken = ", ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in facts)
-    return f"{text.plain(row.variant or '')}: {unbroken}"
-
-
 def run_line(row: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=120):
@@ -123,7 +116,7 @@ def run_line(row: RunRow) -> None:
             if row.state in store.ACTIVE:
                 st.progress(row.progress, text=text.plain(row.stage) or "Queued")
             elif row.score is not None:
-                st.caption(result(row))
+                st.caption(text.plain(headline(row)))
             else:
                 st.caption(text.plain(row.error or ("Measured" if row.state == "done" else "No result")))
         st.caption(text.ago(row.created), width=120)

@@ -14,7 +14,7 @@ from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import KINDS
-from pages.shared import absent, draft, links, store
+from pages.shared import absent, draft, links, notify, store
 from pages.shared.fields import label
 from pages.shared.text import plain
 
@@ -28,6 +28,8 @@ def bar(row: RunRow) -> None:
         return
     with st.container(horizontal=True):
         _steer(row)
+        if row.state in store.ACTIVE:
+            notify.offer(row)
         _look(row)
         if row.preset not in KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)

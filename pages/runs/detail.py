@@ -152,7 +152,7 @@ def curves(row: RunRow, active: bool) -> None:
         if not found:
             st.caption(f"{AXES[QUANTITIES[quantity]]}: the curve appears after the first epoch.")
             return
-        charts.show(draw(found, QUANTITIES[quantity], smoothing, hidden), key="curves")
+        charts.show(draw(found, QUANTITIES[quantity], smoothing, hidden), key="curves", steady=live)
         if hidden and quantity.startswith("Validation"):
             st.caption(
                 ":material/info: The students' validation images lack the hidden class "

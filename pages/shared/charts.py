@@ -10,27 +10,38 @@ import streamlit as st
 
 from kdcore.data.upload import clean
 from kdcore.figures.links import without_links
-from pages.shared import store
+from pages.shared import links, plot, store
 from pages.shared.text import plain
 
 UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|dB|bits|points)"), "\N{NO-BREAK SPACE}"
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # as in .streamlit/config.toml
+WHOLE = 10_000  # pixels, more than any window is wide: a dialog shrinks to it
 
 
-def show(figure: go.Figure, key: str, note: str = "", **options: Any) -> Any:
-    """Shows the figure below its title and a note on it; returns what `st.plotly_chart` does. Saved as a picture, it
-    has a background and twice the size, and is called after its run and the chart."""
+def show(figure: go.Figure, key: str, note: str = "", *, steady: bool = False, **options: Any) -> Any:
+    """Shows the figure below its title and a note on it, with a button that shows it large; returns what
+    `st.plotly_chart` does. `steady`: it is drawn again and again by itself, and keeps its zoom."""
     title = figure.layout.title.text
     figure.layout.title = None
-    figure.layout.paper_bgcolor = BACKGROUNDS.get(st.context.theme.type or "")
-    saved = {"format": "png", "scale": 2, "filename": _file_name(key)}
-    config = CONFIG | {"toImageButtonOptions": saved}
     with st.container(gap="xsmall"):
-        st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**")
+        with st.container(horizontal=True, vertical_alignment="top"):
+            st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**", width="stretch")
+            st.button(
+                "Large", key=f"large_{key}", type="tertiary", icon=":material/open_in_full:", on_click=links.present,
+                args=(key,), help="Fill the window, as for a projector; save as PNG or SVG.",
+            )  # fmt: skip
         if note:
             st.caption(note)
-        return st.plotly_chart(without_links(figure), key=key, alt=title, config=config, **options)
+        if links.presented() == key:
+            _present(figure, key, title)
+        if steady:
+            return plot.steady(figure, key, title)
+        return st.plotly_chart(without_links(figure), key=key, alt=title, config=plot.CONFIG, **options)
+
+
+def _present(figure: go.Figure, key: str, title: str) -> None:
+    """The chart alone, in a dialog that fills the window, until Esc."""
+    shown = st.dialog(plain(title), width=WHOLE, on_dismiss=links.present)
+    shown(plot.large)(figure, key, title, _file_name(key))
 
 
 def _file_name(key: str) -> str:

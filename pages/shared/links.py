@@ -14,6 +14,8 @@ from pages.shared import absent, text
 
 ADDRESS = "address"  # in the session: the page that was drawn last, and the choices in its URL
 
+PRESENT = "present"  # in the URL: the chart that is shown large
+
 SHOWN = "shown_run"  # in the session: the run that this page shows where its URL names none
 
 
@@ -32,8 +34,9 @@ def carry() -> None:
 
 
 def remember() -> None:
-    """Notes what the URL shows."""
-    st.session_state[ADDRESS] = _page(), {name: st.query_params.get_all(name) for name in st.query_params}
+    """Notes what the URL shows, but for a chart that is shown large: it is this page's."""
+    kept = {name: st.query_params.get_all(name) for name in st.query_params if name != PRESENT}
+    st.session_state[ADDRESS] = _page(), kept
 
 
 def _page() -> str:
@@ -49,6 +52,19 @@ def put(name: str, value: str | Sequence[str]) -> None:
     if other and not chosen & {*st.query_params.get_all(other)}:
         st.query_params.pop(other, None)
     remember()
+
+
+def present(key: str | None = None) -> None:
+    """Shows one chart of the page large, or none."""
+    if key is None:
+        st.query_params.pop(PRESENT, None)
+    else:
+        st.query_params[PRESENT] = key
+
+
+def presented() -> str | None:
+    """The chart that is shown large."""
+    return st.query_params.get(PRESENT)
 
 
 def drop(*names: str) -> None:

@@ -11,7 +11,6 @@ from typing import Literal
 import streamlit as st
 
 from kdcore.report import format
-from kdcore.report.comparison import BATCH
 from kdcore.report.names import printable, unlinked
 from kdcore.workspace.index import RunRow
 
@@ -58,14 +57,6 @@ def ago(moment: float | None) -> str:
         if count:
             return f"{count} {unit}{'s' * (count > 1)} ago"
     return "just now"
-
-
-def speed(row: RunRow) -> list[str]:
-    """How the throughput of a run's last variant compares with its teacher's; nothing where it was not timed."""
-    if row.faster is None:
-        return []
-    value = format.times(row.faster) if row.differs else "no measurable difference in"
-    return [f"{value} throughput (batch {BATCH}{', busy machine' * row.busy})"]
 
 
 def distinct_names(runs: Iterable[RunRow]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from kdcore.report import format
 from kdcore.workspace import gc
 from kdcore.workspace.index import RunRow
 from pages.shared import store, text
+from pages.system import notices
 
 here = store.workspace()
 
@@ -133,3 +134,6 @@ with left, st.container(border=True, height="stretch"):
 with right, st.container(border=True, height="stretch"):
     st.subheader("Versions", anchor=False)
     st.table({text.plain(name): version for name, version in machine.versions().items()}, border="horizontal")
+with st.container(border=True):
+    st.subheader("When a run ends", anchor=False)
+    notices.section()

@@ -1,0 +1,26 @@
+"""A finished run in one line: its best variant, its score, what it gained."""
+
+from __future__ import annotations
+
+from kdcore.report import format
+from kdcore.report.comparison import BATCH
+from kdcore.workspace.index import RunRow
+
+UNBROKEN = "\N{NO-BREAK SPACE}"  # within a number and its unit
+
+
+def headline(row: RunRow) -> str:
+    """ "int8: 96.1 %, 12× smaller, 3.1× throughput (batch 64)"; the error of a run that failed, else nothing."""
+    if row.score is None:
+        return row.error or ""
+    score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
+    facts = [score, *([f"{format.times(row.smaller)} smaller"] if row.smaller else []), *_speed(row)]
+    return f"{row.variant or ''}: {', '.join(fact.replace(' ', UNBROKEN) for fact in facts)}"
+
+
+def _speed(row: RunRow) -> list[str]:
+    """How the throughput of a run's last variant compares with its teacher's; nothing where it was not timed."""
+    if row.faster is None:
+        return []
+    value = format.times(row.faster) if row.differs else "no measurable difference in"
+    return [f"{value} throughput (batch {BATCH}{', busy machine' * row.busy})"]

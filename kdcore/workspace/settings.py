@@ -1,0 +1,57 @@
+"""What a person has set for this workspace, in `settings.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from kdcore.files import Damaged, read_json, write_json
+from kdcore.workspace.workspace import Workspace
+
+
+def _web(address: str | None) -> str | None:
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not address.isprintable() or " " in address:
+        raise ValueError("must begin with http:// or https:// and name a host")
+    return address
+
+
+Address = Annotated[str | None, AfterValidator(_web)]
+
+
+class Settings(BaseModel):
+    """`webhook`: who is told when a run ends; the address may hold a secret. `dashboard`: where links lead to."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    webhook: Address = None
+    dashboard: Address = None
+
+    @property
+    def host(self) -> str:
+        """The part of the webhook's address that holds no secret."""
+        return (self.webhook and urlsplit(self.webhook).hostname) or ""
+
+
+def read(workspace: Workspace) -> Settings:
+    """The settings; those of a new workspace where there are none. Raises Damaged."""
+    path = workspace.root / "settings.json"
+    try:
+        return Settings.model_validate(read_json(path, {}))
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        raise Damaged(path, f"is invalid: {'.'.join(map(str, wrong['loc']))} {wrong['msg']}") from None
+
+
+def write(workspace: Workspace, **changed: Any) -> None:
+    """Changes some settings; the file is its owner's alone. Raises ValidationError, a ValueError."""
+    try:
+        known = read(workspace)
+    except Damaged:
+        known = Settings()
+    path = workspace.ensure().root / "settings.json"
+    write_json(path, Settings.model_validate(known.model_dump() | changed).model_dump())
+    path.chmod(0o600)

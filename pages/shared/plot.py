@@ -1,0 +1,130 @@
+"""A chart that plotly.js draws by itself, where Streamlit's own falls short: it keeps its zoom while its data change, and it
+fills a projector and is saved as a picture with its title."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse
+
+from kdcore.figures.links import without_links
+
+SOURCE = "/kdcore/plotly.min.js"  # served by app.py; a version of plotly has its own address
+BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # as in .streamlit/config.toml
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"]}
+WIDTH, HEIGHT, SCALE = 853, 480, 3  # pixels and their factor: a picture of 2560 x 1440, whose letters read on a projector
+TITLE = {"automargin": True, "yref": "container", "y": 1, "yanchor": "top", "x": 0, "pad": {"t": 12, "l": 8, "b": 8}}
+LETTERS = 88  # of a title in one line of such a picture
+
+HTML = """
+<div id="row"><button id="png" type="button">PNG</button><button id="svg" type="button">SVG</button></div>
+<div id="frame"><div id="chart" role="figure"></div></div>
+"""
+
+CSS = """
+#row { display: flex; gap: 0.5rem; justify-content: flex-end }
+#row[hidden] { display: none }
+#chart { transform-origin: 0 0 }
+#row button {
+  font: inherit; font-size: 0.875rem; padding: 0.3rem 0.9rem; cursor: pointer; color: var(--st-text-color);
+  background: var(--st-background-color); border: 1px solid var(--st-border-color);
+  border-radius: var(--st-button-radius);
+}
+#row button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px }
+"""
+
+JS = """
+const watches = new WeakMap()
+let loading
+
+const library = source => loading ??= new Promise((resolve, reject) => {
+  const script = document.createElement("script")
+  script.src = source
+  script.onload = () => resolve(window.Plotly)
+  script.onerror = () => { loading = undefined; reject(new Error("plotly.js did not load")) }
+  document.head.append(script)
+})
+
+const saved = async (Plotly, chart, data, format) => {
+  const { title, name, width, height, scale } = data.picture
+  const layout = { ...chart.layout, title }
+  const tall = Math.max(height, data.height)
+  const url = await Plotly.toImage(
+    { data: chart.data, layout, config: data.config }, { format, width, height: tall, scale })
+  const link = document.createElement("a")
+  link.href = url
+  link.download = name + "." + format
+  link.click()
+}
+
+export default async function ({ data, parentElement }) {
+  const find = name => parentElement.querySelector("#" + name)
+  const frame = find("frame"), chart = find("chart"), large = Boolean(data.picture)
+  chart.setAttribute("aria-label", data.alt)
+  find("row").hidden = !large
+  const Plotly = await library(data.source)
+  const figure = JSON.parse(data.figure)
+
+  const draw = () => {
+    const wide = frame.clientWidth
+    if (!wide) return
+    const times = large ? Math.max(1, wide / data.picture.width) : 1
+    const room = large ? (window.innerHeight - data.around) / times : 0
+    const height = Math.max(data.height, room)
+    chart.style.transform = times > 1 ? `scale(${times})` : ""
+    frame.style.height = `${height * times}px`
+    Plotly.react(chart, figure.data, { ...figure.layout, width: wide / times, height }, data.config)
+  }
+  for (const format of ["png", "svg"]) find(format).onclick = () => saved(Plotly, chart, data, format)
+  watches.get(parentElement)?.disconnect()
+  const watch = new ResizeObserver(draw)
+  watches.set(parentElement, watch)
+  watch.observe(frame)
+  return () => watch.disconnect()
+}
+"""
+
+AROUND = 170  # pixels of the window's height that a dialog's title and edges take
+_PLOT = st.components.v2.component("kdcore_plot", html=HTML, css=CSS, js=JS, isolate_styles=False)
+
+
+async def library(request: Request) -> FileResponse:
+    """plotly.js of the installed plotly, which the browser may keep: its address names the version."""
+    path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "max-age=31536000, immutable"})
+
+
+def steady(figure: go.Figure, key: str, alt: str) -> None:
+    """The chart in its place; zoom, hidden lines and the like stay when it is drawn again with other data."""
+    _mount(figure, key, alt, "Source Sans, sans-serif", picture=None)
+
+
+def large(figure: go.Figure, key: str, title: str, name: str) -> None:
+    """The chart as wide as its container and as high as the window, all in it enlarged, with buttons that save it as
+    `name`.png and .svg under its title."""
+    picture = {"title": TITLE | {"text": "<br>".join(textwrap.wrap(title, LETTERS))}, "name": name}
+    picture |= {"width": WIDTH, "height": HEIGHT, "scale": SCALE}
+    _mount(figure, f"large_{key}", title, "Arial, sans-serif", picture=picture)
+
+
+def _mount(figure: go.Figure, key: str, alt: str, font: str, picture: dict[str, Any] | None) -> None:
+    theme = st.context.theme.type or "light"
+    drawn = go.Figure(without_links(figure))
+    drawn.update_layout(
+        template=f"plotly_{'dark' if theme == 'dark' else 'white'}", font_family=font, uirevision=key,
+        paper_bgcolor=BACKGROUNDS[theme], plot_bgcolor=BACKGROUNDS[theme],
+    )  # fmt: skip
+    _PLOT(
+        key=f"plot_{key}",
+        data={
+            "figure": drawn.to_json(), "height": figure.layout.height, "alt": alt, "picture": picture, "config": CONFIG,
+            "around": AROUND, "source": f"{SOURCE}?{plotly.__version__}",
+        },
+    )  # fmt: skip
