@@ -59,12 +59,14 @@ def _mean(nats: NDArray[np.float64], several: bool) -> float:
 
 
 def _figure(view: Temperatures) -> go.Figure:
-    apart = [course for course in view.courses if course.divergence is not None]
     ticks = [0.25, 0.5, 1, 2, 4, 8, 16, 32]
-    traces = [_line(course, course.entropy, "y") for course in view.courses]
+    dashes = style.dashes([course.role for course in view.courses])
+    drawn = list(zip(view.courses, dashes, strict=True))
+    traces = [_line(course, course.entropy, "y", dash) for course, dash in drawn]
+    apart = [(course, dash) for course, dash in drawn if course.divergence is not None]
     lower = {}
     if apart:
-        traces += [_line(course, course.divergence, "y2") for course in apart]
+        traces += [_line(course, course.divergence, "y2", dash) for course, dash in apart]
         kl = {"title": "KL from teacher (nats)", "rangemode": "tozero", "domain": [0, 0.44]}
         lower = {"yaxis2": style.axis(kl)}
     return style.figure(
@@ -89,13 +91,13 @@ def _now(temperature: float) -> dict[str, Any]:
     return {"type": "line", "x0": temperature, "x1": temperature, "y0": 0, "y1": 1, "yref": "paper", "line": line}
 
 
-def _line(course: Course, values: NDArray[np.float64] | None, axis: str) -> dict[str, Any]:
+def _line(course: Course, values: NDArray[np.float64] | None, axis: str, dash: str) -> dict[str, Any]:
     return {
         "x": TEMPERATURES,
         "y": values,
         "yaxis": axis,
         "mode": "lines",
-        "line": {"color": style.look(course.role).colour, "dash": style.dash(course.role)},
+        "line": {"color": style.look(course.role).colour, "dash": dash},
         "name": course.name,
         "legendgroup": course.name,
         "showlegend": axis == "y",

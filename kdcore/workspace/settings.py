@@ -26,7 +26,7 @@ Address = Annotated[str | None, AfterValidator(_web)]
 class Settings(BaseModel):
     """`webhook`: who is told when a run ends; the address may hold a secret. `dashboard`: where links lead to."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
     webhook: Address = None
     dashboard: Address = None
 

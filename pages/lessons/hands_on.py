@@ -20,7 +20,7 @@ from kdcore.lessons.evidence import Evidence, Row
 from kdcore.lessons.rounding import Grid, Layers, rounded, sqnr
 from kdcore.workspace.workspace import Workspace
 from pages.shared import charts, store
-from pages.shared.gallery import enlarged
+from pages.shared.gallery import enlarged, numbered
 
 START = 4.0
 
@@ -33,7 +33,8 @@ def temperature(found: Evidence) -> None:
         st.caption("The test images are no longer in the workspace.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        image = st.number_input("Test image", 0, len(pictures.labels) - 1, 0, key="lesson_image", width=120)
+        if (image := numbered(len(pictures.labels), "lesson_image", width=140)) is None:
+            return
         st.image(enlarged(pictures.images[image], 64), width=64, alt=f"Labelled {pictures.name(image)}")
         chosen = st.select_slider(
             "Temperature (T)", TEMPERATURES, START, key="lesson_T", format_func=lambda t: f"{t:g}", width="stretch"

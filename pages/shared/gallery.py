@@ -13,6 +13,7 @@ from pages.shared import links
 from pages.shared.soft import Chosen
 from pages.shared.store import Pictures
 from pages.shared.text import plain
+from pages.shared.thumbnails import Tile, thumbnails
 
 SHOWN = 12
 SIDE = 160  # pixels a side at least: small images are enlarged here, so that the browser does not blur them
@@ -40,9 +41,9 @@ def pick(pictures: Pictures, models: list[Chosen], hidden: Sequence[str] = ()) -
         return image
     pages = -(-len(found) // SHOWN)
     page = min(st.session_state.get("gallery_page", 1), pages)
-    with st.grid(4, min_column_width=70, gap="xsmall"):
-        for number in found[(page - 1) * SHOWN : page * SHOWN]:
-            _tile(pictures, int(number))
+    shown = [int(number) for number in found[(page - 1) * SHOWN : page * SHOWN]]
+    tiles = [Tile(number, pictures.name(number), pictures.images[number]) for number in shown]
+    thumbnails("Test images", tiles, image, "gallery", _choose)
     if pages > 1:
         st.pagination(pages, key="gallery_page", max_visible_pages=3)
     return image
@@ -55,18 +56,20 @@ def _first(pictures: Pictures, hidden: Sequence[str]) -> int:
     return int(np.isin(pictures.labels, unseen).argmax())
 
 
-def _tile(pictures: Pictures, number: int) -> None:
-    name = pictures.name(number)
-    with st.container(gap="xxsmall"):
-        st.image(enlarged(pictures.images[number], 64), width="stretch", alt=f"Test image {number}, labelled {name}")
-        st.button(
-            plain(name), key=f"image_{number}", help=f"Choose test image {number}", type="tertiary", width="stretch",
-            on_click=_choose, args=(number,),
-        )  # fmt: skip
-
-
 def _choose(number: int) -> None:
     links.put("image", str(number))
+
+
+def numbered(count: int, key: str, **widget: Any) -> int | None:
+    """A test image by its number, from 0 and less than `count`; None for any other, which the page says.
+
+    The box has no bounds: a browser would keep the old value and say nothing.
+    """
+    typed = st.number_input("Test image", value=0, step=1, key=key, help=f"From 0 to {count - 1}.", **widget)
+    if 0 <= typed < count:
+        return int(typed)
+    st.error(f"There are {count} test images: enter a number from 0 to {count - 1}.")
+    return None
 
 
 def fitting(pictures: Pictures, models: list[Chosen], which: str, of: str) -> NDArray[np.intp]:

@@ -53,9 +53,7 @@ export default function ({ data }) {
 }
 """
 
-_ASK = st.components.v2.component(
-    "kdcore_ask", html='<button type="button">Notify me</button>', css=ASK_CSS, js=ASK_JS
-)
+_ASK = st.components.v2.component("kdcore_ask", html='<button type="button">Notify me</button>', css=ASK_CSS, js=ASK_JS)
 _TELL = st.components.v2.component("kdcore_tell", html="<span></span>", js=TELL_JS)
 
 
@@ -98,7 +96,11 @@ def _follow() -> None:
         if time.time() - (row.finished or 0) > KEPT_SECONDS:
             _forget(row.id)
     told = [
-        {"id": f"{row.id} {row.finished}", "title": f"{row.name}: {text.STATES[row.condition][0]}", "body": headline(row)}
+        {
+            "id": f"{row.id} {row.finished}",
+            "title": f"{row.name}: {text.STATES[row.condition][0]}",
+            "body": headline(row),
+        }
         for row in ended
     ]
     _TELL(key="tell", data={"ended": told})

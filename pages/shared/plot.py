@@ -1,10 +1,9 @@
-"""A chart that plotly.js draws by itself, where Streamlit's own falls short: it keeps its zoom while its data change, and it
-fills a projector and is saved as a picture with its title."""
+"""A chart that plotly.js draws by itself, where Streamlit's own falls short: it keeps its zoom while its data change, and
+it fills a projector and is saved as a picture with its title."""
 
 from __future__ import annotations
 
 import textwrap
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,13 @@ from kdcore.figures.links import without_links
 SOURCE = "/kdcore/plotly.min.js"  # served by app.py; a version of plotly has its own address
 BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # as in .streamlit/config.toml
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"]}
-WIDTH, HEIGHT, SCALE = 853, 480, 3  # pixels and their factor: a picture of 2560 x 1440, whose letters read on a projector
+WIDTH, HEIGHT, SCALE = (
+    853,
+    480,
+    3,
+)  # pixels and their factor: a picture of 2560 x 1440, whose letters read on a projector
 TITLE = {"automargin": True, "yref": "container", "y": 1, "yanchor": "top", "x": 0, "pad": {"t": 12, "l": 8, "b": 8}}
-LETTERS = 88  # of a title in one line of such a picture
+LETTERS = 84  # of a title in one line of such a picture
 
 HTML = """
 <div id="row"><button id="png" type="button">PNG</button><button id="svg" type="button">SVG</button></div>

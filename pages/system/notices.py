@@ -28,8 +28,8 @@ def section() -> None:
     )  # fmt: skip
     st.text_input(
         "Webhook URL", key=TYPED, type="password", placeholder="https://…", on_change=_save, autocomplete="off",
-        help="As a chat channel gives it: Slack, Mattermost and others understand the message. It may hold a secret, so "
-        "it is not shown again; `settings.json` in the workspace keeps it.",
+        help="As a chat channel gives it: Slack, Mattermost and others understand the message. It may contain a secret, "
+        "so it is not shown again; `settings.json` in the workspace keeps it.",
     )  # fmt: skip
     if problem := st.session_state.pop("webhook_problem", ""):
         st.error(problem)
@@ -43,7 +43,9 @@ def section() -> None:
 def _result(sent: webhook.Sent) -> None:
     about = f"{text.plain(sent.name)}, {text.ago(sent.at)}"
     if sent.problem:
-        st.caption(f":red[:material/error:] Not delivered: {about}: {text.plain(sent.problem)}. The run is not affected.")
+        st.caption(
+            f":red[:material/error:] Not delivered: {about}: {text.plain(sent.problem)}. The run is not affected."
+        )
     else:
         st.caption(f":green[:material/check_circle:] Delivered: {about}.")
 

@@ -21,7 +21,7 @@ from kdcore.report.robustness import Against, Robust
 from kdcore.report.statistics import Paired
 from kdcore.workspace.index import RunRow
 from pages.shared import charts, links, measuring, store
-from pages.shared.gallery import enlarged
+from pages.shared.gallery import enlarged, numbered
 from pages.shared.store import Pictures
 from pages.shared.text import plain
 from pages.trust import variant_table
@@ -200,9 +200,9 @@ def _samples(pictures: Pictures) -> None:
     if not box.open:
         return
     with box:
-        number = st.number_input(
-            "Test image", 0, len(pictures.images) - 1, 0, key="sample_image", persist_state="session", width=160
-        )
+        number = numbered(len(pictures.images), "sample_image", persist_state="session", width=160)
+        if number is None:
+            return
         image = np.ascontiguousarray(pictures.images[number : number + 1])
         st.caption(f"Labelled **{plain(pictures.name(number))}**. From left to right: clean, then severity 1 to 5.")
         with st.grid(2, min_column_width=420):

@@ -61,12 +61,18 @@ def _until_it_answers(address):
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory, at_hand):  # noqa: F811
-    """A dashboard over a copy of the full workspace."""
+def full_home(tmp_path_factory, at_hand):  # noqa: F811
+    """A copy of the full workspace."""
     home = tmp_path_factory.mktemp("browser") / "workspace"
     shutil.copytree(full_workspace(), home, ignore=shutil.ignore_patterns("index.sqlite*"))
     shutil.copytree(at_hand, home, dirs_exist_ok=True)
-    with dashboard(home) as address:
+    return home
+
+
+@pytest.fixture(scope="module")
+def full(full_home):
+    """A dashboard over it."""
+    with dashboard(full_home) as address:
         yield address
 
 

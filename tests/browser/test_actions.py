@@ -87,7 +87,13 @@ def test_the_slider_moves_the_answer(tab, full):
     slider.press("ArrowRight")
     page.get_by_text("At T = 4.8 the teacher assigns").wait_for()
     page.wait_for_url(re.compile(r"\bT=4\.8\b"))
-    visitor.check()
+    thumbnail = page.get_by_alt_text("Test image 5", exact=True)
+    thumbnail.click()
+    page.wait_for_url(re.compile(r"\bimage=5\b"))
+    page.get_by_text("Test image 5, labelled").wait_for()
+    page.get_by_role("group", name="Test images").get_by_role("button").nth(7).press("Enter")
+    page.wait_for_url(re.compile(r"\bimage=7\b"))
+    visitor.settled().check()
 
 
 def test_a_closed_section_keeps_its_values_and_says_them(tab, full):

@@ -102,7 +102,9 @@ def test_nothing_is_sent_where_nobody_asked(workspace):
     assert webhook.latest(workspace) == []
 
 
-@pytest.mark.parametrize("address", ["ftp://host/x", "file:///etc/passwd", "host/x", "http://", "http://a b", "https:/x"])
+@pytest.mark.parametrize(
+    "address", ["ftp://host/x", "file:///etc/passwd", "host/x", "http://", "http://a b", "https:/x"]
+)
 def test_only_addresses_of_the_web_are_taken(workspace, address):
     with pytest.raises(ValueError, match="webhook"):
         settings.write(workspace, webhook=address)
