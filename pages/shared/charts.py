@@ -22,8 +22,8 @@ def show(figure: go.Figure, key: str, note: str = "", *, steady: bool = False, *
     `st.plotly_chart` does. `steady`: it is drawn again and again by itself, and keeps its zoom."""
     title = figure.layout.title.text
     figure.layout.title = None
-    with st.container(gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="top"):
+    with st.container(gap=None):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**", width="stretch")
             st.button(
                 "Large", key=f"large_{key}", type="tertiary", icon=":material/open_in_full:", on_click=links.present,
@@ -47,7 +47,8 @@ def _present(figure: go.Figure, key: str, title: str) -> None:
 def _file_name(key: str) -> str:
     """The names of the runs that the page is about, and the chart."""
     query = st.query_params
-    shown = dict.fromkeys([*query.get_all("run"), *query.get_all("runs")])
+    asked = [*query.get_all("run"), *query.get_all("runs")] or [st.session_state.get(links.SHOWN, "")]
+    shown = dict.fromkeys(asked)
     known = (row for run_id in shown if (row := store.index().run(run_id)))
     names = [row.name for row in sorted(known, key=lambda row: row.created, reverse=True)]
     return clean(f"{' and '.join(names[:2])} {key.replace('_', ' ')}.png".strip()).removesuffix(".png")

@@ -37,12 +37,12 @@ export default function ({ parentElement, setTriggerValue }) {
 """
 
 TELL_JS = """
-const told = new Set()
+const shown = new Set()
 
 export default function ({ data }) {
   for (const { id, title, body } of data.ended) {
-    if (told.has(id)) continue
-    told.add(id)
+    if (shown.has(id)) continue
+    shown.add(id)
     try {
       const notice = new Notification(title, { body, tag: id })
       notice.onclick = () => window.focus()
@@ -95,7 +95,7 @@ def _follow() -> None:
     for row in ended:
         if time.time() - (row.finished or 0) > KEPT_SECONDS:
             _forget(row.id)
-    told = [
+    shown = [
         {
             "id": f"{row.id} {row.finished}",
             "title": f"{row.name}: {text.STATES[row.condition][0]}",
@@ -103,4 +103,4 @@ def _follow() -> None:
         }
         for row in ended
     ]
-    _TELL(key="tell", data={"ended": told})
+    _TELL(key="tell", data={"ended": shown})

@@ -1,5 +1,5 @@
-"""A chart that plotly.js draws by itself, where Streamlit's own falls short: it keeps its zoom while its data change, and
-it fills a projector and is saved as a picture with its title."""
+"""A chart that plotly.js draws by itself, where Streamlit's own falls short: it keeps its zoom while its data change,
+and it fills a projector and is saved as a picture with its title."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 import plotly
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.io import templates
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
 from kdcore.figures.links import without_links
 
 SOURCE = "/kdcore/plotly.min.js"  # served by app.py; a version of plotly has its own address
-BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # as in .streamlit/config.toml
+BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # these two as in .streamlit/config.toml
+LETTERING = {"light": "#1B1F24", "dark": "#E8EBEE"}
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"]}
 WIDTH, HEIGHT, SCALE = (
     853,
@@ -94,7 +96,7 @@ export default async function ({ data, parentElement }) {
 }
 """
 
-AROUND = 170  # pixels of the window's height that a dialog's title and edges take
+AROUND = 240  # pixels of the window's height that a dialog's title and edges take
 _PLOT = st.components.v2.component("kdcore_plot", html=HTML, css=CSS, js=JS, isolate_styles=False)
 
 
@@ -119,11 +121,10 @@ def large(figure: go.Figure, key: str, title: str, name: str) -> None:
 
 def _mount(figure: go.Figure, key: str, alt: str, font: str, picture: dict[str, Any] | None) -> None:
     theme = st.context.theme.type or "light"
-    drawn = go.Figure(without_links(figure))
+    drawn = go.Figure(without_links(figure), layout_template=_template(theme))
     drawn.update_layout(
-        template=f"plotly_{'dark' if theme == 'dark' else 'white'}", font_family=font, uirevision=key,
-        paper_bgcolor=BACKGROUNDS[theme], plot_bgcolor=BACKGROUNDS[theme],
-    )  # fmt: skip
+        font_family=font, uirevision=key, paper_bgcolor=BACKGROUNDS[theme], plot_bgcolor=BACKGROUNDS[theme]
+    )
     _PLOT(
         key=f"plot_{key}",
         data={
@@ -131,3 +132,10 @@ def _mount(figure: go.Figure, key: str, alt: str, font: str, picture: dict[str, 
             "around": AROUND, "source": f"{SOURCE}?{plotly.__version__}",
         },
     )  # fmt: skip
+
+
+def _template(theme: str) -> go.layout.Template:
+    """Plotly's own template, brought close to Streamlit's."""
+    found = go.layout.Template(templates["plotly_dark" if theme == "dark" else "plotly_white"])
+    found.layout.update(font_color=LETTERING[theme], xaxis_showgrid=False)
+    return found

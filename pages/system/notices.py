@@ -28,8 +28,8 @@ def section() -> None:
     )  # fmt: skip
     st.text_input(
         "Webhook URL", key=TYPED, type="password", placeholder="https://…", on_change=_save, autocomplete="off",
-        help="As a chat channel gives it: Slack, Mattermost and others understand the message. It may contain a secret, "
-        "so it is not shown again; `settings.json` in the workspace keeps it.",
+        help="As a chat channel gives it: Slack, Mattermost and others understand the message. It may contain a "
+        "secret, so it is not shown again; `settings.json` in the workspace keeps it.",
     )  # fmt: skip
     if problem := st.session_state.pop("webhook_problem", ""):
         st.error(problem)

@@ -27,7 +27,7 @@ SCROLLED = "() => document.querySelector('[data-testid=stMain]').scrollTop"
 def test_a_chart_is_shown_large_and_saved_with_its_title(tab, full, tmp_path, scheme):
     visitor = tab(full, viewport={"width": 1280, "height": 720}, color_scheme=scheme).open("soft_targets")
     page = visitor.page
-    page.get_by_role("button", name="Large").first.click()
+    page.locator(".st-key-large_answers").get_by_role("button").click()
     page.wait_for_url("**present=answers**")
     page.reload()
     dialog = page.get_by_role("dialog")
