@@ -32,7 +32,9 @@ def drawn(figure: go.Figure, *, toolbar: bool = True) -> Drawn:
     """A figure for such a page."""
     title, figure = figure.layout.title.text or "", go.Figure(without_links(figure))
     figure.update_layout(title=None, template="plotly_white", autosize=True)
-    config = {"displaylogo": False, "responsive": True} | ({} if toolbar else {"displayModeBar": False})
+    config: dict[str, Any] = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
+    if not toolbar:
+        config["displayModeBar"] = False
     return Drawn(title, Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config)))
 
 

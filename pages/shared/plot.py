@@ -19,30 +19,36 @@ from kdcore.figures.links import without_links
 SOURCE = "/kdcore/plotly.min.js"  # served by app.py; a version of plotly has its own address
 BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # these two as in .streamlit/config.toml
 LETTERING = {"light": "#1B1F24", "dark": "#E8EBEE"}
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"]}
-WIDTH, HEIGHT, SCALE = (
-    853,
-    480,
-    3,
-)  # pixels and their factor: a picture of 2560 x 1440, whose letters read on a projector
+CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"],
+}
+WIDTH, HEIGHT, SCALE = 800, 450, 3.2  # pixels and their factor: 2560 x 1440, with letters that a projector shows large
 TITLE = {"automargin": True, "yref": "container", "y": 1, "yanchor": "top", "x": 0, "pad": {"t": 12, "l": 8, "b": 8}}
 LETTERS = 84  # of a title in one line of such a picture
 
 HTML = """
-<div id="row"><button id="png" type="button">PNG</button><button id="svg" type="button">SVG</button></div>
-<div id="frame"><div id="chart" role="figure"></div></div>
+<div class="kdcore-plot">
+  <div class="pictures">
+    <button class="png" type="button">PNG</button>
+    <button class="svg" type="button">SVG</button>
+  </div>
+  <div class="frame"><div class="chart" role="figure"></div></div>
+</div>
 """
 
 CSS = """
-#row { display: flex; gap: 0.5rem; justify-content: flex-end }
-#row[hidden] { display: none }
-#chart { transform-origin: 0 0 }
-#row button {
+.kdcore-plot .frame { overflow: hidden }
+.kdcore-plot .chart { transform-origin: 0 0 }
+.kdcore-plot .pictures { display: flex; gap: 0.5rem; justify-content: flex-end }
+.kdcore-plot .pictures[hidden] { display: none }
+.kdcore-plot .pictures button {
   font: inherit; font-size: 0.875rem; padding: 0.3rem 0.9rem; cursor: pointer; color: var(--st-text-color);
   background: var(--st-background-color); border: 1px solid var(--st-border-color);
   border-radius: var(--st-button-radius);
 }
-#row button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px }
+.kdcore-plot .pictures button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px }
 """
 
 JS = """
@@ -60,7 +66,7 @@ const library = source => loading ??= new Promise((resolve, reject) => {
 const saved = async (Plotly, chart, data, format) => {
   const { title, name, width, height, scale } = data.picture
   const layout = { ...chart.layout, title }
-  const tall = Math.max(height, data.height)
+  const tall = Math.max(height, data.least)
   const url = await Plotly.toImage(
     { data: chart.data, layout, config: data.config }, { format, width, height: tall, scale })
   const link = document.createElement("a")
@@ -70,20 +76,21 @@ const saved = async (Plotly, chart, data, format) => {
 }
 
 export default async function ({ data, parentElement }) {
-  const find = name => parentElement.querySelector("#" + name)
+  const find = name => parentElement.querySelector("." + name)
   const frame = find("frame"), chart = find("chart"), large = Boolean(data.picture)
   chart.setAttribute("aria-label", data.alt)
-  find("row").hidden = !large
+  find("pictures").hidden = !large
   const Plotly = await library(data.source)
   const figure = JSON.parse(data.figure)
 
   const draw = () => {
     const wide = frame.clientWidth
     if (!wide) return
-    const times = large ? Math.max(1, wide / data.picture.width) : 1
-    const room = large ? (window.innerHeight - data.around) / times : 0
-    const height = Math.max(data.height, room)
+    const room = window.innerHeight - data.around
+    const times = large ? Math.max(1, Math.min(wide / data.picture.width, room / data.least)) : 1
+    const height = large ? Math.max(data.least, room / times) : data.height
     chart.style.transform = times > 1 ? `scale(${times})` : ""
+    chart.style.width = `${wide / times}px`
     frame.style.height = `${height * times}px`
     Plotly.react(chart, figure.data, { ...figure.layout, width: wide / times, height }, data.config)
   }
@@ -96,6 +103,7 @@ export default async function ({ data, parentElement }) {
 }
 """
 
+LOWEST = 320  # pixels: as low as a chart without rows may be
 AROUND = 240  # pixels of the window's height that a dialog's title and edges take
 _PLOT = st.components.v2.component("kdcore_plot", html=HTML, css=CSS, js=JS, isolate_styles=False)
 
@@ -128,10 +136,19 @@ def _mount(figure: go.Figure, key: str, alt: str, font: str, picture: dict[str, 
     _PLOT(
         key=f"plot_{key}",
         data={
-            "figure": drawn.to_json(), "height": figure.layout.height, "alt": alt, "picture": picture, "config": CONFIG,
-            "around": AROUND, "source": f"{SOURCE}?{plotly.__version__}",
+            "figure": drawn.to_json(), "height": figure.layout.height, "least": _least(figure), "around": AROUND,
+            "alt": alt, "picture": picture, "config": CONFIG, "source": f"{SOURCE}?{plotly.__version__}",
         },
     )  # fmt: skip
+
+
+def _least(figure: go.Figure) -> float:
+    """The height that a large chart needs at least, before it is enlarged: one with rows its own."""
+    height = figure.layout.height
+    rows = any(
+        trace.type == "heatmap" or ("orientation" in trace and trace.orientation == "h") for trace in figure.data
+    )
+    return height if rows else min(height, LOWEST)
 
 
 def _template(theme: str) -> go.layout.Template:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 SIZE = (2560, 1440)
 DRAWN = "[data-testid=stBidiComponentRegular] .js-plotly-plot"
 RANGE = f"() => document.querySelector('{DRAWN}')._fullLayout.xaxis.range.map(Number)"
-POINTS = f"() => document.querySelector('{DRAWN}').data[0].x.length"
+POINTS = f"() => document.querySelector('{DRAWN}').calcdata[0].length"
 SCROLLED = "() => document.querySelector('[data-testid=stMain]').scrollTop"
 
 
@@ -32,8 +32,8 @@ def test_a_chart_is_shown_large_and_saved_with_its_title(tab, full, tmp_path, sc
     page.reload()
     dialog = page.get_by_role("dialog")
     dialog.locator(".js-plotly-plot .main-svg").first.wait_for()
-    box = dialog.locator("#chart").bounding_box()
-    assert box["width"] > 1100
+    box = dialog.locator(".frame").bounding_box()
+    assert 1100 < box["width"] < 1280
     assert box["y"] + box["height"] <= 720
     title = dialog.get_by_role("figure").get_attribute("aria-label")
     png, svg = (taken(page, dialog, kind, tmp_path) for kind in ("PNG", "SVG"))

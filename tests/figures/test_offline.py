@@ -20,3 +20,4 @@ def test_a_figure_stands_below_its_title_and_asks_nothing_of_others():
     assert title.startswith("A ")
     assert "evil.example" not in html
     assert "src=" not in html
+    assert '"showSendToCloud": false' in html, "a button would offer to upload the chart"
