@@ -106,6 +106,21 @@ def test_the_clean_up_takes_what_a_killed_writer_left(empty):
     assert "There is nothing to clean up" in said(app)
 
 
+def test_a_webhook_is_taken_tested_and_never_shown_again(empty):
+    app = opened("system")
+    app.text_input(key="webhook").set_value("ftp://127.0.0.1/T0K3N").run()
+    assert "must begin with http" in said(app)
+    assert app.button(key="webhook_test").disabled
+    app.text_input(key="webhook").set_value("http://127.0.0.1:1/T0K3N").run()
+    assert "a message goes to **127.0.0.1**" in said(app)
+    assert app.text_input(key="webhook").value == ""
+    app.button(key="webhook_test").click().run()
+    assert "Not delivered: Test" in said(app)
+    assert "T0K3N" not in said(app)
+    app.button(key="webhook_remove").click().run()
+    assert app.button(key="webhook_test").disabled
+
+
 @pytest.mark.parametrize("text", ["a*b", "[x](http://evil)", "$x$", "<script>", ":red[x]", "`code`", "# head"])
 def test_other_peoples_words_are_shown_as_they_are(text):
     escaped = plain(text)

@@ -122,6 +122,9 @@ def test_the_corruptions_can_be_looked_at(quickstart, full):
     assert "Pixelation: 7 of 8 pixels a side at severity 1, 3 of 8 pixels a side at 5" in said(app).replace("**", "")
     app.number_input(key="sample_image").set_value(3).run()
     assert not app.exception
+    app.number_input(key="sample_image").set_value(99_999).run()
+    assert "enter a number from 0 to" in said(app)
+    assert "Pixelation:" not in said(app)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (200, 180, 3)])
