@@ -1,10 +1,10 @@
-"""kdcore from Python: what the command line does, in three functions. Import them from `kdcore` itself."""
+"""kdcore from Python: what the command line does. `compare` takes networks of your own too. Import from `kdcore`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from kdcore.jobs import api
 from kdcore.presets import preset
@@ -13,6 +13,9 @@ from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
+
+    from kdcore.notebook import Comparison, Result
 
 Experiment = Recipe | Mapping[str, Any] | str
 
@@ -47,14 +50,39 @@ def run(experiment: Experiment, workspace: Path | str | None = None) -> dict[str
     return comparison.document(here, row.id)
 
 
-def compare(*runs: str, workspace: Path | str | None = None) -> pd.DataFrame:
-    """The finished variants of these runs as one table, a row each; columns and units as in `kdcore compare`.
+@overload
+def compare(*items: str, workspace: Path | str | None = None) -> pd.DataFrame: ...
 
-    Raises UnknownRun.
+
+@overload
+def compare(
+    *items: nn.Module | Result | Sequence[nn.Module | Result], test: Any = None, classes: Sequence[str] | None = None,
+    seconds: float = 8.0, margin: float = 1.0,
+) -> Comparison: ...  # fmt: skip
+
+
+def compare(
+    *items: Any, workspace: Path | str | None = None, test: Any = None, classes: Sequence[str] | None = None,
+    seconds: float = 8.0, margin: float = 1.0,
+) -> pd.DataFrame | Comparison:  # fmt: skip
+    """Models beside each other: runs of the workspace by their ids, or results and modules of your own.
+
+    Of runs: the finished variants as one table, a row each; columns and units as in `kdcore compare`; `workspace` as
+    for `submit`. Of results (of `fit`, `distill`, `compress`) and modules: a `Comparison`, with accuracy and interval
+    on the same images, verdicts, and times from one session, in which the first is the reference. Modules are measured
+    first, on `test`, (images, labels) as in `distill`; `classes`: the names of its classes. `seconds`: the time budget
+    of the session, 0 for none. `margin`: differences within so many percentage points count as equivalent.
+
+    Raises UnknownRun, and RecipeError for what cannot be compared.
     """
-    from kdcore.report import comparison
+    if items and all(isinstance(item, str) for item in items):
+        from kdcore.report import comparison
 
-    return comparison.table(Workspace(workspace), runs)
+        return comparison.table(Workspace(workspace), items)
+    from kdcore import notebook
+
+    listed = [one for item in items for one in (item if isinstance(item, list | tuple) else [item])]
+    return notebook.compare(listed, test, classes, seconds=seconds, margin=margin)
 
 
 def _submit(experiment: Experiment, workspace: Workspace) -> str:

@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from inspect import Signature, signature
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,24 @@ class _LazyModule(ModuleType):
         return value
 
 
+class _CallableModule(ModuleType):
+    """A package that is also a function, `__function__`, which is imported when it is called."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return resolve_name(self.__function__)(*args, **options)
+
+    @property
+    def __signature__(self) -> Signature:
+        return signature(resolve_name(self.__function__))
+
+
+def callable_package(package: str, function: str) -> None:
+    """Makes the package, which is being imported, call this function ("module:name"): `kdcore.distill(...)`."""
+    module = sys.modules[package]
+    module.__class__ = _CallableModule
+    module.__function__ = function  # type: ignore[attr-defined]
+
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -27,4 +48,4 @@ else:
     nn = _LazyModule("torch.nn")
     functional = _LazyModule("torch.nn.functional")
 
-__all__ = ["functional", "nn", "torch"]
+__all__ = ["callable_package", "functional", "nn", "torch"]

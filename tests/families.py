@@ -17,6 +17,7 @@ from kdcore.compress.traits import StepTraits
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.execute import builder
+from kdcore.execute.material import Made
 from kdcore.export import runtime
 from kdcore.recipe import Train
 from kdcore.registry import Options
@@ -138,7 +139,7 @@ class Laboratory(builder.Builder):
             self.build(stage, on_epoch=lambda row: None, on_phase=lambda phase: None, check=lambda: None)
         return key
 
-    def _finish(self, stage: Stage, folder: Path, made: builder.Made, exported: dict[str, Any]) -> None:
+    def _finish(self, stage: Stage, folder: Path, made: Made, exported: dict[str, Any]) -> None:
         assert made.network is not None
         with torch.no_grad():
             self.said[stage.key] = made.network(self.test_images()).numpy()

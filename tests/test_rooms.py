@@ -15,6 +15,7 @@ ROOMS = [
     "__main__",
     "api",
     "cli",
+    "notebook",
     "lessons",
     "takeaway",
     "figures",

@@ -101,7 +101,7 @@ def _info(raw: RawImages, source: Options) -> dict[str, Any]:
         "left_out": list(raw.left_out[:LEFT_OUT_NAMES]),
         "left_out_count": len(raw.left_out),
         "notes": list(raw.notes),
-        "fingerprint": _fingerprint(raw),
+        "fingerprint": fingerprint(raw),
         "mean": mean,
         "std": std,
     }
@@ -114,7 +114,8 @@ def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
         yield array[start : start + rows]
 
 
-def _fingerprint(raw: RawImages) -> str:
+def fingerprint(raw: RawImages) -> str:
+    """sha256 of class names, images and labels, 64 hex digits."""
     digest = hashlib.sha256(json.dumps(raw.classes).encode())
     for name in ARRAYS:
         array = getattr(raw, name)

@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from kdcore import machine, models, registry
-from kdcore.compress.step import StepInput, StepResult
+from kdcore.compress.step import StepResult
 from kdcore.data.dataset import load
-from kdcore.data.labelling import MANY_LABELS, ONE_LABEL, Labelling
 from kdcore.data.splits import Split, split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
-from kdcore.distill.source import LoadedTeacher
+from kdcore.execute.leaving import Facts, leave
+from kdcore.execute.material import Made, Material, method_of, settled
 from kdcore.execute.teachers import Teachers
-from kdcore.export import onnx_file, weights
-from kdcore.files import read_json, replacing, write_json
+from kdcore.export import weights
+from kdcore.files import read_json
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
 from kdcore.recipe import Recipe, Train
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images, pixels
-from kdcore.train.images import images as training_images
+from kdcore.train.images import Images
 from kdcore.train.loop import Task, fit
 from kdcore.train.objective import Objective
-from kdcore.workspace.integrity import DONE, LEFTOVERS, inventory
-from kdcore.workspace.library import ANSWERS
 from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
-
-VERIFIED_IMAGES = 64
 
 Check = Callable[[], None]
 Epoch = Callable[[dict[str, Any]], None]
 Phase = Callable[[str], None]
-
-
-class Made(NamedTuple):
-    """What a stage has before it is measured. `network`: None where there is only a file, or answers."""
-
-    network: nn.Module | None
-    outcome: StepResult | None = None
-    progress: Progress = Progress()
-    brought: LoadedTeacher | None = None
-
-    @property
-    def onnx(self) -> Path | None:
-        """The file to deploy, where it is not the network's export."""
-        return self.outcome.onnx if self.outcome else self.brought.onnx if self.brought else None
 
 
 class Builder:
@@ -72,8 +51,9 @@ class Builder:
         hidden: tuple[str, ...],
         files: Mapping[str, str] = {},
     ):
-        self.workspace, self.dataset, self.shares, self.hidden = workspace, dataset, shares, hidden
+        self.workspace, self.dataset, self.shares = workspace, dataset, shares
         self.device = torch.device(machine.device())
+        self.material = Material(dataset, shares, self.device, hidden)
         self.teachers = Teachers(workspace, dataset, shares, files, self.device)
         torch.set_num_threads(machine.threads())
         if self.device.type == "cuda":
@@ -94,16 +74,17 @@ class Builder:
             made = self._carry_out(stage, folder, on_epoch, on_phase, check)
         check()
         if made.network is not None:
-            made.network.to("cpu").to(memory_format=torch.contiguous_format).eval()
+            settled(made.network)
         on_phase("exporting to ONNX")
-        exported = self._export(made, folder)
+        exported = self.material.export(made, folder, self.workspace.cache / "onnx")
         check()
         on_phase("evaluating")
         self._finish(stage, folder, made, exported)
 
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
-        method = self._method(stage.spec)
+        chosen = stage.spec.get("method")
+        method = method_of(registry.validate("method", chosen)) if chosen else None
         if stage.kind == "compress":
             on_phase("compressing")
             outcome = self._compress(stage, folder)
@@ -120,9 +101,7 @@ class Builder:
             progress = fit(network, task, folder, on_epoch=on_epoch, check=check)
         if outcome and outcome.finish:
             on_phase("finishing")
-            outcome = outcome.finish(network.to("cpu").to(memory_format=torch.contiguous_format).eval())
-            network = outcome.network
-        return Made(network, outcome, progress)
+        return Made(network, outcome, progress).finished()
 
     def _create(self, model: dict[str, Any]) -> nn.Module:
         options = registry.validate("architecture", model)
@@ -133,44 +112,19 @@ class Builder:
         assert stage.parent
         options = registry.validate("step", stage.spec["step"])
         parent = self.workspace.model(stage.parent)
-        scratch = folder / "scratch"
-        scratch.mkdir(parents=True, exist_ok=True)
-        images = pixels(self.dataset.train_images[self.shares.seen]).float().div_(255)
-        torch.manual_seed(stage.seed)
-        material = StepInput(
-            weights.load(parent), parent / "model.onnx", images, self.dataset.shape, scratch, stage.seed,
-            self._targets(self.shares.seen, self.shares.labelled).cpu(), self._labelling(),
-        )  # fmt: skip
-        return registry.entry_of("step", options).implementation(material, options)
+        network = weights.load(parent)
+        return self.material.compressed(options, network, parent / "model.onnx", folder / "scratch", stage.seed)
 
     def _task(self, stage: Stage, method: Method[Any] | None, outcome: StepResult | None) -> Task:
         spec = stage.spec
         train = Train.model_validate({**spec["train"], "precision": spec["precision"]})
         sees = spec.get("sees", "seen")
-        indices = getattr(self.shares, sees)
-        validation = self.shares.validation
-        if sees != "teacher" and self.hidden:
-            shown = np.isin(self.dataset.train_labels[validation], self._hidden_indices(), invert=True)
-            validation = validation[shown]
-        images = training_images(self.dataset.train_images, indices, self.device)
+        images = self.material.images(sees)
         lesson = self._lesson(stage, method, train, images) if method else Objective()
-        lesson.labelling = self._labelling()
-        return Task(
-            images=images,
-            targets=self._targets(indices, self.shares.teacher if sees == "teacher" else self.shares.labelled),
-            validation=self._judged(self.dataset.train_images[validation], self.dataset.train_labels[validation]),
-            test=self._judged(self.dataset.test_images, self.dataset.test_labels) if train.test_curve else None,
-            train=train,
-            steps=spec["train"]["steps"],
-            precision=spec["precision"],
-            seed=stage.seed,
-            lesson=lesson,
-            constrain=outcome.constrain if outcome else None,
-            rate="finetune.learning_rate" if outcome else "train.learning_rate",
+        rate = "finetune.learning_rate" if outcome else "train.learning_rate"
+        return self.material.task(
+            images, train, spec["train"]["steps"], lesson, stage.seed, sees=sees, outcome=outcome, rate=rate
         )
-
-    def _judged(self, images: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        return pixels(images, self.device), torch.from_numpy(np.array(labels)).to(self.device)
 
     def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Objective:
         spec = stage.spec
@@ -180,70 +134,11 @@ class Builder:
             return registry.entry_of("scheme", scheme).implementation(scheme).lesson(method, made)
         return self.teachers.lesson(stage, method, train, images)
 
-    def _method(self, spec: dict[str, Any]) -> Method[Any] | None:
-        if "method" not in spec:
-            return None
-        options = registry.validate("method", spec["method"])
-        return registry.entry_of("method", options).implementation(options)
-
-    def _hidden_indices(self) -> list[int]:
-        return [self.dataset.classes.index(name) for name in self.hidden]
-
-    def _labelling(self) -> Labelling:
-        return MANY_LABELS if self.dataset.multilabel else ONE_LABEL
-
-    def _targets(self, indices: np.ndarray, labelled: np.ndarray) -> torch.Tensor:
-        labels, shape = self.dataset.train_labels, (len(indices), len(self.dataset.classes))
-        rows = np.flatnonzero(np.isin(indices, labelled))
-        if self.dataset.multilabel:
-            targets = np.full(shape, np.nan, dtype=np.float32)
-            targets[rows] = labels[indices[rows]]
-        else:
-            targets = np.zeros(shape, dtype=np.float32)
-            targets[rows, labels[indices[rows]]] = 1
-        return torch.from_numpy(targets).to(self.device)
-
-    def _export(self, made: Made, folder: Path) -> dict[str, Any]:
-        target, network = folder / "model.onnx", made.network
-        for file in made.outcome.files if made.outcome else ():
-            with replacing(folder / file.name) as temporary:
-                shutil.copyfile(file, temporary)
-        if made.onnx:
-            with replacing(target) as temporary:
-                shutil.copyfile(made.onnx, temporary)
-            return {}
-        if network is None:
-            return {}
-        images = self.dataset.test_images[:VERIFIED_IMAGES].transpose(0, 3, 1, 2).astype(np.float32) / 255
-        with replacing(target) as temporary:
-            return onnx_file.export(
-                network, self.dataset.shape, temporary, images=images, cache=self.workspace.cache / "onnx"
-            )
-
     def _finish(self, stage: Stage, folder: Path, made: Made, exported: dict[str, Any]) -> None:
         measured = self._measured(stage, folder, made)
-        if made.network is not None:
-            weights.save(folder, made.network, self._describe(stage, made))
-        if made.brought and made.brought.answers:
-            _keep(folder / ANSWERS, train=made.brought.answers["train"])
-        _keep(folder / "logits.npz", **measured.logits)
-        if measured.members:
-            _keep(folder / "members.npz", **measured.members._asdict())
-        dataset = self.dataset
-        report = {
-            **measured.report,
-            **(made.brought.report if made.brought else {}),
-            "export": exported,
-            "step": made.outcome.report if made.outcome else [],
-            "train": self._training(stage, made),
-            "environment": machine.describe() | {"device": str(self.device)},
-        }
-        write_json(folder / "report.json", report)
-        about = {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes), "shape": list(dataset.shape)}
-        done = {"stage": stage.model_dump(mode="json"), "dataset": about, "finished": time.time()}
-        write_json(folder / DONE, done | {"files": inventory(folder)})
-        for leftover in LEFTOVERS:  # only now: what is killed before goes on from the checkpoint
-            shutil.rmtree(folder / leftover, ignore_errors=True)
+        described = self._describe(stage, made) if made.network is not None else None
+        facts = Facts(measured, described, exported, self._training(stage, made), str(self.device))
+        leave(folder, stage, self.dataset, made, facts)
 
     def _measured(self, stage: Stage, folder: Path, made: Made) -> Evaluation:
         if made.brought and made.brought.answers:
@@ -303,8 +198,3 @@ def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
     """What builds the stages of a run: it holds the run's data."""
     dataset = load(recipe.data.source)
     return Builder(workspace, dataset, split(dataset, recipe.data), recipe.data.hide_classes, plan.files)
-
-
-def _keep(path: Path, **arrays: Any) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdcore import machine
 from kdcore.export import runtime
-from kdcore.train.images import pixels
+from kdcore.train.images import pixels, unit
 from kdcore.workspace.library import ANSWERS
 
 ASKED = 16  # images, of a teacher that is taken in
@@ -25,7 +25,7 @@ def check_answers(teacher: nn.Module, images: np.ndarray) -> None:
     """Asks a teacher in eval mode about a few images, uint8 (N, H, W, C). Raises NotFinite."""
     few = images[np.linspace(0, len(images) - 1, min(ASKED, len(images)), dtype=int)]
     with torch.no_grad():
-        finite = teacher(pixels(few).float().div_(255)).isfinite().all(dim=1)
+        finite = teacher(unit(pixels(few))).isfinite().all(dim=1)
     if not finite.all():
         raise NotFinite(
             f"the network's outputs are not finite (NaN or infinity) for {int((~finite).sum())} of {len(few)}"

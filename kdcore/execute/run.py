@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kdcore import machine, models
 from kdcore.data.types import Dataset
 from kdcore.execute.builder import builder_of
+from kdcore.execute.leaving import show
 from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.stages import Stages
-from kdcore.files import replacing, write_json
+from kdcore.files import write_json
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
@@ -102,7 +101,7 @@ class Execution:
     def _prepare(self) -> None:
         builder = builder_of(self.workspace, self.recipe, self.plan)
         dataset = builder.dataset
-        _show(self.workspace.dataset(dataset.fingerprint), dataset)
+        show(self.workspace.dataset(dataset.fingerprint), dataset)
         sizes = self._sizes(dataset)
         timing, corrupted = measuring_seconds(self.recipe.measure.timing_seconds), 0.0
         if self.recipe.measure.robustness:
@@ -211,15 +210,3 @@ def _last_epochs(path: Path) -> dict[str, int]:
         if event["type"] == "epoch":
             last[event["stage"]] = max(last.get(event["stage"], 0), event["epoch"])
     return last
-
-
-def _show(folder: Path, dataset: Dataset) -> None:
-    """Leaves the test images where the pages find them."""
-    if (folder / "info.json").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in (("test_images", dataset.test_images), ("test_labels", dataset.test_labels)):
-        with replacing(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
-            np.save(file, array)
-    info = {"name": dataset.name, "classes": list(dataset.classes), "shape": list(dataset.shape)}
-    write_json(folder / "info.json", info)

@@ -18,7 +18,7 @@ from kdcore.data.types import Dataset
 from kdcore.export import weights
 from kdcore.files import read_json, write_json
 from kdcore.recipe import Recipe, parse
-from kdcore.train.images import pixels
+from kdcore.train.images import pixels, unit
 from kdcore.workspace.library import Library
 from kdcore.workspace.workspace import Workspace
 
@@ -81,4 +81,4 @@ def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) ->
 
 
 def _pixels(dataset: Dataset, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-    return pixels(dataset.train_images[rows], device).float().div_(255)
+    return unit(pixels(dataset.train_images[rows], device))

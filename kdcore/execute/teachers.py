@@ -20,8 +20,8 @@ from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.source import LoadedTeacher, copied
 from kdcore.distill.traits import TeacherTraits, taps_teacher
 from kdcore.execute.file_teachers import OnnxTeacher, RecordedLogits, check_answers, recorded
+from kdcore.execute.material import answering
 from kdcore.export import weights
-from kdcore.models.fold import folded
 from kdcore.models.nets.several import Mean
 from kdcore.recipe import Train
 from kdcore.train.images import Images
@@ -104,14 +104,13 @@ class Teachers:
         """The teacher that answers, or several as one; plain where its features are wanted, else folded."""
         assert stage.teacher
         if plain and not stage.others:
-            return _frozen(self.load(stage.teacher), self.device)
+            return answering(self.load(stage.teacher), self.device, whole=True)
         teachers = [self._answering(key) for key in (stage.teacher, *stage.others)]
         return Mean(teachers, stage.spec["weights"]).eval() if stage.others else teachers[0]
 
     def _load(self, key: str) -> nn.Module:
         network = self.load(key)
-        whole = isinstance(network, OnnxTeacher | RecordedLogits)
-        return _frozen(network if whole else folded(network) or network, self.device)
+        return answering(network, self.device, whole=isinstance(network, OnnxTeacher | RecordedLogits))
 
     def _table(self, teacher: nn.Module, name: str, images: Images, spec: dict[str, Any]) -> Callable[[], torch.Tensor]:
         """The teacher's logits for all images, computed once: each image always looks the same, so they stay right."""
@@ -124,7 +123,3 @@ class Teachers:
             return known
 
         return table
-
-
-def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
-    return network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)

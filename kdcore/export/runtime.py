@@ -48,5 +48,6 @@ def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray,
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
-    """uint8 (N, H, W, C) as in data sets to what models take: float32 (N, C, H, W) in [0, 1]."""
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32) / 255
+    """Images (N, H, W, C) as in data sets to what models take: float32 (N, C, H, W), in [0, 1] where they are uint8."""
+    given = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
+    return given / 255 if images.dtype == np.uint8 else given

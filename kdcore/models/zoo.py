@@ -12,7 +12,7 @@ from typing import Any
 
 from kdcore import registry
 from kdcore.lazy import nn, torch
-from kdcore.models import resize
+from kdcore.models import names, resize
 from kdcore.registry import Options
 
 SCHEMA = 1
@@ -115,15 +115,18 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
 
 def head(network: nn.Module) -> nn.Module:
     """The classifier: the layer that gives the logits."""
-    return network.get_submodule("head")
+    own = names.of(network)
+    return network.get_submodule(own.head if own else "head")
 
 
 def taps(network: nn.Module) -> dict[str, nn.Module]:
     """The modules whose outputs are the network's features, first to last: "stem", "stage1" and so on.
 
     Where something else comes between the last stage and the child `pool`, its output is "last" (what the
-    classifier averages), or "projector" in a network that SimKD made.
+    classifier averages), or "projector" in a network that SimKD made. Of a person's own network: those that it names.
     """
+    if own := names.of(network):
+        return {name: network.get_submodule(name) for name in own.taps}
     found: dict[str, nn.Module] = {}
     for (name, child), (after, _) in pairwise(network.named_children()):
         if name == "stem" or name.startswith("stage"):

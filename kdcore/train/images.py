@@ -15,7 +15,7 @@ PORTION, PORTION_VALUES = 512, 2**23  # images in one forward pass without gradi
 
 
 class Images(Protocol):
-    """N images, uint8 (N, C, H, W), of which batches are asked."""
+    """N images, uint8 (N, C, H, W), of which batches are asked; float32 where a person's own code made them so."""
 
     device: torch.device
     shape: tuple[int, int, int]
@@ -63,7 +63,7 @@ class StreamedImages:
     def _read(self, indices: np.ndarray) -> torch.Tensor:
         rows = self.rows[indices]
         order = np.argsort(rows, kind="stable")  # the disk likes to go one way
-        part = np.empty((len(rows), *self.array.shape[1:]), np.uint8)
+        part = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
         part[order] = self.array[rows[order]]
         read = torch.from_numpy(part)
         return (read.pin_memory() if self.device.type == "cuda" else read).permute(0, 3, 1, 2)
@@ -71,7 +71,7 @@ class StreamedImages:
 
 def images(array: np.ndarray, rows: np.ndarray, device: torch.device) -> InMemoryImages | StreamedImages:
     """The images `rows` (N,) of uint8 (M, H, W, C): held on the device where they leave most of its memory free."""
-    size = len(rows) * int(np.prod(array.shape[1:]))
+    size = len(rows) * int(np.prod(array.shape[1:])) * array.itemsize
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if size > SHARE_OF_MEMORY * free:
         return StreamedImages(array, rows, device)
@@ -84,11 +84,17 @@ def portion(shape: Sequence[int]) -> int:
 
 
 def portions(images: torch.Tensor) -> Iterator[torch.Tensor]:
-    """uint8 (N, C, H, W) in parts, float32 in [0, 1], channels last, as networks take them."""
+    """Images (N, C, H, W) in parts, as `unit` makes them, channels last."""
     for part in images.split(portion(images.shape[1:])):
-        yield part.float().div_(255).contiguous(memory_format=torch.channels_last)
+        yield unit(part).contiguous(memory_format=torch.channels_last)
+
+
+def unit(images: torch.Tensor) -> torch.Tensor:
+    """What networks take, a copy: float32 in [0, 1] of pixels (uint8); floats keep their range."""
+    made = images.to(torch.float32, copy=True)
+    return made.div_(255) if images.dtype == torch.uint8 else made
 
 
 def pixels(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """uint8 (N, H, W, C) as in data sets to uint8 (N, C, H, W) on the device."""
+    """(N, H, W, C) as in data sets to (N, C, H, W) of the same type, on the device."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kdcore.train.images import Images, portion
+from kdcore.train.images import Images, portion, unit
 from kdcore.train.precision import autocast
 
 LIMIT_BYTES = 256 * 2**20
@@ -20,7 +20,7 @@ def ask_all(teacher: nn.Module, images: Images, precision: str) -> torch.Tensor:
     with torch.no_grad(), autocast(images.device, precision):
         for start in range(0, len(images), size):
             part = images.batch(np.arange(start, min(start + size, len(images))))
-            said.append(teacher(part.float().div_(255).contiguous(memory_format=torch.channels_last)).float())
+            said.append(teacher(unit(part).contiguous(memory_format=torch.channels_last)).float())
     return torch.cat(said)
 
 

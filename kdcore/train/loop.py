@@ -19,7 +19,7 @@ from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.recipe import Train
 from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images, portions
+from kdcore.train.images import Images, portions, unit
 from kdcore.train.objective import Batch, Objective
 from kdcore.train.optimizers import factor, optimizer
 from kdcore.train.precision import autocast
@@ -218,7 +218,7 @@ class Trainer:
     def _batch(self, step: int, indices: Any, generator: torch.Generator, following: Any) -> Batch:
         task = self.task
         rows = torch.from_numpy(indices).to(self.device, non_blocking=True)
-        images = task.images.batch(indices, following).float().div_(255)
+        images = unit(task.images.batch(indices, following))
         images, targets = augmentation.apply(images, self.smoothed[rows], task.train.views, generator)
         images = images.contiguous(memory_format=torch.channels_last)
         return Batch(images, targets, rows, step, task.steps, order.chance_seed(task.seed, step))

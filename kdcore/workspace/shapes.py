@@ -34,6 +34,7 @@ KINDS = {  # by the field of the run's recipe.json that says the kind
     "sensitivity": Kind("a measurement of layers", "kdcore.jobs.tasks:Sensitivity"),
     "robustness": Kind("a measurement of robustness", "kdcore.jobs.tasks:Robustness"),
     "layer_times": Kind("a profile of layers", "kdcore.jobs.tasks:LayerTimes"),
+    "python": Kind("made by a person's own code in Python", "kdcore.jobs.tasks:Python"),
 }
 
 
@@ -127,6 +128,7 @@ class Asked(TypedDict, total=False):
     robustness: list[str]
     sensitivity: dict[str, str]
     layer_times: list[dict[str, str]]
+    python: list[str]
 
 
 class Kernel(TypedDict):
