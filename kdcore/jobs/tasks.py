@@ -25,6 +25,7 @@ from kdcore.workspace.workspace import Workspace
 log = logging.getLogger(__name__)
 
 Check = Callable[[], None]
+PYTHON_SECONDS = 8.0  # of the timing session of models that came from Python
 
 
 def task(workspace: Workspace, folder: Path, check: Check, partner: Partner | None = None) -> Any:
@@ -40,7 +41,7 @@ class Measurement:
     """Measures models of earlier runs, and trains nothing. A kind of it says what, in `measure`."""
 
     def __init__(self, workspace: Workspace, folder: Path, document: dict[str, Any], check: Check):
-        self.workspace, self.document, self.check = workspace, document, check
+        self.workspace, self.folder, self.document, self.check = workspace, folder, document, check
         self.emit = EventLog(folder / "events.jsonl")
         self.stages: list[dict[str, Any]] = []
         self.session: str | None = None
@@ -67,7 +68,9 @@ class Bench(Measurement):
     """A timing session over the variants of several runs of one image shape."""
 
     def measure(self) -> None:
-        runs: list[str] = self.document["bench"]
+        self.time(self.document["bench"], self.document["seconds"])
+
+    def time(self, runs: list[str], seconds: float) -> None:
         plans = self.plans(runs)
         keys = [variant.keys[0] for plan in plans for variant in plan.variants]
         files = usable(self.workspace, deployed(self.workspace, keys))
@@ -75,9 +78,15 @@ class Bench(Measurement):
             raise LookupError("no model of these runs is complete: resume them")
         shape = tuple(plans[0].dataset["shape"])
         self.session = measure(
-            self.workspace, runs, files, next(iter(files)), shape, self.document["seconds"],
-            emit=self.emit, check=self.check,
-        )  # fmt: skip
+            self.workspace, runs, files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check
+        )
+
+
+class Python(Bench):
+    """Models that came from Python, once a person asks for the run again: they are timed again."""
+
+    def measure(self) -> None:
+        self.time([self.folder.name], PYTHON_SECONDS)
 
 
 class Sensitivity(Measurement):

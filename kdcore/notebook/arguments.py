@@ -86,4 +86,5 @@ def training_of(given: Mapping[str, Any] | Train | None, count: int, material: M
 def _refuse_invalid(argument: str, error: ValidationError) -> NoReturn:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (argument, *first["loc"]))
-    refuse(where, first["msg"].removeprefix("Value error, "))
+    unknown = first["type"] == "extra_forbidden"
+    refuse(where, "there is no such option" if unknown else first["msg"].removeprefix("Value error, "))

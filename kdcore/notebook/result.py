@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from kdcore.data.types import Dataset
+from kdcore.notebook.run import Run
 from kdcore.report import format
 from kdcore.report.statistics import Interval, wilson
 from kdcore.workspace.plans import Stage
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A network that `kdcore.distill` or `kdcore.compress` made, or that `kdcore.compare` was given.
 
@@ -40,9 +41,9 @@ class Result:
     judged_by: str
     taps: tuple[str, ...]
     before: Result | None
-    stage: Stage = field(repr=False)
-    dataset: Dataset = field(repr=False)
-    _kept: tempfile.TemporaryDirectory[str] = field(repr=False)
+    stage: Stage
+    dataset: Dataset
+    _kept: tempfile.TemporaryDirectory[str]
 
     @property
     def folder(self) -> Path:
@@ -122,18 +123,12 @@ class Result:
             return curves.curves([series], "val_accuracy")
         return layers.shares([layers.Model(one.name, one.stage.role, one.report["layers"]) for one in self.chain])
 
-    def plot(self) -> go.Figure:
-        """The same as `figure`."""
-        return self.figure()
-
     def to_workspace(self, name: str, workspace: Path | str | None = None) -> str:
-        """Takes the chain into the workspace as a run that the dashboard shows; the run's id. See `Comparison`."""
-        from kdcore.notebook.comparison import Comparison
+        """Takes the chain into the workspace as a run, as `Comparison.to_workspace` does; its id."""
+        return Run(self.chain, seconds=0, margin=1.0).take(name, workspace)
 
-        return Comparison(self.chain, seconds=0).to_workspace(name, workspace)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {told(self)}"
+    def __repr__(self) -> str:
+        return f"<{self.name}: {told(self)}>"
 
     def _repr_html_(self) -> str:
         return table(self.chain).to_html(index=False, border=0)

@@ -28,7 +28,7 @@ ENOUGH_SEEDS = 5
 
 def scope(dataset: Mapping[str, Any]) -> str:
     """What verdicts hold for; `dataset` is a run's plan's."""
-    what = "model" if _compressed(dataset) else "teacher"
+    what = "model" if _compressed(dataset) or _foreign(dataset) else "teacher"
     return f"These verdicts hold for this {what}, this labelled subset and this test split."
 
 
@@ -37,11 +37,18 @@ def _compressed(dataset: Mapping[str, Any]) -> bool:
     return dataset.get("start") == "model"
 
 
+def _foreign(dataset: Mapping[str, Any]) -> bool:
+    """Whether a person's own code in Python has made the models, and chosen who sees which images."""
+    return dataset.get("start") == "python"
+
+
 def shares(dataset: Mapping[str, Any]) -> str:
     """How much teacher and students were trained on, and what accuracy is measured on; `dataset` is a run's plan's."""
     unlabelled = dataset["seen"] - dataset["labelled"]
     others = f" and {unlabelled:,} unlabelled images" if unlabelled else ""
     measure = "Mean average precision (mAP)" if dataset.get("multilabel", False) else "Accuracy"
+    if _foreign(dataset):
+        return f"Python code made the models, and chose the {dataset['test']:,} images that judge their accuracy."
     here = dataset.get("teacher", "trained") == "trained"
     teacher = f"on all {dataset['train']:,} labelled images" if here else "outside this run"
     trained = f"The teacher was trained {teacher}, the students on"

@@ -23,10 +23,14 @@ Request = Literal["run", "stop", "cancel", "delete"]
 
 
 class Kind(NamedTuple):
-    """A kind of run that has no Recipe: what it is in words, and the class that measures, loaded in the worker."""
+    """A kind of run that has no Recipe: what it is in words, and the class that measures, loaded in the worker.
+
+    `makes`: whether its models are its own, not those of other runs.
+    """
 
     description: str
     task: str
+    makes: bool = False
 
 
 KINDS = {  # by the field of the run's recipe.json that says the kind
@@ -34,7 +38,7 @@ KINDS = {  # by the field of the run's recipe.json that says the kind
     "sensitivity": Kind("a measurement of layers", "kdcore.jobs.tasks:Sensitivity"),
     "robustness": Kind("a measurement of robustness", "kdcore.jobs.tasks:Robustness"),
     "layer_times": Kind("a profile of layers", "kdcore.jobs.tasks:LayerTimes"),
-    "python": Kind("made by a person's own code in Python", "kdcore.jobs.tasks:Python"),
+    "python": Kind("made by a person's own code in Python", "kdcore.jobs.tasks:Python", makes=True),
 }
 
 

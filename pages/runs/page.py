@@ -64,7 +64,7 @@ stages_column, curves_column = st.columns([1, 2], gap="medium")
 with stages_column:
     progress()
 with curves_column:
-    if chosen.preset in KINDS:
+    if (kind := KINDS.get(chosen.preset or "")) and not kind.makes:
         st.caption("This run measures models of other runs and trains none, so it has no curves.")
     else:
         detail.curves(chosen, active)
