@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
@@ -24,7 +26,10 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import PydanticCustomError
 
+from kdcore import plugins
 from kdcore.json_input import fault
+from kdcore.plugins import Failure, Plugin
+from kdcore.problems import first_line
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -97,7 +102,8 @@ class Entry:
 
     `options` validates `{kind: name, **options}`. `version` is part of every key that the entry takes
     part in: raise it when the entry computes something else from the same options. `traits`: of the
-    class that TRAITS names for the kind; ask for them by `MethodTraits.of(options)` and its like.
+    class that TRAITS names for the kind; ask for them by `MethodTraits.of(options)` and its like. `plugin`: where it
+    comes from; None for one of ours.
     """
 
     kind: str
@@ -108,6 +114,12 @@ class Entry:
     options: type[Options]
     implementation: Any
     traits: Traits
+    plugin: Plugin | None = None
+
+    @property
+    def stamp(self) -> int | list[int | str]:
+        """What keys hold of it: its version, and of a plug-in's entry the digest of its source too."""
+        return [self.version, self.plugin.digest] if self.plugin else self.version
 
 
 class UnknownEntry(ValueError):
@@ -115,6 +127,11 @@ class UnknownEntry(ValueError):
 
 
 _entries: dict[tuple[str, str], Entry] = {}
+_failures: list[Failure] = []
+_state = threading.RLock()  # plug-ins are loaded once; who asks meanwhile from another thread waits
+_plugged = False
+_thread = threading.local()  # `importing`: whether this thread imports our own entries just now
+_current: Plugin | None = None  # whose code is being imported
 
 
 def register(
@@ -141,20 +158,84 @@ def register(
 
     def add(implementation: T) -> T:
         taken = _entries.get((kind, name))
+        if taken and taken.plugin != _current:
+            raise ValueError(
+                f"the name of {kind} {name!r} is taken by {taken.plugin.name if taken.plugin else 'kdcore'}"
+            )
         if taken and taken.implementation.__qualname__ != getattr(implementation, "__qualname__", None):
             raise ValueError(f"{kind} {name!r} is registered twice")
         tagged: Any = {kind: (Literal[name], name)}
         model = create_model(f"{options.__name__}Choice", __base__=options, **tagged)
         model.__doc__ = options.__doc__
-        _entries[kind, name] = Entry(kind, name, description, source, version, model, implementation, known)
+        shown = f"{description} (plug-in: {_current.name})" if _current else description
+        _entries[kind, name] = Entry(kind, name, shown, source, version, model, implementation, known, _current)
         return implementation
 
     return add
 
 
-@cache
 def _load(kind: str) -> None:
-    package = importlib.import_module(PACKAGES[kind])
+    """The entries of our own, then those of plug-ins, which find all our names taken."""
+    _import(kind)
+    if not _plugged and not getattr(_thread, "importing", False):
+        _plug_in()
+
+
+def _plug_in() -> None:
+    global _plugged  # noqa: PLW0603
+    with _state:
+        if _plugged:
+            return
+        _plugged = True  # also for what a plug-in's own code asks for
+        for plugin in plugins.found():
+            for kind in PACKAGES:
+                _import(kind)
+            _add(plugin)
+
+
+def _add(plugin: Plugin) -> None:
+    """All that the plug-in registers, or nothing of it."""
+    global _current  # noqa: PLW0603
+    try:
+        _current = plugins.with_digest(plugin)
+        plugins.load(_current)
+    except (Exception, SystemExit) as error:  # a person's own code
+        for key in [key for key, entry in _entries.items() if entry.plugin and entry.plugin == _current]:
+            del _entries[key]
+        _failures.append(Failure(plugin.name, f"{type(error).__name__}: {first_line(error)}"))
+        print(f"kdcore: plug-in {plugin.name} is left out. {_failures[-1].reason}", file=sys.stderr)
+    finally:
+        _current = None
+
+
+def plugged() -> dict[str, list[Entry]]:
+    """What plug-ins have registered, by the plug-in's name."""
+    found: dict[str, list[Entry]] = {}
+    for kind in PACKAGES:
+        for known in entries(kind):
+            if known.plugin:
+                found.setdefault(known.plugin.name, []).append(known)
+    return found
+
+
+def failures() -> list[Failure]:
+    """The plug-ins that were left out."""
+    _load("method")
+    return list(_failures)
+
+
+@cache
+def _import(kind: str) -> None:
+    before = getattr(_thread, "importing", False)
+    _thread.importing = True
+    try:
+        _import_all(PACKAGES[kind])
+    finally:
+        _thread.importing = before
+
+
+def _import_all(name: str) -> None:
+    package = importlib.import_module(name)
     for module in pkgutil.iter_modules(package.__path__):
         if not module.ispkg and not module.name.startswith("__"):
             importlib.import_module(f"{package.__name__}.{module.name}")
@@ -226,6 +307,7 @@ def catalog(kind: str) -> list[dict[str, Any]]:
             "name": known.name,
             "description": known.description,
             "source": known.source,
+            **({"plugin": known.plugin.name} if known.plugin else {}),
             **_in_catalog(known),
             "options": {
                 name: option for name, option in known.options.model_json_schema()["properties"].items() if name != kind

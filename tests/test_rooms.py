@@ -35,6 +35,7 @@ ROOMS = [
     "presets",
     "recipe",
     "registry",
+    "plugins",
     "json_input",
     "problems",
     "child",

@@ -160,7 +160,7 @@ def result(workspace: Workspace, run_id: str) -> None:
 
     rows = report.rows(workspace, [run_id])
     plan = workspace.plan(run_id)
-    for line in report.damages(workspace, [run_id]):
+    for line in filter(None, (plan.lacks(), *report.damages(workspace, [run_id]))):
         say(line)
     if not rows:
         say(f"{run_id}: no finished model yet")

@@ -17,7 +17,7 @@ from kdcore.registry import Entry, Options
 def place(source: Options) -> Path:
     """The folder of the prepared arrays: `data_home()/<name>/<digest of the options>/`. Raises RecipeError."""
     entry: Entry = registry.entry_of("dataset", source)
-    chosen: dict[str, Any] = {"version": entry.version, **source.model_dump(mode="json")}
+    chosen: dict[str, Any] = {"version": entry.stamp, **source.model_dump(mode="json")}
     if (fetch := DatasetTraits.of(source).fetch) and (stamp := fetch.stamp(source)):
         chosen["stamp"] = stamp
     digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from kdcore import machine
+from kdcore import machine, plugins, registry
 from kdcore.jobs import versions
 from kdcore.jobs.api import queue
 from kdcore.jobs.mending import way_out
@@ -33,8 +33,9 @@ class Check(NamedTuple):
 
 
 def checks(workspace: Workspace) -> list[Check]:
-    """Looks at Python, the libraries, the device, the disk, the workspace, its runs and the queue."""
-    return [_python(), _versions(), _libraries(), _device(), _disk(workspace), *_runs(workspace), _queue(workspace)]
+    """Looks at Python, the libraries, plug-ins, the device, the disk, the workspace, its runs and the queue."""
+    here = [_python(), _versions(), _libraries(), _plugins(), _device()]
+    return [*here, _disk(workspace), *_runs(workspace), _queue(workspace)]
 
 
 def _python() -> Check:
@@ -65,6 +66,12 @@ def _libraries() -> Check:
     if answer.returncode:
         return Check("libraries", False, f"{answer.stderr.strip().splitlines()[-1]}: {REMEDY}")
     return Check("libraries", True, answer.stdout.strip())
+
+
+def _plugins() -> Check:
+    failed = [f"{one.plugin} is left out. {one.reason}" for one in registry.failures()]
+    lines = [f"{name}: {', '.join(f'{e.kind} {e.name}' for e in made)}" for name, made in registry.plugged().items()]
+    return Check("plug-ins", not failed, "\n".join(failed + lines) or f"none in {plugins.folders()[0]}")
 
 
 def _device() -> Check:

@@ -34,7 +34,10 @@ def task(workspace: Workspace, folder: Path, check: Check, partner: Partner | No
     for name, kind in KINDS.items():
         if name in document:
             return pkgutil.resolve_name(kind.task)(workspace, folder, document, check)
-    return Execution(workspace, folder, parse(document), workspace.plan(folder.name), check, partner)
+    plan = workspace.plan(folder.name)
+    if lacks := plan.lacks(unchanged=True):
+        raise LookupError(lacks)
+    return Execution(workspace, folder, parse(document), plan, check, partner)
 
 
 class Measurement:

@@ -145,7 +145,7 @@ def _attention(queries: Sequence[int], keys: Sequence[int], values: Sequence[int
 def _document(question: Question) -> dict[str, Any]:
     document: dict[str, Any] = {
         "count": COUNT,
-        "version": registry.entry_of("architecture", question.architecture).version,
+        "version": registry.entry_of("architecture", question.architecture).stamp,
         "architecture": question.architecture.model_dump(mode="json"),
         "classes": question.classes,
         "shape": list(question.shape),

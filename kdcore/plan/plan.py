@@ -14,8 +14,9 @@ from kdcore.plan import planner, rules
 from kdcore.plan.naming import named, titled
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, points
+from kdcore.workspace import keys
 from kdcore.workspace.library import Library
-from kdcore.workspace.plans import Data, Plan, Stage, Variant
+from kdcore.workspace.plans import Data, Foreign, Plan, Stage, Variant
 from kdcore.workspace.workspace import Workspace
 
 MOST_STAGES = 400
@@ -49,7 +50,19 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
         stages=tuple(titled(list(stages.values()), variants)),
         variants=tuple(variants),
         files=files,
+        plugins=_plugins(recipe),
     )
+
+
+def _plugins(recipe: Recipe) -> dict[str, Foreign]:
+    """Where the entries that the Recipe chooses come from, those of plug-ins."""
+    chosen = [choice for point in points(recipe) for choice in keys.choices(point.recipe)]
+    used = [registry.entry_of(kind, options) for kind, options in chosen]
+    return {
+        f"{entry.kind}:{entry.name}": {"plugin": entry.plugin.name, "digest": entry.plugin.digest}
+        for entry in used
+        if entry.plugin
+    }
 
 
 def _describe(dataset: Dataset, shares: Split, recipe: Recipe) -> Data:

@@ -28,29 +28,37 @@ def digest(document: Any) -> str:
     return hashlib.sha256(canonical(document).encode()).hexdigest()
 
 
-def versions(choices: Iterable[tuple[str, Options]]) -> dict[str, int]:
-    """`{"kind:name": version}` of the registry entries that a stage uses, and of those within their options."""
-    used = {}
+def versions(choices: Iterable[tuple[str, Options]]) -> dict[str, Any]:
+    """`{"kind:name": version}` of the registry entries that a stage uses, and of those within their options; of a
+    plug-in's entry the digest of its source too."""
+    used: dict[str, Any] = {}
     for kind, options in choices:
         entry = registry.entry_of(kind, options)
-        used[f"{kind}:{entry.name}"] = entry.version
-        used |= versions(_within(options))
+        used[f"{kind}:{entry.name}"] = entry.stamp
+        used |= versions(within(options))
     return used
 
 
-def _within(value: Any) -> Iterable[tuple[str, Options]]:
-    """The choices that stand in the options of a choice, as the parts of a combined method do."""
+def choices(value: Any) -> Iterable[tuple[str, Options]]:
+    """Those `within`, and those within them in turn."""
+    for kind, options in within(value):
+        yield kind, options
+        yield from choices(options)
+
+
+def within(value: Any) -> Iterable[tuple[str, Options]]:
+    """The choices that stand in a Recipe, or in the options of a choice, as the parts of a combined method do."""
     parts = value if isinstance(value, tuple) else [getattr(value, name) for name in type(value).model_fields]
     for part in parts:
         kind = next((kind for kind in registry.PACKAGES if isinstance(part, Options) and hasattr(part, kind)), None)
         if kind:
             yield kind, part
         elif isinstance(part, BaseModel | tuple):
-            yield from _within(part)
+            yield from within(part)
 
 
 def stage_key(
-    spec: Mapping[str, Any], *, inputs: Iterable[str], fingerprint: str, seed: int, entries: Mapping[str, int]
+    spec: Mapping[str, Any], *, inputs: Iterable[str], fingerprint: str, seed: int, entries: Mapping[str, Any]
 ) -> str:
     """The key of a stage: everything that its model depends on, and nothing else."""
     return digest(

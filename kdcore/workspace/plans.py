@@ -45,6 +45,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
 
+class Foreign(TypedDict):
+    """The plug-in that an entry of the run comes from, and the sha256 of its source when the run was planned."""
+
+    plugin: str
+    digest: str
+
+
 class Stage(_Part):
     """One step of the work. `spec` holds all that its result depends on beside its inputs, data and seed.
 
@@ -106,7 +113,8 @@ class Variant(_Part):
 class Plan(_Part):
     """What a run will do. One that measures models of other runs has neither stages nor variants.
 
-    `files`: where the content (a sha256, or a model's key) of a teacher that is not trained here was found.
+    `files`: where the content (a sha256, or a model's key) of a teacher that is not trained here was found. `plugins`:
+    by "kind:name", where entries that are not ours come from.
     """
 
     dataset: Data
@@ -114,10 +122,26 @@ class Plan(_Part):
     stages: tuple[Stage, ...]
     variants: tuple[Variant, ...]
     files: dict[Key, str] = {}
+    plugins: dict[str, Foreign] = {}
 
     def document(self) -> dict[str, Any]:
         """What plan.json holds."""
-        return {"schema": SCHEMA} | self.model_dump(mode="json")
+        ours = set() if self.plugins else {"plugins"}
+        return {"schema": SCHEMA} | self.model_dump(mode="json", exclude=ours)
+
+    def lacks(self, *, unchanged: bool = False) -> str:
+        """Which of its plug-ins is not here, in a sentence; "" where none is. `unchanged`: or is not as it was."""
+        for place, asked in self.plugins.items():
+            kind, _, name = place.partition(":")
+            try:
+                now = registry.entry(kind, name).plugin
+            except registry.UnknownEntry:
+                now = None
+            if now is None:
+                return f"The plug-in {asked['plugin']} ({kind} {name}) is not here: put it back to run this again."
+            if unchanged and now.digest != asked["digest"]:
+                return f"The plug-in {asked['plugin']} has changed since the run was planned: duplicate the run."
+        return ""
 
     @property
     def models(self) -> frozenset[str]:

@@ -40,7 +40,8 @@ def _card(kind: str, entry: Entry) -> None:
     if traits.helps:
         st.markdown(f"**When to choose it.** {plain(traits.helps)}")
     papers = re.sub(r"arXiv\\:(\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", plain(entry.source))
-    st.caption(f":material/menu_book: {papers}")
+    if papers:
+        st.caption(f":material/menu_book: {papers}")
 
 
 def _terms() -> None:

@@ -56,6 +56,8 @@ def headline(row: RunRow) -> None:
         st.caption(f"{busy}The run continues without this page: you can close the browser or stop the dashboard.")
     if row.note:
         st.caption(f":material/info: {text.plain(row.note)}.")
+    if lacks := store.plan(row.id).lacks():
+        st.warning(text.plain(lacks))
     if row.error:
         st.error(text.plain(row.error), title="What happened")
         st.caption(f"Finished stages are kept. {_next(row)}. See the log for details.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import streamlit as st
 
-from kdcore import machine
+from kdcore import machine, plugins, registry
 from kdcore.jobs import api
 from kdcore.report import format
 from kdcore.workspace import gc
@@ -118,6 +118,20 @@ def collect() -> None:
     st.toast(f"Deleted {deleted}: {format.size(freed.bytes)} freed.", icon=":material/cleaning_services:")
 
 
+def own_code() -> None:
+    """What a person's own files have registered, and which were left out."""
+    for failure in registry.failures():
+        st.error(text.plain(failure.reason), title=f"{text.plain(failure.plugin)} is left out")
+    found = registry.plugged()
+    if found:
+        made = {name: ", ".join(f"{one.kind} {one.name}" for one in entries) for name, entries in found.items()}
+        st.table({text.plain(name): text.plain(entries) for name, entries in made.items()}, border="horizontal")
+    places = ", ".join(f"`{folder}`" for folder in plugins.folders())
+    st.caption(
+        f"Python files of your own in {places}. They are read when the dashboard starts, and run with your rights."
+    )
+
+
 st.title("System", anchor=False)
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True, height="stretch"):
@@ -137,3 +151,6 @@ with right, st.container(border=True, height="stretch"):
 with st.container(border=True):
     st.subheader("When a run ends", anchor=False)
     notices.section()
+with st.container(border=True):
+    st.subheader("Plug-ins", anchor=False)
+    own_code()

@@ -76,8 +76,8 @@ def test_fine_tuning_learns_from_the_model_as_it_came(data, student):
     soft = {"method": "kd", "hard_weight": 0}
     broken, mended = (
         kdcore.compress(
-            student, {"step": "prune_unstructured", "finetune": finetune | steps}, images, validation, test, method=soft,
-            training=SHORT,
+            student, {"step": "prune_unstructured", "finetune": finetune | steps}, images, validation, test,
+            method=soft, training=SHORT,
         )
         for steps in ({"steps": 0}, {})
     )  # fmt: skip

@@ -96,7 +96,7 @@ class WeightsFileTeacher(Source[WeightsFile]):
             except UploadError as error:
                 return {"refused": str(error), "changes": error.changes}
 
-        about = [registry.entry_of("architecture", architecture).version, content, wanted, dataset.fingerprint]
+        about = [registry.entry_of("architecture", architecture).stamp, content, wanted, dataset.fingerprint]
         answer = foreign.remembered(["weights", VERSION, *about], ask)
         if "refused" in answer:
             raise UploadError(answer["refused"], answer["changes"])
