@@ -176,6 +176,12 @@ class Measure(Part):
         description="Measure accuracy on test images with noise, blur, low contrast, pixelation and JPEG artefacts, "
         "at five severities each. Also possible later, on the page Trust.",
     )
+    openvino: bool = Field(
+        False,
+        title="Time in OpenVINO too",
+        description="Run each file in OpenVINO as well, in the same timing session. Also possible later, on the page "
+        "Compare.",
+    )
 
 
 class Recipe(Part):

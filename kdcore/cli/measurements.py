@@ -18,6 +18,7 @@ def add(command: Add) -> None:
     timing = command("bench", bench, "time the variants of one or more runs in one session")
     timing.add_argument("runs", nargs="+", metavar="RUN")
     timing.add_argument("--seconds", type=float, default=20.0, help="time budget of the session")
+    timing.add_argument("--openvino", action="store_true", help="time every file in OpenVINO too, where it is installed")
     json_option(timing)
     _add_sensitivity(
         command("sensitivity", sensitivity, "measure layer sensitivity: prune or quantize each layer alone")
@@ -54,7 +55,7 @@ def bench(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
     if not 1 <= chosen.seconds <= 3600:
         raise BadInput(f"--seconds: {chosen.seconds} is not accepted; give 1 to 3600")
-    row = console.settled(workspace, api.bench(workspace, chosen.runs, chosen.seconds))
+    row = console.settled(workspace, api.bench(workspace, chosen.runs, chosen.seconds, openvino=chosen.openvino))
     console.ending(row)
     if row.state == "done" and chosen.json:
         output.document(comparison.documents(workspace, chosen.runs))

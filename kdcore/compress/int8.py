@@ -188,7 +188,7 @@ def _channels(node: Any, weight: Any) -> int:
 def saturates() -> bool:
     """Whether int8 products can overflow: x86 without VNNI adds them in 16 bits."""
     flags = machine.cpu_flags()
-    return "avx2" in flags and not flags & {"avx512_vnni", "avx_vnni"}
+    return "avx2" in flags and not flags & machine.VNNI
 
 
 def report(prepared: Path, made: Path) -> list[dict[str, Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kdcore import machine, models
 from kdcore.data.types import Dataset
 from kdcore.execute.builder import builder_of
+from kdcore.execute.in_openvino import add_agreement
 from kdcore.execute.leaving import show
 from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
@@ -144,8 +145,13 @@ class Execution:
         shape = tuple(self.plan.dataset["shape"])
         self.session = measure(
             self.workspace, [self.run.name], files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check,
-            begin=self.timed_from,
+            begin=self.timed_from, openvino=fingerprints([self.plan]) if self.recipe.measure.openvino else None,
         )  # fmt: skip
+
+
+def fingerprints(plans: Iterable[Plan]) -> dict[str, str]:
+    """The data set of each model that a timing session of these plans times."""
+    return {variant.keys[0]: plan.dataset["fingerprint"] for plan in plans for variant in plan.variants}
 
 
 def measure(
@@ -159,11 +165,12 @@ def measure(
     emit: Callable[..., None],
     check: Callable[[], None],
     begin: float = 0.0,
+    openvino: Mapping[str, str] | None = None,
 ) -> str:
     """One timing session over these models; writes it to the workspace and returns its id. Raises Stopped.
 
     Where there is a GPU, as many `seconds` again go to the latency of their networks on it. `begin`: the share of all
-    measuring, 0..1, that is done already.
+    measuring, 0..1, that is done already. `openvino`: the data set of each model, to time all in OpenVINO too.
     """
     gpu = machine.device() == "cuda"
     emit("session", state="running", progress=begin)
@@ -173,7 +180,11 @@ def measure(
         check()
         emit("session", state="running", progress=begin + (1 - begin) * progress * (0.5 if gpu else 1))
 
-    document = timing.session(files, reference, shape, seconds=seconds, on_progress=report)
+    document = timing.session(
+        files, reference, shape, seconds=seconds, openvino=openvino is not None, on_progress=report
+    )
+    if openvino is not None:
+        add_agreement(workspace, document["openvino"], files, openvino)
     if gpu:
         document["cuda"] = _on_gpu(files, shape, seconds, check)
     session = f"{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(3)}"

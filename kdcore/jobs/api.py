@@ -16,6 +16,7 @@ from kdcore.jobs.mending import mend
 from kdcore.jobs.process import code, end_worker, start
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.plan import plan
+from kdcore.plan.rules import measuring
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 from kdcore.report.layers import inside
@@ -44,15 +45,18 @@ def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> s
     return workspace.new_run(files)
 
 
-def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0) -> str:
-    """Queues a timing session over the variants of these runs; returns its run's id. Raises RecipeError, UnknownRun."""
+def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0, *, openvino: bool = False) -> str:
+    """Queues a timing session over the variants of these runs, with `openvino` in that runtime too; returns its run's
+    id. Raises RecipeError, UnknownRun."""
+    if found := list(measuring.problems("openvino", openvino)):
+        raise RecipeError(found)
     plans = _with_models(workspace, run_ids)
     if len({tuple(found.dataset["shape"]) for found in plans.values()}) > 1:
         raise RecipeError(
             [Problem("runs", "the runs use images of different shapes, so they cannot be timed together")]
         )
     files = {
-        "recipe.json": {"bench": list(plans), "seconds": seconds},
+        "recipe.json": {"bench": list(plans), "seconds": seconds, "openvino": openvino},
         "plan.json": _measuring(next(iter(plans.values()))),
         "meta.json": _meta(f"Timing {len(plans)} run{'s' * (len(plans) > 1)} together", "bench"),
     }

@@ -11,7 +11,7 @@ from typing import Any
 from kdcore.execute.layer_times import layer_times
 from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
-from kdcore.execute.run import Execution, measure
+from kdcore.execute.run import Execution, fingerprints, measure
 from kdcore.execute.sensitivity import sensitivity
 from kdcore.execute.sound import usable
 from kdcore.recipe import parse
@@ -81,8 +81,9 @@ class Bench(Measurement):
             raise LookupError("no model of these runs is complete: resume them")
         shape = tuple(plans[0].dataset["shape"])
         self.session = measure(
-            self.workspace, runs, files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check
-        )
+            self.workspace, runs, files, next(iter(files)), shape, seconds, emit=self.emit, check=self.check,
+            openvino=fingerprints(plans) if self.document.get("openvino") else None,
+        )  # fmt: skip
 
 
 class Python(Bench):

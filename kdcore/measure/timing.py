@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from kdcore import machine
+from kdcore.measure.beside import Loaded, OpenVino
 from kdcore.measure.peak_memory import peak_memory_mb
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +65,7 @@ def session(
     seed: int = 0,
     most_rounds: int = MOST_ROUNDS,
     memory: bool = True,
+    openvino: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Times the ONNX files `models` on random images (C, H, W) in [0, 1] and returns the session's JSON document.
@@ -75,22 +74,25 @@ def session(
     memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit, but 2 where the
     budget (or 2 s for a batch size) ends before; a larger batch that needs more than is left even so is left out. Four
     times as many halve the A/A band, which calls of less than a millisecond need on a busy machine. `memory`: measure
-    peak memory too, which starts a process for each model. `on_progress` hears the share of the budget that is spent,
-    0..1, a few times a second, and may raise to end the session.
+    peak memory too, which starts a process for each model. `openvino`: runs each file in OpenVINO too, in the same
+    rounds, on one thread. `on_progress` hears the share of the budget that is spent, 0..1, a few times a second, and
+    may raise to end the session.
 
     The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
     batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
     (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch;
-    `left_out`: why, by batch.
+    `left_out`: why, by batch; with `openvino` also `openvino`: its `version`, and `models`, by key `batches` as above
+    or the `reason` why there are none, and a `reason` where it is not installed.
     Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file.
     """
     started = time.perf_counter()
-    running = _loaded({**models, COPY: models[reference]}, seed)
+    beside = OpenVino(models) if openvino else None
+    running = _loaded({**models, COPY: models[reference]}, beside, seed)
     budget = _Budget(started, seconds, on_progress)
     peaks = _peaks(models, shape, budget) if memory else dict.fromkeys(models)
     timed, left_out = _all_batches(running, batches, shape, np.random.default_rng(seed), budget, most_rounds)
     contention = {batch: rounds.contention() for batch, rounds in timed.items()}
-    return {
+    document = {
         "schema": 1,
         "machine": machine.describe(),
         "protocol": _protocol(timed, seconds, seed),
@@ -108,6 +110,9 @@ def session(
         "aa": {batch: rounds.summary(COPY) for batch, rounds in timed.items()},
         "left_out": left_out,
     }
+    if beside:
+        document["openvino"] = beside.document({batch: rounds.summary for batch, rounds in timed.items()})
+    return document
 
 
 def _peaks(models: Mapping[str, Path], shape: Sequence[int], budget: _Budget) -> dict[str, float | None]:
@@ -119,7 +124,7 @@ def _peaks(models: Mapping[str, Path], shape: Sequence[int], budget: _Budget) ->
 
 
 def _all_batches(
-    running: Mapping[str, InferenceSession],
+    running: Mapping[str, Loaded],
     batches: Sequence[int],
     shape: Sequence[int],
     generator: np.random.Generator,
@@ -143,7 +148,7 @@ def _all_batches(
 
 
 def _pass_seconds(
-    running: Mapping[str, InferenceSession], images: np.ndarray, timed: Mapping[str, _Rounds], allowed: float
+    running: Mapping[str, Loaded], images: np.ndarray, timed: Mapping[str, _Rounds], allowed: float
 ) -> float:
     """About how long one call of each model takes: by the calls of single images, and where these say that it is too
     long by a call of a part of the images, unless that is too long by itself."""
@@ -151,19 +156,29 @@ def _pass_seconds(
     expected, part = single * len(images), max(1, len(images) // PROBE)
     if LEAST_PASSES * expected <= allowed or single * part > allowed:
         return expected
-    feed = images[:part]
-    calls = [_timed(model, {model.get_inputs()[0].name: feed})[0] for model in running.values()]
+    calls = [_timed(call)[0] for call in _ready(running, images[:part]).values()]
     return sum(calls) / 1e9 * len(images) / part
 
 
-def _loaded(files: Mapping[str, Path], seed: int) -> dict[str, InferenceSession]:
+def _loaded(files: Mapping[str, Path], beside: OpenVino | None, seed: int) -> dict[str, Loaded]:
     """In a random order: where a model's weights come to lie depends on its turn, and none always has the first."""
+    loaders = {key: partial(_in_onnxruntime, path) for key, path in files.items()} | (beside.loaders() if beside else {})
+    keys = list(loaders)
+    found = {keys[turn]: loaders[keys[turn]]() for turn in np.random.default_rng(seed).permutation(len(keys))}
+    return {key: load for key, load in found.items() if load}
+
+
+def _in_onnxruntime(path: Path) -> Loaded:
     from kdcore.export import runtime
 
-    keys = list(files)
-    return {
-        keys[turn]: runtime.session(files[keys[turn]]) for turn in np.random.default_rng(seed).permutation(len(keys))
-    }
+    model = runtime.session(path)
+    return lambda images: partial(model.run, None, {model.get_inputs()[0].name: images})
+
+
+def _ready(running: Mapping[str, Loaded], images: np.ndarray) -> dict[str, Callable[[], object]]:
+    """A call on these images of each model that takes them."""
+    made = {key: load(images) for key, load in running.items()}
+    return {key: call for key, call in made.items() if call}
 
 
 def _protocol(timed: Mapping[str, _Rounds], seconds: float, seed: int) -> dict[str, Any]:
@@ -187,7 +202,10 @@ class _Rounds:
     calls: dict[str, int]
     times: dict[str, np.ndarray]
 
-    def summary(self, key: str) -> dict[str, Any]:
+    def summary(self, key: str) -> dict[str, Any] | None:
+        """None for a model that did not run."""
+        if key not in self.times:
+            return None
         wall, cpu = np.moveaxis(self.times[key] / 1e6, 2, 0)
         return {
             "wall_ms": float(np.median(wall)),
@@ -207,7 +225,7 @@ class _Rounds:
 
 
 def _rounds(
-    running: Mapping[str, InferenceSession],
+    running: Mapping[str, Loaded],
     images: np.ndarray,
     generator: np.random.Generator,
     deadline: float,
@@ -215,7 +233,7 @@ def _rounds(
     most: int,
     limit: float,
 ) -> _Rounds:
-    timed = {key: partial(_timed, model, {model.get_inputs()[0].name: images}) for key, model in running.items()}
+    timed = {key: partial(_timed, call) for key, call in _ready(running, images).items()}
     calls, times = interleaved(timed, generator, deadline, budget.check, most, limit)
     return _Rounds(calls, {key: np.array(found) for key, found in times.items()})
 
@@ -261,10 +279,10 @@ def interleaved(
     return calls, found
 
 
-def _timed(model: InferenceSession, feed: Mapping[str, np.ndarray]) -> tuple[int, int]:
+def _timed(call: Callable[[], object]) -> tuple[int, int]:
     """Wall and CPU nanoseconds of one call."""
     wall, cpu = time.perf_counter_ns(), _cpu_clock()
-    model.run(None, feed)
+    call()
     cpu = _cpu_clock() - cpu
     return time.perf_counter_ns() - wall, cpu
 
@@ -293,22 +311,22 @@ class _Budget:
             self.on_progress(min(1.0, (now - self.started) / max(self.seconds, 1e-9)))
 
 
-def milliseconds(session: Mapping[str, Any], batch: int, key: str) -> float:
+def milliseconds(session: Mapping[str, Any], batch: int, key: str, *, openvino: bool = False) -> float:
     """CPU milliseconds of one call of one thread, the median over the rounds; quotients of these are the ratios.
 
     What a call takes with a core to itself, however busy the machine was. Raises KeyError for what was not timed.
     """
-    return float(np.median(_times(session, batch, key)))
+    return float(np.median(_times(session["openvino"] if openvino else session, batch, key)))
 
 
-def ratio(session: Mapping[str, Any], batch: int, key: str, reference: str) -> Ratio:
+def ratio(session: Mapping[str, Any], batch: int, key: str, reference: str, *, openvino: bool = False) -> Ratio:
     """How many times faster `key` is than `reference` in this session at this batch size.
 
     The ratio of the medians of the rounds' CPU times, with a 95 % percentile bootstrap over the rounds, in each of
-    which both ran. Raises KeyError for what was not timed in the session.
+    which both ran. `openvino`: `key` in OpenVINO, the reference in ONNX Runtime all the same. Raises KeyError for what
+    was not timed in the session.
     """
-    slow, fast = (_times(session, batch, name) for name in (reference, key))
-    return _ratio(slow, fast)
+    return _ratio(_times(session, batch, reference), _times(session["openvino"] if openvino else session, batch, key))
 
 
 def aa_band(session: Mapping[str, Any], batch: int) -> tuple[float, float]:

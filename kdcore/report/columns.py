@@ -64,6 +64,13 @@ KNOWN: dict[str, Column] = {  # COLUMNS, and what is relative to the baseline
     "cuda_eager_ms": Column("GPU, eager, batch 1 (ms)", _MS),
     "cuda_graph_ms": Column("GPU, CUDA graph, batch 1 (ms)", _MS),
     "cuda_compiled_ms": Column("GPU, compiled, batch 1 (ms)", _MS),
+    "openvino_ms": Column("OpenVINO, batch 1 (ms)", _MS),
+    "openvino": Column("Speed-up in OpenVINO, batch 1", _TEXT),
+    "openvino_speedup": Column("Speed-up in OpenVINO, teacher", _TIMES),
+    "openvino_speedup_low": Column("Speed-up in OpenVINO, low", _TIMES),
+    "openvino_speedup_high": Column("Speed-up in OpenVINO, high", _TIMES),
+    "openvino_images_per_s": Column(f"OpenVINO, images/s, batch {BATCH}", _RATE),
+    "openvino_agreement": Column("Agreement in OpenVINO (%)", _SHARE),
     "faster": Column("Speed-up, batch 1", _TEXT),
     "images_per_s": Column(f"Images/s, batch {BATCH}", _RATE),
     "throughput": Column(f"Speed-up, batch {BATCH}", _TEXT),
@@ -105,8 +112,8 @@ RELIABILITY = (  # on the page when they are asked for
 )  # fmt: skip
 USUAL = (
     "run", "variant", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller", "points", "latency_ms",
-    "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s", "throughput", "params", "sparsity",
-    "agreement", "seeds",
+    "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s", "throughput", "openvino_ms",
+    "openvino", "openvino_agreement", "params", "sparsity", "agreement", "seeds",
 )  # fmt: skip
 
 
@@ -125,10 +132,11 @@ def unknown(names: Sequence[str], exact: bool = False) -> str:
 
 
 def usual(rows: Sequence[Row], *, reliability: bool = False) -> list[str]:
-    """The columns that the page shows of these rows: the run, mAP and the GPU's times often have nothing to say."""
+    """The columns that the page shows of these rows: the run, mAP, GPU and OpenVINO often have nothing to say."""
     several = len({row["run"] for row in rows}) > 1
-    spare = {name for name in USUAL if name == "map" or name.startswith("cuda_")}
-    kept = [name for name in USUAL if name not in spare or any(row[name] is not None for row in rows)]
+    spare = {name: name for name in USUAL if name == "map" or name.startswith(("cuda_", "openvino_"))}
+    spare["openvino"] = "openvino_ms"
+    kept = [name for name in USUAL if name not in spare or any(row[spare[name]] is not None for row in rows)]
     more = RELIABILITY if reliability else ()
     return [*(name for name in kept if several or name != "run"), *more]
 
@@ -176,6 +184,7 @@ def _values(row: Row, one: Difference, names: Mapping[str, str], baseline: Row) 
         "points": one.points,
         "faster": "baseline" if itself else _speed(one.faster),
         "throughput": "baseline" if itself else _speed(one.throughput),
+        "openvino": _speed(one.openvino),
     }
 
 

@@ -13,7 +13,7 @@ from kdcore.report.fidelity import Fidelity, fidelity
 from kdcore.report.hidden import Recalled, recalls
 from kdcore.report.membership import Membership, memberships
 from kdcore.report.reading import MeasuredVariant, Model, RunFiles
-from kdcore.report.sessions import Session, Speed, speed
+from kdcore.report.sessions import Session, Speed, openvino_speed, speed
 from kdcore.report.statistics import Interval, t_interval, wilson
 from kdcore.report.verdicts import Verdict
 from kdcore.workspace.state import state
@@ -29,6 +29,8 @@ COLUMNS = (
     "membership_high", "corrupted_accuracy", "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes",
     "coded_bytes", "session", "latency_ms",
     "latency_p90_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms",
+    "openvino_ms", "openvino_speedup", "openvino_speedup_low", "openvino_speedup_high", "openvino_images_per_s",
+    "openvino_agreement",
     "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
@@ -43,7 +45,8 @@ Row = dict[str, Any]
 class Difference(NamedTuple):
     """A row against a chosen baseline: how many times smaller and faster, and how many points of `score`.
 
-    `faster` is at batch 1, `throughput` at batch 64; None where the two were not timed in one session. `smaller` and
+    `faster` is at batch 1, `throughput` at batch 64; `openvino`: the row in OpenVINO at batch 1, the baseline in ONNX
+    Runtime. None where the two were not timed in one session. `smaller` and
     `points` are None where one of the two has no file, or no score, or where their scores measure different things.
     """
 
@@ -53,6 +56,7 @@ class Difference(NamedTuple):
     points: float | None
     faster: Speed | None
     throughput: Speed | None
+    openvino: Speed | None = None
 
 
 def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = None) -> list[Row]:
@@ -64,7 +68,9 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     file, which is the one in `model_key`.
 
     `latency_ms` (batch 1) and `images_per_s` (batch 64) are of one thread's CPU time, as the ratios are: medians over
-    the rounds, whose quotients are `speedup` and `throughput_gain`. `latency_p90_ms` is of wall time.
+    the rounds, whose quotients are `speedup` and `throughput_gain`. `latency_p90_ms` is of wall time. `openvino_ms`
+    (batch 1) and `openvino_images_per_s` (batch 64) are the same in OpenVINO, `openvino_speedup` is against the teacher
+    in ONNX Runtime, `openvino_agreement` the share of test images that get ONNX Runtime's answer there.
 
     `temperature` is fitted on validation by maximum likelihood, `ece_scaled` is the calibration error with the logits
     divided by it. `membership_auc` with its 95 % interval: how well a loss threshold finds training images.
@@ -186,6 +192,7 @@ def _against(row: Row, baseline: Row, session: Session | None) -> Difference:
         points=100 * (row["score"] - baseline["score"]) if comparable else None,
         faster=speed(session, 1, *keys),
         throughput=speed(session, BATCH, *keys),
+        openvino=openvino_speed(session, 1, *keys),
     )
 
 
@@ -325,10 +332,22 @@ def _timing(variant: MeasuredVariant, session: Session | None) -> Row:
         "latency_ms": timing.milliseconds(session, 1, key) if session and single else None,
         "latency_p90_ms": single.get("wall_p90_ms"),
         **{f"cuda_{mode}_ms": value for mode, value in sessions.on_gpu(session, key).items()},
+        **_openvino(session, key, teacher),
         **_gain("speedup", speed(session, 1, key, teacher)),
         "images_per_s": 1000 * BATCH / timing.milliseconds(session, BATCH, key) if session and batch else None,
         **_gain("throughput_gain", speed(session, BATCH, key, teacher)),
         "peak_memory_mb": timed.get("peak_memory_mb"),
+    }
+
+
+def _openvino(session: Session | None, key: str, teacher: str) -> Row:
+    found = sessions.in_openvino(session, key)
+    ms = {int(batch): timing.milliseconds(session or {}, int(batch), key, openvino=True) for batch in found.get("batches", {})}
+    gain = _gain("openvino_speedup", openvino_speed(session, 1, key, teacher))
+    return gain | {
+        "openvino_ms": ms.get(1),
+        "openvino_images_per_s": 1000 * BATCH / ms[BATCH] if BATCH in ms else None,
+        "openvino_agreement": found.get("agreement"),
     }
 
 

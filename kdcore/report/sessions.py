@@ -52,9 +52,31 @@ def speed(session: Session | None, batch: int, key: str, reference: str) -> Spee
         return Speed(1.0, 1.0, 1.0, False)
     if str(batch) not in session["aa"]:
         return None
-    ratio = timing.ratio(session, batch, key, reference)
+    return _judged(session, batch, timing.ratio(session, batch, key, reference))
+
+
+def _judged(session: Session, batch: int, ratio: timing.Ratio) -> Speed:
     low, high = timing.aa_band(session, batch)
     return Speed(ratio.value, ratio.low, ratio.high, not (ratio.low <= high and low <= ratio.high))
+
+
+def in_openvino(session: Session | None, key: str) -> dict[str, Any]:
+    """What was measured of a model in OpenVINO; empty where nothing was.
+
+    `batches` by size, and `agreement`, the share of `images` test images that get the same answer as in ONNX Runtime.
+    """
+    found: dict[str, Any] = (session or {}).get("openvino", {}).get("models", {}).get(key, {})
+    return found
+
+
+def openvino_speed(session: Session | None, batch: int, key: str, reference: str) -> Speed | None:
+    """How many times faster `key` in OpenVINO is than `reference` in ONNX Runtime, in one session; None unless both
+    were timed."""
+    if session is None or str(batch) not in in_openvino(session, key).get("batches", {}):
+        return None
+    if str(batch) not in session["models"].get(reference, {}).get("batches", {}):
+        return None
+    return _judged(session, batch, timing.ratio(session, batch, key, reference, openvino=True))
 
 
 def turned(session: Session, names: Mapping[str, str]) -> str:
@@ -138,6 +160,24 @@ def gpu_note(session: Session, names: Mapping[str, str]) -> str:
                 why.setdefault(one["reason"], []).append(f"{name}{label}")
     parts = [f"On {cuda['device']}: batch size 1, fp32{rounded}, medians by CUDA events, all networks interleaved"]
     return ". ".join([*parts, *(f"{', '.join(which)}: {reason}" for reason, which in why.items())]) + "."
+
+
+def openvino_note(session: Session, names: Mapping[str, str]) -> str:
+    """What must be said of the times in OpenVINO; empty where there are none. `names`: by key."""
+    beside = session.get("openvino")
+    if not beside:
+        return ""
+    if "version" not in beside:
+        return f"Not timed in OpenVINO: {beside['reason']}."
+    found = {names[key]: one for key, one in beside["models"].items() if key in names}
+    images = {one["images"] for one in found.values() if "images" in one}
+    parts = [
+        f"OpenVINO {beside['version']}: the same files, interleaved in this session on one thread; speed-ups are "
+        "relative to the baseline in ONNX Runtime",
+        *(f"its agreement with ONNX Runtime is over {format.plural(count, 'test image')}" for count in sorted(images)),
+        *(f"{name}: {one['reason']}" for name, one in found.items() if "reason" in one),
+    ]
+    return ". ".join(f"{part[:1].upper()}{part[1:]}" for part in parts) + "."
 
 
 def note(session: Session | None, apart: bool) -> str:

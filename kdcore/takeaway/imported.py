@@ -148,4 +148,4 @@ def _look(run: RunFiles, wanted: set[str]) -> None:
         for row in rows:
             comparison.differences(came, rows, row)
         names = {row["model_key"]: row["variant"] for row in rows}
-        sessions.gpu_note(session, names), sessions.turned(session, names)
+        sessions.gpu_note(session, names), sessions.openvino_note(session, names), sessions.turned(session, names)

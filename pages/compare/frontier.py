@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from kdcore.figures import cloud, measures, settings
 from kdcore.figures.frontier import against_latency, against_size
+from kdcore.export import openvino_runtime
 from kdcore.figures.points import Baseline, Terms
 from kdcore.jobs import api
 from kdcore.report.comparison import BATCH
 from kdcore.report.limits import fits
-from kdcore.report.sessions import NOISY, gpu_note, turned
+from kdcore.report.processor import computes_int8, int8_words
+from kdcore.report.sessions import NOISY, gpu_note, openvino_note, turned
 from kdcore.workspace.index import RunRow
 from pages.compare import limits, table
 from pages.shared import charts, links, measuring, store
@@ -121,39 +124,57 @@ def _busy(timed: list[Row]) -> str:
 
 
 def session_note(rows: list[Row], run_ids: list[str]) -> None:
-    """Where and how the times were taken, and the button that measures the runs together, or again."""
+    """Where and how the times were taken, and the buttons that measure the runs together, again, or elsewhere too."""
     sessions = list({row["session"] for row in rows if row["session"]})
     notes = list(dict.fromkeys(part for row in rows for part in row["latency_note"].split("; ") if part))
     if warnings := [f"{note[:1].upper()}{note[1:]}." for note in notes if note != NOISY]:
         st.warning(plain(" ".join(warnings)), icon=":material/timer:")
-    if len(sessions) == 1:
-        session = store.document(store.workspace().sessions / f"{sessions[0]}.json")
-        named = next((row["variant"] for row in rows if row["model_key"] == session["reference"]), "reference")
-        st.caption(
-            f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
-            f"all variants interleaved{', on a busy machine' * session['noisy']}. "
-            f"Speed-ups are relative within this session; noise is estimated from a "
-            f"duplicate ({plain(named)})."
-        )
-        variants = {row["model_key"]: row["variant"] for row in rows}
-        if note := turned(session, variants):
-            st.caption(f":material/swap_vert: {plain(note)}")
-        if note := gpu_note(session, variants):
-            st.caption(f":material/timer: {plain(note)}")
+    session = store.document(store.workspace().sessions / f"{sessions[0]}.json") if len(sessions) == 1 else None
+    if session:
+        _about(session, rows)
     waiting = measuring.latest("bench", lambda runs: set(runs) == set(run_ids))
     if waiting and waiting.state in store.ACTIVE:
         measuring.progress(waiting, _draw)
-    elif notes or len(sessions) != 1 or any(row["session"] is None and row["size_bytes"] for row in rows):
-        if waiting and waiting.state == "failed":
-            st.error(plain(waiting.error or ""), title="Timing failed")
-        st.button(
-            "Measure together" if len(run_ids) > 1 else "Measure again",
-            icon=":material/timer:",
-            key="bench",
-            on_click=measuring.queue,
-            args=(api.bench, run_ids),
-            help="Queues one timing session over all variants of these runs; takes about half a minute.",
-        )
+        return
+    if waiting and waiting.state == "failed" and (notes or not session):
+        st.error(plain(waiting.error or ""), title="Timing failed")
+    with st.container(horizontal=True):
+        if notes or not session or any(row["session"] is None and row["size_bytes"] for row in rows):
+            together = "Measure together" if len(run_ids) > 1 else "Measure again"
+            _bench(together, "bench", run_ids, openvino=bool(session and session.get("openvino")))
+        if session and "openvino" not in session and openvino_runtime.installed():
+            _bench("Time in OpenVINO too", "bench_openvino", run_ids, openvino=True)
+
+
+def _about(session: dict[str, Any], rows: list[Row]) -> None:
+    variants = {row["model_key"]: row["variant"] for row in rows}
+    st.caption(
+        f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
+        f"all variants interleaved{', on a busy machine' * session['noisy']}. "
+        f"Speed-ups are relative within this session; noise is estimated from a "
+        f"duplicate ({plain(variants.get(session['reference'], 'reference'))})."
+    )
+    quantized = any(computes_int8(row["stage"], row["note"]) for row in rows)
+    for icon, said in (
+        ("swap_vert", turned(session, variants)),
+        ("memory", int8_words(session["machine"]["flags"]) if quantized else ""),
+        ("timer", gpu_note(session, variants)),
+        ("timer", openvino_note(session, variants)),
+    ):
+        if said:
+            st.caption(f":material/{icon}: {plain(said)}")
+
+
+def _bench(label: str, key: str, run_ids: list[str], *, openvino: bool) -> None:
+    in_both = " and in OpenVINO" * openvino
+    st.button(
+        label,
+        icon=":material/timer:",
+        key=key,
+        on_click=measuring.queue,
+        args=(partial(api.bench, openvino=openvino), run_ids),
+        help=f"Queues one timing session over all variants of these runs{in_both}; takes about half a minute.",
+    )
 
 
 def _draw(now: RunRow) -> None:

@@ -18,6 +18,7 @@ Row = dict[str, Any]
 KEY = "compare_table"
 CLICKED = "compare_clicked"  # in the session: run and variant of the point that was clicked last
 LETTER = 7  # pixels
+OPENVINO = ("openvino_ms", "openvino", "openvino_agreement")
 GPU = {"cuda_eager_ms": "eager", "cuda_graph_ms": "CUDA graph", "cuda_compiled_ms": "compiled"}
 TRUST = (  # shown on request
     "ece", "temperature", "ece_scaled", "kl", "logit_error", "corrupted", "membership", "membership_interval",
@@ -77,7 +78,9 @@ def _key(row: Row) -> tuple[str, str]:
 
 
 def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
-    """Whether a column has something to show: the run, mAP and the GPU's times often have nothing."""
+    """Whether a column has something to show: the run, mAP and the times on a GPU or in OpenVINO often have nothing."""
+    if name in OPENVINO:
+        return bool(table["openvino_ms"].notna().any())
     return len(names) > 1 if name == "run" else name not in (*GPU, "map") or bool(table[name].notna().any())
 
 
@@ -113,6 +116,9 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
+            "openvino_ms": [row["openvino_ms"] for row in rows],
+            "openvino": [_speed(one.openvino) for one in against],
+            "openvino_agreement": [_percent(row["openvino_agreement"]) for row in rows],
             "params": [row["params"] for row in rows],
             "zeros": [_percent(row["sparsity"]) for row in rows],
             "agreement": [_percent(row["agreement"]) for row in rows],
@@ -183,6 +189,12 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
         "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
         "throughput": text(f"Speed-up, batch {BATCH}", help=f"Likewise, of throughputs. {than}"),
+        "openvino_ms": number("OpenVINO, batch 1 (ms)", format="%.4g", help="Latency of the same file in OpenVINO: CPU "
+                              "time of one thread, in the same session."),
+        "openvino": text("Speed-up in OpenVINO, batch 1", help=f"In OpenVINO, relative to the baseline, {baseline}, in "
+                         "ONNX Runtime."),
+        "openvino_agreement": number("Agreement in OpenVINO (%)", format="%.1f", help="Test images with the same "
+                                     "predicted class as in ONNX Runtime."),
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
         "agreement": number("Agreement (%)", format="%.1f", help="Test images with the teacher's predicted class."),

@@ -8,6 +8,7 @@ import streamlit as st
 from kdcore import machine, plugins, registry
 from kdcore.jobs import api
 from kdcore.report import format
+from kdcore.report.processor import int8_words
 from kdcore.workspace import gc
 from kdcore.workspace.index import RunRow
 from pages.shared import store, text
@@ -28,6 +29,8 @@ def devices() -> None:
         },
         border="horizontal",
     )
+    if words := int8_words(about["flags"]):
+        st.caption(text.plain(words))
 
 
 def _cores(cores: int, threads: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from kdcore import registry
 from kdcore.data.types import Dataset
 from kdcore.distill.source import ExternalTeacher, Find
-from kdcore.plan.rules import combinations, finished, labels, networks, steps
+from kdcore.plan.rules import combinations, finished, labels, measuring, networks, steps
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
 
@@ -22,6 +22,7 @@ def check(recipe: Recipe, dataset: Dataset, find: Find) -> ExternalTeacher | Non
     RecipeError, at the fields that are wrong.
     """
     _refuse(steps.problems(recipe))
+    _refuse(measuring.problems("measure.openvino", recipe.measure.openvino))
     _refuse(finished.problems(recipe) if recipe.start == "model" else ())
     _refuse(labels.problems(recipe, dataset))
     _refuse(networks.problems(recipe, recipe.student.model) if recipe.start == "train" else ())
