@@ -118,6 +118,7 @@ def _quantize(
     import onnx
     from onnxruntime import quantization
 
+    from kdcore.export.blocks import block
     from kdcore.export.graph import slim
 
     model = prepare(source, prepared)
@@ -145,6 +146,7 @@ def _quantize(
     restore_names(made, onnx.load(prepared))
     if finish:
         finish(made)
+    block(made, material.shape)
     slim(made)
     onnx.save(made, target)
 

@@ -55,6 +55,8 @@ def weighted(model: onnx.ModelProto) -> list[Weighted]:
         if stored is None or len(stored.dims) < 2:
             continue
         weight = _real(node.input[1], links) if node.op_type in WEIGHTED else _scaled(node, stored, links)
+        if _on_blocks(node, links):
+            weight = _from_blocks(weight)
         if not node.op_type.startswith("Conv") and not any(a.name == "transB" and a.i for a in node.attribute):
             weight = np.swapaxes(weight, -1, -2)
         bias = None
@@ -89,6 +91,22 @@ def _real(name: str, links: _Links) -> np.ndarray:
     along = [-1 if place == axis % whole.ndim else 1 for place in range(whole.ndim)] if scale.ndim else []
     offset = zero[0].reshape(along).astype(np.float32) if zero else np.float32(0)
     return (whole.astype(np.float32) - offset) * scale.reshape(along)
+
+
+def _on_blocks(node: onnx.NodeProto, links: _Links) -> bool:
+    """Whether a convolution reads blocks of 2x2 pixels, as `kdcore.export.blocks` makes it."""
+    real = links.makers.get(node.input[0])
+    laid = links.makers.get(real.input[0]) if real is not None and real.op_type == "DequantizeLinear" else None
+    return laid is not None and laid.op_type == "SpaceToDepth"
+
+
+def _from_blocks(weight: np.ndarray) -> np.ndarray:
+    """The kernel (O, C, h, w) that was laid out as (O, 4 C, h / 2, w / 2); what made an odd side even is zero."""
+    filters, channels, rows, columns = weight.shape
+    parts = weight.reshape(filters, 2, 2, channels // 4, rows, columns).transpose(0, 3, 4, 1, 5, 2)
+    whole = parts.reshape(filters, channels // 4, 2 * rows, 2 * columns)
+    height, width = (2 * side - (not whole.take(-1, axis).any()) for side, axis in ((rows, 2), (columns, 3)))
+    return whole[:, :, :height, :width]
 
 
 def _scaled(node: onnx.NodeProto, stored: onnx.TensorProto, links: _Links) -> np.ndarray:

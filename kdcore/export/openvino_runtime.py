@@ -9,7 +9,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcore.export.runtime import UnreadableModel
 from kdcore.problems import first_line
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ class Model:
     """An ONNX file that OpenVINO runs. Raises UnreadableModel for one that it cannot read, and for batches of it."""
 
     def __init__(self, path: Path):
+        from kdcore.export.runtime import UnreadableModel
+
         try:
             self._graph = _core().read_model(path)
         except Exception as error:  # its exceptions have no common base below Exception
@@ -54,6 +55,8 @@ class Model:
 
     def ready(self, images: np.ndarray) -> Callable[[], Any]:
         """A call that runs float32 images (N, C, H, W), compiled for this very shape; its result belongs to OpenVINO."""
+        from kdcore.export.runtime import UnreadableModel
+
         try:
             self._graph.reshape(list(images.shape))
             request = _core().compile_model(self._graph, "CPU", ONE_THREAD).create_infer_request()

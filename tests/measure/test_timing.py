@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdcore import models, registry
-from kdcore.export import runtime
+from kdcore.export import openvino_runtime, runtime
 from kdcore.measure import timing
 from kdcore.measure.peak_memory import peak_memory_mb
 from tests import patience
@@ -196,6 +196,55 @@ def test_a_session_ends_when_progress_raises(clock):
 
     with pytest.raises(Cancelled):
         measure(on_progress=cancel)
+
+
+@pytest.fixture
+def beside(clock, monkeypatch):
+    """OpenVINO, which takes half as long for every file, and cannot read the file int8."""
+
+    class Beside:
+        def __init__(self, path):
+            if path == "int8":
+                raise runtime.UnreadableModel("too few bits")
+            self.model = Model(path, clock)
+
+        def ready(self, images):
+            def call():
+                self.model.run(None, {"images": images})
+                clock.now -= SECONDS[self.model.name] / 2 * (1 if len(images) == 1 else len(images) / 8)
+
+            return call
+
+    monkeypatch.setattr(openvino_runtime, "installed", lambda: True)
+    monkeypatch.setattr(openvino_runtime, "version", lambda: "1.0")
+    monkeypatch.setattr(openvino_runtime, "Model", Beside)
+
+
+def test_openvino_runs_in_the_same_rounds_and_is_told_apart(beside):
+    session = measure(openvino=True)
+    assert set(session["models"]) == set(session["openvino"]["models"]) == set(SECONDS)
+    for batch in (1, 64):
+        assert timing.ratio(session, batch, "student", "teacher") == pytest.approx((4, 4, 4))
+        assert timing.ratio(session, batch, "student", "teacher", openvino=True) == pytest.approx((8, 8, 8))
+        assert timing.ratio(session, batch, "teacher", "teacher", openvino=True) == pytest.approx((2, 2, 2))
+        found = session["openvino"]["models"]["student"]["batches"][str(batch)]
+        assert len(found["rounds_cpu_ms"]) == session["protocol"]["rounds"][str(batch)]
+    assert timing.milliseconds(session, 1, "student", openvino=True) == pytest.approx(0.5)
+    json.dumps(session, allow_nan=False)
+
+
+def test_a_file_that_openvino_cannot_run_is_timed_all_the_same(beside):
+    session = measure(openvino=True)
+    assert session["openvino"]["models"]["int8"] == {"batches": {}, "reason": "too few bits"}
+    assert set(session["models"]["int8"]["batches"]) == {"1", "64"}
+
+
+def test_without_openvino_the_session_says_how_it_is_installed(clock, monkeypatch):
+    monkeypatch.setattr(openvino_runtime, "installed", lambda: False)
+    session = measure(openvino=True)
+    assert openvino_runtime.INSTALL in session["openvino"]["reason"]
+    assert timing.ratio(session, 1, "student", "teacher") == pytest.approx((4, 4, 4))
+    assert "openvino" not in measure()
 
 
 def test_a_reference_that_is_not_there_is_refused(clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kdcore.export import openvino_runtime
 from kdcore.files import read_json, write_json
 from kdcore.report import comparison, format
 from tests.pages.conftest import asked, opened, runs, said
@@ -72,6 +73,25 @@ def test_times_on_a_gpu_are_shown_where_there_are_any(full, quickstart):
         assert "On a card: batch size 1, fp32, medians by CUDA events" in said(app)
     finally:
         path.write_bytes(kept)
+
+
+def test_times_in_openvino_are_offered_and_shown_where_there_are_any(full, quickstart, monkeypatch):
+    monkeypatch.setattr(openvino_runtime, "installed", lambda: True)
+    app = opened("compare", runs=quickstart)
+    assert "openvino" not in app.dataframe[0].value
+    app.button(key="bench_openvino").click().run()
+    queued = read_json(full.run(runs(full)[0].id) / "recipe.json")
+    assert (queued["bench"], queued["openvino"]) == ([quickstart], True)
+
+    path = full.sessions / f"{comparison.rows(full, [quickstart])[0]['session']}.json"
+    session = read_json(path)
+    models = {key: {"batches": one["batches"], "agreement": 1.0, "images": 9} for key, one in session["models"].items()}
+    write_json(path, session | {"openvino": {"version": "1.0", "models": models}})
+    app = opened("compare", runs=quickstart)
+    table = app.dataframe[0].value
+    assert table["openvino_ms"].tolist() == pytest.approx(table["latency"].tolist())
+    assert "OpenVINO 1.0: the same files" in said(app)
+    assert "bench_openvino" not in [button.key for button in app.button]
 
 
 def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart):
