@@ -10,7 +10,7 @@ import copy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean, median
@@ -142,23 +142,35 @@ def _exported(network: nn.Module, shape: tuple[int, ...], images: torch.Tensor, 
 
 
 def session(
-    files: dict[str, Path], shape: tuple[int, ...], batches: tuple[int, ...], seconds: float, loads: int
+    files: dict[str, Path],
+    shape: tuple[int, ...],
+    batches: tuple[int, ...],
+    seconds: float,
+    loads: int,
+    *,
+    openvino: bool = False,
 ) -> dict[str, Any]:
-    """A timing session, or several right after each other whose rounds are taken together."""
-    how: dict[str, Any] = {"batches": batches, "most_rounds": ROUNDS // loads, "memory": False}
+    """A timing session, or several right after each other whose rounds are taken together; in OpenVINO too."""
+    how: dict[str, Any] = {"batches": batches, "most_rounds": ROUNDS // loads, "memory": False, "openvino": openvino}
     parts = [timing.session(files, WHOLE, shape, seconds=seconds / loads, seed=seed, **how) for seed in range(loads)]
     sizes = [str(batch) for batch in batches]
-    models = {
-        name: {"batches": {size: together([part["models"][name]["batches"][size] for part in parts]) for size in sizes}}
-        for name in files
-    }
     rounds = {size: sum(part["protocol"]["rounds"][size] for part in parts) for size in sizes}
-    return {
+    document = {
         "reference": WHOLE,
-        "models": models,
+        "models": _merged(files, sizes, parts),
         "aa": {size: together([part["aa"][size] for part in parts]) for size in sizes},
         "contention": {size: fmean(part["contention"][size] for part in parts) for size in sizes},
         "protocol": {"rounds": rounds, "loads": loads},
+    }
+    if openvino:
+        document["openvino"] = {"models": _merged(files, sizes, [part["openvino"] for part in parts])}
+    return document
+
+
+def _merged(names: Iterable[str], sizes: list[str], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        name: {"batches": {size: together([part["models"][name]["batches"][size] for part in parts]) for size in sizes}}
+        for name in names
     }
 
 

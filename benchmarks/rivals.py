@@ -25,7 +25,7 @@ from benchmarks import compression_speed as speed
 from benchmarks.results import publish, table
 from kdcore import models, registry
 from kdcore.compress.tools.recalibrate import recalibrate
-from kdcore.export import runtime
+from kdcore.export import openvino_runtime, runtime
 from kdcore.measure import timing
 from kdcore.report import format, sessions
 
@@ -42,7 +42,7 @@ LOADS = 9
 
 
 class Pair(NamedTuple):
-    """The same variant made here and by the rival, and the largest share of the logits that int8 got wrong."""
+    """The same variant made here and by the rival."""
 
     ours: Path
     theirs: Path
@@ -62,7 +62,7 @@ def main() -> None:
         files = {name: pair.ours for name, pair in pairs.items()}
         files |= {_theirs(name): pair.theirs for name, pair in pairs.items()}
         before = os.getloadavg()[0]
-        found = speed.session(files, SHAPE, (1,), chosen.seconds, LOADS)
+        found = speed.session(files, SHAPE, (1,), chosen.seconds, LOADS, openvino=openvino_runtime.installed())
         errors = _errors(files, images[CALIBRATION:].numpy())
         publish("Rivals", "python -m benchmarks.rivals", report(found, files, errors, before))
 
@@ -106,7 +106,9 @@ def _rival(network: nn.Module, name: str, images: torch.Tensor, target: Path) ->
 
 def _errors(files: dict[str, Path], images: np.ndarray) -> dict[str, float]:
     """RMS error of an int8 file's logits against its fp32 file's, relative to how these differ between images."""
-    logits = {name: np.concatenate([runtime.logits(path, image[None]) for image in images]) for name, path in files.items()}
+    logits = {
+        name: np.concatenate([runtime.logits(path, image[None]) for image in images]) for name, path in files.items()
+    }
     found = {}
     for name in logits:
         whole = name.replace("static int8", speed.WHOLE).replace(", int8", "")
@@ -131,24 +133,30 @@ def report(found: dict[str, Any], files: dict[str, Path], errors: dict[str, floa
                 f"{ours.value:.2f}",
                 f"{theirs.value:.2f}",
                 f"{ahead.value:.3f} ({ahead.low:.3f} to {ahead.high:.3f})" + ": level" * (not ahead.differs),
+                *(_elsewhere(found, one) for one in (name, _theirs(name))),
                 *(f"{files[one].stat().st_size:,}" for one in (name, _theirs(name))),
                 *(f"{100 * errors[one]:.1f}" if "int8" in name else "" for one in (name, _theirs(name))),
             ]
         )
     columns = [
-        "variant", "ours (ms)", "ours (times)", f"{RIVAL} (times)", "ours beside theirs (95 %)", "ours (bytes)",
-        f"{RIVAL} (bytes)", "ours, error (%)", f"{RIVAL}, error (%)",
+        "variant", "ours (ms)", "ours (times)", f"{RIVAL} (times)", "ours beside theirs (95 %)", "ours in OpenVINO",
+        f"{RIVAL} in OpenVINO", "ours (bytes)", f"{RIVAL} (bytes)", "ours, error (%)", f"{RIVAL}, error (%)",
     ]  # fmt: skip
     low, high = timing.aa_band(found, 1)
     rounds, loads = found["protocol"]["rounds"]["1"], found["protocol"]["loads"]
     head = (
-        f"resnet18, 1,000 classes, random weights, batch 1, one thread of ONNX Runtime: thread-CPU medians of {rounds} "
+        f"resnet18, 1,000 classes, random weights, batch 1, one thread: thread-CPU medians of {rounds} "
         f"interleaved rounds over {loads} loads of all files, times as fast as our fp32 file. A/A band {low:.3f} to "
         f"{high:.3f}; the thread had a core for {format.percent(found['contention']['1'])} of the time; load average "
         f"{load:.1f} before. *Error*: of the logits against the same network in fp32, on {TEST} images that did not "
         "calibrate, relative to their spread over the images. Both put the pixels' normalisation into the file."
     )
     return f"{head}\n\n{table(columns, rows)}"
+
+
+def _elsewhere(found: dict[str, Any], name: str) -> str:
+    """Times as fast in OpenVINO as our fp32 file in ONNX Runtime."""
+    return f"{timing.ratio(found, 1, name, speed.WHOLE, openvino=True).value:.2f}" if "openvino" in found else ""
 
 
 def _theirs(name: str) -> str:

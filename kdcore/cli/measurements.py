@@ -18,7 +18,9 @@ def add(command: Add) -> None:
     timing = command("bench", bench, "time the variants of one or more runs in one session")
     timing.add_argument("runs", nargs="+", metavar="RUN")
     timing.add_argument("--seconds", type=float, default=20.0, help="time budget of the session")
-    timing.add_argument("--openvino", action="store_true", help="time every file in OpenVINO too, where it is installed")
+    timing.add_argument(
+        "--openvino", action="store_true", help="time every file in OpenVINO too, where it is installed"
+    )
     json_option(timing)
     _add_sensitivity(
         command("sensitivity", sensitivity, "measure layer sensitivity: prune or quantize each layer alone")

@@ -39,7 +39,7 @@ class Int8(Options):
     "int8",
     "Weights and activations in 8 bits: a quarter of the size, faster where the processor has int8 arithmetic",
     source="Jacob et al. 2018, arXiv:1712.05877; ONNX Runtime quantize_static (QDQ)",
-    version=2,
+    version=3,
     options=Int8,
     traits=StepTraits(
         variant="quantized",

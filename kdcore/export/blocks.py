@@ -2,11 +2,13 @@
 
 ONNX Runtime gathers the pixels that a kernel covers before it multiplies. With three channels it copies three bytes at
 a time, which takes longer than the arithmetic. Laid side by side, four pixels are one of twelve channels; a kernel laid
-out likewise goes over them with stride 1. The sums of whole numbers stay what they were, bit by bit.
+out likewise goes over them with stride 1. The sums of whole numbers stay what they were, bit by bit. Pixels are laid out
+before they are rounded, because older versions of ONNX Runtime have SpaceToDepth for real numbers only.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,49 +26,52 @@ def block(model: onnx.ModelProto, shape: Sequence[int]) -> None:
     """Rewrites such convolutions of a quantized model for images (C, H, W), in place."""
     known = constants(model)
     makers = {output: node for node in model.graph.node for output in node.output}
-    readers: dict[str, int] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            readers[name] = readers.get(name, 0) + 1
+    readers = Counter(name for node in model.graph.node for name in node.input)
     sizes = output_sizes(model, shape)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
-        real = makers.get(node.input[0]) if node.op_type == "Conv" else None
-        if real is not None and readers[real.output[0]] == 1 and _fits(node, real, makers, known):
-            at = nodes.index(real)
-            nodes[at:at] = _blocked(model, node, real, known[makers[node.input[1]].input[0]], sizes[real.input[0]])
+        codes = _codes(node, makers, readers) if node.op_type == "Conv" else None
+        if codes is not None and _fits(node, makers, known):
+            at = nodes.index(codes)
+            nodes[at:at] = _blocked(model, node, codes, known[makers[node.input[1]].input[0]], sizes[codes.output[0]])
         nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
 
 
-def _fits(
-    node: onnx.NodeProto,
-    real: onnx.NodeProto,
-    makers: Mapping[str, onnx.NodeProto],
-    known: Mapping[str, onnx.TensorProto],
-) -> bool:
-    """Whether a convolution reads whole numbers that were just made, has few channels and moves by two pixels."""
+def _codes(
+    node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto], readers: Mapping[str, int]
+) -> onnx.NodeProto | None:
+    """The QuantizeLinear whose whole numbers a convolution reads, and nothing else."""
+    for kind in ("DequantizeLinear", "QuantizeLinear"):
+        maker = makers.get(node.input[0])
+        if maker is None or maker.op_type != kind or readers[maker.output[0]] > 1:
+            return None
+        node = maker
+    return node
+
+
+def _fits(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto], known: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether a convolution with int8 weights has few channels and moves by two pixels."""
     weight = makers.get(node.input[1])
-    codes = makers.get(real.input[0])
-    if real.op_type != "DequantizeLinear" or codes is None or codes.op_type != "QuantizeLinear":
-        return False
     if weight is None or weight.op_type != "DequantizeLinear" or weight.input[0] not in known:
         return False
     given = _attributes(node)
     dims = known[weight.input[0]].dims
     plain = given.get("group", 1) == 1 and set(given.get("dilations", [1])) == {1} and "auto_pad" not in given
-    return plain and given.get("strides") == [2, 2] and len(dims) == 4 and dims[1] <= MOST_CHANNELS and min(dims[2:]) > 2
+    return (
+        plain and given.get("strides") == [2, 2] and len(dims) == 4 and dims[1] <= MOST_CHANNELS and min(dims[2:]) > 2
+    )
 
 
 def _blocked(
     model: onnx.ModelProto,
     node: onnx.NodeProto,
-    real: onnx.NodeProto,
+    codes: onnx.NodeProto,
     weight: onnx.TensorProto,
     size: tuple[int, ...],
 ) -> list[onnx.NodeProto]:
-    """Rearranges kernel and attributes; returns the nodes that lay the padded whole numbers of `size` out in blocks."""
+    """Rearranges kernel and attributes; returns the nodes that pad what is to be rounded, of `size`, and lay it out."""
     kernel = numpy_helper.to_array(weight)
     top, left, bottom, right = _attributes(node).get("pads", [0] * 4)
     ends = [
@@ -77,10 +82,10 @@ def _blocked(
     weight.CopyFrom(numpy_helper.from_array(_laid_out(kernel), weight.name))
     model.graph.initializer.append(numpy_helper.from_array(np.array([0, 0, top, left, 0, 0, *ends]), pads))
     made = [
-        helper.make_node("Pad", [real.input[0], pads, *real.input[2:]], [padded]),  # with what stands for zero
+        helper.make_node("Pad", [codes.input[0], pads], [padded]),
         helper.make_node("SpaceToDepth", [padded], [laid], blocksize=2),
     ]
-    real.input[0] = laid
+    codes.input[0] = laid
     del node.attribute[:]
     return made
 

@@ -95,9 +95,12 @@ def _real(name: str, links: _Links) -> np.ndarray:
 
 def _on_blocks(node: onnx.NodeProto, links: _Links) -> bool:
     """Whether a convolution reads blocks of 2x2 pixels, as `kdcore.export.blocks` makes it."""
-    real = links.makers.get(node.input[0])
-    laid = links.makers.get(real.input[0]) if real is not None and real.op_type == "DequantizeLinear" else None
-    return laid is not None and laid.op_type == "SpaceToDepth"
+    for kind in ("DequantizeLinear", "QuantizeLinear", "SpaceToDepth"):
+        maker = links.makers.get(node.input[0])
+        if maker is None or maker.op_type != kind:
+            return False
+        node = maker
+    return True
 
 
 def _from_blocks(weight: np.ndarray) -> np.ndarray:

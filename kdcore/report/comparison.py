@@ -342,7 +342,10 @@ def _timing(variant: MeasuredVariant, session: Session | None) -> Row:
 
 def _openvino(session: Session | None, key: str, teacher: str) -> Row:
     found = sessions.in_openvino(session, key)
-    ms = {int(batch): timing.milliseconds(session or {}, int(batch), key, openvino=True) for batch in found.get("batches", {})}
+    ms = {
+        int(batch): timing.milliseconds(session or {}, int(batch), key, openvino=True)
+        for batch in found.get("batches", {})
+    }
     gain = _gain("openvino_speedup", openvino_speed(session, 1, key, teacher))
     return gain | {
         "openvino_ms": ms.get(1),

@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 
 from kdcore.export import openvino_runtime, runtime
+from kdcore.export.onnx_file import export
 
 pytest.importorskip("openvino")
 
 
-@pytest.fixture(scope="module")
-def file(trained, write):
-    return write(trained)
+@pytest.fixture
+def file(make, tmp_path_factory):
+    path = tmp_path_factory.mktemp("openvino") / "model.onnx"
+    network, images = make(), np.random.default_rng(0).random((4, 1, 8, 8), dtype=np.float32)
+    export(network, (1, 8, 8), path, images=images)
+    return path
 
 
 @pytest.mark.parametrize("count", [1, 5])
