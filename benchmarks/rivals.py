@@ -106,14 +106,13 @@ def _rival(network: nn.Module, name: str, images: torch.Tensor, target: Path) ->
 
 def _errors(files: dict[str, Path], images: np.ndarray) -> dict[str, float]:
     """RMS error of an int8 file's logits against its fp32 file's, relative to how these differ between images."""
-    logits = {
+    said = {
         name: np.concatenate([runtime.logits(path, image[None]) for image in images]) for name, path in files.items()
     }
     found = {}
-    for name in logits:
-        whole = name.replace("static int8", speed.WHOLE).replace(", int8", "")
-        spread = logits[whole].std(axis=0)
-        found[name] = float(np.sqrt(((logits[name] - logits[whole]) ** 2).mean() / (spread**2).mean()))
+    for name, logits in said.items():
+        whole = said[name.replace("static int8", speed.WHOLE).replace(", int8", "")]
+        found[name] = float(np.sqrt(((logits - whole) ** 2).mean() / (whole.std(axis=0) ** 2).mean()))
     return found
 
 

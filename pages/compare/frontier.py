@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from kdcore.export import openvino_runtime
 from kdcore.figures import cloud, measures, settings
 from kdcore.figures.frontier import against_latency, against_size
-from kdcore.export import openvino_runtime
 from kdcore.figures.points import Baseline, Terms
 from kdcore.jobs import api
 from kdcore.report.comparison import BATCH
