@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 LIBRARIES = (
-    "torch", "torchvision", "onnx", "onnxruntime", "openvino", "torch-pruning", "streamlit", "plotly", "numpy", "pandas",
+    "torch", "torchvision", "onnx", "onnxruntime", "openvino", "torch-pruning", "streamlit", "plotly", "numpy",
+    "pandas",
 )  # fmt: skip
 FAST_BF16 = {"avx512_bf16", "amx_bf16"}
 VNNI = frozenset({"avx512_vnni", "avx_vnni"})  # int8 products added up in 32 bits

@@ -22,14 +22,14 @@ def add_agreement(
 ) -> None:
     """Adds to the models of a session's `openvino` document their `agreement`, and on how many `images`.
 
-    The share of the first IMAGES test images with the predicted class that ONNX Runtime gave when the model was made; of
-    images with several labels, the share of the single decisions. `fingerprints`: the data set of each model.
+    The share of the first IMAGES test images with the predicted class that ONNX Runtime gave when the model was made;
+    where images have several labels, of the single decisions. `fingerprints`: the data set of each model.
     """
     for key, found in document["models"].items():
         if not found["batches"]:
             continue
         try:
-            found |= _agreement(workspace, key, files[key], fingerprints[key])
+            found.update(_agreement(workspace, key, files[key], fingerprints[key]))
         except (OSError, ValueError, KeyError) as error:  # the times are not lost by it
             log.warning("no agreement of %s in OpenVINO: %s", key[:12], error)
 

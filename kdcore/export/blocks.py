@@ -2,8 +2,8 @@
 
 ONNX Runtime gathers the pixels that a kernel covers before it multiplies. With three channels it copies three bytes at
 a time, which takes longer than the arithmetic. Laid side by side, four pixels are one of twelve channels; a kernel laid
-out likewise goes over them with stride 1. The sums of whole numbers stay what they were, bit by bit. Pixels are laid out
-before they are rounded, because older versions of ONNX Runtime have SpaceToDepth for real numbers only.
+out likewise goes over them with stride 1. The sums of whole numbers stay what they were, bit by bit. It comes before
+the rounding, because older versions of ONNX Runtime have SpaceToDepth for real numbers only.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Model:
             raise UnreadableModel(f"OpenVINO cannot read {path.name}: {first_line(error)}") from None
 
     def ready(self, images: np.ndarray) -> Callable[[], Any]:
-        """A call that runs float32 images (N, C, H, W), compiled for this very shape; its result belongs to OpenVINO."""
+        """A call that runs float32 images (N, C, H, W), compiled for their shape; its result belongs to OpenVINO."""
         from kdcore.export.runtime import UnreadableModel
 
         try:

@@ -10,7 +10,7 @@ WITH, WITHOUT = 3.4, 1.8  # static int8 of resnet18 at 224x224, times as fast as
 
 
 def int8_words(flags: Collection[str]) -> str:
-    """A sentence on the speed of int8 with these instruction sets (`machine.cpu_flags`); empty where none was measured."""
+    """A sentence on the speed of int8 with these instruction sets (`machine.cpu_flags`); empty where it is not known."""
     if machine.VNNI & set(flags):
         return (
             f"This processor has VNNI instructions for int8: they make resnet18 at 224×224 about {WITH:g}× as fast as "
@@ -25,5 +25,5 @@ def int8_words(flags: Collection[str]) -> str:
 
 
 def computes_int8(stage: str, note: str | None) -> bool:
-    """Whether a row of the comparison computes in int8: it is quantized, and no note says that it computes otherwise."""
+    """Whether a row of the comparison computes in int8: it is quantized, and no note says otherwise."""
     return "quantize" in stage and (not note or "computes in int8" in note)

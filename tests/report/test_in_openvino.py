@@ -43,7 +43,7 @@ def test_speed_is_against_the_teacher_in_onnxruntime(laboratory, quickstart, tol
 def test_the_baseline_runs_in_onnxruntime_all_the_same(laboratory, quickstart, told):
     rows = comparison.rows(laboratory.workspace, [quickstart])
     student = next(row for row in rows if row["variant"] == "student distilled")
-    against = dict(zip(rows_of(laboratory, quickstart), comparison.differences(laboratory.workspace, rows, student)))
+    against = {one.variant: one for one in comparison.differences(laboratory.workspace, rows, student)}
     assert against["student distilled"].openvino.value == pytest.approx(2)
     assert against["int8"].openvino is None
 
