@@ -10,7 +10,7 @@ WITH, WITHOUT = 3.4, 1.8  # static int8 of resnet18 at 224x224, times as fast as
 
 
 def int8_words(flags: Collection[str]) -> str:
-    """A sentence on the speed of int8 with these instruction sets (`machine.cpu_flags`); empty where it is not known."""
+    """A sentence on the speed of int8 with these instruction sets (`machine.cpu_flags`); empty where not known."""
     if machine.VNNI & set(flags):
         return (
             f"This processor has VNNI instructions for int8: they make resnet18 at 224×224 about {WITH:g}× as fast as "
