@@ -63,6 +63,23 @@ class Options(BaseModel):
 
 
 @dataclass(frozen=True)
+class Searched:
+    """An option that a search varies: from `low` to `high`, in steps of `step` where there is one, or among `choices`.
+
+    `log`: on a logarithmic scale. `smallest`: the end, or the choice, with the smallest model; None where its size does
+    not depend on it. An entry's options that are worth searching stand in its traits, and nowhere else.
+    """
+
+    option: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    choices: tuple[str | int | float, ...] = ()
+    smallest: float | str | None = None
+
+
+@dataclass(frozen=True)
 class _ByOptions:
     function: Callable[[Any], Any]
 

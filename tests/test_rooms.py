@@ -20,6 +20,7 @@ ROOMS = [
     "takeaway",
     "figures",
     "jobs",
+    "search",
     "report",
     "tryout",
     "execute",

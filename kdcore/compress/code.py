@@ -6,7 +6,7 @@ import json
 
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits
-from kdcore.registry import Options, register
+from kdcore.registry import Options, Searched, register
 
 
 class Code(Options):
@@ -28,6 +28,8 @@ class Code(Options):
         why="Storage only: model.coded is decoded to the same weights before they run, and the file that "
         "runs keeps its size and speed. Only zeros and shared values make it small: prune and share "
         "first.",
+        search=(),
+        coded=True,
         formula=r"\text{bits} \approx - \sum_v n_v \log_2 \tfrac{n_v}{n}",
         helps="Last, for storage and transport: lossless. The file must be decoded before it runs.",
     ),

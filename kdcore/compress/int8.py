@@ -14,7 +14,7 @@ from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.compress.tools.images import sample
 from kdcore.compress.traits import StepTraits
 from kdcore.problems import first_line
-from kdcore.registry import Options, register
+from kdcore.registry import Options, Searched, register
 
 BATCH = 64
 FEW_CHANNELS = (
@@ -47,6 +47,7 @@ class Int8(Options):
         label="int8",
         faster=True,
         final=True,
+        search=(Searched("calibration", choices=("minmax", "percentile")),),
         formula=r"\hat x = s\,(q - z) \\ q = \mathrm{clip}(\lfloor x / s \rceil + z, q_{\min}, q_{\max})",
         helps=(
             "First of all: a quarter of the size for little accuracy, without training; faster where the "

@@ -13,7 +13,7 @@ from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, by_options, register
+from kdcore.registry import Options, Searched, by_options, register
 
 UNDONE = {"low_rank": "the layers are already split: use one step with a lower share"}
 HALVINGS = 50  # of the interval in which the share of energy for a size is sought
@@ -62,6 +62,7 @@ def _label(options: LowRank) -> str:
         label=by_options(_label),
         faster=True,
         undone_by=UNDONE.get,
+        search=(Searched("share", 0.15, 0.8, smallest=0.15),),
         formula=r"W \approx U_r \Sigma_r V_r^{\top}, \quad r\,(m + n) < m\,n",
         helps=(
             "For wide layers whose singular values fall quickly. Small layers cost more in overhead than they save."

@@ -15,7 +15,7 @@ from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, by_options, register
+from kdcore.registry import Options, Searched, by_options, register
 
 UNFOLLOWED = {
     "shufflenet": "structured pruning cannot follow a channel shuffle, so it cannot prune a ShuffleNet: use "
@@ -83,6 +83,11 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         label=by_options(lambda options: "pruned by layer" if options.policy else f"pruned {100 * options.ratio:g} %"),
         faster=True,
         refuses=_refuses,
+        search=(
+            Searched("ratio", 0.1, 0.85, smallest=0.85),
+            Searched("round_to", choices=(2, 8), smallest=2),
+            Searched("importance", choices=("l2", "taylor")),
+        ),
         formula=r"\text{remove the filters } f \text{ with the lowest score, e.g. } s_f = \| W_f \|_2",
         helps=(
             "Where time or memory counts: the network becomes an ordinary smaller one, faster on every machine. "

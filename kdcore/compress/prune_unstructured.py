@@ -14,7 +14,7 @@ from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.scores import chance, input_norms, scores
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, by_options, register
+from kdcore.registry import Options, Searched, by_options, register
 
 UNDONE = {
     "low_rank": "split layers would lose their zeros: split first, then prune",
@@ -107,6 +107,8 @@ def _why(options: PruneUnstructured) -> str:
         faster=False,
         undone_by=UNDONE.get,
         why=by_options(_why),
+        search=(Searched("ratio", 0.3, 0.95, smallest=0.95),),
+        coded=True,
         formula=r"W \leftarrow W \odot [\, |W| > \theta \,]",
         helps=(
             "Where the file is compressed for storage or transport, or before sharing and coding. The deployed "

@@ -17,7 +17,7 @@ from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, by_options, register
+from kdcore.registry import Options, Searched, by_options, register
 
 IMAGES = 256  # that the first steps of the activations are found on
 SAMPLE = 2**16  # values of an activation that are looked at for it
@@ -80,6 +80,7 @@ def _label(options: Qat) -> str:
         faster=True,
         final=True,
         why=by_options(_why),
+        search=(),
         formula=r"\hat x = s \cdot \mathrm{clip}(\lfloor x / s \rceil, -Q_N, Q_P), \quad s \text{ is learned}",
         helps="For few bits, or where int8 after training loses too much. It needs training images and time.",
     ),

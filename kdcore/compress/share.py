@@ -14,7 +14,7 @@ from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import torch
-from kdcore.registry import Options, by_options, register
+from kdcore.registry import Options, Searched, by_options, register
 
 MOST_ROUNDS = 300  # of Lloyd's algorithm, which mostly settles in a few dozen
 
@@ -44,6 +44,8 @@ def _undone(step: str) -> str | None:
         undone_by=_undone,
         why="Storage only: the file that runs stores every weight in four bytes, with batch norm folded in, "
         "and runs at the same speed. The step 'code' writes the small file.",
+        search=(Searched("bits", 2, 6, step=1, smallest=2),),
+        coded=True,
         formula=r"W_{ij} \leftarrow c_{k(i, j)} \\ \min_{c, k} \sum (W_{ij} - c_{k(i,j)})^2, \; |c| \le 2^b",
         helps="Before coding: few distinct values cost few bits. Alone it makes the deployed file no smaller.",
     ),

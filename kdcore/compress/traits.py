@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kdcore.registry import Options, Traits
+from kdcore.registry import Options, Searched, Traits
 
 
 def _nothing(*_: Any) -> None:
@@ -22,6 +22,8 @@ class StepTraits(Traits):
     `passes`: images through the network beside its training, for the estimate of time.
     `refuses`: by (architecture, names of the steps before), why it cannot work on such a student; None where it can.
     `undone_by`: by a later step's name, why that cannot follow; None where it can.
+    `search`: the options that a search varies; empty: it can be a step of the chain, as it is; None: searches leave it out.
+    `coded`: whether it makes the entropy-coded file smaller, and not the one that runs.
     `formula`: what it does to weights, in LaTeX. `helps`: when to choose it, in a sentence or two.
     """
 
@@ -36,5 +38,7 @@ class StepTraits(Traits):
     passes: int = 0
     refuses: Callable[[Options, Sequence[str]], str | None] = _nothing
     undone_by: Callable[[str], str | None] = _nothing
+    search: tuple[Searched, ...] | None = None
+    coded: bool = False
     formula: str = ""
     helps: str = ""

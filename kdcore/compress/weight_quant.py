@@ -15,7 +15,7 @@ from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.norms import followers
 from kdcore.compress.tools.rounding import Rounding
 from kdcore.lazy import nn, torch
-from kdcore.registry import register
+from kdcore.registry import Searched, register
 
 IMAGES = 256
 
@@ -50,6 +50,7 @@ class WeightQuant(Rounding):
     options=WeightQuant,
     traits=replace(
         rounding.traits("weights"),
+        search=(Searched("bits", 2, 8, step=1, smallest=2),),
         formula=r"\hat W = s \cdot \mathrm{clip}(\lfloor W / s \rceil, -2^{b-1}, 2^{b-1} - 1)",
         helps="To see how many bits a network needs, without training. Below 4 bits AdaRound or QAT keeps more.",
     ),

@@ -7,7 +7,7 @@ from pydantic import Field
 from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, Searched, register
 
 
 class Dist(Options):
@@ -61,6 +61,10 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
         family="responses",
         label="student, DIST",
         role="distilled",
+        search=(
+            Searched("temperature", 1, 16, log=True),
+            Searched("hard_weight", 0.1, 2, log=True),
+        ),
         formula=(
             r"w_h\,\mathrm{CE}(y, p^s) + \\ T^2 \left[ w_1 (1 - \bar\rho_{\text{rows}}(p^s_T, p^t_T)) + w_2 (1 - "
             r"\bar\rho_{\text{columns}}(p^s_T, p^t_T)) \right]"

@@ -10,7 +10,7 @@ from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.standardize import HELP, label, standardized
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, Searched, register
 
 
 class Dkd(Options):
@@ -96,6 +96,10 @@ def _divergence(log_student: torch.Tensor, log_teacher: torch.Tensor) -> torch.T
         label=label("student, DKD"),
         role="distilled",
         standardize=True,
+        search=(
+            Searched("temperature", 1, 16, log=True),
+            Searched("other_weight", 1, 10, log=True),
+        ),
         formula=(
             r"w_h\,\mathrm{CE}(y, p^s) + \\ T^2 \left[ \alpha\,\mathrm{KL}(b^t_T \,\|\, b^s_T) + "
             r"\beta\,\mathrm{KL}(\hat p^t_T \,\|\, \hat p^s_T) \right] \\ b = (p_y, 1 - p_y), \; \hat p = p_{k \ne "

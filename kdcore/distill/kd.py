@@ -10,7 +10,7 @@ from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.standardize import HELP, label, standardized
 from kdcore.distill.traits import MethodTraits
 from kdcore.lazy import functional, torch
-from kdcore.registry import Options, register
+from kdcore.registry import Options, Searched, register
 
 
 class Kd(Options):
@@ -65,6 +65,10 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
         short="KD",
         role="distilled",
         standardize=True,
+        search=(
+            Searched("temperature", 1, 16, log=True),
+            Searched("hard_weight", 0.05, 1, log=True),
+        ),
         formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,T^2\,\mathrm{KL}(p^t_T \,\|\, p^s_T)",
         helps=(
             "With few labels, similar classes or a student much smaller than its teacher. Least with all labels "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from kdcore.registry import Options, Traits
+from kdcore.registry import Options, Searched, Traits
 
 Labels = Literal["one", "many", "both"]
 
@@ -23,6 +23,7 @@ class MethodTraits(Traits):
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
     projector to it is. `parts`: the options of the methods that it combines.
     `hidden`: whether forms and catalogs leave it out; a Recipe may name it all the same.
+    `search`: the options that a search varies.
     `formula`: its loss in LaTeX, in the symbols of the page Reference. `helps`: when to choose it, in a few words.
     """
 
@@ -43,6 +44,7 @@ class MethodTraits(Traits):
     borrows: int | None = None
     parts: tuple[Options, ...] = ()
     hidden: bool = False
+    search: tuple[Searched, ...] = ()
     formula: str = ""
     helps: str = ""
 

@@ -20,6 +20,8 @@ from kdcore.plan.rules import measuring
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, parse
 from kdcore.report.layers import inside
+from kdcore.search import smallest
+from kdcore.search.request import Search
 from kdcore.workspace import shapes
 from kdcore.workspace.library import Library, deployed
 from kdcore.workspace.plans import Plan
@@ -41,6 +43,19 @@ def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> s
         "recipe.json": recipe.document(),
         "plan.json": plan(recipe, workspace).document(),
         "meta.json": _meta(recipe.name, preset),
+    }
+    return workspace.new_run(files)
+
+
+def search(workspace: Workspace, asked: Search) -> str:
+    """Queues a search; returns its run's id. Raises RecipeError, also for limits that no candidate can meet."""
+    first = asked.recipe.model_copy(update={"compress": ()})
+    planned = plan(first, workspace)
+    smallest.check(workspace, asked)
+    files = {
+        "recipe.json": asked.document(),
+        "plan.json": _measuring(planned),
+        "meta.json": _meta(f"Search: {asked.recipe.name}"[:120], "search"),
     }
     return workspace.new_run(files)
 

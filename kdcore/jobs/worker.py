@@ -134,8 +134,9 @@ class _Work:
     def _summary(self) -> dict[str, Any]:
         from kdcore.report.comparison import summary
 
+        own = getattr(self.execution, "summary", None)
         try:
-            return summary(self.workspace, self.folder.name)
+            return own() if own else summary(self.workspace, self.folder.name)
         except Exception as problem:  # the run has ended, whatever its files look like
             traceback.print_exception(problem)
             return {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from kdcore.lazy import nn
-from kdcore.registry import Options, register
+from kdcore.models.traits import ArchitectureTraits
+from kdcore.registry import Options, Searched, register
 
 
 class Mobilenetv2(Options):
@@ -26,6 +27,7 @@ class Mobilenetv2(Options):
     "MobileNetV2 for small images: inverted residual blocks with depthwise convolutions",
     source="Sandler et al. 2018, arXiv:1801.04381, as in RepDistiller (Tian et al. 2020)",
     options=Mobilenetv2,
+    traits=ArchitectureTraits(search=(Searched("width", 0.1, 1.0, log=True, smallest=0.1),)),
 )
 def mobilenetv2(options: Mobilenetv2, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import mobilenetv2 as nets

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from kdcore.lazy import nn
-from kdcore.registry import Options, register
+from kdcore.models.traits import ArchitectureTraits
+from kdcore.registry import Options, Searched, register
 
 
 class Shufflenetv2(Options):
@@ -24,6 +25,7 @@ class Shufflenetv2(Options):
     "ShuffleNet V2 for small images: channel split and shuffle",
     source="Ma et al. 2018, arXiv:1807.11164, as in RepDistiller (Tian et al. 2020)",
     options=Shufflenetv2,
+    traits=ArchitectureTraits(search=(Searched("size", choices=("x0.5", "x1", "x1.5"), smallest="x0.5"),)),
 )
 def shufflenetv2(options: Shufflenetv2, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import shufflenetv2 as nets

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kdcore.registry import Traits
+from kdcore.registry import Searched, Traits
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class ArchitectureTraits(Traits):
     """`maps`: whether its features are maps of the image's places. `large`: whether it is counted without its weights.
 
     `names`: by (options, classes, image shape), the names of another library's tensors to those of this network.
+    `search`: the options that a search for a student varies.
     """
 
     kind: ClassVar[str] = "architecture"
@@ -21,3 +22,4 @@ class ArchitectureTraits(Traits):
     maps: bool = True
     large: bool = False
     names: Callable[[Any, int, tuple[int, int, int]], Mapping[str, str]] | None = None
+    search: tuple[Searched, ...] = ()

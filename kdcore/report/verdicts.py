@@ -190,9 +190,17 @@ def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
         n = row.first.quality["n"]
         return [_verdict(row.name, parent.name, difference, _margin(run), Basis(n, "test images", "mAP"))]
     right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
-    gained, lost = int(np.sum(right & ~parent_right)), int(np.sum(parent_right & ~right))
+    return [on_images(row.name, parent.name, right, parent_right, _margin(run))]
+
+
+def on_images(variant: str, against: str, right: Any, other: Any, margin: float) -> Verdict:
+    """One model against another on the same test images: `right` and `other` say, for each, whether the answer is right.
+
+    `margin`: the difference of shares that counts as none.
+    """
+    gained, lost = int(np.sum(right & ~other)), int(np.sum(other & ~right))
     difference = paired_proportions(gained, lost, len(right))
-    return [_verdict(row.name, parent.name, difference, _margin(run), Basis(len(right), "test images"))]
+    return _verdict(variant, against, difference, margin, Basis(len(right), "test images"))
 
 
 def _chains(run: RunFiles) -> list[Verdict]:

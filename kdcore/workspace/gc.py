@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdcore.files import Damaged, abandoned, held, remove
-from kdcore.workspace import plans
+from kdcore.workspace import plans, shapes
 from kdcore.workspace.integrity import ASIDE, DONE, LEFTOVERS
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
@@ -122,7 +122,15 @@ def _named(workspace: Workspace, run_id: str) -> frozenset[str]:
         info = path.stat()
     except OSError:
         return plans.read(path).models  # says what is wrong
-    return _models(path, (info.st_mtime_ns, info.st_size))
+    return _models(path, (info.st_mtime_ns, info.st_size)) | _searched(path.parent)
+
+
+def _searched(folder: Path) -> frozenset[str]:
+    """The models of a search, which its plan does not know: more trials later begin from them."""
+    found = shapes.search(folder)
+    trials = [*found["trials"], *filter(None, [(found.get("final") or {}).get("control")])] if found else []
+    reference = [found["reference"].get("key", "")] if found else []
+    return frozenset([*reference, *(key for trial in trials for key in trial.get("keys", ()))])
 
 
 @lru_cache(maxsize=4096)

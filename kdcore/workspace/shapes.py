@@ -39,6 +39,7 @@ KINDS = {  # by the field of the run's recipe.json that says the kind
     "robustness": Kind("a measurement of robustness", "kdcore.jobs.tasks:Robustness"),
     "layer_times": Kind("a profile of layers", "kdcore.jobs.tasks:LayerTimes"),
     "python": Kind("made by a person's own code in Python", "kdcore.jobs.tasks:Python", makes=True),
+    "search": Kind("a search", "kdcore.search.task:Searching"),
 }
 
 
@@ -133,6 +134,7 @@ class Asked(TypedDict, total=False):
     sensitivity: dict[str, str]
     layer_times: list[dict[str, str]]
     python: list[str]
+    search: dict[str, Any]
 
 
 class Kernel(TypedDict):
@@ -150,6 +152,62 @@ class LayerTimes(TypedDict):
     kernels: list[Kernel]
 
 
+class Weighed(TypedDict):
+    """A model of a search. `label`: in a few words. `accuracy`: on validation images; `test_accuracy` only at the end."""
+
+    label: str
+    settings: dict[str, Any]
+    key: NotRequired[Key]
+    keys: NotRequired[list[Key]]
+    recipe: NotRequired[dict[str, Any]]
+    size_bytes: NotRequired[Count | None]
+    coded_bytes: NotRequired[Count | None]
+    macs: NotRequired[Count | None]
+    params: NotRequired[Count | None]
+    accuracy: NotRequired[Share]
+    lost: NotRequired[float]
+    latency_ms: NotRequired[Seconds]
+    batch_ms: NotRequired[Seconds]
+    memory_mb: NotRequired[Seconds | None]
+    test_accuracy: NotRequired[Share | None]
+    layers: NotRequired[list[dict[str, Any]]]
+
+
+class Trial(Weighed):
+    """A candidate of a search. Beyond: its size or the like, known before training, is beyond a limit; `why` says how."""
+
+    number: Count
+    state: Literal["trained", "beyond", "failed"]
+    why: NotRequired[str]
+    seconds: NotRequired[Seconds]
+
+
+class Conclusion(TypedDict):
+    """The end of a search. `looks`: how often it has looked at the test images. `words`: the outcome in a sentence."""
+
+    words: str
+    winner: Weighed | None
+    nearest: Weighed | None
+    control: Weighed | None
+    looks: Annotated[int, Field(ge=1, lt=2**31)]
+    reference: NotRequired[dict[str, Any]]
+    control_trials: NotRequired[Count]
+    verdict: NotRequired[dict[str, Any] | None]
+
+
+class SearchFound(TypedDict):
+    """What a search has found so far, in search.json. `target`: trials to train; `spent`: seconds of them."""
+
+    reference: dict[str, Any]
+    target: Count
+    spent: Seconds
+    trials: list[Trial]
+    best: Count | None
+    words: str
+    importances: dict[str, float]
+    final: NotRequired[Conclusion | None]
+
+
 class Serving(TypedDict):
     """What the dispatcher writes about itself."""
 
@@ -158,6 +216,7 @@ class Serving(TypedDict):
 
 
 LAYER_TIMES = "layer-times.json"  # beside the model
+SEARCH = "search.json"  # in the folder of a search's run
 
 validator = cache(TypeAdapter)  # made when it is first needed: that takes milliseconds
 
@@ -182,6 +241,11 @@ def asked(folder: Path) -> Asked:
     if not document.keys() & KINDS.keys() and "margin" not in document.get("measure", {}):
         raise Damaged(folder / "recipe.json", "is invalid: it contains no experiment")
     return document
+
+
+def search(folder: Path) -> SearchFound | None:
+    """What the search in `folder` has found; None before its first trial."""
+    return _read(folder / SEARCH, SearchFound, None)
 
 
 def serving(root: Path) -> Serving | None:

@@ -1,0 +1,132 @@
+"""Optuna's study of a search, in a journal in the run's folder: every trial that was told is on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import Trial, TrialState
+
+from kdcore.registry import Searched
+from kdcore.search.request import Search
+from kdcore.search.space import Settings
+
+NAME = "study.log"
+ROW = "row"  # a trial's attribute: what search.json says of it
+SEEDED = "seeded"
+INTERRUPTED = "interrupted"
+POPULATION = 10  # of NSGA-II: a search has dozens of trials, not thousands
+GRACE_SECONDS = 3  # after which the lock of a dead worker counts no more
+DIRECTIONS = {"accuracy": "maximize", "size": "minimize", "latency": "minimize"}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+log = logging.getLogger(__name__)
+
+
+class Study:
+    """The study in `folder`, begun or gone on with. Trials that a dead worker left are given up, and asked again."""
+
+    def __init__(self, folder: Path, search: Search):
+        path = folder / NAME
+        _mend(path)
+        backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path), GRACE_SECONDS))
+        storage = JournalStorage(backend)
+        directions = [DIRECTIONS[goal] for goal in search.best]
+        self._study = optuna.create_study(
+            study_name="search", storage=storage, directions=directions, load_if_exists=True
+        )
+        self._study.sampler = _sampler(search, len(self._study.trials))
+        self._take_over()
+
+    def _take_over(self) -> None:
+        again = self._again()
+        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
+            log.info("trial %d was interrupted; it is tried again", trial.number)
+            if trial.number not in again and trial.params:
+                self._study.enqueue_trial(trial.params, user_attrs={INTERRUPTED: trial.number})
+            self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _again(self) -> set[int]:
+        """The numbers of the trials that were interrupted, and are tried again under other numbers."""
+        return {one.user_attrs[INTERRUPTED] for one in self._study.trials if INTERRUPTED in one.user_attrs}
+
+    @property
+    def seeded(self) -> bool:
+        return bool(self._study.user_attrs.get(SEEDED))
+
+    def seed(self, candidates: Sequence[Settings]) -> None:
+        """Candidates to try first. A kill in the middle is no harm: each is asked once."""
+        for settings in candidates:
+            self._study.enqueue_trial(settings, skip_if_exists=True)
+        self._study.set_user_attr(SEEDED, True)
+
+    def ask(self) -> Trial:
+        return self._study.ask()
+
+    def tell(
+        self, trial: Trial, row: Mapping[str, Any], excess: Mapping[str, float], values: Sequence[float] | None
+    ) -> None:
+        """`values`: of the goals; None for a candidate that was not trained. `excess`: by how much of each limit it is
+        beyond it, negative within it; empty of one that cannot be made."""
+        for name, value in (excess or {"can be made": 1.0}).items():
+            trial.set_constraint(name, value)
+        trial.set_user_attr(ROW, dict(row))
+        if values is not None:
+            self._study.tell(trial, list(values))
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What is known of each trial that was told, in their order."""
+        again = self._again()
+        told = [one for one in self._study.trials if one.state.is_finished() and one.number not in again]
+        return [{"number": one.number, **one.user_attrs[ROW]} for one in told if ROW in one.user_attrs]
+
+    def importances(self) -> dict[str, float]:
+        """How much of what the first goal came to each setting explains, 0..1; empty where there are too few trials."""
+        try:
+            found = get_param_importances(
+                self._study, evaluator=PedAnovaImportanceEvaluator(), target=lambda trial: trial.values[0]
+            )
+        except (ValueError, RuntimeError) as error:
+            log.info("no importances: %s", error)
+            return {}
+        return {name: float(value) for name, value in found.items()}
+
+
+def suggest(trial: Trial, name: str, searched: Searched) -> Any:
+    """The trial's value of this option."""
+    if searched.choices:
+        return trial.suggest_categorical(name, searched.choices)
+    if isinstance(searched.low, int) and isinstance(searched.high, int):
+        return trial.suggest_int(name, searched.low, searched.high, step=int(searched.step or 1), log=searched.log)
+    return trial.suggest_float(name, searched.low, searched.high, step=searched.step, log=searched.log)
+
+
+def _sampler(search: Search, trials: int) -> BaseSampler:
+    """A search that goes on draws on, and not the same again."""
+    seed = (search.seed + trials) % 2**32
+    if search.sampler == "random":
+        return RandomSampler(seed=seed)
+    if len(search.best) > 1:
+        return NSGAIISampler(population_size=POPULATION, seed=seed)
+    return TPESampler(seed=seed)
+
+
+def _mend(path: Path) -> None:
+    """Takes away a line that was torn by a kill, to which the next would stick."""
+    if path.is_file():
+        data = path.read_bytes()
+        if whole := data[: data.rfind(b"\n") + 1]:
+            if whole != data:
+                path.write_bytes(whole)
+        else:
+            path.unlink()
