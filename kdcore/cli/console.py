@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kdcore.registry import Options
     from kdcore.report.hidden import Recalled
     from kdcore.report.robustness import Robust
+    from kdcore.workspace.shapes import SearchFound
 
 WIDTH = 120  # where output goes to a file or a pipe
 
@@ -177,6 +178,31 @@ def result(workspace: Workspace, run_id: str) -> None:
         _out.print(scope(plan.dataset))
     _out.print(shown(shares(plan.dataset)), soft_wrap=True)
     say(f"run {run_id} in {workspace.root}")
+
+
+def searched(found: SearchFound) -> None:
+    """What a search has found: its front, the outcome in words, winner and control on the test images."""
+    from kdcore.search.judging import front
+
+    trained = sum(trial["state"] == "trained" for trial in found["trials"])
+    listing(
+        ["candidate", "validation", "size", "ms, batch 1"],
+        [
+            [row["label"], format.percent(row["accuracy"]), format.size(row["size_bytes"]),
+             format.milliseconds(row.get("latency_ms"))]
+            for row in front(found["trials"])
+        ],
+    )  # fmt: skip
+    _out.print()
+    final = found.get("final")
+    _out.print(shown(final["words"] if final else found["words"]), soft_wrap=True)
+    _out.print(f"{trained} candidates trained, {len(found['trials']) - trained} beyond a limit or not possible.")
+    for name in ("winner", "nearest", "control") if final else ():
+        if row := final[name]:  # type: ignore[index, literal-required]
+            facts = f"{format.percent(row['test_accuracy'])} on test images, {format.size(row['size_bytes'])}"
+            _out.print(shown(f"{name.capitalize()}: {row['label']}, {facts}"), soft_wrap=True)
+    if final and (verdict := final.get("verdict")):
+        _out.print(shown(f"{verdict['words']}."), soft_wrap=True)
 
 
 def robustness(found: Sequence[Robust]) -> None:

@@ -11,6 +11,7 @@ from kdcore import json_input
 from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput, json_option, write
 from kdcore.problems import Problem, RecipeError
+from kdcore.workspace import shapes
 from kdcore.workspace.state import files
 from kdcore.workspace.workspace import Workspace
 
@@ -163,6 +164,9 @@ def show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     if chosen.layers is not None:
         write(_layers(chosen, workspace), chosen.output)
         return
+    if "search" in shapes.asked(workspace.run(chosen.run)):
+        found_by_search(workspace, chosen.run, as_json=chosen.json)
+        return
     from kdcore.report import comparison
 
     if chosen.json:
@@ -171,6 +175,21 @@ def show(chosen: argparse.Namespace, workspace: Workspace) -> None:
     from kdcore.cli import console
 
     console.result(workspace, chosen.run)
+
+
+def found_by_search(workspace: Workspace, run_id: str, *, as_json: bool) -> None:
+    """What a search has found: the candidates that no other beats, the winner and what it is compared with."""
+    found = shapes.search(workspace.run(run_id))
+    if as_json:
+        output.document({"run": run_id, **(found or {"trials": []})})
+        return
+    from kdcore.cli import console
+
+    if not found:
+        console.say(f"{run_id}: no trial yet")
+        return
+    console.searched(found)
+    console.say(f"run {run_id} in {workspace.root}")
 
 
 def _layers(chosen: argparse.Namespace, workspace: Workspace) -> bytes:

@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 ENOUGH = 6  # points, for a share of the variance to mean anything
 VARIED = 1.2  # times: costs that differ by less have no axis
 LONGEST = 24  # letters of a value at an axis
+TICKS = 8  # numbers at an axis
 WIDE = 8  # values that span more than this factor have a log scale
 COLOURS = style.ROLES["low_rank"].colour, style.ROLES["quantized"].colour  # of the lowest and the highest score
 
@@ -172,9 +173,10 @@ def _scaled(axis: Axis) -> list[float]:
 
 
 def _ticks(axis: Axis, scaled: Sequence[float], place: int) -> list[dict[str, Any]]:
-    """Every value of a setting, and the ends of what came of it."""
+    """Every value of a setting, unless there are many; and the ends of what came of it."""
     at = dict(zip(axis.values, scaled, strict=True))
-    shown = at if axis.setting else {value: at[value] for value in (min(at), max(at))}
+    every = axis.setting and (axis.names or len(at) <= TICKS)
+    shown = at if every else {value: at[value] for value in (min(at), max(at))}
     return [
         {
             "x": place,

@@ -22,6 +22,7 @@ from kdcore.search.space import Settings, Space
 
 log = logging.getLogger("kdcore.search")
 
+LAYER = ("name", "type", "shape", "weights", "bits", "sparsity", "macs")  # what is told of each layer
 FINALISTS = 3  # that are timed again: a latency just within its limit may lie beyond it in the next session
 
 
@@ -81,7 +82,7 @@ def _control(found: Found, chosen: Row, train: bool) -> dict[str, Any]:
 def _row(found: Found, settings: Settings, built: Candidate) -> dict[str, Any]:
     figures = {name: value for name, value in built._asdict().items() if name != "keys"}
     return {
-        "label": found.space.label(settings), "settings": settings, "state": judging.TRAINED, **figures,
+        **found.space.about(settings), "settings": settings, "state": judging.TRAINED, **figures,
         "lost": 100 * (found.model.accuracy - built.accuracy), "key": built.key, "keys": list(built.keys),
     }  # fmt: skip
 
@@ -119,8 +120,9 @@ def at_pace(times: Mapping[str, float], reference: Mapping[str, Any]) -> dict[st
 def _described(found: Found, row: Row) -> dict[str, Any]:
     """What the document tells of a model: its figures, its test accuracy, and the Recipe that makes it in full."""
     whole = found.space.recipe(row["settings"], whole=True).document()
-    layers = read_json(found.candidates.workspace.model(row["key"]) / "report.json").get("step") or []
-    return {**row, **_tested(found, row["key"]), "recipe": whole, "layers": layers}
+    layers = read_json(found.candidates.workspace.model(row["key"]) / "report.json").get("layers") or []
+    told = [{name: layer[name] for name in LAYER if name in layer} for layer in layers]
+    return {**row, **_tested(found, row["key"]), "recipe": whole, "layers": told}
 
 
 def _tested(found: Found, key: str) -> dict[str, Any]:

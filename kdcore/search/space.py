@@ -132,6 +132,15 @@ class Space:
         steps = [registry.validate("step", self._step(name, settings)) for name in self.chain(settings)]
         return ", ".join([*sizes, *(StepTraits.of(step).label for step in steps)]) or "the original"
 
+    def about(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """What a table says of a candidate."""
+        return {"label": self.label(settings), "role": self.role(settings)}
+
+    def role(self, settings: Mapping[str, Any]) -> str:
+        """What kind of variant a candidate is: its last step's, or a distilled student's."""
+        chain = self.chain(settings)
+        return StepTraits.named(chain[-1]).variant if chain else "distilled"
+
     def as_asked(self) -> Settings | None:
         """The settings of the Recipe as it is; None where its chain is not one of the space."""
         names = [registry.entry_of("step", step).name for step in self.base.compress]

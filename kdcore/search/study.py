@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ ROW = "row"  # a trial's attribute: what search.json says of it
 SEEDED = "seeded"
 INTERRUPTED = "interrupted"
 POPULATION = 10  # of NSGA-II: a search has dozens of trials, not thousands
+ENOUGH = 8  # trained candidates, below which importances say nothing
 GRACE_SECONDS = 3  # after which the lock of a dead worker counts no more
 DIRECTIONS = {"accuracy": "maximize", "size": "minimize", "latency": "minimize"}
 
@@ -92,14 +95,19 @@ class Study:
 
     def importances(self) -> dict[str, float]:
         """How much of what the first goal came to each setting explains, 0..1; empty where there are too few trials."""
-        try:
-            found = get_param_importances(
-                self._study, evaluator=PedAnovaImportanceEvaluator(), target=lambda trial: trial.values[0]
-            )
-        except (ValueError, RuntimeError) as error:
-            log.info("no importances: %s", error)
+        if len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < ENOUGH:
             return {}
-        return {name: float(value) for name, value in found.items()}
+        sign = -1 if self._study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each setting that few candidates have
+            try:
+                found = get_param_importances(
+                    self._study, evaluator=PedAnovaImportanceEvaluator(), target=lambda trial: sign * trial.values[0]
+                )
+            except (ValueError, RuntimeError) as error:
+                log.info("no importances: %s", error)
+                return {}
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
 def suggest(trial: Trial, name: str, searched: Searched) -> Any:

@@ -132,7 +132,7 @@ class Searching:
         """One candidate: proposed, weighed, and where it may be within the limits trained and judged."""
         started = time.perf_counter()
         settings = self.space.settings(partial(suggest, trial))
-        row: dict[str, Any] = {"settings": settings, "label": self.space.label(settings), "keys": []}
+        row: dict[str, Any] = {"settings": settings, **self.space.about(settings), "keys": []}
         try:
             recipe = self.space.recipe(settings)
             identity = digest(recipe.document())

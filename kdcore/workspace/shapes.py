@@ -156,6 +156,7 @@ class Weighed(TypedDict):
     """A model of a search. `label`: in a few words. `accuracy`: on validation images; `test_accuracy` only at the end."""
 
     label: str
+    role: NotRequired[str]
     settings: dict[str, Any]
     key: NotRequired[Key]
     keys: NotRequired[list[Key]]

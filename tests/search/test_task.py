@@ -1,0 +1,166 @@
+"""A whole search: what it leaves, that a kill costs nothing, and that the test images are looked at once, at the end."""
+
+import json
+import shutil
+
+import numpy as np
+import optuna
+import pytest
+
+from kdcore.data.dataset import load
+from kdcore.files import read_json
+from kdcore.recipe import parse as parse_recipe
+from kdcore.search import candidates, final, task
+from kdcore.search.request import parse
+from kdcore.search.sketch import Sketches
+from kdcore.jobs import api
+from kdcore.workspace import gc, shapes
+from kdcore.workspace.workspace import Workspace
+from tests.search.conftest import carry_out, document
+
+
+def trained(found):
+    return [trial for trial in found["trials"] if trial["state"] == "trained"]
+
+
+def test_a_search_leaves_trials_a_winner_and_its_control(searched):
+    workspace, run, found = searched
+    assert len(trained(found)) == found["target"] == 3
+    winner, control = found["final"]["winner"], found["final"]["control"]
+    assert winner["size_bytes"] <= 6000
+    assert control["size_bytes"] <= winner["size_bytes"]
+    assert winner["accuracy"] == max(trial["accuracy"] for trial in trained(found) if trial["size_bytes"] <= 6000)
+    assert winner["size_bytes"] == (workspace.model(winner["key"]) / "model.onnx").stat().st_size
+    assert found["final"]["looks"] == 1
+    assert parse_recipe(winner["recipe"]).seeds == (0, 1)
+    assert shapes.result(workspace.run(run))["summary"]["variant"] == winner["label"]
+
+
+def test_a_sketch_weighs_what_the_trained_file_weighs(searched, tmp_path):
+    """Sizes, parameters and MACs are exact before training."""
+    _, _, found = searched
+    sketches = Sketches(parse(document()).recipe, tmp_path)
+    for trial in trained(found):
+        weight = sketches.weight(parse_recipe(trial["recipe"]))
+        assert weight._asdict() == {name: trial[name] for name in weight._fields}
+
+
+def test_what_is_known_to_be_too_large_is_not_trained(searched):
+    _, _, found = searched
+    beyond = [trial for trial in found["trials"] if trial["state"] == "beyond"]
+    assert all("keys" in trial and not trial["keys"] and trial["size_bytes"] > 6000 for trial in beyond)
+
+
+def test_the_clean_up_keeps_the_models_of_a_search(searched):
+    workspace, _, found = searched
+    gc.collect(workspace)
+    assert all(workspace.complete(key) for trial in trained(found) for key in trial["keys"])
+
+
+def test_optunas_own_tools_open_the_journal(searched):
+    workspace, run, found = searched
+    path = str(workspace.run(run) / "study.log")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+    study = optuna.load_study(study_name="search", storage=storage)
+    complete = [one for one in study.trials if one.state == optuna.trial.TrialState.COMPLETE]
+    assert {one.number for one in complete} >= {trial["number"] for trial in trained(found)}
+
+
+class Killed(BaseException):
+    """As a kill: nothing in the worker catches it."""
+
+
+@pytest.fixture
+def begun(searched, tmp_path):
+    """A workspace that has the models of the finished search, and a search of the same Recipe that has not begun."""
+    workspace, run, _ = searched
+    shutil.copytree(workspace.root, tmp_path / "w")
+    copied = Workspace(tmp_path / "w")
+    copied.discard(run)
+    return copied, api.search(copied, parse(document()))
+
+
+def test_a_killed_search_loses_no_trial_and_does_none_twice(begun, searched, monkeypatch):
+    workspace, run = begun
+    folder = workspace.run(run)
+    told = json.loads((folder / "recipe.json").read_text())
+    build, built = candidates.Candidates.build, []
+
+    def until_the_second(self, recipe):
+        if len(built) == 2:
+            raise Killed
+        built.append(recipe)
+        return build(self, recipe)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(candidates.Candidates, "build", until_the_second)
+        with pytest.raises(Killed):
+            task.Searching(workspace, folder, told, lambda: None).carry_out()
+    (folder / "study.log").open("a").write('{"op_code": 5, "tri')  # a line that the kill has torn
+    before = shapes.search(folder)
+    carry_out(workspace, run)
+    after = shapes.search(folder)
+    assert trained(after)[:2] == trained(before)
+    assert len(trained(before)) == 2
+    assert len(trained(after)) == 3
+    recipes = [json.dumps(trial["recipe"], sort_keys=True) for trial in after["trials"]]
+    assert len(set(recipes)) == len(recipes)
+    numbers = [trial["number"] for trial in trained(after)]
+    assert len(set(numbers)) == 3
+    again = [trial["settings"] for trial in trained(after)]
+    assert again == [trial["settings"] for trial in trained(searched[2])], "the trial that was killed is tried again"
+
+
+def test_the_test_images_decide_nothing(searched, tmp_path, monkeypatch):
+    """A search does not read what is known of the test images before it has ended, and reads it for few models then."""
+    workspace, run, found = searched
+    looked = []
+    tested = final._tested
+    monkeypatch.setattr(final, "_tested", lambda found, key: looked.append(key) or tested(found, key))
+    for folder in workspace.models.iterdir():
+        report = read_json(folder / "report.json")
+        assert report["quality"]["n"] == len(load(parse(document()).recipe.data.source).test_labels)
+    copied = Workspace(shutil.copytree(workspace.root, tmp_path / "w"))
+    spoil(copied)
+    copied.discard(run)
+    again = api.search(copied, parse(document()))
+    carry_out(copied, again)
+    other = shapes.search(copied.run(again))
+    assert [trial["settings"] for trial in other["trials"]] == [trial["settings"] for trial in found["trials"]]
+    assert other["final"]["winner"]["settings"] == found["final"]["winner"]["settings"]
+    assert len(looked) == 3, "winner, control and reference"
+    assert "test_accuracy" not in json.dumps(other["trials"])
+
+
+def spoil(workspace):
+    """The answers for the test images become nonsense, in files that say that they are whole."""
+    for folder in workspace.models.iterdir():
+        with np.load(folder / "logits.npz") as arrays:
+            kept = {name: arrays[name] for name in arrays.files}
+        kept["test"] = -kept["test"]
+        with (folder / "logits.npz").open("wb") as file:
+            np.savez(file, **kept)
+        from kdcore.workspace.integrity import DONE, inventory
+
+        done = json.loads((folder / DONE).read_text())
+        (folder / DONE).write_text(json.dumps(done | {"files": inventory(folder)}))
+
+
+def test_a_search_that_has_ended_goes_on_with_more_trials(begun):
+    workspace, run = begun
+    carry_out(workspace, run)
+    api.request(workspace, run, "run")
+    carry_out(workspace, run)
+    found = shapes.search(workspace.run(run))
+    assert len(trained(found)) == 6
+    assert found["final"]["looks"] == 2
+
+
+def test_a_limit_that_nothing_meets_ends_with_the_nearest(begun):
+    workspace, _ = begun
+    run = api.search(workspace, parse(document(lose_at_most=0, trials=2)))
+    carry_out(workspace, run)
+    end = shapes.search(workspace.run(run))["final"]
+    assert end["winner"] is None
+    assert end["nearest"]["lost"] > 0
+    assert "points over 0 points" in end["words"]
