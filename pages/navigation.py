@@ -45,6 +45,13 @@ page = st.navigation(
             help="Every run with its state and stages, live curves and log; cancel, resume, duplicate, delete.",
         ),
         st.Page(
+            "search/page.py",
+            title="Search",
+            url_path="search",
+            icon=":material/manage_search:",
+            help="Searches for the best model within limits: candidates, winner and control, and the winning recipe.",
+        ),
+        st.Page(
             "compare/page.py",
             title="Compare",
             url_path="compare",

@@ -27,6 +27,7 @@ from kdcore.registry import Options, validate
 from kdcore.report import format
 from kdcore.workspace.plans import Data, Plan, Stage
 from kdcore.workspace.workspace import Workspace
+from pages.new import search
 from pages.new.form import describe
 from pages.shared import draft, estimates, roles, store
 from pages.shared.fields import place_of
@@ -109,6 +110,7 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
             run_id = api.submit(store.workspace(), recipe)
             api.ensure_dispatcher(store.workspace())
             st.switch_page("runs/page.py", query_params={"run": run_id})
+        search.offer(recipe, plan is not None)
         if recipe:
             _copies(recipe)
     if recipe and plan:

@@ -64,7 +64,11 @@ stages_column, curves_column = st.columns([1, 2], gap="medium")
 with stages_column:
     progress()
 with curves_column:
-    if (kind := KINDS.get(chosen.preset or "")) and not kind.makes:
+    if chosen.preset == "search":
+        if st.button("Open in Search", key="see", icon=":material/manage_search:"):
+            st.switch_page("search/page.py", query_params={"run": chosen.id})
+        st.caption("The page Search shows the candidates as they come, and what came of them.")
+    elif (kind := KINDS.get(chosen.preset or "")) and not kind.makes:
         st.caption("This run measures models of other runs and trains none, so it has no curves.")
     else:
         detail.curves(chosen, active)

@@ -14,7 +14,7 @@ def row(label, size, accuracy, lost=0.0, state="trained", **more):
 ROWS = [
     row("large", 12_000, 0.95),
     row("small", 5000, 0.90),
-    row("same, smaller", 4900, 0.90),
+    row("same, smaller", 4800, 0.90),
     row("too bad", 2000, 0.60, lost=30.0),
     row("never trained", 100, 0.0, state="beyond"),
 ]
@@ -42,7 +42,7 @@ def test_where_none_fits_the_nearest_is_named_and_how_far_off_it_is():
     assert nearest(ROWS, search)["label"] == "same, smaller"
     said = sentence(ROWS, search)
     assert said.startswith("No candidate is within the limits")
-    assert "same, smaller: size 4.90 kB, 900 B (22 %) over 4.00 kB" in said
+    assert "same, smaller: size 4.80 kB, 800 B (20 %) over 4.00 kB" in said
     assert shortfall(row("a", 4000, 0.9, lost=3.0), search.limits) == "loss of accuracy 3 points, 2 points over 1 point"
 
 

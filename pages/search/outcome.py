@@ -1,0 +1,146 @@
+"""What came of a search: winner beside control, which settings mattered, what each layer got, and the Recipe to take."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.data import upload
+from kdcore.figures.search import importances, words
+from kdcore.figures.settings import parallel
+from kdcore.problems import RecipeError
+from kdcore.recipe import parse
+from kdcore.report import format
+from kdcore.workspace.index import RunRow
+from kdcore.workspace.shapes import SearchFound
+from pages.shared import charts, draft, store
+from pages.shared.text import plain
+
+LEAST = 3  # candidates, for lines beside each other to say something
+
+
+def show(row: RunRow, found: SearchFound) -> None:
+    final = found.get("final")
+    if final:
+        st.header("Outcome", anchor=False)
+        chosen = final["winner"] or final["nearest"]
+        (st.success if final["winner"] else st.warning)(plain(final["words"]))
+        if chosen:
+            _compared(final, chosen)
+            _take(row, chosen)
+    elif found["trials"]:
+        st.info(f"It has not ended. So far, by validation images: {plain(found['words'])}")
+    if row.state == "done":
+        st.button(
+            "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
+            help="Goes on with as many candidates again. The test images are then looked at once more, at the end.",
+        )  # fmt: skip
+    _understand(found)
+    if final and chosen and chosen.get("layers"):
+        _layers(chosen["layers"])
+
+
+def _compared(final: Any, chosen: Any) -> None:
+    """Winner, control and reference on the test images."""
+    columns = {
+        "Winner" if final["winner"] else "Nearest": chosen,
+        "Control (uniform)": final["control"],
+        "Reference": final.get("reference"),
+    }
+    told = {name: _facts(one) for name, one in columns.items() if one}
+    st.table(pd.DataFrame(told), border="horizontal")
+    images = chosen.get("test_images") or 0
+    effort = format.plural(final.get("control_trials", 0), "uniform chain")
+    st.caption(
+        "The control is the best of what one method gives at no more than the winner's size, the same for all "
+        f"layers: {effort} trained for it. Test accuracy is on {images:,} images, which chose nothing; looked at "
+        f"{format.plural(final['looks'], 'time')}."
+    )
+    if verdict := final.get("verdict"):
+        st.markdown(f"**{plain(verdict['words'])}.**")
+    elif final["control"] and final["control"].get("key") == chosen.get("key"):
+        st.markdown("The search found nothing better than the uniform chain, which is the winner itself.")
+
+
+def _facts(one: Any) -> dict[str, str]:
+    faster = one.get("ratio")
+    return {
+        "Candidate": plain(one.get("label") or one.get("name", "")),
+        "Test accuracy": format.percent(one.get("test_accuracy")),
+        "Validation accuracy": format.percent(one.get("accuracy")),
+        "Size": format.size(one.get("size_bytes")),
+        "Latency, batch 1": format.milliseconds(one.get("latency_ms")),
+        "Speed-up": format.times(faster) if faster else format.MISSING,
+        "MACs": format.count(one.get("macs")),
+    }
+
+
+def _take(row: RunRow, chosen: Any) -> None:
+    """The winning Recipe, as a file or in the form."""
+    with st.container(horizontal=True):
+        if st.button(
+            "Train it in full", key="take_recipe", type="primary", icon=":material/edit:",
+            help="Opens the form with the winning recipe and all its seeds and controls.",
+        ):  # fmt: skip
+            try:
+                draft.load(parse(chosen["recipe"]), f"{row.name.removeprefix('Search: ')[:100]} (found)")
+            except RecipeError as error:
+                st.error(plain(str(error)))
+            else:
+                st.switch_page("new/page.py")
+        st.download_button(
+            "Recipe (.json)", json.dumps(chosen["recipe"], indent=2, ensure_ascii=False), mime="application/json",
+            file_name=upload.clean(f"{row.name}.json".replace("/", "_")), key="take_json", icon=":material/download:",
+            on_click="ignore",
+        )  # fmt: skip
+
+
+def _understand(found: SearchFound) -> None:
+    trained = [trial for trial in found["trials"] if trial["state"] == "trained"]
+    if len(trained) < LEAST:
+        return
+    st.header("What mattered", anchor=False)
+    if found["importances"]:
+        charts.show(
+            importances(found["importances"]), key="importances",
+            note="By Optuna (PED-ANOVA): how much the good candidates differ from all in each setting. Chance is in it.",
+        )  # fmt: skip
+    else:
+        st.caption("Which settings matter most shows after eight trained candidates.")
+    charts.show(parallel(_lines(trained)), key="parallel", note="A line for each trained candidate.")
+
+
+def _lines(trained: list[Any]) -> list[dict[str, Any]]:
+    """The candidates with the settings that all of them have and in which they differ."""
+    common = [name for name in trained[0]["settings"] if all(name in one["settings"] for one in trained)]
+    varied = [name for name in common if len({str(one["settings"][name]) for one in trained}) > 1]
+    return [
+        {
+            "values": {words(name): one["settings"][name] for name in varied},
+            "score": one["accuracy"],
+            "measure": "accuracy",
+            "size_bytes": one["size_bytes"],
+            "latency_ms": one.get("latency_ms"),
+        }
+        for one in trained
+    ]
+
+
+def _layers(layers: list[Any]) -> None:
+    """What each layer of the chosen model got."""
+    with st.expander("What each layer got", icon=":material/layers:"):
+        table = [
+            {
+                "Layer": layer.get("name"),
+                "Shape": "×".join(map(str, layer.get("shape", ()))),
+                "Weights": format.count(layer.get("weights")),
+                "Bits": layer.get("bits"),
+                "Zeros": format.percent(layer.get("sparsity")),
+                "MACs": format.count(layer.get("macs")),
+            }
+            for layer in layers
+        ]
+        st.dataframe(pd.DataFrame(table), hide_index=True)

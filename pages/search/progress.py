@@ -1,0 +1,66 @@
+"""How far a search is: the limits, the candidates so far as a chart and as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.figures.search import against_size
+from kdcore.report import format
+from kdcore.search.judging import asked, fits
+from kdcore.search.request import Search, parse
+from kdcore.workspace.shapes import SearchFound
+from pages.shared import charts, roles, store
+from pages.shared.text import plain
+
+STATES = {"trained": "trained", "beyond": "not trained: beyond a limit", "failed": "not possible"}
+
+
+def search_of(folder: Path) -> Search:
+    """What was asked for."""
+    return parse(store.document(folder / "recipe.json")["search"])
+
+
+def show(folder: Path, found: SearchFound | None) -> None:
+    search = search_of(folder)
+    st.markdown(f":material/straighten: {plain(asked(search).capitalize() or 'No limits')}.")
+    if not found:
+        st.caption("The chart appears with the first candidate; the teacher is trained before that.")
+        return
+    trained = [trial for trial in found["trials"] if trial["state"] == "trained"]
+    others = len(found["trials"]) - len(trained)
+    st.caption(
+        f"{len(trained)} of {found['target']} candidates trained, {others} not trained (beyond a limit, or not "
+        "possible). Accuracy is on validation images; test images are only used at the end."
+    )
+    if trained:
+        charts.show(against_size(found, search.limits), key="candidates")
+    if found["trials"]:
+        with st.expander("All candidates", icon=":material/table_rows:"):
+            st.dataframe(_table(found, search.limits), hide_index=True)
+
+
+def _table(found: SearchFound, limits: dict[str, float]) -> pd.DataFrame:
+    rows = sorted(found["trials"], key=lambda trial: (-trial.get("accuracy", -1.0), trial.get("size_bytes") or 0))
+    return pd.DataFrame([_line(row, limits) for row in rows])
+
+
+def _line(row: Any, limits: dict[str, float]) -> dict[str, Any]:
+    state = STATES[row["state"]]
+    if row["state"] == "trained":
+        state = "within the limits" if fits(row, limits) else "outside the limits"
+    return {
+        "Trial": row["number"],
+        "Candidate": f"{roles.symbol(row.get('role', ''))} {row['label']}",
+        "Validation accuracy": format.percent(row.get("accuracy")),
+        "Size": format.size(row.get("size_bytes")),
+        **({"Coded size": format.size(row.get("coded_bytes"))} if "coded_bytes" in limits else {}),
+        "Latency": format.milliseconds(row.get("latency_ms")),
+        "Parameters": format.count(row.get("params")),
+        "State": state,
+        "Why": row.get("why", ""),
+        "Time": format.duration(row["seconds"]) if "seconds" in row else "",
+    }
