@@ -106,15 +106,21 @@ def body(outcomes: list[Outcome], trials: int) -> str:
 
 
 def spread(shares: list[float]) -> list[str]:
-    return [format.percent(statistics.median(shares)), f"{format.percent(min(shares))} to {format.percent(max(shares))}"]
+    return [
+        format.percent(statistics.median(shares)),
+        f"{format.percent(min(shares))} to {format.percent(max(shares))}",
+    ]
 
 
 def against(outcomes: list[Outcome], name: str, words: str) -> str:
     """The search beside another way, paired by seed."""
     mine, other = [one.search for one in outcomes], [getattr(one, name) for one in outcomes]
     difference = paired_interval(mine, other, 1 / 600)
-    interval = f" ({format.signed(100 * difference.low)} to {format.signed(100 * (difference.high or 0))})" if (
-        difference.low is not None) else ""
+    interval = (
+        f" ({format.signed(100 * difference.low)} to {format.signed(100 * (difference.high or 0))})"
+        if (difference.low is not None)
+        else ""
+    )
     verdict = WORDS[judge(difference, MARGIN)]
     return f"Against {words}: {format.points(100 * difference.value)}{interval}, {len(outcomes)} seeds: **{verdict}**."
 

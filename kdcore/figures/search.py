@@ -141,7 +141,12 @@ def _ring(best: tuple[float, float]) -> dict[str, Any]:
         "name": "Best so far",
         "hoverinfo": "skip",
         "cliponaxis": False,
-        "marker": {"symbol": "circle-open", "size": 22, "line": {"width": 2.5}, "color": style.ROLES["quantized"].colour},
+        "marker": {
+            "symbol": "circle-open",
+            "size": 22,
+            "line": {"width": 2.5},
+            "color": style.ROLES["quantized"].colour,
+        },
     }
 
 

@@ -140,7 +140,10 @@ class Candidates:
 
 def figures_of(session: Mapping[str, Any], key: str, reference: str) -> dict[str, float]:
     """What a timing session says of one of its models."""
-    found = {"latency_ms": timing.milliseconds(session, 1, key), "ratio": timing.ratio(session, 1, key, reference).value}
+    found = {
+        "latency_ms": timing.milliseconds(session, 1, key),
+        "ratio": timing.ratio(session, 1, key, reference).value,
+    }
     if str(BATCH) in session["models"][key]["batches"]:
         found["batch_ms"] = timing.milliseconds(session, BATCH, key) / BATCH
         found["batch_ratio"] = timing.ratio(session, BATCH, key, reference).value

@@ -146,4 +146,3 @@ def _verdict(found: Found, document: Mapping[str, Any]) -> dict[str, Any] | None
 def _answers(found: Found, key: str) -> np.ndarray:
     with np.load(found.candidates.workspace.model(key) / "logits.npz", allow_pickle=False) as logits:
         return logits["test"].argmax(axis=1)
-

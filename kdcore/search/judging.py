@@ -61,7 +61,9 @@ def beyond(row: Row, limits: Mapping[str, float]) -> float:
 
 def value_of(goal: Goal, row: Row, coded: bool) -> float:
     """What is to be made best: accuracy 0..1, bytes, or milliseconds."""
-    value = row[{"accuracy": "accuracy", "size": "coded_bytes" if coded else "size_bytes", "latency": "latency_ms"}[goal]]
+    value = row[
+        {"accuracy": "accuracy", "size": "coded_bytes" if coded else "size_bytes", "latency": "latency_ms"}[goal]
+    ]
     return float(value) if value is not None else float("inf")
 
 

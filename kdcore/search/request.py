@@ -27,15 +27,18 @@ TIMED = ("latency_ms", "batch_ms")  # the limits that need a stopwatch
 class AtMost(Part):
     """The limits of a model. Empty: none."""
 
-    size_bytes: int | None = Field(None, ge=1, lt=2**40, description="Size of the file that runs, in bytes.")
+    size_bytes: int | None = Field(None, ge=1, lt=2**40, description="Bytes of the deployed file.")
     coded_bytes: int | None = Field(
-        None, ge=1, lt=2**40, description="Size of the entropy-coded file (to store or send), in bytes."
+        None, ge=1, lt=2**40, description="Bytes of the entropy-coded file, to store or send."
     )
     latency_ms: float | None = Field(
         None, gt=0, le=1e6, description="Latency of one image on one thread of this machine, in milliseconds."
     )
     batch_ms: float | None = Field(
-        None, gt=0, le=1e6, description="Time per image in batches of 64 on one thread of this machine, in milliseconds."
+        None,
+        gt=0,
+        le=1e6,
+        description="Time per image in batches of 64 on one thread of this machine, in milliseconds.",
     )
     macs: int | None = Field(None, ge=1, lt=2**50, description="Multiply-accumulates (MACs) of one image.")
     params: int | None = Field(None, ge=1, lt=2**40, description="Parameters of the network.")

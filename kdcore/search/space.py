@@ -85,7 +85,9 @@ class Space:
     def _orders(self, chosen: Sequence[str]) -> list[str]:
         """Those in which the plan's rules let these steps follow each other."""
         made = ([registry.validate("step", name) for name in names] for names in permutations(chosen))
-        accepted = [steps for steps in made if not list(order.problems(self.base.model_copy(update={"compress": steps})))]
+        accepted = [
+            steps for steps in made if not list(order.problems(self.base.model_copy(update={"compress": steps})))
+        ]
         return [" > ".join(registry.entry_of("step", step).name for step in steps) for steps in accepted]
 
     def chain(self, settings: Mapping[str, Any]) -> list[str]:

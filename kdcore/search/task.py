@@ -161,7 +161,13 @@ class Searching:
             return {**known, "state": "beyond", "why": judging.shortfall(known, self.search.at_most.given)}
         built = self.candidates.build(recipe)
         lost = 100 * (self.reference.accuracy - built.accuracy)
-        return {"state": judging.TRAINED, **_figures(built), "lost": lost, "keys": list(built.keys), **self._measured(built)}
+        return {
+            "state": judging.TRAINED,
+            **_figures(built),
+            "lost": lost,
+            "keys": list(built.keys),
+            **self._measured(built),
+        }
 
     def _weighed(self, path: Path, weight: Weight) -> dict[str, Any]:
         """What is known before training: exact but for the latency, of which only what is far off is told."""

@@ -27,9 +27,7 @@ def chains(space: Space, sketches: Sketches, most: float, check: Callable[[], No
 def _turned(space: Space, sketches: Sketches, knob: Knob, most: float) -> Settings | None:
     searched = knob.searched
     whole = isinstance(searched.low, int) and isinstance(searched.high, int)
-    small, large = (
-        (searched.low, searched.high) if searched.smallest == searched.low else (searched.high, searched.low)
-    )
+    small, large = (searched.low, searched.high) if searched.smallest == searched.low else (searched.high, searched.low)
 
     def at(value: float) -> Settings:
         step = int(searched.step or 1)

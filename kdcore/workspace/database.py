@@ -19,7 +19,12 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 REBUILD_SECONDS = 60.0  # that another process may take to rebuild the index
-PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}  # not the file's fault
+PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_NOMEM,
+}  # not the file's fault
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]

@@ -180,6 +180,8 @@ class Index:
         if now != "done" and row["weights"]:
             stages = database.execute("SELECT * FROM stage WHERE run = ? ORDER BY place", (row["id"],)).fetchall()
             progress, eta, title, waiting = _progress(row, stages, now in ("running", "stopping"))
+            if title and facts.get("preset") == "search":
+                title = "searching"
             if now == "running" and waiting:
                 now = "waiting"
         return RunRow(

@@ -71,7 +71,14 @@ def _asked() -> dict[str, Any]:
         at_most |= _limit("latency_ms", USUAL["latency_ms"])
     with right:
         minutes = st.number_input(
-            "Minutes", 0.1, None, 10.0, 5.0, key="search_minutes", help=Search.model_fields["minutes"].description, **KEEP
+            "Minutes",
+            0.1,
+            None,
+            10.0,
+            5.0,
+            key="search_minutes",
+            help=Search.model_fields["minutes"].description,
+            **KEEP,
         )
     best: Goal = st.segmented_control(
         "Make best", list(GOALS), default="accuracy", required=True, format_func=GOALS.__getitem__, key="search_best",
