@@ -1,7 +1,7 @@
 """Digits under 10 kB: the search against the best uniform chain of its size, and against as many trials at random.
 
-`python -m benchmarks.search [--searches 5] [--trials 20] [--write]`, in an empty workspace. Each search has its own seed,
-of the search and of the networks.
+`python -m benchmarks.search [--searches 5] [--trials 20] [--write]`, in an empty workspace. Each search and its
+networks have a seed of their own.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def body(outcomes: list[Outcome], trials: int) -> str:
     ]
     return "\n\n".join(
         [
-            f"Quickstart's networks on digits, all labels, at most {LIMIT:,} bytes, {trials} candidates trained by each "
-            f"search. *Uniform*: the best of {outcomes[0].uniform_trials} chains of one method that are no larger than "
-            "the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
+            f"Quickstart's networks on digits, all labels, at most {LIMIT:,} bytes, {trials} candidates trained by "
+            f"each search. *Uniform*: the best of {outcomes[0].uniform_trials} chains of one method that are no larger "
+            "than the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
             "with. All are chosen by validation images; the accuracies are on the test images.",
             table(["found by", "median", "range"], rows),
             "\n".join(f"- {against(outcomes, name, words)}" for name, words in [*columns.items()][1:]),

@@ -67,7 +67,8 @@ class Searched:
     """An option that a search varies: from `low` to `high`, in steps of `step` where there is one, or among `choices`.
 
     `log`: on a logarithmic scale. `smallest`: the end, or the choice, with the smallest model; None where its size does
-    not depend on it. An entry's options that are worth searching stand in its traits, and nowhere else.
+    not depend on it. `by_layer`: the option that takes the value by layer, where layers may differ. An entry's options
+    that are worth searching stand in its traits, and nowhere else.
     """
 
     option: str
@@ -77,6 +78,7 @@ class Searched:
     step: float | None = None
     choices: tuple[str | int | float, ...] = ()
     smallest: float | str | None = None
+    by_layer: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits
-from kdcore.registry import Options, Searched, register
+from kdcore.registry import Options, register
 
 
 class Code(Options):

@@ -17,7 +17,7 @@ from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
-from kdcore.registry import Options, Searched, by_options, register
+from kdcore.registry import Options, by_options, register
 
 IMAGES = 256  # that the first steps of the activations are found on
 SAMPLE = 2**16  # values of an activation that are looked at for it

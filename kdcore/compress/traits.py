@@ -22,7 +22,7 @@ class StepTraits(Traits):
     `passes`: images through the network beside its training, for the estimate of time.
     `refuses`: by (architecture, names of the steps before), why it cannot work on such a student; None where it can.
     `undone_by`: by a later step's name, why that cannot follow; None where it can.
-    `search`: the options that a search varies; empty: it can be a step of the chain, as it is; None: searches leave it out.
+    `search`: the options that a search varies, none where it is taken as it is; None: searches leave the step out.
     `coded`: whether it makes the entropy-coded file smaller, and not the one that runs.
     `formula`: what it does to weights, in LaTeX. `helps`: when to choose it, in a sentence or two.
     """

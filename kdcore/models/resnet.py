@@ -38,10 +38,12 @@ class Resnet(Options):
     "Residual network for small images: three stages of 3x3 convolutions",
     source="He et al. 2016, section 4.2, as in RepDistiller (Tian et al. 2020)",
     options=Resnet,
-    traits=ArchitectureTraits(search=(
+    traits=ArchitectureTraits(
+        search=(
             Searched("depth", 8, 56, step=6, smallest=8),
             Searched("width", choices=(1, 2, 4), smallest=1),
-        )),
+        )
+    ),
 )
 def resnet(options: Resnet, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import resnet as nets

@@ -26,10 +26,12 @@ class Vgg(Options):
     "VGG for small images: 3x3 convolutions with batch norm, no shortcuts",
     source="Simonyan and Zisserman 2015, arXiv:1409.1556, as in RepDistiller (Tian et al. 2020)",
     options=Vgg,
-    traits=ArchitectureTraits(search=(
+    traits=ArchitectureTraits(
+        search=(
             Searched("depth", choices=(8, 11, 13), smallest=8),
             Searched("width", 0.1, 1.0, log=True, smallest=0.1),
-        )),
+        )
+    ),
 )
 def vgg(options: Vgg, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import vgg as nets

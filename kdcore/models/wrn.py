@@ -36,10 +36,12 @@ class Wrn(Options):
     "Wide residual network for small images (WRN-depth-width)",
     source="Zagoruyko and Komodakis 2016, arXiv:1605.07146, without dropout, as in RepDistiller (Tian et al. 2020)",
     options=Wrn,
-    traits=ArchitectureTraits(search=(
+    traits=ArchitectureTraits(
+        search=(
             Searched("depth", 10, 40, step=6, smallest=10),
             Searched("width", 1, 4, smallest=1),
-        )),
+        )
+    ),
 )
 def wrn(options: Wrn, classes: int, shape: tuple[int, int, int], normalize: nn.Module) -> nn.Module:
     from kdcore.models.nets import wrn as nets

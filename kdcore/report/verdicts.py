@@ -194,7 +194,7 @@ def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
 
 
 def on_images(variant: str, against: str, right: Any, other: Any, margin: float) -> Verdict:
-    """One model against another on the same test images: `right` and `other` say, for each, whether the answer is right.
+    """One model against another on the same test images: `right`, `other` say for each whether the answer is right.
 
     `margin`: the difference of shares that counts as none.
     """

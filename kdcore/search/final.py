@@ -27,7 +27,7 @@ FINALISTS = 3  # that are timed again: a latency just within its limit may lie b
 
 
 class Found(NamedTuple):
-    """What a search has to conclude from. `reference`: the model and what search.json says of it; `rows`: the trials."""
+    """What a search concludes from. `model`: the reference, of which search.json says `reference`; `rows`: trials."""
 
     search: Search
     space: Space
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 def conclude(found: Found, *, train: bool) -> dict[str, Any]:
-    """`winner`, or else the `nearest` and how far off it is; the `control`, both with their test accuracy; the verdict."""
+    """`winner`, or else the `nearest`, and the `control`, each with its test accuracy; `words` and the `verdict`."""
     best = judging.ranked(found.rows, found.search)
     close = judging.nearest(found.rows, found.search)
     if close is None:
@@ -47,8 +47,7 @@ def conclude(found: Found, *, train: bool) -> dict[str, Any]:
     chosen = [*best[:FINALISTS]] or [close]
     control = _control(found, chosen[0], train)
     measured = _timed(found, [*chosen, *([control["best"]] if control["best"] else [])])
-    for row in chosen:
-        row |= measured.get(row["key"], {})  # type: ignore[operator]
+    chosen = [{**row, **measured.get(row["key"], {})} for row in chosen]
     winner = next((row for row in chosen if judging.fits(row, found.search.limits)), None)
     told = winner or min(chosen, key=lambda row: judging.beyond(row, found.search.limits))
     document = {

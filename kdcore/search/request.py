@@ -72,7 +72,7 @@ class Search(Part):
         ("accuracy",),
         min_length=1,
         max_length=2,
-        description="What to make best within the limits. Two: the trade-off between them; the first chooses the winner.",
+        description="What to make best within the limits. Two: their trade-off; the first chooses the winner.",
     )
     minutes: float | None = Field(
         10.0, gt=0, le=100_000, description="Time to search, in minutes. The last trial and the final measurement may "

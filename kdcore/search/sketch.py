@@ -18,6 +18,7 @@ import numpy as np
 
 from kdcore import models, registry
 from kdcore.compress.step import CompressError, StepInput, StepResult
+from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.traits import StepTraits
 from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS, ONE_LABEL
@@ -67,6 +68,12 @@ class Sketches:
                 self._known[asked] = weight
         return self._known[asked]
 
+    def layers(self, recipe: Recipe) -> list[str]:
+        """The names of the layers that a step may shrink, from first to last: all but the classifier."""
+        network = self._begin(recipe)
+        head = models.head(network)
+        return [name for name, layer in layers_of(network).items() if layer is not head]
+
     @contextmanager
     def drawn(self, recipe: Recipe) -> Iterator[tuple[Path, Weight]]:
         """The untrained file, which computes what the trained one will, and its figures. Raises as `weight` does."""
@@ -93,7 +100,12 @@ class Sketches:
             return weights.load(self.original)
         dataset = self.dataset
         model = recipe.student.model
-        return models.create(model, len(dataset.classes), dataset.shape, dataset.mean, dataset.std, fetch=False).eval()
+        network = models.create(model, len(dataset.classes), dataset.shape, dataset.mean, dataset.std, fetch=False)
+        with torch.no_grad():  # as after training: constants that are all zero, or alike, leave a file
+            for parameter in (one for one in network.parameters() if one.ndim == 1):
+                parameter.add_(0.1 * torch.randn_like(parameter))
+            network.train()(self._images)
+        return network.eval()
 
     def _step(self, network: nn.Module, step: Any, folder: Path) -> StepResult:
         onnx = self._exported(network, folder) if StepTraits.of(step).final else folder / "model.onnx"

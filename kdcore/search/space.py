@@ -26,6 +26,8 @@ Ask = Callable[[str, Searched], Any]
 NOTHING = "nothing"  # the last step of a chain that ends with a step of another kind, or has none
 STUDENT, METHOD, FINETUNE = "student", "distill", "finetune"
 SHARE = Searched("share", 0.1, 1.0, log=True)  # of the student's training steps
+SLOPE = Searched("slope", -0.3, 0.3, smallest=0.0)  # what the last layer gets more, and the first less, than the mean
+FLAT = 0.05  # a slope below this is none
 RATE = Searched("learning_rate", 0.001, 0.02, log=True)
 MOST_SHRINKING = 2  # steps before the last one
 
@@ -39,10 +41,11 @@ class Knob(NamedTuple):
 
 
 class Space:
-    """`train_steps`: optimizer steps of the Recipe's training; fine-tuning takes a share of them."""
+    """`train_steps`: optimizer steps of the Recipe's training; fine-tuning takes a share of them. `layers`: names those
+    of the network that a Recipe's chain begins with, from first to last; without it all layers are treated alike."""
 
-    def __init__(self, search: Search, train_steps: int):
-        self.search, self.base, self.train_steps = search, search.recipe, train_steps
+    def __init__(self, search: Search, train_steps: int, layers: Callable[[Recipe], Sequence[str]] | None = None):
+        self.search, self.base, self.train_steps, self.layers = search, search.recipe, train_steps, layers
         names = [entry.name for entry in registry.entries("step") if self._fits(StepTraits.named(entry.name))]
         self.shrinking = [name for name in names if not StepTraits.named(name).final]
         final = [name for name in names if StepTraits.named(name).final]
@@ -70,8 +73,10 @@ class Space:
         if len(chosen) > 1 and len(orders := self._orders(chosen)) > 1:
             choose(_order_of(chosen), Searched("order", choices=tuple(orders)))
         chosen.append(choose("last", Searched("last", choices=tuple(self.last))))
+        if (first := self.chain(found)[:1]) and self.layers and any(one.by_layer for one in _searched_of(first[0])):
+            choose(f"{first[0]}.slope", SLOPE)
         for name in (name for name in chosen if name != NOTHING):
-            for searched in StepTraits.named(name).search or ():
+            for searched in _searched_of(name):
                 choose(f"{name}.{searched.option}", searched)
         if any("finetune" in self._steps.get(name, ()) for name in chosen):
             for searched in (SHARE, RATE):
@@ -115,11 +120,26 @@ class Space:
             elif part == METHOD:
                 document["distill"][option] = value
         document["compress"] = [self._step(name, settings) for name in self.chain(settings)]
+        for step in document["compress"][:1]:
+            self._slope(step, settings, document)
         return parse(document)
+
+    def _slope(self, step: dict[str, Any], settings: Mapping[str, Any], document: dict[str, Any]) -> None:
+        """Lets the first step treat its layers differently, from first to last."""
+        slope = settings.get(f"{step['step']}.slope", 0.0)
+        if abs(slope) < FLAT or self.layers is None:
+            return
+        names = self.layers(parse(document))
+        for searched in (one for one in _searched_of(step["step"]) if one.by_layer):
+            middle, last = step[searched.option], max(1, len(names) - 1)
+            step[searched.by_layer] = {
+                name: _rounded(_within(middle + slope * (2 * place / last - 1), searched))
+                for place, name in enumerate(names)
+            }
 
     def _step(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         options = self._steps[name] | ({"policy": {}} if "policy" in self._steps[name] else {})
-        for searched in StepTraits.named(name).search or ():
+        for searched in _searched_of(name):
             options[searched.option] = settings.get(f"{name}.{searched.option}", options[searched.option])
         if "finetune" in options and f"{FINETUNE}.share" in settings:
             steps = max(1, round(settings[f"{FINETUNE}.share"] * self.train_steps))
@@ -161,6 +181,8 @@ class Space:
                 return names[-1] if names and names[-1] in self.last else self.last[0]
             if part == FINETUNE:
                 return self._finetuning(names)[option]
+            if option == "slope":
+                return 0.0
             return options.get(part, {}).get(option, _first(searched))
 
         return own
@@ -186,14 +208,14 @@ class Space:
                 names = [name.partition(".")[0], last]
                 yield Knob(name, self._searched(name), self.settings(self._own(names)))
         for last in self.last:
-            for searched in (StepTraits.named(last).search or ()) if last != NOTHING else ():
+            for searched in _searched_of(last) if last != NOTHING else ():
                 if searched.smallest is not None and not searched.choices:
                     yield Knob(f"{last}.{searched.option}", searched, self.settings(self._own([last])))
 
     def _sizing(self) -> list[str]:
         parts = [(STUDENT, ArchitectureTraits.of(self.base.student.model))] if self.base.start == "train" else []
         sized = [(part, traits.search) for part, traits in parts]
-        sized += [(name, StepTraits.named(name).search or ()) for name in self.shrinking]
+        sized += [(name, _searched_of(name)) for name in self.shrinking]
         return [
             f"{part}.{one.option}"
             for part, searched in sized
@@ -205,7 +227,11 @@ class Space:
         if part == STUDENT:
             found = ArchitectureTraits.of(self.base.student.model).search
             return next(_widened(one, self.base.student.model) for one in found if one.option == option)
-        return next(one for one in StepTraits.named(part).search or () if one.option == option)
+        return next(one for one in _searched_of(part) if one.option == option)
+
+
+def _searched_of(step: str) -> tuple[Searched, ...]:
+    return StepTraits.named(step).search or ()
 
 
 def _order_of(names: Sequence[str]) -> str:

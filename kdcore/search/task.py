@@ -1,4 +1,4 @@
-"""A search as the worker does it: a reference, trials one after the other, and one look at the test images at the end."""
+"""A search as the worker does it: a reference, trial after trial, and one look at the test images at the end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,6 @@ class Searching:
         self.stages: list[dict[str, Any]] = []
         self.session: str | None = None
         self.candidates = Candidates(workspace, self.search, check)
-        self.space = Space(self.search, train_steps(self.search))
         self.document: dict[str, Any] = dict(shapes.search(folder) or {})
         self.began = time.perf_counter()
 
@@ -79,6 +78,7 @@ class Searching:
         name, self.reference = self.candidates.reference(recipe)
         original = self.workspace.model(self.reference.key) if recipe.start == "model" else None
         self.sketches = Sketches(recipe, self.workspace.cache / "onnx", original)
+        self.space = Space(self.search, train_steps(self.search), self.sketches.layers)
         self.study = Study(self.folder, self.search)
         self.done = {digest(row["recipe"]): row for row in self.study.rows if row.get("recipe")}
         if "reference" not in self.document:
@@ -96,7 +96,7 @@ class Searching:
         return {"name": name, **_figures(mine), **times}
 
     def _seeds(self) -> list[Settings]:
-        """The Recipe as it is, and what a person would have tried: one method at a time, as large as the limit allows."""
+        """The Recipe as it is, and what a person would try: one method at a time, as large as the limit allows."""
         most = self.search.at_most.size_bytes
         own = self.space.as_asked()
         return [*([own] if own else []), *(uniform.chains(self.space, self.sketches, most, self.check) if most else [])]

@@ -1,4 +1,4 @@
-"""What came of a search: winner beside control, which settings mattered, what each layer got, and the Recipe to take."""
+"""What came of a search: winner beside control, which settings mattered, what each layer got; the Recipe to take."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _understand(found: SearchFound) -> None:
     if found["importances"]:
         charts.show(
             importances(found["importances"]), key="importances",
-            note="By Optuna (PED-ANOVA): how much the good candidates differ from all in each setting. Chance is in it.",
+            note="By Optuna (PED-ANOVA): how far the good candidates differ from all in each setting; partly chance.",
         )  # fmt: skip
     else:
         st.caption("Which settings matter most shows after eight trained candidates.")

@@ -7,6 +7,7 @@ import pytest
 from kdcore.cli import console, main
 from kdcore.cli.command import BadInput
 from kdcore.cli.search import limits
+from kdcore.search import smallest
 from kdcore.workspace.index import Index
 from tests.search.conftest import STEPS, carry_out, searched  # noqa: F401
 from tests.small import CUTS
@@ -70,6 +71,7 @@ def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch
     workspace, _, found = searched
     monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
     monkeypatch.setattr(console, "settled", done)
+    monkeypatch.setattr(smallest, "least", lambda workspace, search: {})
     cuts = [word for cut in (*CUTS, *STEPS) for word in ("--set", cut)]
     options = ["--at-most", "size=6kB", "--lose-at-most", "any", "--trials", "3", "-o", str(tmp_path / "best.json")]
     assert main.main(["search", "quickstart", *cuts, *options]) == 0

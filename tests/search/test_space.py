@@ -74,3 +74,15 @@ def test_a_search_from_a_model_varies_its_steps_alone():
     asked = document(recipe=document()["recipe"] | {"start": "model"})
     names = Space(parse(asked), train_steps=10).settings(at_random(1))
     assert not any(name.startswith(("student.", "distill.")) for name in names)
+
+
+def test_the_first_step_may_shrink_its_layers_differently():
+    made = Space(parse(document()), train_steps=10, layers=lambda recipe: ["first", "middle", "last"])
+    chosen = made.settings(at_random(3)) | {"with.low_rank": False, "with.prune_structured": True, "last": "int8"}
+    chosen |= {"prune_structured.ratio": 0.5, "prune_structured.slope": 0.2}
+    assert made.recipe(chosen).compress[0].policy == {"first": 0.3, "middle": 0.5, "last": 0.7}
+    assert made.recipe(chosen | {"prune_structured.ratio": 0.8}).compress[0].policy["last"] == 0.85, (
+        "its range ends there"
+    )
+    assert not made.recipe(chosen | {"prune_structured.slope": 0.01}).compress[0].policy
+    assert all(knob.fixed.get("prune_structured.slope", 0) == 0 for knob in made.knobs()), "the control is uniform"
