@@ -95,8 +95,8 @@ def body(outcomes: list[Outcome], trials: int) -> str:
     return "\n\n".join(
         [
             f"Quickstart's networks on digits, all labels, at most {LIMIT:,} bytes, {trials} candidates trained by "
-            f"each search. *Uniform*: the best of {outcomes[0].uniform_trials} chains of one method that are no larger "
-            "than the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
+            f"each search. *Uniform*: the best of {outcomes[0].uniform_trials} chains of one method, no larger than "
+            "the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
             "with. All are chosen by validation images; the accuracies are on the test images.",
             table(["found by", "median", "range"], rows),
             "\n".join(f"- {against(outcomes, name, words)}" for name, words in [*columns.items()][1:]),

@@ -12,7 +12,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from kdcore.execute.run import Stopped
-from kdcore.files import write_json
+from kdcore.files import Damaged, write_json
 from kdcore.problems import first_line
 from kdcore.recipe import Recipe
 from kdcore.search import final, judging, uniform
@@ -42,7 +42,7 @@ class Searching:
         self.stages: list[dict[str, Any]] = []
         self.session: str | None = None
         self.candidates = Candidates(workspace, self.search, check)
-        self.document: dict[str, Any] = dict(shapes.search(folder) or {})
+        self.document = _known(folder)
         self.began = time.perf_counter()
 
     @property
@@ -74,7 +74,8 @@ class Searching:
 
     def _prepare(self) -> None:
         """The reference, the study, and the candidates to begin with."""
-        recipe = self.search.recipe.model_copy(update={"seeds": self.search.recipe.seeds[:1], "controls": ()})
+        alone = {"seeds": self.search.recipe.seeds[:1], "controls": (), "compress": ()}
+        recipe = self.search.recipe.model_copy(update=alone)
         name, self.reference = self.candidates.reference(recipe)
         original = self.workspace.model(self.reference.key) if recipe.start == "model" else None
         self.sketches = Sketches(recipe, self.workspace.cache / "onnx", original)
@@ -83,9 +84,8 @@ class Searching:
         self.done = {digest(row["recipe"]): row for row in self.study.rows if row.get("recipe")}
         if "reference" not in self.document:
             self.document["reference"] = self._reference(name)
-        if self.document.get("final") or "target" not in self.document:  # a search that had ended goes on
-            self.document["target"] = self._trained() + self.search.trials
-            self.document["spent"] = 0.0
+        if self.document.pop("final", None) or "target" not in self.document:  # a search that had ended goes on
+            self.document |= {"target": self._trained() + self.search.trials, "spent": 0.0}
         if not self.study.seeded:
             self.study.seed([] if self.search.sampler == "random" else self._seeds())
         self._write()
@@ -216,7 +216,7 @@ class Searching:
         """The final measurement of the real files. `train`: train what the winner is compared with, too."""
         self.check()
         self.emit("session", state="running", progress=0.9)
-        looks = (self.document.get("final") or {}).get("looks", 0) + 1
+        self.document["looks"] = looks = self.document.get("looks", 0) + 1
         found = final.Found(
             self.search, self.space, self.sketches, self.candidates, self.reference, self.document["reference"],
             self._rows(),
@@ -224,6 +224,15 @@ class Searching:
         self.document["final"] = {**final.conclude(found, train=train), "looks": looks}
         self._write()
         log.info("%s", self.document["final"]["words"])
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    """What search.json says; nothing where it is damaged: the study has it all."""
+    try:
+        return dict(shapes.search(folder) or {})
+    except Damaged as error:
+        log.warning("%s; it is made again", error)
+        return {}
 
 
 def _figures(built: Candidate) -> dict[str, Any]:

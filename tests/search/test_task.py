@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from kdcore.data.dataset import load
-from kdcore.files import read_json
+from kdcore.files import Damaged, read_json
 from kdcore.jobs import api
 from kdcore.recipe import parse as parse_recipe
 from kdcore.search import candidates, final, smallest, task
@@ -167,6 +167,18 @@ def test_a_search_that_has_ended_goes_on_with_more_trials(searched, tmp_path):
     found = shapes.search(workspace.run(run))
     assert len(trained(found)) == 6
     assert found["final"]["looks"] == 2
+
+
+def test_a_damaged_search_json_is_reported_and_made_again(searched, tmp_path):
+    made, run, found = searched
+    workspace = Workspace(shutil.copytree(made.root, tmp_path / "w"))
+    folder = workspace.run(run)
+    (folder / "search.json").write_text('{"schema": 1, "trials": [{"number": -1}]}')
+    with pytest.raises(Damaged, match="search.json"):
+        shapes.search(folder)
+    told = json.loads((folder / "recipe.json").read_text())
+    task.Searching(workspace, folder, told, lambda: None)._prepare()
+    assert shapes.search(folder)["trials"] == found["trials"]
 
 
 def test_a_limit_that_nothing_meets_ends_with_the_nearest(begun):
