@@ -7,6 +7,7 @@ from typing import Literal
 
 from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput
+from kdcore.workspace.settings import MOST_SLOTS
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
 
@@ -16,7 +17,14 @@ def add(command: Add) -> None:
     dispatching.add_argument(
         "--idle", type=float, default=60.0, metavar="SECONDS", help="exit after this long without work"
     )
+    dispatching.add_argument(
+        "--slots", type=int, metavar="N",
+        help=f"run up to N workers at a time, 1 to {MOST_SLOTS}; without it as the settings say: one per GPU, or one",
+    )  # fmt: skip
     command("worker", work, "run a single run (used by launchers)").add_argument("run")
+    command(
+        "build", build, "join a run: build stages of it beside its worker, here or on another machine"
+    ).add_argument("run")
     command("cancel", cancel_or_resume, "cancel a run; finished models stay").add_argument("run")
     command("resume", cancel_or_resume, "resume a cancelled, failed or interrupted run").add_argument("run")
     command("delete", delete, "move a run to the trash; its models stay").add_argument("run")
@@ -27,10 +35,12 @@ def add(command: Add) -> None:
 
 
 def dispatch(chosen: argparse.Namespace, workspace: Workspace) -> int:
-    """Serves the queue in this process."""
+    """Serves the queue in this process. Raises BadInput."""
     from kdcore.jobs.dispatcher import dispatch
 
-    return dispatch(workspace, chosen.idle)
+    if chosen.slots is not None and not 1 <= chosen.slots <= MOST_SLOTS:
+        raise BadInput(f"--slots: {chosen.slots} is not accepted; give 1 to {MOST_SLOTS}")
+    return dispatch(workspace, chosen.idle, chosen.slots)
 
 
 def work(chosen: argparse.Namespace, workspace: Workspace) -> int:
@@ -38,6 +48,13 @@ def work(chosen: argparse.Namespace, workspace: Workspace) -> int:
     from kdcore.jobs.worker import work
 
     return work(workspace, chosen.run)
+
+
+def build(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Builds stages of a run beside its worker. Raises UnknownRun, Damaged, RecipeError."""
+    from kdcore.jobs.further import build
+
+    build(workspace, chosen.run)
 
 
 def cancel_or_resume(chosen: argparse.Namespace, workspace: Workspace) -> None:

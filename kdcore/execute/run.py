@@ -13,8 +13,8 @@ from kdcore import machine, models
 from kdcore.data.types import Dataset
 from kdcore.execute.builder import builder_of
 from kdcore.execute.in_openvino import add_agreement
+from kdcore.execute.joined import Joined
 from kdcore.execute.leaving import show
-from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.stages import Stages
 from kdcore.files import write_json
@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 class Execution:
-    """One run of a Recipe. `emit` is the run's event log; `check` raises Stopped; `partner` builds stages beside it."""
+    """One run of a Recipe. `emit`: the run's event log. `check` raises Stopped. `joined`: who builds stages too."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Execution:
         recipe: Recipe,
         plan: Plan,
         check: Callable[[], None],
-        partner: Partner | None = None,
+        joined: Joined | None = None,
     ):
         self.workspace, self.recipe, self.plan, self.check = workspace, recipe, plan, check
-        self.partner = partner or Partner()
+        self.joined = joined or Joined()
         self.run = run
         self._last_epoch = _last_epochs(run / "events.jsonl")
         self.log = EventLog(run / "events.jsonl")
@@ -79,7 +79,7 @@ class Execution:
                 self._robustness()
         except Stopped as stopped:
             if stopped.keep:
-                self.partner.leave()
+                self.joined.leave()
                 self._measure()
             raise
         self._measure()
@@ -110,15 +110,18 @@ class Execution:
         self.timed_from = corrupted / (timing + corrupted) if corrupted else 0.0
         self._stages = Stages(
             self.workspace, self.plan, builder,
-            emit=self.emit, check=self.check, elsewhere=self.partner.begun,
+            emit=self.emit, check=self.check, elsewhere=self.joined.begun,
         )  # fmt: skip
         self.emit("weights", weights=weights(self.plan, sizes), session=timing + corrupted)
 
     def _build(self) -> None:
         assert self._stages
-        self.partner.listen(self.emit)
+        self.joined.listen(self.emit)
         self._stages.build(self.plan.stages)
-        self.partner.finish()
+        self.joined.finish()
+        for stage in self.plan.stages:
+            if stage.key not in self._finished:  # whoever built it has gone before it could say so
+                self.emit("stage", stage=stage.key, state="reused", seconds=0.0)
 
     def _sizes(self, dataset: Dataset) -> dict[str, int]:
         sizes = {}

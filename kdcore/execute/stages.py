@@ -24,7 +24,7 @@ Emit = Callable[..., None]
 class Stages:
     """The stages of one run. `emit` hears events, `check` raises to end the run.
 
-    `elsewhere` holds the keys of the stages that the run's partner has begun: it reports those itself.
+    `elsewhere` holds the keys of the stages that others have begun: their events say so already.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ from kdcore.workspace import shapes
 from kdcore.workspace.library import Library, deployed
 from kdcore.workspace.plans import Plan
 from kdcore.workspace.shapes import KINDS
-from kdcore.workspace.state import SETTLED, ended, files, state
+from kdcore.workspace.state import SETTLED, ended, files, process, state
 from kdcore.workspace.workspace import StillRunning, Workspace
 
 
@@ -309,7 +309,8 @@ def stop_all(workspace: Workspace) -> list[str]:
         request(workspace, run_id, "cancel")
     if held(workspace.root / "dispatcher.lock") and (now := serving(workspace)):
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(now["process"]).terminate()
+            if dispatcher := process({**now, "host": socket.gethostname()}):
+                dispatcher.terminate()
     for run_id in runs:
         end_worker(workspace.run(run_id))
     return runs

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -34,17 +35,20 @@ def code_on_disk() -> int:
     return max(path.stat().st_mtime_ns for path in package.rglob("*.py"))
 
 
-def start(workspace: Workspace, *arguments: str) -> subprocess.Popen[bytes]:
-    """Starts `python -m kdcore ARGUMENTS` in a session of its own, for this workspace."""
-    environment = os.environ | {
+def start(
+    workspace: Workspace, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts `python -m kdcore ARGUMENTS` in a session of its own, for this workspace, with this `environment` too."""
+    variables = os.environ | {
         "KDCORE_HOME": str(workspace.root),
         "KDCORE_DATA": str(data_home()),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))),
+        **(environment or {}),
     }
     windows = os.name == "nt"
     return subprocess.Popen(
         [sys.executable, "-m", "kdcore", *arguments],
-        env=environment,
+        env=variables,
         cwd=workspace.root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

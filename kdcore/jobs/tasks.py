@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kdcore.execute.joined import Joined
 from kdcore.execute.layer_times import layer_times
-from kdcore.execute.partner import Partner
 from kdcore.execute.robustness import robustness
 from kdcore.execute.run import Execution, fingerprints, measure
 from kdcore.execute.sensitivity import sensitivity
@@ -28,7 +28,7 @@ Check = Callable[[], None]
 PYTHON_SECONDS = 8.0  # of the timing session of models that came from Python
 
 
-def task(workspace: Workspace, folder: Path, check: Check, partner: Partner | None = None) -> Any:
+def task(workspace: Workspace, folder: Path, check: Check, joined: Joined | None = None) -> Any:
     """The work of the run in `folder`: something with `carry_out()`, `stages` and `session`."""
     document: Any = shapes.asked(folder)
     for name, kind in KINDS.items():
@@ -37,7 +37,7 @@ def task(workspace: Workspace, folder: Path, check: Check, partner: Partner | No
     plan = workspace.plan(folder.name)
     if lacks := plan.lacks(unchanged=True):
         raise LookupError(lacks)
-    return Execution(workspace, folder, parse(document), plan, check, partner)
+    return Execution(workspace, folder, parse(document), plan, check, joined)
 
 
 class Measurement:

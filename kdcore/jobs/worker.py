@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from kdcore.execute.partner import join
+from kdcore.execute.joined import join
 from kdcore.files import lock, write_json
 from kdcore.jobs.control import StopSignal
 from kdcore.jobs.process import end_children
@@ -88,14 +88,14 @@ class _Work:
         return state
 
     def _execute(self) -> None:
-        partner = join(self.workspace, self.folder)  # its libraries load while this process loads its own
+        joined = join(self.workspace, self.folder)  # its libraries load while this process loads its own
         try:
             from kdcore.jobs.tasks import task
 
-            self.execution = task(self.workspace, self.folder, self.control.check, partner)
+            self.execution = task(self.workspace, self.folder, self.control.check, joined)
             self.execution.carry_out()
         finally:
-            partner.leave()
+            joined.leave()
 
     def _explain(self, problem: BaseException) -> tuple[str, str | None]:
         from kdcore.execute.run import Stopped

@@ -12,7 +12,7 @@ from kdcore import machine, registry
 from kdcore.compress.traits import StepTraits
 from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.models.cost import costs
-from kdcore.plan.processes import processes, together
+from kdcore.plan.processes import at_work, together
 from kdcore.registry import Options
 from kdcore.workspace import keys
 from kdcore.workspace.index import Index
@@ -60,7 +60,7 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     def at(share: float) -> float:
         pace = _pace(plan, paces, share)
         each = {key: value * pace[key] for key, value in nominal.items()}
-        return START_SECONDS + measuring + together(due, each, processes(due))
+        return START_SECONDS + measuring + together(due, each, at_work(workspace, due))
 
     reused = len(plan.stages) - len(due)
     basis = f"Based on {len(paces)} stages run on this machine"

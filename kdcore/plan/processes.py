@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import psutil
 
 from kdcore import machine
+from kdcore.workspace import slots
 from kdcore.workspace.plans import Stage
+from kdcore.workspace.workspace import Workspace
 
 WORTH_STEPS = 1000  # optimizer steps still to be made; a process takes seconds to start
 MEMORY_BYTES = 2 * 2**30  # that must be free for a second process's libraries and images
@@ -23,6 +25,12 @@ def processes(due: Sequence[Stage]) -> int:
     trained = [stage.steps for stage in due if stage.steps]
     pays = len(trained) > 1 and sum(trained) >= WORTH_STEPS
     return 2 if pays and psutil.virtual_memory().available > MEMORY_BYTES else 1
+
+
+def at_work(workspace: Workspace, due: Sequence[Stage]) -> int:
+    """How many processes build these stages when no other run needs the slots."""
+    several = slots.count(workspace)
+    return several if several > 1 else processes(due)
 
 
 def together(due: Sequence[Stage], seconds: Mapping[str, float], count: int) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from kdcore.files import Damaged, read_json, write_json
 from kdcore.workspace.workspace import Workspace
+
+MOST_SLOTS = 64
 
 
 def _web(address: str | None) -> str | None:
@@ -24,11 +26,15 @@ Address = Annotated[str | None, AfterValidator(_web)]
 
 
 class Settings(BaseModel):
-    """`webhook`: who is told when a run ends; the address may hold a secret. `dashboard`: where links lead to."""
+    """`webhook`: who is told when a run ends; the address may hold a secret. `dashboard`: where links lead to.
+
+    `slots`: how many workers run at a time; None: one for each GPU, or one.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
     webhook: Address = None
     dashboard: Address = None
+    slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] | None = None
 
     @property
     def host(self) -> str:

@@ -209,11 +209,20 @@ class SearchFound(TypedDict):
     final: NotRequired[Conclusion | None]
 
 
+class Slot(TypedDict):
+    """A run that has this slot. `helps`: a further worker there builds stages for the one that holds the run."""
+
+    slot: Count
+    run: str
+    helps: bool
+
+
 class Serving(TypedDict):
     """What the dispatcher writes about itself."""
 
     process: Annotated[int, Field(ge=1, lt=2**31)]
     started: Moment
+    slots: NotRequired[list[Slot]]
 
 
 LAYER_TIMES = "layer-times.json"  # beside the model

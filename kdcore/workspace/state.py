@@ -84,6 +84,7 @@ def process(about: Mapping[str, Any] | None) -> psutil.Process | None:
     try:
         found = psutil.Process(about["process"])
         lives = found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= about["started"] + CLOCK_SLACK
+        lives = lives and any("kdcore" in part for part in found.cmdline())  # a damaged file may name any process
     except psutil.Error:
         return None
     return found if lives else None

@@ -6,13 +6,17 @@ import psutil
 import streamlit as st
 
 from kdcore import machine, plugins, registry
+from kdcore.files import Damaged
 from kdcore.jobs import api
 from kdcore.report import format
 from kdcore.report.processor import int8_words
-from kdcore.workspace import gc
+from kdcore.workspace import gc, settings, shapes, slots
 from kdcore.workspace.index import RunRow
 from pages.shared import store, text
 from pages.system import notices
+
+MOST_WORKERS = 16
+SLOTS = "slots"
 
 here = store.workspace()
 
@@ -62,10 +66,44 @@ def queue() -> None:
     )  # fmt: skip
     if not now.runs:
         st.caption("Runs that you start wait here for their turn.")
+    workers(about)
     waiting = [run_id for run_id in now.runs if run_id in known and known[run_id].state == "queued"]
     for run_id in now.runs:
         if run_id in known:
             queue_line(known[run_id], waiting)
+
+
+def workers(about: shapes.Serving | None) -> None:
+    """How many runs share this machine, and which slot each of them has."""
+    st.selectbox(
+        "Workers at a time", [None, *range(1, MOST_WORKERS + 1)], key=SLOTS, on_change=_set_slots,
+        index=_slots(), format_func=_slots_in_words,
+        help="How many runs are at work at once, each in a slot; with GPUs each slot has one of them. A slot that no "
+        "run needs builds stages of a run in another one. More workers than the machine has cores for slow each "
+        "other down, and disturb each other's timing.",
+    )  # fmt: skip
+    at_work = about.get("slots", []) if about else []
+    if len(at_work) > 1:
+        names = {row.id: text.plain(row.name) for row in store.runs()}
+        at = [(slot["slot"] + 1, "helps " * slot["helps"] + names.get(slot["run"], slot["run"])) for slot in at_work]
+        lines = [f"Slot {number}: {what}" for number, what in at]
+        st.caption("  \n".join(lines))
+
+
+def _slots() -> int:
+    try:
+        return settings.read(here).slots or 0
+    except Damaged:
+        return 0
+
+
+def _slots_in_words(number: int | None) -> str:
+    usual = "one per GPU" if slots.gpus() else "one"
+    return f"As usual: {usual}" if number is None else str(number)
+
+
+def _set_slots() -> None:
+    settings.write(here, slots=st.session_state[SLOTS])
 
 
 def queue_line(row: RunRow, waiting: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 
 from kdcore.jobs.process import start
 from kdcore.registry import register
@@ -10,6 +11,6 @@ from kdcore.workspace.workspace import Workspace
 
 
 @register("launcher", "local", "A background process on this machine")
-def launch(workspace: Workspace, run_id: str) -> subprocess.Popen[bytes]:
-    """Starts the worker of a run; it outlives whoever started it."""
-    return start(workspace, "worker", run_id)
+def launch(workspace: Workspace, run_id: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts the worker of a run, with these environment variables too; it outlives whoever started it."""
+    return start(workspace, "worker", run_id, environment=environment)

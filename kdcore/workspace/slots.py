@@ -1,0 +1,48 @@
+"""Slots: how many workers run at a time, and which GPU each of them has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from functools import cache
+
+from kdcore import machine
+from kdcore.files import Damaged
+from kdcore.workspace import settings
+from kdcore.workspace.workspace import Workspace
+
+
+@cache
+def gpus() -> tuple[str, ...]:
+    """The GPUs that workers may have, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = machine.gpus()
+    if visible and found:
+        return tuple(name.strip() for name in visible.split(","))
+    return tuple(str(number) for number in range(len(found)))
+
+
+def usual() -> int:
+    """One for each GPU; one where there is none."""
+    return max(1, len(gpus()))
+
+
+def count(workspace: Workspace) -> int:
+    """As the settings say, else the usual number."""
+    with contextlib.suppress(Damaged):
+        return settings.read(workspace).slots or usual()
+    return usual()
+
+
+def environment(slot: int) -> dict[str, str]:
+    """What a process in this slot finds in its environment: a GPU of its own, in turn where there are too few."""
+    return {"CUDA_VISIBLE_DEVICES": gpus()[slot % len(gpus())]} if gpus() else {}
+
+
+def stages_to_share(workspace: Workspace, run_id: str) -> int:
+    """How many stages of a run still train and could start now: each could have a process of its own."""
+    with contextlib.suppress(Damaged, OSError, LookupError):
+        due = [stage for stage in workspace.plan(run_id).stages if not workspace.complete(stage.key)]
+        keys = {stage.key for stage in due}
+        return sum(bool(stage.steps) and not keys & set(stage.inputs) for stage in due)
+    return 0  # damaged, deleted, or a run without a plan

@@ -1,0 +1,121 @@
+"""Several workers at a time: one in each slot, and who has a slot when runs wait for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdcore import machine
+from kdcore.cli import main
+from kdcore.files import held, read_json
+from kdcore.jobs import api, dispatcher
+from kdcore.workspace import settings, slots
+from tests.jobs.conftest import until
+from tests.small import small
+
+
+def test_two_slots_hold_two_runs_at_once(workspace):
+    settings.write(workspace, slots=2)
+    ids = [api.submit(workspace, small("train.steps=3000", f"seeds=[{seed}]")) for seed in range(3)]
+    api.ensure_dispatcher(workspace)
+    until(lambda: all(held(workspace.run(run_id) / "lock") for run_id in ids[:2]))
+    assert not held(workspace.run(ids[2]) / "lock")
+    shown = until(lambda: (api.serving(workspace) or {}).get("slots"))
+    assert [(slot["slot"], slot["run"], slot["helps"]) for slot in shown] == [(0, ids[0], False), (1, ids[1], False)]
+    for run_id in (ids[2], ids[0]):
+        api.request(workspace, run_id, "cancel")
+    until(lambda: not held(workspace.run(ids[0]) / "lock"))
+    assert held(workspace.run(ids[1]) / "lock")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What a dispatcher starts, without starting it: (command, run, its GPU); each lives until it is in `ended`."""
+    monkeypatch.setattr(slots, "gpus", lambda: ("4", "7"))
+
+    class Process:
+        pid = 2**30  # of no process
+
+        def __init__(self, *what):
+            self.what = what
+
+        def poll(self):
+            return 0 if self.what in begun.ended else None
+
+        def kill(self):
+            begun.ended.append(self.what)
+
+        def wait(self):
+            return 0
+
+    class Begun(list):
+        ended: list = []
+
+    begun = Begun()
+
+    def start(workspace, command, run_id, environment):
+        begun.append((command, run_id, environment["CUDA_VISIBLE_DEVICES"]))
+        return Process(*begun[-1])
+
+    monkeypatch.setattr(dispatcher, "start", start)
+    monkeypatch.setattr("kdcore.jobs.launchers.local.start", start)
+    monkeypatch.setattr(dispatcher, "state", lambda folder, *_: "queued")  # whatever lives
+    monkeypatch.setattr(dispatcher.webhook, "tell", lambda *_: None)
+    begun.ended = []
+    return begun
+
+
+def test_an_idle_slot_helps_a_run_and_makes_room_for_the_next(workspace, started):
+    first = api.submit(workspace, small())
+    serving = dispatcher._Dispatcher(workspace, None)
+    serving._fill(serving._waiting())
+    serving._fill(serving._waiting())
+    assert started == [("worker", first, "4"), ("build", first, "7")]
+    second = api.submit(workspace, small("seeds=[5]"))
+    serving._fill(serving._waiting())
+    assert started[2:] == [("worker", second, "7")]
+    assert started.ended == [("build", first, "7")]
+    assert [slot["helps"] for slot in read_json(workspace.root / "dispatcher.json")["slots"]] == [False, False]
+
+
+def test_a_helper_that_fails_is_not_started_again(workspace, started):
+    run_id = api.submit(workspace, small())
+    serving = dispatcher._Dispatcher(workspace, None)
+    for _ in range(3):
+        serving._fill(serving._waiting())
+    assert [what[0] for what in started] == ["worker", "build"]
+    serving.working[1].helper.returncode = 1
+    started.ended.append(("build", run_id, "7"))
+    serving._look()
+    serving._fill(serving._waiting())
+    assert len(started) == 2
+
+
+def test_one_slot_for_each_gpu_unless_somebody_says_otherwise(workspace, monkeypatch):
+    slots.gpus.cache_clear()
+    monkeypatch.setattr(machine, "gpus", lambda: ("A", "B", "C"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
+    assert slots.count(workspace) == 2
+    assert slots.environment(3) == {"CUDA_VISIBLE_DEVICES": "5"}
+    settings.write(workspace, slots=5)
+    assert slots.count(workspace) == 5
+    (workspace.root / "settings.json").write_text("[]")
+    assert slots.count(workspace) == 2
+    slots.gpus.cache_clear()
+    monkeypatch.setattr(machine, "gpus", lambda: ())
+    assert (slots.count(workspace), slots.environment(0)) == (1, {})
+    slots.gpus.cache_clear()
+
+
+@pytest.mark.parametrize("number", ["0", "65", "-1"])
+def test_a_number_of_slots_that_cannot_be_is_refused(number, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("KDCORE_HOME", str(tmp_path))
+    assert main.main(["dispatch", "--slots", number]) == 2
+    assert "--slots" in capsys.readouterr().err
+
+
+def test_what_builds_nothing_cannot_be_joined(workspace, monkeypatch, capsys):
+    monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
+    run_id = api.submit(workspace, small())
+    (workspace.run(run_id) / "recipe.json").write_text('{"schema": 1, "bench": ["x"], "seconds": 1.0}')
+    assert main.main(["build", run_id]) == 2
+    assert "no stages" in capsys.readouterr().err
