@@ -122,7 +122,7 @@ def steady(figure: go.Figure, key: str, alt: str) -> None:
 def large(figure: go.Figure, key: str, title: str, name: str) -> None:
     """The chart as wide as its container and as high as the window, all in it enlarged, with buttons that save it as
     `name`.png and .svg under its title."""
-    picture = {"title": TITLE | {"text": "<br>".join(textwrap.wrap(title, LETTERS))}, "name": name}
+    picture: dict[str, Any] = {"title": TITLE | {"text": "<br>".join(textwrap.wrap(title, LETTERS))}, "name": name}
     picture |= {"width": WIDTH, "height": HEIGHT, "scale": SCALE}
     _mount(figure, f"large_{key}", title, "Arial, sans-serif", picture=picture)
 
