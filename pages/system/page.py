@@ -99,7 +99,7 @@ def _slots() -> int:
 
 def _slots_in_words(number: int | None) -> str:
     usual = "one per GPU" if slots.gpus() else "one"
-    return f"As usual: {usual}" if number is None else str(number)
+    return f"Default: {usual}" if number is None else str(number)
 
 
 def _set_slots() -> None:
