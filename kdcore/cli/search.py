@@ -45,6 +45,7 @@ def add(command: Add) -> None:
     )  # fmt: skip
     parser.add_argument("--minutes", type=float, help="time to search (default: 10)")
     parser.add_argument("--trials", type=int, help="candidates to train (default: 30)")
+    parser.add_argument("--effort", type=float, help="share of the training steps for each candidate (default: 1)")
     parser.add_argument("--seed", type=int, help="seed of the search (default: 0)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="change a recipe value: train.epochs=2"
@@ -61,7 +62,11 @@ def search(chosen: argparse.Namespace, workspace: Workspace) -> int:
     from kdcore.search.request import parse
 
     recipe, _ = recipe_of(chosen.experiment, chosen.set)
-    given = {name: getattr(chosen, name) for name in ("minutes", "trials", "seed") if getattr(chosen, name) is not None}
+    given = {
+        name: getattr(chosen, name)
+        for name in ("minutes", "trials", "effort", "seed")
+        if getattr(chosen, name) is not None
+    }
     asked = {"recipe": recipe.document(), "at_most": limits(chosen.at_most), **given}
     if chosen.best:
         asked["best"] = chosen.best

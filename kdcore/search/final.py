@@ -40,11 +40,14 @@ class Found(NamedTuple):
 
 def conclude(found: Found, *, train: bool) -> dict[str, Any]:
     """`winner`, or else the `nearest`, and the `control`, each with its test accuracy; `words` and the `verdict`."""
-    best = judging.ranked(found.rows, found.search)
+    best = judging.ranked(found.rows, found.search, found.search.limits_of_trials)
     close = judging.nearest(found.rows, found.search)
     if close is None:
         return {"words": "No candidate could be trained.", "winner": None, "nearest": None, "control": None}
     chosen = [*best[:FINALISTS]] or [close]
+    if found.search.effort < 1 and train:
+        chosen = [_in_full(found, row) for row in chosen]
+        chosen = judging.ranked(chosen, found.search) or chosen
     control = _control(found, chosen[0], train)
     measured = _timed(found, [*chosen, *([control["best"]] if control["best"] else [])])
     chosen = [{**row, **measured.get(row["key"], {})} for row in chosen]
@@ -58,6 +61,12 @@ def conclude(found: Found, *, train: bool) -> dict[str, Any]:
         "reference": {**found.reference, **_tested(found, found.model.key)},
     }
     return document | {"words": judging.sentence([told], found.search), "verdict": _verdict(found, document)}
+
+
+def _in_full(found: Found, row: Row) -> Row:
+    """A finalist, trained with all its steps."""
+    built = found.candidates.build(found.space.recipe(row["settings"]))
+    return {**row, **_row(found, row["settings"], built)}
 
 
 def _control(found: Found, chosen: Row, train: bool) -> dict[str, Any]:

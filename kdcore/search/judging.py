@@ -67,15 +67,17 @@ def value_of(goal: Goal, row: Row, coded: bool) -> float:
     return float(value) if value is not None else float("inf")
 
 
-def ranked(rows: Trials, search: Search) -> list[Row]:
-    """The trained candidates within the limits, the best first: by the goals, then accuracy, then size."""
+def ranked(rows: Trials, search: Search, limits: Mapping[str, float] | None = None) -> list[Row]:
+    """The trained candidates within the limits (the search's, or these), the best first: by the goals, then accuracy,
+    then size."""
+    limits = search.limits if limits is None else limits
     goals: Sequence[Goal] = (*search.best, "accuracy", "size")
 
     def order(row: Row) -> list[float]:
         return [-value_of(goal, row, search.coded) if goal == "accuracy" else value_of(goal, row, search.coded)
                 for goal in goals]  # fmt: skip
 
-    return sorted((row for row in rows if fits(row, search.limits)), key=order)
+    return sorted((row for row in rows if fits(row, limits)), key=order)
 
 
 def nearest(rows: Trials, search: Search) -> Row | None:
@@ -100,9 +102,9 @@ def shortfall(row: Row, limits: Mapping[str, float]) -> str:
     return "; ".join(said)
 
 
-def sentence(rows: Sequence[Row], search: Search) -> str:
+def sentence(rows: Sequence[Row], search: Search, limits: Mapping[str, float] | None = None) -> str:
     """The best candidate so far, or that none fits and how far off the nearest is; by validation images."""
-    best = ranked(rows, search)
+    best = ranked(rows, search, limits)
     if best:
         row = best[0]
         facts = [format.percent(row["accuracy"]) + " on validation images", format.size(row["size_bytes"])]

@@ -79,6 +79,13 @@ class Search(Part):
         "take a little longer. Empty: no limit.",
     )  # fmt: skip
     trials: int = Field(30, ge=1, le=1000, description="Candidates to train (max).")
+    effort: float = Field(
+        1.0,
+        ge=0.02,
+        le=1,
+        description="Share of the recipe's training steps for each candidate. Below 1, the best three are trained in full "
+        "at the end, and one of them wins.",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the search. Networks are trained with the recipe's.")
     timing_seconds: float = Field(
         8.0, ge=0, le=600, description="Time budget of the final timing, in seconds. 0: no timing."
@@ -103,6 +110,11 @@ class Search(Part):
         """All limits by name, the points of accuracy that may be lost (`lost`) among them."""
         lost = {} if self.lose_at_most is None else {"lost": self.lose_at_most}
         return self.at_most.given | lost
+
+    @property
+    def limits_of_trials(self) -> dict[str, float]:
+        """The limits that a candidate can be held to: after a part of the training its accuracy says nothing yet."""
+        return self.limits if self.effort == 1 else self.at_most.given
 
     @property
     def timed(self) -> bool:

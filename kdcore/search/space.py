@@ -104,12 +104,14 @@ class Space:
         last = settings.get("last", NOTHING)
         return [*chosen, *([last] if last != NOTHING else [])]
 
-    def recipe(self, settings: Mapping[str, Any], *, whole: bool = False) -> Recipe:
+    def recipe(self, settings: Mapping[str, Any], *, whole: bool = False, effort: float = 1.0) -> Recipe:
         """The Recipe of these settings: of one seed with nothing beside the chain, or the `whole` experiment.
 
-        Raises RecipeError.
+        `effort`: the share of its training steps. Raises RecipeError.
         """
         document = self.base.document()
+        if effort < 1:
+            document["train"] |= {"steps": max(1, round(effort * self.train_steps)), "epochs": None}
         if not whole:
             document |= {"seeds": [self.base.seeds[0]], "controls": [], "compress_seeds": "first"}
             document["measure"] |= {"timing_seconds": 0.0, "robustness": False}
@@ -120,6 +122,10 @@ class Space:
             elif part == METHOD:
                 document["distill"][option] = value
         document["compress"] = [self._step(name, settings) for name in self.chain(settings)]
+        for step in document["compress"]:
+            if effort < 1 and "finetune" in step:
+                steps = step["finetune"]["steps"]
+                step["finetune"] = step["finetune"] | {"steps": max(min(1, steps), round(effort * steps))}
         for step in document["compress"][:1]:
             self._slope(step, settings, document)
         return parse(document)

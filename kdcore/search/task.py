@@ -134,7 +134,7 @@ class Searching:
         settings = self.space.settings(partial(suggest, trial))
         row: dict[str, Any] = {"settings": settings, **self.space.about(settings), "keys": []}
         try:
-            recipe = self.space.recipe(settings)
+            recipe = self.space.recipe(settings, effort=self.search.effort)
             identity = digest(recipe.document())
             if known := self.done.get(identity):
                 self._tell(trial, {**known, "repeats": known["number"]})
@@ -195,7 +195,7 @@ class Searching:
     def _tell(self, trial: Trial, row: dict[str, Any]) -> None:
         trained = row["state"] == judging.TRAINED
         values = [judging.value_of(goal, row, self.search.coded) for goal in self.search.best] if trained else None
-        self.study.tell(trial, row, judging.excess(row, self.search.limits), values)
+        self.study.tell(trial, row, judging.excess(row, self.search.limits_of_trials), values)
 
     def _rows(self) -> list[dict[str, Any]]:
         return [row for row in self.study.rows if "repeats" not in row]
@@ -203,11 +203,12 @@ class Searching:
     def _write(self) -> None:
         """search.json as it is now. The study has every trial that was told; this is what pages read."""
         rows = self._rows()
-        best = judging.ranked(rows, self.search)
+        limits = self.search.limits_of_trials
+        best = judging.ranked(rows, self.search, limits)
         self.document |= {
             "trials": rows,
             "best": best[0]["number"] if best else None,
-            "words": judging.sentence(rows, self.search),
+            "words": judging.sentence(rows, self.search, limits),
             "importances": self.study.importances(),
         }
         write_json(self.folder / shapes.SEARCH, self.document | {"spent": self._spent()})

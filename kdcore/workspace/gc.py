@@ -128,7 +128,9 @@ def _named(workspace: Workspace, run_id: str) -> frozenset[str]:
 def _searched(folder: Path) -> frozenset[str]:
     """The models of a search, which its plan does not know: more trials later begin from them."""
     found = shapes.search(folder)
-    trials = [*found["trials"], *filter(None, [(found.get("final") or {}).get("control")])] if found else []
+    final = (found and found.get("final")) or {}
+    ended = [final.get(name) for name in ("winner", "nearest", "control")]
+    trials = [*found["trials"], *filter(None, ended)] if found else []
     reference = [found["reference"].get("key", "")] if found else []
     return frozenset([*reference, *(key for trial in trials for key in trial.get("keys", ()))])
 

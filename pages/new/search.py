@@ -58,7 +58,8 @@ def offer(recipe: Recipe | None, ready: bool) -> None:
 
 
 def _asked() -> dict[str, Any]:
-    at_most = {}
+    at_most: dict[str, float] = {}
+    more: dict[str, Any] = {}
     left, right = st.columns(2)
     with left:
         at_most |= _limit("size_bytes", USUAL["size_bytes"])
@@ -91,8 +92,12 @@ def _asked() -> dict[str, Any]:
             "Candidates to train", 1, 1000, 30, 10, key="search_trials",
             help=Search.model_fields["trials"].description, **KEEP,
         )  # fmt: skip
-        return {"at_most": at_most, "lose_at_most": lost, "minutes": minutes, "best": [best], "trials": trials}
-    return {"at_most": at_most, "lose_at_most": lost, "minutes": minutes, "best": [best]}
+        effort = st.slider(
+            "Training of each candidate (share)", 0.05, 1.0, 1.0, 0.05, key="search_effort",
+            help=Search.model_fields["effort"].description, **KEEP,
+        )  # fmt: skip
+        more = {"trials": trials, "effort": effort}
+    return {"at_most": at_most, "lose_at_most": lost, "minutes": minutes, "best": [best], **more}
 
 
 def _limit(name: str, limit: Limit) -> dict[str, float]:

@@ -37,10 +37,10 @@ def show(folder: Path, found: SearchFound | None) -> None:
         "possible). Accuracy is on validation images; test images are only used at the end."
     )
     if trained:
-        charts.show(against_size(found, search.limits), key="candidates")
+        charts.show(against_size(found, search.limits_of_trials), key="candidates")
     if found["trials"]:
         with st.expander("All candidates", icon=":material/table_rows:"):
-            st.dataframe(_table(found, search.limits), hide_index=True)
+            st.dataframe(_table(found, search.limits_of_trials), hide_index=True)
 
 
 def _table(found: SearchFound, limits: dict[str, float]) -> pd.DataFrame:

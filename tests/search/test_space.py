@@ -70,6 +70,14 @@ def test_the_whole_recipe_has_the_seeds_and_controls_that_were_asked_for():
     assert whole.controls == made.base.controls
 
 
+def test_a_part_of_the_effort_is_a_part_of_the_steps():
+    made = space()
+    chosen = made.settings(at_random(3)) | {"with.low_rank": True, "last": "int8", "finetune.share": 1.0}
+    whole, part = made.recipe(chosen), made.recipe(chosen, effort=0.3)
+    assert (whole.train.steps, whole.compress[0].finetune.steps) == (10, 10)
+    assert (part.train.steps, part.compress[0].finetune.steps) == (3, 3)
+
+
 def test_a_search_from_a_model_varies_its_steps_alone():
     asked = document(recipe=document()["recipe"] | {"start": "model"})
     names = Space(parse(asked), train_steps=10).settings(at_random(1))

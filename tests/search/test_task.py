@@ -174,11 +174,22 @@ def test_a_damaged_search_json_is_reported_and_made_again(searched, tmp_path):
     workspace = Workspace(shutil.copytree(made.root, tmp_path / "w"))
     folder = workspace.run(run)
     (folder / "search.json").write_text('{"schema": 1, "trials": [{"number": -1}]}')
-    with pytest.raises(Damaged, match="search.json"):
+    with pytest.raises(Damaged, match=r"search\.json"):
         shapes.search(folder)
     told = json.loads((folder / "recipe.json").read_text())
     task.Searching(workspace, folder, told, lambda: None)._prepare()
     assert shapes.search(folder)["trials"] == found["trials"]
+
+
+def test_with_a_part_of_the_effort_the_finalists_are_trained_in_full(begun):
+    workspace, _ = begun
+    run = api.search(workspace, parse(document(effort=0.5, trials=1)))
+    carry_out(workspace, run)
+    found = shapes.search(workspace.run(run))
+    [trial], winner = trained(found), found["final"]["winner"]
+    steps = [read_json(workspace.model(one["keys"][1]) / "report.json")["train"]["steps"] for one in (trial, winner)]
+    assert steps == [5, 10]
+    assert trial["settings"] == winner["settings"]
 
 
 def test_a_limit_that_nothing_meets_ends_with_the_nearest(begun):
