@@ -83,8 +83,8 @@ class Search(Part):
         1.0,
         ge=0.02,
         le=1,
-        description="Share of the recipe's training steps for each candidate. Below 1, the best three are trained in full "
-        "at the end, and one of them wins.",
+        description="Share of the recipe's training steps for each candidate. Below 1, the best three are trained in "
+        "full at the end; one of them wins.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the search. Networks are trained with the recipe's.")
     timing_seconds: float = Field(
