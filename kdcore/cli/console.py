@@ -198,7 +198,7 @@ def searched(found: SearchFound) -> None:
     _out.print(shown(final["words"] if final else found["words"]), soft_wrap=True)
     _out.print(f"{trained} candidates trained, {len(found['trials']) - trained} beyond a limit or not possible.")
     for name in ("winner", "nearest", "control") if final else ():
-        if row := final[name]:  # type: ignore[index, literal-required]
+        if row := final[name]:  # type: ignore[index]
             facts = f"{format.percent(row['test_accuracy'])} on test images, {format.size(row['size_bytes'])}"
             _out.print(shown(f"{name.capitalize()}: {row['label']}, {facts}"), soft_wrap=True)
     if final and (verdict := final.get("verdict")):

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
@@ -27,7 +27,11 @@ INTERRUPTED = "interrupted"
 POPULATION = 10  # of NSGA-II: a search has dozens of trials, not thousands
 ENOUGH = 8  # trained candidates, below which importances say nothing
 GRACE_SECONDS = 3  # after which the lock of a dead worker counts no more
-DIRECTIONS = {"accuracy": "maximize", "size": "minimize", "latency": "minimize"}
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "accuracy": "maximize",
+    "size": "minimize",
+    "latency": "minimize",
+}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 log = logging.getLogger(__name__)

@@ -180,7 +180,8 @@ class Searching:
 
     def _measured(self, built: Candidate) -> dict[str, Any]:
         """What only the file itself tells."""
-        path, found = self.candidates.file(built.key), {}
+        found: dict[str, Any] = {}
+        path = self.candidates.file(built.key)
         if path and self.search.timed:
             found |= self._timed(path)
         if path and "memory_mb" in self.search.at_most.given:

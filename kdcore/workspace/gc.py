@@ -128,11 +128,12 @@ def _named(workspace: Workspace, run_id: str) -> frozenset[str]:
 def _searched(folder: Path) -> frozenset[str]:
     """The models of a search, which its plan does not know: more trials later begin from them."""
     found = shapes.search(folder)
-    final = (found and found.get("final")) or {}
-    ended = [final.get(name) for name in ("winner", "nearest", "control")]
-    trials = [*found["trials"], *filter(None, ended)] if found else []
-    reference = [found["reference"].get("key", "")] if found else []
-    return frozenset([*reference, *(key for trial in trials for key in trial.get("keys", ()))])
+    if found is None:
+        return frozenset()
+    final = found.get("final")
+    ended = [final["winner"], final["nearest"], final["control"]] if final else []
+    models = [*found["trials"], *(one for one in ended if one)]
+    return frozenset([found["reference"].get("key", ""), *(key for one in models for key in one.get("keys", ()))])
 
 
 @lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ TITLES = {
     "Lessons": "Lessons",
     "New experiment": "New experiment",
     "Runs": "Runs",
+    "Search": "Search",
     "Compare": "Compare",
     "Soft targets": "Soft targets",
     "Try it": "Try it",
@@ -24,7 +25,9 @@ TITLES = {
     "Home": "Make an image classifier small",
 }
 
-PATHS = ("lessons", "new", "runs", "compare", "soft_targets", "try_it", "trust", "layers", "reference", "system")
+PATHS = (
+    "lessons", "new", "runs", "search", "compare", "soft_targets", "try_it", "trust", "layers", "reference", "system",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
