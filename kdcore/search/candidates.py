@@ -5,7 +5,7 @@ What the test images say of a model stands in its folder, as for every stage; no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,10 +46,17 @@ class Candidate(NamedTuple):
 
 
 class Candidates:
-    """Builds and judges the candidates of one search. `check` raises to end it."""
+    """Builds and judges the candidates of one search. `check` raises to end it; `announce` hears the keys of what is
+    built next."""
 
-    def __init__(self, workspace: Workspace, search: Search, check: Callable[[], None]):
-        self.workspace, self.search, self.check = workspace, search, check
+    def __init__(
+        self,
+        workspace: Workspace,
+        search: Search,
+        check: Callable[[], None],
+        announce: Callable[[Sequence[str]], None],
+    ):
+        self.workspace, self.search, self.check, self.announce = workspace, search, check, announce
         self.stages: Stages | None = None
         self._kept: Builder | None = None
         self._dataset = load(search.recipe.data.source)
@@ -73,6 +80,7 @@ class Candidates:
 
     def _built(self, planned: Plan, key: str) -> Candidate:
         needed = _needed(planned, key)
+        self.announce([stage.key for stage in needed])
         self.stages = Stages(self.workspace, planned, self._builder(planned), emit=_unheard, check=self.check)
         self.stages.build(needed)
         return self._candidate(needed)

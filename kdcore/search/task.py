@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore.search")
 
+NOTHING_YET = {
+    "reference": {}, "target": 0, "spent": 0.0, "trials": [], "best": None, "words": "", "importances": {},
+}  # fmt: skip
 MOST_IDLE = 300  # candidates in a row that are not trained: then there is nothing left to find
 UNSURE = 1.25  # a file's latency before training says no more than this about that of the trained file
 
@@ -41,7 +44,7 @@ class Searching:
         self.emit = EventLog(folder / "events.jsonl")
         self.stages: list[dict[str, Any]] = []
         self.session: str | None = None
-        self.candidates = Candidates(workspace, self.search, check)
+        self.candidates = Candidates(workspace, self.search, check, self._announce)
         self.document = _known(folder)
         self.began = time.perf_counter()
 
@@ -82,9 +85,9 @@ class Searching:
         self.space = Space(self.search, train_steps(self.search), self.sketches.layers)
         self.study = Study(self.folder, self.search)
         self.done = {digest(row["recipe"]): row for row in self.study.rows if row.get("recipe")}
-        if "reference" not in self.document:
+        if not self.document["reference"]:
             self.document["reference"] = self._reference(name)
-        if self.document.pop("final", None) or "target" not in self.document:  # a search that had ended goes on
+        if self.document.pop("final", None) or not self.document["target"]:  # a search that had ended goes on
             self.document |= {"target": self._trained() + self.search.trials, "spent": 0.0}
         if not self.study.seeded:
             self.study.seed([] if self.search.sampler == "random" else self._seeds())
@@ -198,6 +201,10 @@ class Searching:
         values = [judging.value_of(goal, row, self.search.coded) for goal in self.search.best] if trained else None
         self.study.tell(trial, row, judging.excess(row, self.search.limits_of_trials), values)
 
+    def _announce(self, keys: Sequence[str]) -> None:
+        """Says which models are being made, so that no clean-up takes the first of them away."""
+        write_json(self.folder / shapes.SEARCH, self.document | {"building": list(keys)})
+
     def _rows(self) -> list[dict[str, Any]]:
         return [row for row in self.study.rows if "repeats" not in row]
 
@@ -231,10 +238,10 @@ class Searching:
 def _known(folder: Path) -> dict[str, Any]:
     """What search.json says; nothing where it is damaged: the study has it all."""
     try:
-        return dict(shapes.search(folder) or {})
+        return dict(shapes.search(folder) or NOTHING_YET)
     except Damaged as error:
         log.warning("%s; it is made again", error)
-        return {}
+        return dict(NOTHING_YET)
 
 
 def _figures(built: Candidate) -> dict[str, Any]:

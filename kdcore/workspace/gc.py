@@ -133,7 +133,8 @@ def _searched(folder: Path) -> frozenset[str]:
     final = found.get("final")
     ended = [final["winner"], final["nearest"], final["control"]] if final else []
     models = [*found["trials"], *(one for one in ended if one)]
-    return frozenset([found["reference"].get("key", ""), *(key for one in models for key in one.get("keys", ()))])
+    kept = [found["reference"].get("key", ""), *found.get("building", ())]
+    return frozenset([*kept, *(key for one in models for key in one.get("keys", ()))])
 
 
 @lru_cache(maxsize=4096)

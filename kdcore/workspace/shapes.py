@@ -197,7 +197,8 @@ class Conclusion(TypedDict):
 
 
 class SearchFound(TypedDict):
-    """What a search has found so far, in search.json. `target`: trials to train; `spent`: seconds of them."""
+    """What a search has found so far, in search.json. `target`: trials to train; `spent`: seconds of them; `building`: models
+    that are being made."""
 
     reference: dict[str, Any]
     target: Count
@@ -207,6 +208,7 @@ class SearchFound(TypedDict):
     words: str
     importances: dict[str, float]
     final: NotRequired[Conclusion | None]
+    building: NotRequired[list[Key]]
 
 
 class Slot(TypedDict):

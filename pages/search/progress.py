@@ -27,7 +27,7 @@ def search_of(folder: Path) -> Search:
 def show(folder: Path, found: SearchFound | None) -> None:
     search = search_of(folder)
     st.markdown(f":material/straighten: {plain(asked(search).capitalize() or 'No limits')}.")
-    if not found:
+    if not found or not found["target"]:
         st.caption("The chart appears with the first candidate; the teacher is trained before that.")
         return
     trained = [trial for trial in found["trials"] if trial["state"] == "trained"]
