@@ -12,6 +12,8 @@ from kdcore.report import format
 from kdcore.search.judging import TRAINED, Row, fits, front
 
 MOST_BARS = 10
+LEAST_SHARE = 0.005  # of an importance that gets a bar
+NARROW = 4  # sizes that span less than this factor may have no round number between them
 
 
 class Point(NamedTuple):
@@ -62,8 +64,8 @@ def view(found: Mapping[str, Any], limits: Mapping[str, float]) -> Found:
 def _title(best: Row | None, rows: Sequence[Row]) -> str:
     trained = format.plural(len(rows), "candidate")
     if best is None:
-        return f"None of {trained} is within the limits yet"
-    accuracy = f"{format.percent(best['accuracy'])} of the validation images at {format.size(best['size_bytes'])}"
+        return f"None of {trained} is within the limits"
+    accuracy = f"{format.percent(best['accuracy'])} validation accuracy at {format.size(best['size_bytes'])}"
     return f"Best of {trained}: {best['label']}, {accuracy}"
 
 
@@ -85,10 +87,16 @@ def _figure(found: Found) -> go.Figure:
     return style.figure(
         traces,
         found.title,
-        x={"title": f"{what} (kB, log scale)", "type": "log", "tickformat": ",~r", "dtick": "D2"},
+        x={"title": f"{what} (kB, log scale)", "type": "log", "tickformat": ",~r", **_ticks(found)},
         y={"title": "Validation accuracy (%)"},
         showlegend=True,
     )
+
+
+def _ticks(found: Found) -> dict[str, Any]:
+    """Round numbers, of which a short axis may have none."""
+    across = [one.size for one in found.points] + [found.most] * bool(found.most)
+    return {"dtick": "D2"} if max(across) >= NARROW * min(across) else {"nticks": 5}
 
 
 def _limits(found: Found) -> list[list[tuple[float, float]]]:
@@ -152,7 +160,8 @@ def _ring(best: tuple[float, float]) -> dict[str, Any]:
 
 def importances(found: Mapping[str, float]) -> go.Figure:
     """Bars of how much each setting matters (Optuna's PED-ANOVA), which add up to 1; the most important first."""
-    first = sorted(found.items(), key=lambda one: -one[1])[:MOST_BARS]
+    ranked = sorted(found.items(), key=lambda one: -one[1])[:MOST_BARS]
+    first = [(name, share) for name, share in ranked if share >= LEAST_SHARE]
     return style.figure(
         [
             {

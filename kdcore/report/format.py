@@ -173,7 +173,11 @@ def scored(measure: str, share: str) -> str:
 
 def axis(measures: Iterable[str]) -> str:
     """The title of an axis with percentages of these measures, "accuracy" or "mAP"."""
-    titles = {"accuracy": "Test accuracy (%)", "mAP": "Mean average precision (mAP, %)"}
+    titles = {
+        "accuracy": "Test accuracy (%)",
+        "validation accuracy": "Validation accuracy (%)",
+        "mAP": "Mean average precision (mAP, %)",
+    }
     found = set(measures) or {"accuracy"}
     return titles[found.pop()] if len(found) == 1 else "Test accuracy or mAP (%)"
 

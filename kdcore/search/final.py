@@ -58,7 +58,7 @@ def conclude(found: Found, *, train: bool) -> dict[str, Any]:
         "nearest": None if winner else _described(found, told),
         "control": control["best"] and _described(found, control["best"] | measured.get(control["best"]["key"], {})),
         "control_trials": control["trials"],
-        "reference": {**found.reference, **_tested(found, found.model.key)},
+        "reference": {**found.reference, **measured.get(found.model.key, {}), **_tested(found, found.model.key)},
     }
     return document | {"words": judging.sentence([told], found.search), "verdict": _verdict(found, document)}
 

@@ -119,14 +119,18 @@ def _lines(trained: list[Any]) -> list[dict[str, Any]]:
     varied = [name for name in common if len({str(one["settings"][name]) for one in trained}) > 1]
     return [
         {
-            "values": {words(name): one["settings"][name] for name in varied},
+            "values": {words(name): _said(one["settings"][name]) for name in varied},
             "score": one["accuracy"],
-            "measure": "accuracy",
+            "measure": "validation accuracy",
             "size_bytes": one["size_bytes"],
             "latency_ms": one.get("latency_ms"),
         }
         for one in trained
     ]
+
+
+def _said(value: Any) -> Any:
+    return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def _layers(layers: list[Any]) -> None:

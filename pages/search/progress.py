@@ -26,7 +26,8 @@ def search_of(folder: Path) -> Search:
 
 def show(folder: Path, found: SearchFound | None) -> None:
     search = search_of(folder)
-    st.markdown(f":material/straighten: {plain(asked(search).capitalize() or 'No limits')}.")
+    said = asked(search) or "no limits"
+    st.markdown(f":material/straighten: {plain(said[:1].upper() + said[1:])}.")
     if not found or not found["target"]:
         st.caption("The chart appears with the first candidate; the teacher is trained before that.")
         return
