@@ -65,7 +65,7 @@ def _asked() -> dict[str, Any]:
         at_most |= _limit("size_bytes", USUAL["size_bytes"])
     with right:
         lost = st.number_input(
-            "Lose at most (points)", 0.0, 100.0, 1.0, 0.5, key="search_lost", **KEEP,
+            "Lose at most (points)", 0.0, 100.0, 1.0, 0.5, key="search_lost", format="%g", **KEEP,
             help=Search.model_fields["lose_at_most"].description,
         )  # fmt: skip
     with left:
@@ -78,6 +78,7 @@ def _asked() -> dict[str, Any]:
             10.0,
             5.0,
             key="search_minutes",
+            format="%g",
             help=Search.model_fields["minutes"].description,
             **KEEP,
         )
