@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from kdcore import models, registry
+from kdcore import machine, models, registry
 from kdcore.compress.step import CompressError, StepResult
 from kdcore.compress.traits import StepTraits
 from kdcore.data.augmentation import random as views_are_random
@@ -270,7 +270,8 @@ def _learn(
         shown, how, how.steps, objective, work.seed, outcome=outcome,
         rate="finetune.learning_rate" if outcome else "training.learning_rate",
     )  # fmt: skip
-    return loop.fit(network, task, folder, on_epoch=on_epoch)
+    with _threads():
+        return loop.fit(network, task, folder, on_epoch=on_epoch)
 
 
 def _objective(lesson: Lesson, how: Train, shown: Images) -> Objective:
@@ -333,6 +334,17 @@ def _prepared(given: Any, argument: str, example: torch.Tensor, taps: Sequence[s
     if isinstance(given, Result):
         return networks.prepared(given.model, argument, example, given.taps if taps is None else taps)
     return networks.prepared(given, argument, example, taps)
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """As many as a run's worker trains with: small networks are slower on every core, and much slower on busy ones."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(machine.threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _spec(how: Train) -> dict[str, Any]:
