@@ -20,7 +20,10 @@ def executed(path: Path) -> nbformat.NotebookNode:
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute(cwd=str(path.parent), env=environment)
     for cell in notebook.cells:
         cell.metadata = {}  # times of execution
-        for output in cell.get("outputs", ()):
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]  # libraries' warnings
+        for output in cell.outputs:
             chart = output.get("data", {}).get("application/vnd.plotly.v1+json")
             if chart:
                 chart["layout"].pop("template", None)

@@ -68,7 +68,7 @@ class Comparison:
         words = "".join(f"<li>{html.escape(one.variant)}: {html.escape(one.words)}</li>" for one in self.verdicts)
         return self._shown().to_html(index=False, border=0) + f"<ul>{words}</ul>"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._shown().to_string(index=False)
 
     def _shown(self) -> pd.DataFrame:
