@@ -59,7 +59,7 @@ def size_view(rows: Sequence[Row], terms: Terms = PLAIN) -> Frontier:
     points = of_size(rows, terms)
     best = front(points)
     most = terms.limits.size_bytes
-    title = "File size (kB, log scale" + ("; equal sizes side by side)" if _shared(points) else ")")
+    title = "File size (kB, log scale)" + "<br>equal sizes stand side by side" * _shared(points)
     return Frontier(
         headline(rows, best, smaller, terms) if points else "No results yet", title, tuple(points), best,
         None if most is None else most / 1000, _least(terms),
@@ -70,7 +70,7 @@ def latency_view(rows: Sequence[Row], batch: int = 1, terms: Terms = PLAIN) -> F
     """Raises ValueError for rows of several sessions: their times cannot be compared."""
     points = of_latency(rows, batch, terms)
     best = front(points)
-    x_title = f"Latency{'' if batch == 1 else ' per image'}, batch size {batch} (ms, log scale)"
+    x_title = f"Latency{'' if batch == 1 else ' per image'}, batch {batch} (ms, log scale)"
     title = headline(rows, best, partial(faster, batch=batch), terms)
     limit = terms.limits.milliseconds if terms.limits.batch == batch else None
     return Frontier(title, x_title, tuple(points), best, limit, _least(terms))

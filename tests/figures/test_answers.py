@@ -56,6 +56,13 @@ def test_temperatures_mark_the_current_one_and_measure_from_the_teacher():
     assert chart.layout.xaxis.type == "log"
 
 
+def test_lines_of_one_role_differ_and_a_model_has_one_dash():
+    chart = temperatures([TEACHER, STUDENT, STUDENT._replace(name="another")], 4)
+    dashes = {name: {line.line.dash for line in chart.data if line.name == name} for name in (STUDENT.name, "another")}
+    assert sorted(map(len, dashes.values())) == [1, 1]
+    assert dashes[STUDENT.name] != dashes["another"]
+
+
 def test_the_teacher_alone_has_no_distance():
     chart = temperatures([TEACHER], 1)
     assert [trace.name for trace in chart.data] == ["teacher"]
