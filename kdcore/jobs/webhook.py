@@ -9,7 +9,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from kdcore.files import Damaged, read_json, write_json
+from kdcore.files import Damaged, lock, read_json, write_json
 from kdcore.workspace import settings
 from kdcore.workspace.index import Index, RunRow
 from kdcore.workspace.settings import Settings
@@ -100,6 +100,7 @@ def _log(workspace: Workspace) -> Any:
 
 
 def _keep(workspace: Workspace, sent: Sent) -> None:
-    newest = [sent, *latest(workspace)][:KEPT]
     workspace.ensure()
-    write_json(_log(workspace), {"sent": [one._asdict() for one in newest]})
+    with lock(workspace.cache / "webhook.lock"):
+        newest = [sent, *latest(workspace)][:KEPT]
+        write_json(_log(workspace), {"sent": [one._asdict() for one in newest]})

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdcore.files import Damaged
@@ -61,6 +62,17 @@ class RunRow(NamedTuple):
         return "stopped" if self.kept else self.state
 
 
+class _Kept(NamedTuple):
+    """A run's row, and what it was made from."""
+
+    source: tuple[Any, ...]
+    row: RunRow
+    ended: bool
+
+
+_ENDED: dict[Path, dict[str, _Kept]] = {}  # by workspace and run: a run that has ended has the same row for long
+
+
 class StageRow(NamedTuple):
     """A stage of a run. `state`: pending, waiting, running, reused, done, failed or stopped."""
 
@@ -95,8 +107,16 @@ class Index:
         """All runs, the newest first."""
 
         def read(database: sqlite3.Connection) -> list[RunRow]:
-            rows = database.execute("SELECT * FROM run ORDER BY id DESC").fetchall()
-            return [self._row(database, row) for row in rows]
+            known, ended, found = _ENDED.get(self.workspace.root, {}), {}, []
+            for row in database.execute("SELECT * FROM run ORDER BY id DESC").fetchall():
+                kept = known.get(row["id"])
+                if kept is None or kept.source != tuple(row):
+                    kept = _Kept(tuple(row), self._row(database, row), bool(facts_of(row).get("state")))
+                if kept.ended:
+                    ended[row["id"]] = kept
+                found.append(kept.row)
+            _ENDED[self.workspace.root] = ended
+            return found
 
         return self._database.ask(read)
 

@@ -12,6 +12,7 @@ from kdcore.report import format
 from kdcore.report.processor import int8_words
 from kdcore.workspace import gc, settings, shapes, slots
 from kdcore.workspace.index import RunRow
+from kdcore.workspace.workspace import Workspace
 from pages.shared import store, text
 from pages.system import notices
 
@@ -41,7 +42,7 @@ def _cores(cores: int, threads: int) -> str:
     return f"{cores}: {threads} for training, {cores - threads} for the dashboard" if cores > threads else str(cores)
 
 
-@st.fragment(run_every=3)
+@st.fragment(run_every=3, parallel=True)  # it looks at the processor for a while
 def load() -> None:
     memory = psutil.virtual_memory()
     disk = psutil.disk_usage(str(here.ensure().root))
@@ -123,8 +124,15 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
         st.button("Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=store.ask, args=(row.id, "cancel"))
 
 
+@st.cache_data(ttl=20, max_entries=4, show_spinner=False)
+def usage(root: str, identities: tuple[store.Identity | None, ...]) -> gc.Usage:
+    """What is on the disk. Within a model sizes change rarely, so only what comes and goes is noticed at once."""
+    return gc.usage(Workspace(root))
+
+
 def disk() -> None:
-    used = gc.usage(here)
+    parts = (here.models, here.runs, here.trash, here.drafts)
+    used = usage(str(here.root), tuple(store.identity(part) for part in parts))
     for run_id in used.unknown:
         st.warning(
             f"The plan of run {run_id} cannot be read, so the clean-up keeps all models: delete the run on the page "
@@ -155,6 +163,7 @@ def disk() -> None:
 def collect() -> None:
     st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)
+    usage.clear()
     deleted = f"{format.plural(freed.models, 'model')} and {format.plural(freed.trashed_runs, 'deleted run')}"
     st.toast(f"Deleted {deleted}: {format.size(freed.bytes)} freed.", icon=":material/cleaning_services:")
 
