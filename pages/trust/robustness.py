@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -88,18 +90,20 @@ def _draw(now: RunRow) -> None:
 def _measured(found: list[Robust]) -> None:
     named = {TOGETHER: "All (mean)"} | CORRUPTIONS
     corruption = links.segments("Corruption", list(named), "corruption", format_func=named.__getitem__)
-    pairs = [(one, other) for one, other in robustness.compared(found) if robustness.against(one, other)]
+    pairs = {(one.variant, other.variant): (one, other) for one, other in robustness.compared(found)}
+    changes = [change for one, other in pairs.values() if (change := robustness.against(one, other))]
+    comparable = [pairs[change.variant, change.against] for change in changes]
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
         charts.show(falls(found, None if corruption == TOGETHER else corruption), key="falls")
     with right, st.container(border=True, height="stretch"):
-        if pairs:
-            _classes(pairs)
+        if comparable:
+            _classes(comparable)
         else:
             st.caption("Choose a variant and its parent, or the teacher, to compare by class.")
     _scores(found)
-    if pairs:
-        _changes([change for one, other in pairs if (change := robustness.against(one, other))])
+    if changes:
+        _changes(changes)
     _downloads(found)
     about = found[0].protocol
     of = "" if about["images"] == about["of"] else f" of {about['of']:,}, the same for every variant"
@@ -187,11 +191,15 @@ def _points(found: Paired) -> str:
 
 def _downloads(found: list[Robust]) -> None:
     with st.container(horizontal=True):
-        for label, rows in (("severity", robustness.table(found)), ("class", robustness.class_table(found))):
+        for label, rows in (("severity", robustness.table), ("class", robustness.class_table)):
             st.download_button(
-                f"CSV by {label}", write(pd.DataFrame(rows), "csv"), f"robustness-by-{label}.csv", "text/csv",
+                f"CSV by {label}", partial(_csv, rows, found), f"robustness-by-{label}.csv", "text/csv",
                 key=f"robustness_{label}", icon=":material/download:", on_click="ignore",
             )  # fmt: skip
+
+
+def _csv(rows: Callable[[list[Robust]], list[dict]], found: list[Robust]) -> bytes:
+    return write(pd.DataFrame(rows(found)), "csv")
 
 
 def _samples(pictures: Pictures) -> None:
