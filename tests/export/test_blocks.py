@@ -54,7 +54,7 @@ def test_the_numbers_and_the_layers_weights_stay(kernel, size, pads):
     before, after = (quantized(kernel, size, pads) for _ in range(2))
     block(after, (3, *size))
     assert "SpaceToDepth" in [node.op_type for node in after.graph.node]
-    assert np.array_equal(outputs(before, size), outputs(after, size))
+    assert outputs(after, size) == pytest.approx(outputs(before, size), abs=1e-4)  # sums of floats, up to 60
     was, now = weighted(before)[0], weighted(after)[0]
     assert np.array_equal(was.weight, now.weight)
     assert (was.name, was.bits) == (now.name, now.bits)
