@@ -162,9 +162,9 @@ def _pass_seconds(
 
 def _loaded(files: Mapping[str, Path], beside: OpenVino | None, seed: int) -> dict[str, Loaded]:
     """In a random order: where a model's weights come to lie depends on its turn, and none always has the first."""
-    loaders = {key: partial(_in_onnxruntime, path) for key, path in files.items()} | (
-        beside.loaders() if beside else {}
-    )
+    loaders: dict[str, Callable[[], Loaded | None]]
+    loaders = {key: partial(_in_onnxruntime, path) for key, path in files.items()}
+    loaders |= beside.loaders() if beside else {}
     keys = list(loaders)
     found = {keys[turn]: loaders[keys[turn]]() for turn in np.random.default_rng(seed).permutation(len(keys))}
     return {key: load for key, load in found.items() if load}
