@@ -20,11 +20,11 @@ from benchmarks.train_throughput import runner
 from kdcore import machine, models, registry
 from kdcore.data.dataset import load
 from kdcore.distill.objectives.distillation import DistillationObjective
+from kdcore.inputs.images import InMemoryImages, pixels
 from kdcore.models.fold import folded
 from kdcore.presets import preset
 from kdcore.recipe import Augmentation
 from kdcore.registry import Options
-from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.logit_cache import ask_all
 from kdcore.train.loop import Task, Trainer
 

@@ -25,10 +25,10 @@ from benchmarks.published_loop import Pictures, Published, loss
 from benchmarks.results import publish, table
 from kdcore import machine, models, registry
 from kdcore.distill.objectives.distillation import DistillationObjective
+from kdcore.inputs.images import InMemoryImages, pixels
 from kdcore.models.fold import folded
 from kdcore.recipe import Augmentation, Train
 from kdcore.train import order
-from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.logit_cache import ask_all
 from kdcore.train.loop import Task, Trainer, fit
 from kdcore.train.objective import Batch

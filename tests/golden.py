@@ -21,9 +21,9 @@ from kdcore import machine, models, registry
 from kdcore.compress.step import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import onnx_file, runtime
+from kdcore.inputs.images import InMemoryImages, pixels
 from kdcore.recipe import Augmentation, Train
 from kdcore.registry import Entry
-from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task, fit
 from kdcore.workspace import keys
 from tests import pairs

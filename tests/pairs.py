@@ -10,8 +10,8 @@ from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.traits import MethodTraits, asks, takes
+from kdcore.inputs.images import InMemoryImages, pixels
 from kdcore.recipe import Augmentation, Train
-from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task
 
 SHAPE = (1, 8, 8)

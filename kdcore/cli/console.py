@@ -207,11 +207,12 @@ def searched(found: SearchFound) -> None:
 
 def robustness(found: Sequence[Robust]) -> None:
     """Scores on corrupted images, the mean over the severities, and what each step changed beside its parent."""
-    from kdcore.measure.corruptions import CORRUPTIONS
+    from kdcore.inputs import titles
     from kdcore.report.robustness import against, compared
 
+    names = found[0].scores if found else ()
     listing(
-        ["variant", "clean", "corrupted", *(name.lower() for name in CORRUPTIONS), "images"],
+        ["variant", "clean", "corrupted", *(titles()[name].lower() for name in names), "images"],
         [
             [
                 one.variant,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kdcore.data.labelling import ONE_LABEL, Labelling
+from kdcore.inputs import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,7 +29,7 @@ class StepInput(NamedTuple):
     network: nn.Module
     onnx: Path
     images: Tensor
-    shape: tuple[int, ...]
+    shape: Shape
     folder: Path
     seed: int
     targets: Tensor | None = None

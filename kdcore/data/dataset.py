@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 
-import numpy as np
-
-from kdcore import arrays, registry
+from kdcore import arrays, inputs, registry
 from kdcore.data.places import missing, place, ready
 from kdcore.data.prepare import prepare
 from kdcore.data.traits import DatasetTraits
-from kdcore.data.types import ARRAYS, Dataset
+from kdcore.data.types import ITEMS, LABELS, Dataset
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
-
-# The kernel refuses a writable mapping that is larger than memory, even of pages that are never written.
-WRITABLE_BYTES = 2**30
 
 
 class NotFetched(RecipeError):
@@ -62,16 +56,14 @@ def load(source: Options) -> Dataset:
             raise NotFetched(source, fetch.title(source), sum(f.bytes for f in missing(source)))
         prepare(entry.implementation, source, folder)
     info = json.loads((folder / "info.json").read_text("utf-8"))
+    kind = inputs.named(info.get("kind", "pictures"))
     return Dataset(
         name=info["name"],
         classes=tuple(info["classes"]),
         fingerprint=info["fingerprint"],
         mean=tuple(info["mean"]),
         std=tuple(info["std"]),
-        **{name: _mapped(folder / f"{name}.npy") for name in ARRAYS},
+        **{name: arrays.mapped(folder / f"{name}.npy") for name in LABELS},
+        **{name: kind.load(folder, name) for name in ITEMS},
+        kind=kind,
     )
-
-
-def _mapped(path: Path) -> np.ndarray:
-    # Copy on write where possible: torch shares only writable arrays, and nothing that is written reaches the disk.
-    return arrays.load(path, "c" if path.stat().st_size <= WRITABLE_BYTES else "r")

@@ -7,20 +7,19 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kdcore import registry
+from kdcore import arrays, inputs, registry
 from kdcore.data.ordering import images_by_class
 from kdcore.data.places import raw_folder, ready
-from kdcore.data.types import ARRAYS, Progress, RawImages, Work
+from kdcore.data.types import ARRAYS, ITEMS, LABELS, Progress, RawImages, Work
 from kdcore.registry import Options
 
 SCHEMA = 1
-CHUNK_BYTES = 2**22
 LEFT_OUT_NAMES = 5  # of files, that are kept to be shown
 
 
@@ -40,8 +39,7 @@ def prepare(
     try:
         given = (source,) if tell is None else (source, Work(raw_folder(source), temporary, tell))
         raw = _checked(make(*given))
-        for array in ARRAYS:
-            _write(getattr(raw, array), temporary / f"{array}.npy")
+        _write(raw, temporary)
         (temporary / "info.json").write_text(json.dumps(_info(raw, source), ensure_ascii=False), "utf-8")
         del raw  # Windows moves no folder whose files are still mapped
         os.replace(temporary, folder)
@@ -60,18 +58,18 @@ def leftovers(folder: Path) -> list[Path]:
 def _checked(raw: RawImages) -> RawImages:
     """The same arrays, contiguous, with labels int64 (N,), or uint8 (N, K). Raises ValueError."""
     kind = np.uint8 if raw.train_labels.ndim == 2 else np.int64
-    for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != raw.train_images.shape[1:]:
-            raise ValueError(f"images must be uint8 (N, H, W, C) of one size, not {images.dtype} {images.shape}")
+    input_kind = inputs.named(raw.kind)
+    train, test = (input_kind.checked(images, raw.train_images) for images in (raw.train_images, raw.test_images))
+    for images, labels in ((train, raw.train_labels), (test, raw.test_labels)):
         _check_labels(labels, len(images), len(raw.classes), raw.train_labels.ndim == 2)
     counts = images_by_class(raw.train_labels, len(raw.classes))
     if counts.min() < 2:
         few = raw.classes[int(counts.argmin())]
         raise ValueError(f"class {few!r} has {counts.min()} training images; it needs 2, one of them for validation")
     return raw._replace(
-        train_images=np.ascontiguousarray(raw.train_images),
+        train_images=train,
         train_labels=np.ascontiguousarray(raw.train_labels, dtype=kind),
-        test_images=np.ascontiguousarray(raw.test_images),
+        test_images=test,
         test_labels=np.ascontiguousarray(raw.test_labels, dtype=kind),
         classes=tuple(raw.classes),
     )
@@ -85,18 +83,21 @@ def _check_labels(labels: np.ndarray, images: int, classes: int, several: bool) 
         raise ValueError(f"every image needs one label, from 0 to {classes - 1}")
 
 
-def _write(array: np.ndarray, path: Path) -> None:
-    """Writes an array, unless it grew at `path` already."""
-    if not path.exists():
-        np.save(path, array)
+def _write(raw: RawImages, folder: Path) -> None:
+    for name in ITEMS:
+        inputs.named(raw.kind).save(getattr(raw, name), folder, name)
+    for name in LABELS:
+        if not (path := folder / f"{name}.npy").exists():  # else it grew there
+            np.save(path, getattr(raw, name))
 
 
 def _info(raw: RawImages, source: Options) -> dict[str, Any]:
-    mean, std = _moments(raw.train_images)
+    mean, std = inputs.named(raw.kind).moments(raw.train_images)
     return {
         "schema": SCHEMA,
         "name": raw.name or registry.entry_of("dataset", source).name,
         "source": source.model_dump(mode="json"),
+        "kind": raw.kind,
         "classes": list(raw.classes),
         "left_out": list(raw.left_out[:LEFT_OUT_NAMES]),
         "left_out_count": len(raw.left_out),
@@ -107,34 +108,12 @@ def _info(raw: RawImages, source: Options) -> dict[str, Any]:
     }
 
 
-def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """The array's rows, some megabytes at a time."""
-    rows = max(CHUNK_BYTES // max(array[:1].nbytes, 1), 1)
-    for start in range(0, len(array), rows):
-        yield array[start : start + rows]
-
-
 def fingerprint(raw: RawImages) -> str:
     """sha256 of class names, images and labels, 64 hex digits."""
     digest = hashlib.sha256(json.dumps(raw.classes).encode())
     for name in ARRAYS:
         array = getattr(raw, name)
         digest.update(f"{name} {array.shape}".encode())
-        for chunk in _chunks(array):
-            digest.update(chunk.data)
+        for chunk in inputs.named(raw.kind).chunks(array) if name in ITEMS else arrays.chunks(array):
+            digest.update(chunk)
     return digest.hexdigest()
-
-
-def _moments(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel in 0..1, from its histogram: exact, and no float copy."""
-    counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
-    for chunk in _chunks(images):
-        for channel in range(images.shape[-1]):
-            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
-    levels = np.arange(256) / 255
-    mean, std = [], []
-    for share in counts / (images.size // images.shape[-1]):
-        centre = float(share @ levels)
-        mean.append(centre)
-        std.append(max(float(np.sqrt(share @ (levels - centre) ** 2)), 1 / 255))
-    return mean, std

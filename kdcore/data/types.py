@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kdcore import inputs
+from kdcore.inputs.pictures import KIND as PICTURES
 from kdcore.registry import Options
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+ITEMS, LABELS = ARRAYS[::2], ARRAYS[1::2]
 
 
 class RawImages(NamedTuple):
@@ -31,6 +34,11 @@ class RawImages(NamedTuple):
     name: str = ""
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind of input (`kdcore.inputs`)."""
+        return "pictures"
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,12 @@ class Dataset:
     fingerprint: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    kind: inputs.Kind = PICTURES
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
-        height, width, channels = self.train_images.shape[1:]
-        return channels, height, width
+    def shape(self) -> inputs.Shape:
+        """(C, H, W) of one image; of another kind of input, its name and numbers."""
+        return self.kind.shape(self.train_images)
 
     @property
     def multilabel(self) -> bool:

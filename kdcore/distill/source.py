@@ -12,6 +12,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 from kdcore.data.types import Dataset
+from kdcore.inputs import Shape
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options
 
@@ -38,7 +39,7 @@ class StoredModel(NamedTuple):
     name: str
     fingerprint: str | None
     classes: tuple[str, ...]
-    shape: tuple[int, ...]
+    shape: Shape
     architecture: dict[str, Any] | None
     params: int | None
     macs: int | None

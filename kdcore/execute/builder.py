@@ -21,12 +21,12 @@ from kdcore.execute.material import Made, Material, method_of, settled
 from kdcore.execute.teachers import Teachers
 from kdcore.export import weights
 from kdcore.files import read_json
+from kdcore.inputs import Held
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
 from kdcore.recipe import Recipe, Train
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images
 from kdcore.train.loop import Task, fit
 from kdcore.train.objective import Objective
 from kdcore.workspace.plans import Plan, Stage
@@ -126,7 +126,7 @@ class Builder:
             images, train, spec["train"]["steps"], lesson, stage.seed, sees=sees, outcome=outcome, rate=rate
         )
 
-    def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> Objective:
+    def _lesson(self, stage: Stage, method: Method[Any], train: Train, images: Held) -> Objective:
         spec = stage.spec
         if "beside" in spec:
             scheme = registry.validate("scheme", spec["scheme"])

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdcore import machine
 from kdcore.export import runtime
-from kdcore.train.images import pixels, unit
+from kdcore.inputs.images import pixels, unit
 from kdcore.workspace.library import ANSWERS
 
 ASKED = 16  # images, of a teacher that is taken in

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdcore import machine
+from kdcore import arrays, machine
 from kdcore.data.types import Dataset
 from kdcore.execute.material import Made
 from kdcore.export import weights
@@ -61,13 +61,12 @@ def show(folder: Path, dataset: Dataset) -> None:
     if (folder / "info.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in (("test_images", dataset.test_images), ("test_labels", dataset.test_labels)):
-        with replacing(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
-            np.save(file, array)
+    dataset.kind.save(dataset.test_images, folder, "test_images")
+    arrays.save(folder / "test_labels.npy", dataset.test_labels)
     info = {"name": dataset.name, "classes": list(dataset.classes), "shape": list(dataset.shape)}
     write_json(folder / "info.json", info)
 
 
-def _keep(path: Path, **arrays: Any) -> None:
+def _keep(path: Path, **kept: Any) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **kept)

@@ -21,14 +21,14 @@ from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
 from kdcore.distill.source import LoadedTeacher
-from kdcore.export import onnx_file, runtime
+from kdcore.export import onnx_file
 from kdcore.files import replacing
+from kdcore.inputs import Held
+from kdcore.inputs.kind import Items
 from kdcore.models.fold import folded
 from kdcore.recipe import Train
 from kdcore.registry import Options
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images, pixels, unit
-from kdcore.train.images import images as training_images
 from kdcore.train.loop import Task
 from kdcore.train.objective import Objective
 
@@ -69,12 +69,12 @@ class Material:
     def labelling(self) -> Labelling:
         return MANY_LABELS if self.dataset.multilabel else ONE_LABEL
 
-    def images(self, sees: str = "seen") -> Images:
+    def images(self, sees: str = "seen") -> Held:
         """The training images of a share."""
-        return training_images(self.dataset.train_images, getattr(self.shares, sees), self.device)
+        return self.dataset.kind.hold(self.dataset.train_images, getattr(self.shares, sees), self.device)
 
     def task(
-        self, images: Images, train: Train, steps: int, lesson: Objective, seed: int, *,
+        self, images: Held, train: Train, steps: int, lesson: Objective, seed: int, *,
         sees: str = "seen", outcome: StepResult | None = None, rate: str = "train.learning_rate",
     ) -> Task:  # fmt: skip
         """What the loop does to learn `lesson` from `images`, those of the share `sees`; `outcome`: of the step."""
@@ -101,7 +101,8 @@ class Material:
     def compressed(self, step: Options, network: nn.Module, onnx: Path, scratch: Path, seed: int) -> StepResult:
         """What the step makes of the network and its file, with files of its own in `scratch`. Raises CompressError."""
         scratch.mkdir(parents=True, exist_ok=True)
-        images = unit(pixels(self.dataset.train_images[self.shares.seen]))
+        kind = self.dataset.kind
+        images = kind.ready(kind.tensor(self.dataset.train_images[self.shares.seen]))
         torch.manual_seed(seed)
         material = StepInput(
             network, onnx, images, self.dataset.shape, scratch, seed,
@@ -122,7 +123,7 @@ class Material:
             return {}
         if made.network is None:
             return {}
-        images = runtime.pixels(self.dataset.test_images[:VERIFIED_IMAGES])
+        images = self.dataset.kind.samples(self.dataset.test_images[:VERIFIED_IMAGES])
         with replacing(target) as temporary:
             return onnx_file.export(made.network, self.dataset.shape, temporary, images=images, cache=cache)
 
@@ -138,8 +139,8 @@ class Material:
             targets[rows, labels[indices[rows]]] = 1
         return torch.from_numpy(targets).to(self.device)
 
-    def _judged(self, images: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        return pixels(images, self.device), torch.from_numpy(np.array(labels)).to(self.device)
+    def _judged(self, images: Items, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.dataset.kind.tensor(images, self.device), torch.from_numpy(np.array(labels)).to(self.device)
 
 
 def method_of(options: Options) -> Method[Any]:

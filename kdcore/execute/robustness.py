@@ -6,9 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from kdcore import machine
+from kdcore import arrays, inputs, machine
 from kdcore.execute.sound import usable
 from kdcore.files import lock, read_json, write_json
 from kdcore.measure import robustness as measuring
@@ -59,20 +57,21 @@ def _measure(
 ) -> None:
     folder = workspace.dataset(fingerprint)
     try:
-        images, labels = (np.load(folder / f"test_{what}.npy", mmap_mode="r") for what in ("images", "labels"))
+        about = read_json(folder / "info.json")
+        kind = inputs.of(about["shape"])
+        images, labels = kind.load(folder, "test_images"), arrays.mapped(folder / "test_labels.npy")
     except FileNotFoundError:
         raise GoneImages(
             f"the test images of data set {fingerprint[:12]} are missing: resume the run that prepared them"
         ) from None
-    asked = measuring.protocol(len(images), images.shape[1:3], most)
+    asked = measuring.protocol(len(images), kind.shape(images), most)
     due = {key: path for key, path in deployed(workspace, keys).items() if not _known(workspace, key, asked)}
     due = usable(workspace, due)
     if not due:
         return
     log.info("robustness of %d models on %d test images", len(due), asked["images"])
-    classes = read_json(folder / "info.json")["classes"]
     found = measuring.robustness(
-        due, images, labels, classes, most=most, threads=machine.threads(), on_progress=on_share
+        due, images, labels, about["classes"], kind=kind, most=most, threads=machine.threads(), on_progress=on_share
     )
     for key, document in found.items():
         with lock(workspace.model(key) / "lock"):

@@ -18,6 +18,7 @@ from kdcore.execute.leaving import show
 from kdcore.execute.robustness import robustness
 from kdcore.execute.stages import Stages
 from kdcore.files import write_json
+from kdcore.inputs import Shape
 from kdcore.measure import cuda, timing
 from kdcore.models.cost import macs
 from kdcore.plan.estimate import architectures, measuring_seconds, robustness_seconds, weights
@@ -162,7 +163,7 @@ def measure(
     runs: Iterable[str],
     files: dict[str, Path],
     reference: str,
-    shape: tuple[int, ...],
+    shape: Shape,
     seconds: float,
     *,
     emit: Callable[..., None],
@@ -200,9 +201,7 @@ def measure(
     return session
 
 
-def _on_gpu(
-    files: dict[str, Path], shape: tuple[int, ...], seconds: float, check: Callable[[], None]
-) -> dict[str, Any]:
+def _on_gpu(files: dict[str, Path], shape: Shape, seconds: float, check: Callable[[], None]) -> dict[str, Any]:
     """The latency of the networks that these files were exported from, or the reason why there is none."""
     folders = {key: file.parent if gives(file.parent) == "features" else None for key, file in files.items()}
     try:

@@ -18,7 +18,6 @@ from kdcore.data.types import Dataset
 from kdcore.export import weights
 from kdcore.files import read_json, write_json
 from kdcore.recipe import Recipe, parse
-from kdcore.train.images import pixels, unit
 from kdcore.workspace.library import Library
 from kdcore.workspace.workspace import Workspace
 
@@ -81,4 +80,4 @@ def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) ->
 
 
 def _pixels(dataset: Dataset, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-    return unit(pixels(dataset.train_images[rows], device))
+    return dataset.kind.ready(dataset.kind.tensor(dataset.train_images[rows], device))

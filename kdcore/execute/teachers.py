@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from kdcore import registry
-from kdcore.data.augmentation import random as views_are_random
 from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
@@ -22,9 +21,10 @@ from kdcore.distill.traits import TeacherTraits, taps_teacher
 from kdcore.execute.file_teachers import OnnxTeacher, RecordedLogits, check_answers, recorded
 from kdcore.execute.material import answering
 from kdcore.export import weights
+from kdcore.inputs import Held
+from kdcore.inputs.augmentation import random as views_are_random
 from kdcore.models.nets.several import Mean
 from kdcore.recipe import Train
-from kdcore.train.images import Images
 from kdcore.train.logit_cache import LogitCache, ask_all
 from kdcore.workspace import keys
 from kdcore.workspace.library import gives
@@ -85,7 +85,7 @@ class Teachers:
             return weights.load(folder).eval()
         return OnnxTeacher(folder / "model.onnx") if kind == "answers" else RecordedLogits()
 
-    def lesson(self, stage: Stage, method: Method[Any], train: Train, images: Images) -> DistillationObjective:
+    def lesson(self, stage: Stage, method: Method[Any], train: Train, images: Held) -> DistillationObjective:
         """What the student of `stage` learns from its teachers, as `method` says. `images`: what it is shown."""
         if not stage.teacher or not stage.asked:
             return DistillationObjective(method, None)
@@ -112,7 +112,7 @@ class Teachers:
         network = self.load(key)
         return answering(network, self.device, whole=isinstance(network, OnnxTeacher | RecordedLogits))
 
-    def _table(self, teacher: nn.Module, name: str, images: Images, spec: dict[str, Any]) -> Callable[[], torch.Tensor]:
+    def _table(self, teacher: nn.Module, name: str, images: Held, spec: dict[str, Any]) -> Callable[[], torch.Tensor]:
         """The teacher's logits for all images, computed once: each image always looks the same, so they stay right."""
 
         def table() -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from kdcore import inputs
 from kdcore.export.graph import Weighted, weighted
 from kdcore.export.onnx_macs import run_shapes
 from kdcore.problems import first_line
@@ -18,7 +19,7 @@ BINS = 32
 LARGEST_RANK = 512  # of the shorter side of a weight whose rank is computed: 0.2 s at 512 x 4608
 
 
-def layers(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
+def layers(path: Path, shape: inputs.Shape) -> list[dict[str, Any]]:
     """The layers with weights (Conv, Gemm, MatMul), in the order of the graph, for images (C, H, W).
 
     Each has `name` (the module's path), `type`, `shape` of the weight with filters first, `params` (with the bias),
@@ -48,12 +49,12 @@ def checked(path: Path) -> onnx.ModelProto:
     return model
 
 
-def output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors between nodes, for one image (C, H, W); those that inference finds."""
+def output_sizes(model: onnx.ModelProto, shape: inputs.Shape) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors between nodes, for one input; those that inference finds."""
     single = onnx.ModelProto()
     single.CopyFrom(model)
     dimensions = single.graph.input[0].type.tensor_type.shape.dim
-    for dimension, length in zip(dimensions, (1, *shape), strict=True):
+    for dimension, length in zip(dimensions, inputs.of(shape).plain(shape, 1).shape, strict=True):
         dimension.dim_value = length
     for output in single.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -66,11 +67,10 @@ def output_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, tupl
 
 
 def _sizes_when_run(
-    path: Path, model: onnx.ModelProto, shape: Sequence[int], unknown: Sequence[Weighted]
+    path: Path, model: onnx.ModelProto, shape: inputs.Shape, unknown: Sequence[Weighted]
 ) -> dict[str, tuple[int, ...]]:
     try:
-        image = np.zeros((1, *shape), np.float32)
-        return run_shapes(model, image, {layer.node.output[0] for layer in unknown})
+        return run_shapes(model, inputs.of(shape).plain(shape, 1), {layer.node.output[0] for layer in unknown})
     except Exception as error:  # ONNX Runtime's have no common base
         message = f"{path}: the output shape of layer {unknown[0].name} cannot be inferred: {first_line(error)}"
         raise ValueError(message) from None

@@ -5,7 +5,6 @@ All else (activations, normalisation, quantization, casts) belongs to the layer 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import onnx
 
 from kdcore.export.graph import constants, weighted
 from kdcore.export.layers import checked, output_sizes
+from kdcore.inputs import Shape
 
 POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "MaxPool", "ReduceMean")
 FOLLOWING = (
@@ -44,8 +44,8 @@ class Parts(NamedTuple):
     of: dict[str, int]
 
 
-def network(path: Path, shape: Sequence[int]) -> list[Node]:
-    """The graph of a file for images (C, H, W). Raises ValueError for a file that is no ONNX model."""
+def network(path: Path, shape: Shape) -> list[Node]:
+    """The graph of a file for inputs of this shape. Raises ValueError for a file that is no ONNX model."""
     model = checked(path)
     return parts(model, output_sizes(model, shape)).nodes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import fx, nn
 
+from kdcore import inputs
 from kdcore.export import runtime, template
 from kdcore.export.graph import simplify, slim
 from kdcore.export.quiet import quiet
@@ -29,11 +30,17 @@ class ExportError(RuntimeError):
 
 
 def export(
-    network: nn.Module, shape: tuple[int, ...], path: Path, *, images: np.ndarray, cache: Path | None = None
+    network: nn.Module,
+    shape: inputs.Shape,
+    path: Path,
+    *,
+    images: np.ndarray | Sequence[np.ndarray],
+    cache: Path | None = None,
 ) -> dict[str, Any]:
-    """Writes `network` to `path` and verifies the file on `images`, float32 (n, C, H, W) in [0, 1].
+    """Writes `network` to `path` and verifies the file on `images`, float32 (n, C, H, W) in [0, 1], or on batches.
 
-    The file takes "images" float32 (batch, C, H, W) of any batch, `shape` being (C, H, W), and gives
+    The file takes "images" float32 (batch, C, H, W) of any batch, `shape` being (C, H, W), or what another kind of
+    input takes, and gives
     "logits" (batch, K). Batch norm is folded into the layers before it. Graphs are kept in the folder
     `cache`: the next network of equal structure is then written in a tenth of the time.
 
@@ -42,20 +49,21 @@ def export(
     """
     started = time.perf_counter()
     plain = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    batches = [images] if isinstance(images, np.ndarray) else list(images)
     with torch.inference_mode():
-        expected = plain(torch.from_numpy(images)).numpy()
-    if not np.isfinite(expected).all():
+        expected = [plain(torch.from_numpy(batch)).numpy() for batch in batches]
+    if not all(np.isfinite(logits).all() for logits in expected):
         raise ExportError("the network's outputs are not finite, so it cannot be exported")
     difference = np.inf
     for model, reused in _candidates(plain, shape, cache):
         path.write_bytes(model.SerializeToString())
-        difference = _difference(path, images, expected)
-        if difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        difference = max(_difference(path, *pair) for pair in zip(batches, expected, strict=True))
+        if difference <= TOLERANCE * max(1.0, *(float(np.abs(logits).max()) for logits in expected)):
             return {
                 "opset": model.opset_import[0].version,
                 "ir_version": model.ir_version,
                 "size_bytes": os.path.getsize(path),
-                "verified_images": len(images),
+                "verified_images": sum(map(len, batches)),
                 "max_abs_difference": difference,
                 "reused": reused,
                 "seconds": time.perf_counter() - started,
@@ -64,9 +72,7 @@ def export(
     raise ExportError(f"the exported file differs from the network by {difference:.2g} in a logit")
 
 
-def _candidates(
-    network: nn.Module, shape: tuple[int, ...], cache: Path | None
-) -> Iterator[tuple[onnx.ModelProto, bool]]:
+def _candidates(network: nn.Module, shape: inputs.Shape, cache: Path | None) -> Iterator[tuple[onnx.ModelProto, bool]]:
     """Models to try in turn, the quickest first, and whether a kept graph was filled; a plain export comes last."""
     graph = folded(network)
     if graph is not None:
@@ -85,7 +91,7 @@ def _candidates(
     yield model, False
 
 
-def _made(graph: fx.GraphModule, shape: tuple[int, ...]) -> onnx.ModelProto | None:
+def _made(graph: fx.GraphModule, shape: inputs.Shape) -> onnx.ModelProto | None:
     """A new template for the network; None when its weights are ambiguous in the graph."""
     other = copy.deepcopy(graph)
     template.randomize(other)
@@ -93,6 +99,7 @@ def _made(graph: fx.GraphModule, shape: tuple[int, ...]) -> onnx.ModelProto | No
         model = _convert(other, shape)
     except ExportError:
         return None
+    _name(model, other)
     simplify(model)
     slim(model)
     return template.emptied(model, other)
@@ -114,16 +121,17 @@ def _name(model: onnx.ModelProto, network: nn.Module) -> None:
         node.input[:] = [names.get(name, name) for name in node.input]
 
 
-def _convert(network: nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
+def _convert(network: nn.Module, shape: inputs.Shape) -> onnx.ModelProto:
     """PyTorch's own exporter. The example batch is 2: a 1 would become a constant."""
+    kind = inputs.of(shape)
     try:
         with quiet():
             program: Any = torch.onnx.export(
                 network,
-                (torch.zeros(2, *shape),),
+                (kind.example(shape, 2),),
                 dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=["images"],
+                dynamic_shapes=(kind.axes(shape),),
+                input_names=[kind.onnx_name],
                 output_names=["logits"],
                 verbose=False,
             )

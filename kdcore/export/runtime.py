@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from kdcore.inputs.images import feed
 from kdcore.problems import first_line
+
+pixels = feed  # pictures as files take them
 
 
 class UnreadableModel(ValueError):
@@ -45,9 +48,3 @@ def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray,
     except Exception as error:
         raise ValueError(f"the model does not run on {images.dtype} {images.shape}: {first_line(error)}") from None
     return np.concatenate(parts)
-
-
-def pixels(images: np.ndarray) -> np.ndarray:
-    """Images (N, H, W, C) as in data sets to what models take: float32 (N, C, H, W), in [0, 1] where they are uint8."""
-    given = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
-    return given / 255 if images.dtype == np.uint8 else given

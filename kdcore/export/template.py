@@ -18,12 +18,13 @@ from torch import fx, nn
 
 from kdcore.export.graph import constants
 from kdcore.files import replacing
+from kdcore.inputs import Shape
 
-VERSION = 1  # raise it when the same network should be exported to another graph
+VERSION = 2  # raise it when the same network should be exported to another graph
 WIDTHS = {"in_channels", "out_channels", "in_features", "out_features", "num_features"}
 
 
-def keys(network: fx.GraphModule, shape: tuple[int, ...]) -> list[str]:
+def keys(network: fx.GraphModule, shape: Shape) -> list[str]:
     """Names under which a graph for this network may be kept: for its exact tensor shapes, and for any widths."""
     state = dict(sorted(network.state_dict().items()))
     used = {str(node.target) for node in network.graph.nodes if node.op == "call_module"}
@@ -53,11 +54,18 @@ def randomize(network: nn.Module) -> None:
                 value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
 
 
+def tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state, and under the names of their layers the weights of linear layers as exporters may store them: turned
+    around."""
+    linear = {name: layer.weight.T for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+    return {name: value.detach() for name, value in (network.state_dict() | linear).items()}
+
+
 def emptied(model: onnx.ModelProto, network: nn.Module) -> onnx.ModelProto | None:
     """A copy without the weights; None when some weight is not in the graph as it is in the network."""
     template = onnx.ModelProto()
     template.CopyFrom(model)
-    state = network.state_dict()
+    state = tensors(network)
     for name, tensor in constants(template).items():
         if name in state:
             if not np.array_equal(numpy_helper.to_array(tensor), state[name].numpy()):
@@ -70,7 +78,7 @@ def filled(template: onnx.ModelProto, network: nn.Module) -> onnx.ModelProto:
     """A copy of the template with the network's weights."""
     model = onnx.ModelProto()
     model.CopyFrom(template)
-    state = network.state_dict()
+    state = tensors(network)
     for name, tensor in constants(model).items():
         if name in state:
             tensor.CopyFrom(numpy_helper.from_array(state[name].contiguous().numpy(), name))

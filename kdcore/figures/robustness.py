@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from kdcore.figures import style
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
+from kdcore.inputs import titles
+from kdcore.inputs.kind import SEVERITIES
 from kdcore.report import format
 from kdcore.report.robustness import ClassChange, Robust, by_class
 
@@ -53,7 +54,7 @@ def falls_view(found: Sequence[Robust], corruption: str | None = None) -> Falls:
         Line(one.variant, one.role, (100 * one.clean, *(100 * score for score in _scores(one, corruption))))
         for one in found
     )
-    name = CORRUPTIONS[corruption] if corruption else "Corruption"
+    name = titles()[corruption] if corruption else "Corruption"
     severity = f"Severity of the {_inside(name)} (0: clean)"
     return Falls(_conclusion(name, lines), format.axis(one.measure for one in found), severity, lines)
 
@@ -122,7 +123,7 @@ def class_changes_view(one: Robust, other: Robust) -> Changes:
         _worst(one, other, changes),
         "recall" if one.measure == "accuracy" else "average precision",
         tuple(change.name for change in shown),
-        ("Clean", *CORRUPTIONS.values()),
+        ("Clean", *(titles()[name] for name in one.scores)),
         tuple(tuple(map(_points, (change.clean, *change.by_corruption.values()))) for change in shown),
         tuple(change.n for change in shown),
         len(changes),

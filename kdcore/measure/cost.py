@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from kdcore.inputs import Shape
 from kdcore.models.cost import macs
 
 
-def cost(network: nn.Module, shape: Sequence[int], layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def cost(network: nn.Module, shape: Shape, layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """`params` and `macs` (conv + linear + matmul, one image (C, H, W)) of the network, and of the file's `layers`
     `sparsity`, the share of zeros among their weights; `nonzero_params` are the parameters without these zeros."""
     params = sum(parameter.numel() for parameter in network.parameters())

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from kdcore import inputs
 from kdcore.export import weights
+from kdcore.inputs.kind import laid_out
 from kdcore.measure.timing import BATCHES, interleaved
 from kdcore.train.precision import autocast, frozen
 
@@ -51,7 +53,7 @@ class Name(NamedTuple):
 
 def session(
     folders: Mapping[str, Path | None],
-    shape: Sequence[int],
+    shape: inputs.Shape,
     device: Device,
     *,
     seconds: float,
@@ -78,7 +80,7 @@ def session(
     }
     rounds = {}
     for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
-        images = generator.random((batch, *shape), dtype=np.float32)
+        images = inputs.of(shape).random(shape, batch, generator)
         now = time.perf_counter()
         deadline = now + (started + seconds - now) / left
         ready, refused = _made_ready(folders, device, images, deadline, heard)
@@ -150,7 +152,7 @@ class Gpu:
         self._network = lru_cache(maxsize=None)(self._load)
 
     def ready(self, folder: Path, mode: Mode, precision: str, images: np.ndarray) -> Callable[[], object]:
-        given = torch.from_numpy(images).to(self.device).contiguous(memory_format=torch.channels_last)
+        given = laid_out(torch.from_numpy(images).to(self.device))
         network = self._network(folder, precision)
         # As a whole, or not at all: what is compiled in parts, or quietly not, is no compiled network.
         answer = torch.compile(network, fullgraph=True, dynamic=False) if mode == "compiled" else network

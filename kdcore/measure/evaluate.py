@@ -13,6 +13,7 @@ from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.export import runtime
 from kdcore.export.layers import layers
+from kdcore.inputs.kind import Items, Kind, Shape
 from kdcore.measure.calibration import calibration
 from kdcore.measure.cost import cost
 from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
@@ -61,8 +62,8 @@ def evaluate(
     running = runtime.session(path)
     labels = {"test": dataset.test_labels, "validation": dataset.train_labels[split.validation]}
     logits = {
-        "test": _logits(running, dataset.test_images, np.arange(len(dataset.test_labels))),
-        "validation": _logits(running, dataset.train_images, split.validation),
+        "test": _logits(running, dataset.kind, dataset.test_images, np.arange(len(dataset.test_labels))),
+        "validation": _logits(running, dataset.kind, dataset.train_images, split.validation),
     }
     found = layers(path, dataset.shape) if network is not None else _layers_of_another(path, dataset.shape)
     test, validation = ((logits[part], labels[part]) for part in ("test", "validation"))
@@ -115,7 +116,8 @@ def _quality(
 
 def _members(running: Any, dataset: Dataset, images: np.ndarray, test: tuple[np.ndarray, np.ndarray]) -> Members:
     labels = np.asarray(dataset.train_labels)[images]
-    return Members(images, labels, losses(_logits(running, dataset.train_images, images), labels), losses(*test))
+    said = _logits(running, dataset.kind, dataset.train_images, images)
+    return Members(images, labels, losses(said, labels), losses(*test))
 
 
 def _privacy(known: Members | None, test_labels: np.ndarray) -> dict[str, Any]:
@@ -133,19 +135,19 @@ def _noise(
     if came_from is None:
         return None
     validation = split.validation[:: max(1, len(split.validation) // IMAGES)][:IMAGES]
-    noise = sqnr(path, came_from, runtime.pixels(dataset.train_images[validation]))
+    noise = sqnr(path, came_from, dataset.kind.feed(dataset.train_images[validation]))
     for row, level in zip(layers, noise.layers, strict=True):
         row |= {"sqnr_db": level.db, "sqnr_note": level.note}
     return {"images": len(validation), "logits_db": noise.logits.db, "logits_note": noise.logits.note}
 
 
-def _layers_of_another(path: Path, shape: Sequence[int]) -> list[dict[str, Any]]:
+def _layers_of_another(path: Path, shape: Shape) -> list[dict[str, Any]]:
     try:
         return layers(path, shape)
     except ValueError:
         return []
 
 
-def _logits(running: Any, images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+def _logits(running: Any, kind: Kind, images: Items, indices: np.ndarray) -> np.ndarray:
     parts = [indices[at : at + BATCH] for at in range(0, len(indices), BATCH)]
-    return np.concatenate([runtime.logits(running, runtime.pixels(images[part])) for part in parts])
+    return np.concatenate([runtime.logits(running, kind.feed(images[part])) for part in parts])

@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
+from kdcore import inputs
 from kdcore.export.graph import nests
 from kdcore.export.layers import checked
 from kdcore.export.network import Parts, parts
@@ -37,7 +38,7 @@ class LayerTime(NamedTuple):
 
 def layer_times(
     path: Path,
-    shape: Sequence[int],
+    shape: inputs.Shape,
     batch: int = BATCH,
     rounds: int = 40,
     seconds: float = 20.0,
@@ -54,7 +55,7 @@ def layer_times(
     with tempfile.TemporaryDirectory() as folder:
         running = session(model.SerializeToString(), profile=Path(folder) / "profile")
         name = running.get_inputs()[0].name
-        images = np.random.default_rng(0).random((batch, *shape), dtype=np.float32)
+        images = inputs.of(shape).random(shape, batch, np.random.default_rng(0))
         began = time.monotonic()
         for done in range(WARM_UP + rounds):
             if done >= WARM_UP + FEWEST and time.monotonic() - began > seconds:

@@ -1,6 +1,6 @@
 """Peak memory of one inference, asked of a fresh process that imports onnxruntime alone.
 
-`python peak_memory.py MODEL C H W` prints bytes, or nothing where the system does not tell. Not
+`python peak_memory.py MODEL DTYPE B C H W` prints bytes, or nothing where the system does not tell. Not
 `ru_maxrss`: it begins with the parent's.
 """
 
@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kdcore.inputs import Shape
 
 TIMEOUT_SECONDS = 60
 
 
-def peak_memory_mb(path: Path, shape: Sequence[int]) -> float | None:
-    """Megabytes (10⁶) that a process needs at its peak to load ONNX Runtime and the model and run one image (C, H, W).
+def peak_memory_mb(path: Path, shape: Shape) -> float | None:
+    """Megabytes (10⁶) that a process needs at its peak to load ONNX Runtime and the model and run one input.
 
     Repeats agree to about 1 MB. None where the system does not tell (macOS) or the process fails.
     """
-    command = [sys.executable, __file__, str(path), *map(str, shape)]
+    from kdcore import inputs  # the process that is measured runs this file too, and has no need of it
+
+    example = inputs.of(shape).plain(shape, 1)
+    command = [sys.executable, __file__, str(path), str(example.dtype), *map(str, example.shape)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)
     except subprocess.SubprocessError:
@@ -27,14 +33,14 @@ def peak_memory_mb(path: Path, shape: Sequence[int]) -> float | None:
     return int(done.stdout) / 1e6 if done.stdout.strip() else None
 
 
-def _run(path: str, shape: list[int]) -> None:
+def _run(path: str, dtype: str, lengths: list[int]) -> None:
     import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    session.run(None, {session.get_inputs()[0].name: np.zeros((1, *shape), np.float32)})
+    session.run(None, {session.get_inputs()[0].name: np.zeros(lengths, dtype)})
 
 
 def _peak_bytes() -> int | None:
@@ -50,5 +56,5 @@ def _peak_bytes() -> int | None:
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], [int(length) for length in sys.argv[2:]])
+    _run(sys.argv[1], sys.argv[2], [int(length) for length in sys.argv[3:]])
     print(_peak_bytes() or "")

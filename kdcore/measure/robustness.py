@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, strengths
+from kdcore import inputs
+from kdcore.inputs.kind import SEVERITIES, Items, Kind, Shape
+from kdcore.inputs.pictures import KIND as PICTURES
 from kdcore.measure.multilabel import average_precision
 from kdcore.measure.shares import check, share
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of the protocol: raised when the same model would get other numbers
 MOST_IMAGES = 2000
 FILE = "robustness.json"  # beside the model
-CONDITIONS = 1 + len(CORRUPTIONS) * len(SEVERITIES)
+CONDITIONS = 1 + 5 * len(SEVERITIES)
 AT_ONCE = 2**20  # pixel values in a batch, so that some images of any size fit
 BATCH = 256
 
@@ -43,10 +45,11 @@ class Answer(NamedTuple):
 
 def robustness(
     models: Mapping[str, Path | InferenceSession],
-    images: NDArray[np.uint8],
+    images: Items,
     labels: NDArray[Any],
     classes: Sequence[str],
     *,
+    kind: Kind = PICTURES,
     most: int = MOST_IMAGES,
     seed: int = 0,
     threads: int = 1,
@@ -54,7 +57,7 @@ def robustness(
 ) -> dict[str, dict[str, Any]]:
     """A JSON document for each of the ONNX files `models`, which all see the very same corrupted images.
 
-    `images` uint8 (N, H, W, C), `labels` (N,), or 0 and 1 (N, K) where images have several. Of more than `most` images
+    `images`: items of the kind, `labels` (N,), or 0 and 1 (N, K) where images have several. Of more than `most` images
     a subset is measured, the same for every model (see `chosen`). The images are corrupted once for all models, batch
     by batch. `on_progress` hears the share that is done, 0..1, after each batch, and may raise to end it.
 
@@ -74,27 +77,28 @@ def robustness(
     truth = np.asarray(labels)[rows]
     answers: dict[str, list[Answer]] = {key: [] for key in running}
     steps = 0
-    parts = _parts(rows, images.shape[1:])
-    for corruption, severity in conditions():
+    shape = kind.shape(images)
+    parts = _parts(rows, kind.values(shape))
+    for corruption, severity in conditions(kind):
         said: dict[str, list[NDArray[np.float32]]] = {key: [] for key in running}
         for part in parts:
-            batch = np.ascontiguousarray(images[part])
-            inputs = runtime.pixels(corrupt(batch, corruption, severity, seed) if corruption else batch)
+            batch = images[part]
+            feed = kind.feed(kind.corrupted(batch, corruption, severity, seed) if corruption else batch)
             for key, model in running.items():
-                said[key].append(runtime.logits(model, inputs))
+                said[key].append(runtime.logits(model, feed))
             steps += 1
             if on_progress:
                 on_progress(steps / (len(parts) * CONDITIONS))
         for key, logits in said.items():
             answers[key].append(_answer(np.concatenate(logits), truth, len(classes)))
-    about = protocol(len(images), images.shape[1:3], most, seed)
-    return {key: _document(found, truth, classes, about) for key, found in answers.items()}
+    about = protocol(len(images), shape, most, seed)
+    return {key: _document(found, truth, classes, about, list(kind.corruptions)) for key, found in answers.items()}
 
 
-def conditions() -> Iterator[tuple[str, int]]:
+def conditions(kind: Kind) -> Iterator[tuple[str, int]]:
     """Corruption and severity, in the order in which they are measured; the clean images, "" at 0, come first."""
     yield "", 0
-    for corruption in CORRUPTIONS:
+    for corruption in kind.corruptions:
         for severity in SEVERITIES:
             yield corruption, severity
 
@@ -104,16 +108,14 @@ def chosen(count: int, most: int) -> NDArray[np.intp]:
     return np.sort(np.random.RandomState(0).permutation(count)[:most])
 
 
-def protocol(count: int, size: tuple[int, ...], most: int = MOST_IMAGES, seed: int = 0) -> dict[str, Any]:
-    """What the numbers of `count` images of this size (height, width) rest on; two of one protocol are comparable."""
-    found = strengths(size[0], size[1])
+def protocol(count: int, shape: Shape, most: int = MOST_IMAGES, seed: int = 0) -> dict[str, Any]:
+    """What the numbers of `count` inputs of this shape rest on; two of one protocol are comparable."""
     return {
         "version": VERSION,
         "images": min(count, most),
         "of": count,
         "seed": seed,
-        "strengths": found.name,
-        "by_corruption": {name: list(values) for name, values in found.by_corruption.items()},
+        **inputs.of(shape).strengths(shape),
     }
 
 
@@ -129,8 +131,8 @@ def unpacked(text: str | None, n: int) -> NDArray[np.bool_] | None:
     return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=n).astype(bool)
 
 
-def _parts(rows: NDArray[np.intp], shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
-    size = max(1, min(BATCH, AT_ONCE // int(np.prod(shape))))
+def _parts(rows: NDArray[np.intp], values: int) -> list[NDArray[np.intp]]:
+    size = max(1, min(BATCH, AT_ONCE // values))
     return [rows[at : at + size] for at in range(0, len(rows), size)]
 
 
@@ -147,11 +149,11 @@ def _answer(logits: NDArray[np.float32], truth: NDArray[Any], classes: int) -> A
 
 
 def _document(
-    answers: Sequence[Answer], truth: NDArray[Any], classes: Sequence[str], about: dict[str, Any]
+    answers: Sequence[Answer], truth: NDArray[Any], classes: Sequence[str], about: dict[str, Any], names: Sequence[str]
 ) -> dict[str, Any]:
     clean, *corrupted = answers
     at = len(SEVERITIES)
-    groups = {name: corrupted[place * at : (place + 1) * at] for place, name in enumerate(CORRUPTIONS)}
+    groups = {name: corrupted[place * at : (place + 1) * at] for place, name in enumerate(names)}
     counts = truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(classes))
     return {
         "protocol": about,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from kdcore import machine
+from kdcore import inputs, machine
 from kdcore.measure.beside import Loaded, OpenVino
 from kdcore.measure.peak_memory import peak_memory_mb
 
@@ -58,7 +58,7 @@ class Ratio(NamedTuple):
 def session(
     models: Mapping[str, Path],
     reference: str,
-    shape: Sequence[int],
+    shape: inputs.Shape,
     *,
     seconds: float,
     batches: Sequence[int] = BATCHES,
@@ -68,7 +68,7 @@ def session(
     openvino: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Times the ONNX files `models` on random images (C, H, W) in [0, 1] and returns the session's JSON document.
+    """Times the ONNX files `models` on random inputs of this shape and returns the session's JSON document.
 
     `reference`: the key of the model that the others are compared with. `seconds`: the time budget, peak
     memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit, but 2 where the
@@ -115,7 +115,7 @@ def session(
     return document
 
 
-def _peaks(models: Mapping[str, Path], shape: Sequence[int], budget: _Budget) -> dict[str, float | None]:
+def _peaks(models: Mapping[str, Path], shape: inputs.Shape, budget: _Budget) -> dict[str, float | None]:
     peaks = {}
     for key, path in models.items():
         budget.check()
@@ -126,7 +126,7 @@ def _peaks(models: Mapping[str, Path], shape: Sequence[int], budget: _Budget) ->
 def _all_batches(
     running: Mapping[str, Loaded],
     batches: Sequence[int],
-    shape: Sequence[int],
+    shape: inputs.Shape,
     generator: np.random.Generator,
     budget: _Budget,
     most: int,
@@ -135,7 +135,7 @@ def _all_batches(
     timed: dict[str, _Rounds] = {}
     left_out: dict[str, str] = {}
     for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
-        images = generator.random((batch, *shape), dtype=np.float32)
+        images = inputs.of(shape).random(shape, batch, generator)
         now = time.perf_counter()
         allowed = max(budget.end - now, GRACE_SECONDS)
         if timed and (needed := LEAST_PASSES * _pass_seconds(running, images, timed, allowed)) > allowed:

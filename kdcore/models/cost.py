@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from filelock import Timeout
 
-from kdcore import child, registry
+from kdcore import child, inputs, registry
 from kdcore.files import lock, read_json, write_json
 from kdcore.lazy import nn, torch
 from kdcore.models.traits import ArchitectureTraits
@@ -28,7 +28,9 @@ TIMEOUT_SECONDS = 120
 COUNT = 2  # raise it when the same network should be counted otherwise: earlier answers are then forgotten
 JOINED = 2  # the same, of students that borrow a classifier
 ATTENTION = "_scaled_dot_product_"  # how torch's fused kernels begin; the plain one is made of matrix products
-_CPU_PIXELS = 64 * 64  # what is larger is counted on the meta device: no arithmetic, but seconds of imports
+_CPU_VALUES = (
+    3 * 64 * 64
+)  # of an input: what is larger is counted on the meta device: no arithmetic, but seconds of imports
 
 
 class CostError(RuntimeError):
@@ -59,11 +61,11 @@ class Question(NamedTuple):
 
     architecture: Options
     classes: int
-    shape: tuple[int, int, int]
+    shape: inputs.Shape
     borrowed: Borrowed | None = None
 
 
-def costs(questions: Iterable[Question | tuple[Options, int, tuple[int, int, int]]]) -> list[Cost]:
+def costs(questions: Iterable[Question | tuple[Options, int, inputs.Shape]]) -> list[Cost]:
     """The costs of several networks, in order; all that are not known yet in one subprocess. Raises CostError.
 
     Milliseconds when they were asked before, seconds otherwise. Who asks while another does waits for its answers.
@@ -98,8 +100,8 @@ def _found(wanted: Mapping[Path, dict[str, Any]]) -> dict[Path, Cost]:
     return known
 
 
-def macs(network: nn.Module, shape: Sequence[int]) -> int:
-    """Multiply-accumulates of one image (C, H, W): conv + linear + matmul, with both products of attention.
+def macs(network: nn.Module, shape: inputs.Shape) -> int:
+    """Multiply-accumulates of one input: conv + linear + matmul, with both products of attention.
 
     Attention counts as queries times keys and weights times values, without the softmax: the same on every version of
     torch, on the CPU and on the meta device, whichever kernel is taken. The other formulas are those of torch's
@@ -125,7 +127,7 @@ def macs(network: nn.Module, shape: Sequence[int]) -> int:
                 flops += formula(*args, **(kwargs or {}), out_val=out)
             return out
 
-    image = torch.zeros(1, *shape, device=next(network.parameters()).device)
+    image = inputs.of(shape).example(shape, device=next(network.parameters()).device)
     training, fast = network.training, torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # fused attention has no formula
     try:
@@ -195,8 +197,7 @@ def _count(document: dict[str, Any]) -> Cost:
 
 def _large(document: dict[str, Any]) -> bool:
     traits = ArchitectureTraits.named(document["architecture"]["architecture"])
-    _, height, width = document["shape"]
-    return height * width > _CPU_PIXELS or traits.large
+    return inputs.of(shape := document["shape"]).values(shape) > _CPU_VALUES or traits.large
 
 
 def _network(document: dict[str, Any]) -> nn.Module:
@@ -204,9 +205,8 @@ def _network(document: dict[str, Any]) -> nn.Module:
     from kdcore.models.nets import projector
 
     options = registry.validate("architecture", document["architecture"])
-    channels, height, width = document["shape"]
-    shape = (channels, height, width)
-    network = zoo.create(options, document["classes"], shape, [0.0] * channels, [1.0] * channels, fetch=False)
+    shape = tuple(document["shape"])
+    network = zoo.create(options, document["classes"], shape, *inputs.of(shape).neutral(shape), fetch=False)
     if "borrowed" not in document:
         return network
     return projector.between(network, _network(document["borrowed"]["teacher"]), document["borrowed"]["reduction"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from kdcore import inputs
 from kdcore.lazy import nn, torch
 
 
@@ -89,8 +90,8 @@ def _size_convolution(module: nn.Conv2d, path: str) -> None:
     module.out_channels, module.in_channels = outputs, share * module.groups
 
 
-def check(network: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
-    """Sends one image (C, H, W) through the network. Raises ValueError, which names the tensor that does not fit."""
+def check(network: nn.Module, shape: inputs.Shape, classes: int) -> None:
+    """Sends one input through the network. Raises ValueError, which names the tensor that does not fit."""
     at = ""
 
     def note(path: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
@@ -104,7 +105,7 @@ def check(network: nn.Module, shape: tuple[int, int, int], classes: int) -> None
     handles = [module.register_forward_pre_hook(note(path)) for path, module in layers]
     try:
         with torch.no_grad():
-            logits = network(torch.zeros(1, *shape))
+            logits = network(inputs.of(shape).example(shape, device=next(network.parameters()).device))
     except RuntimeError as error:
         raise ValueError(f"tensor '{at}.weight' does not fit the layers around it: {error}") from None
     finally:

@@ -13,6 +13,7 @@ from kdcore.registry import Searched, Traits
 class ArchitectureTraits(Traits):
     """`maps`: whether its features are maps of the image's places. `large`: whether it is counted without its weights.
 
+    `reads`: the kind of input that it takes (`kdcore.inputs`).
     `names`: by (options, classes, image shape), the names of another library's tensors to those of this network.
     `search`: the options that a search for a student varies.
     """
@@ -21,5 +22,6 @@ class ArchitectureTraits(Traits):
 
     maps: bool = True
     large: bool = False
+    reads: str = "pictures"
     names: Callable[[Any, int, tuple[int, int, int]], Mapping[str, str]] | None = None
     search: tuple[Searched, ...] = ()

@@ -10,20 +10,19 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from kdcore import registry
+from kdcore import inputs, registry
 from kdcore.lazy import nn, torch
 from kdcore.models import names, resize
 from kdcore.registry import Options
 
 SCHEMA = 1
 BEFORE_ACTIVATION = " before activation"  # after a tap's name: its features before the ReLU at their end
-SMALLEST_IMAGE = 8  # pixels a side: smaller ones vanish in the pooling layers
 
 
 def create(
     architecture: Options,
     classes: int,
-    shape: tuple[int, int, int],
+    shape: inputs.Shape,
     mean: Sequence[float],
     std: Sequence[float],
     *,
@@ -31,7 +30,8 @@ def create(
 ) -> nn.Module:
     """A fresh network, in training mode, for images float32 (B, C, H, W) in [0, 1]; it gives logits (B, classes).
 
-    `shape`: (C, H, W). `mean`, `std`: of the pixels, one a channel; the network normalises its input itself.
+    `shape`: (C, H, W), or of another kind of input. `mean`, `std`: of the pixels, one a channel; the network normalises
+    its input itself. Empty where the kind has nothing to normalise.
     The weights are drawn from torch's global generator, or, where the options ask for published ones, fetched;
     without `fetch` they never are, which is enough for counting. Raises ValueError, PublishedWeightsError.
 
@@ -41,23 +41,19 @@ def create(
     """
     from kdcore.models.nets.normalize import Normalize
 
-    channels, *size = shape
-    if min(size) < SMALLEST_IMAGE:
-        raise ValueError(f"images of {size[0]}x{size[1]} pixels are too small; {SMALLEST_IMAGE} a side are needed")
-    if not channels == len(mean) == len(std) or min(std) <= 0:
-        raise ValueError(f"needs a mean and a positive std for each of {channels} channels, not {mean} and {std}")
+    inputs.of(shape).check(shape, mean, std)
     if classes < 2:
         raise ValueError(f"a classifier needs at least 2 classes, not {classes}")
     entry = registry.entry_of("architecture", architecture)
     if not fetch and "pretrained" in type(architecture).model_fields:
         architecture = architecture.model_copy(update={"pretrained": False})
-    return entry.implementation(architecture, classes, shape, Normalize(mean, std))
+    return entry.implementation(architecture, classes, shape, Normalize(mean, std) if mean else nn.Identity())
 
 
 def describe(
     architecture: Options,
     classes: int,
-    shape: tuple[int, int, int],
+    shape: inputs.Shape,
     mean: Sequence[float],
     std: Sequence[float],
     network: nn.Module | None = None,

@@ -17,13 +17,14 @@ from torch import nn
 from kdcore import machine, models, registry
 from kdcore.compress.step import CompressError, StepResult
 from kdcore.compress.traits import StepTraits
-from kdcore.data.augmentation import random as views_are_random
 from kdcore.distill.method import Method, Unsuitable
 from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.traits import MethodTraits, taps_teacher
 from kdcore.execute.leaving import Facts, leave
 from kdcore.execute.material import Made, Material, answering, method_of, settled
 from kdcore.export.onnx_file import ExportError
+from kdcore.inputs import Held
+from kdcore.inputs.augmentation import random as views_are_random
 from kdcore.measure.evaluate import evaluate
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
@@ -37,7 +38,6 @@ from kdcore.recipe import Train
 from kdcore.registry import Options
 from kdcore.train import loop
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images
 from kdcore.train.logit_cache import ask_all
 from kdcore.train.objective import Objective
 from kdcore.workspace.plans import Kind, Stage
@@ -274,7 +274,7 @@ def _learn(
         return loop.fit(network, task, folder, on_epoch=on_epoch)
 
 
-def _objective(lesson: Lesson, how: Train, shown: Images) -> Objective:
+def _objective(lesson: Lesson, how: Train, shown: Held) -> Objective:
     if lesson.teacher is None:
         return DistillationObjective(lesson.method, None)
     whole = taps_teacher(lesson.method.options)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from kdcore import machine, registry
+from kdcore import inputs, machine, registry
 from kdcore.compress.traits import StepTraits
 from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.models.cost import costs
@@ -47,9 +46,9 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     paces = Index(workspace).pace()
     if not paces:
         return Estimate(None, "Nothing has run on this machine yet.")
-    classes, (channels, height, width) = len(plan.dataset["classes"]), plan.dataset["shape"]
+    classes, shape = len(plan.dataset["classes"]), tuple(plan.dataset["shape"])
     asked = architectures(plan)
-    counted = costs([(options, classes, (channels, height, width)) for options in asked.values()])
+    counted = costs([(options, classes, shape) for options in asked.values()])
     sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
     due = [stage for stage in plan.stages if not workspace.complete(stage.key)]
     nominal = weights(plan, sizes)
@@ -97,7 +96,7 @@ def robustness_seconds(plan: Plan, sizes: Mapping[str, int], workspace: Workspac
     first = {variant.keys[0] for variant in plan.variants}
     due = [stages[key] for key in first if not (workspace.model(key) / FILE).is_file()]
     macs = [_macs(_origin(stage, stages), sizes) for stage in due]
-    return corrupted_seconds(macs, plan.dataset["test"], math.prod(plan.dataset["shape"]))
+    return corrupted_seconds(macs, plan.dataset["test"], inputs.of(plan.dataset["shape"]).values(plan.dataset["shape"]))
 
 
 def corrupted_seconds(macs: Sequence[int | None], count: int, values: int, most: int = MOST_IMAGES) -> float:

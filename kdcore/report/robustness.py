@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcore.files import read_json
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
+from kdcore.inputs.kind import SEVERITIES
 from kdcore.measure.robustness import FILE, unpacked
 from kdcore.report import format
 from kdcore.report.reading import RunFiles, agrees
@@ -179,13 +179,13 @@ def difference(one: Robust, other: Robust, corruption: str, severity: int) -> Pa
     if one.right is None or other.right is None:
         value = one.interval(corruption, severity).value - other.interval(corruption, severity).value
         return Paired(value, None, None, None)
-    place = 0 if corruption == CLEAN else 1 + list(CORRUPTIONS).index(corruption) * len(SEVERITIES) + severity - 1
+    place = 0 if corruption == CLEAN else 1 + list(one.scores).index(corruption) * len(SEVERITIES) + severity - 1
     return _condition(one.right[place], other.right[place])
 
 
 def by_class(one: Robust, other: Robust) -> list[ClassChange]:
     """Every class of `one` against the same of `other`, those that lost most beyond their clean loss first."""
-    changes = [_class(mine, theirs) for mine, theirs in zip(one.classes, other.classes, strict=True)]
+    changes = [_class(mine, theirs, one.scores) for mine, theirs in zip(one.classes, other.classes, strict=True)]
     return sorted(changes, key=lambda change: 0.0 if change.beyond is None else change.beyond)
 
 
@@ -201,7 +201,7 @@ def table(found: Iterable[Robust]) -> list[dict[str, Any]]:
     """A row for each variant, corruption and severity, the clean images at severity 0; shares are fractions."""
     rows = []
     for one in found:
-        for corruption, severity in [(CLEAN, 0), *((name, level) for name in CORRUPTIONS for level in SEVERITIES)]:
+        for corruption, severity in [(CLEAN, 0), *((name, level) for name in one.scores for level in SEVERITIES)]:
             value, low, high = one.interval(corruption, severity)
             rows.append(
                 {
@@ -251,9 +251,9 @@ def _condition(mine: NDArray[np.bool_], others: NDArray[np.bool_]) -> Paired:
     return paired_proportions(int((mine & ~others).sum()), int((others & ~mine).sum()), len(mine))
 
 
-def _class(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> ClassChange:
+def _class(mine: Mapping[str, Any], theirs: Mapping[str, Any], corruptions: Iterable[str]) -> ClassChange:
     clean = _less(mine["clean"], theirs["clean"])
-    changes = {name: _less(mine[name], theirs[name]) for name in CORRUPTIONS}
+    changes = {name: _less(mine[name], theirs[name]) for name in corruptions}
     known = [change for change in changes.values() if change is not None]
     beyond = fmean(known) - clean if known and clean is not None else None
     return ClassChange(mine["class"], mine["n"], clean, changes, beyond)

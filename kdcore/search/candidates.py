@@ -17,6 +17,7 @@ from kdcore.data.splits import split
 from kdcore.execute.builder import Builder, builder_of
 from kdcore.execute.stages import Stages
 from kdcore.files import read_json
+from kdcore.inputs import Shape
 from kdcore.measure import timing
 from kdcore.measure.multilabel import multilabel_quality
 from kdcore.measure.peak_memory import peak_memory_mb
@@ -142,7 +143,7 @@ class Candidates:
         return np.asarray(self._dataset.test_labels)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         return self._dataset.shape
 
 

@@ -30,7 +30,6 @@ from kdcore.problems import RecipeError
 from kdcore.recipe import Recipe
 from kdcore.search.request import Search, parse
 from kdcore.search.space import Space
-from kdcore.train.images import pixels
 from kdcore.train.order import steps_of
 
 IMAGES = 64  # that steps look at: sizes do not depend on them
@@ -56,7 +55,8 @@ class Sketches:
         self.dataset = load(recipe.data.source)
         self.cache, self.original = cache, original
         seen = split(self.dataset, recipe.data).seen[:IMAGES]
-        self._images = pixels(self.dataset.train_images[seen]).float().div_(255)
+        kind = self.dataset.kind
+        self._images = kind.ready(kind.tensor(self.dataset.train_images[seen]))
         self._targets = self._labels(seen)
         self._known: dict[str, Weight] = {}
 

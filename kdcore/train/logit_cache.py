@@ -8,19 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from kdcore.train.images import Images, portion, unit
+from kdcore.inputs import Held
+from kdcore.inputs.kind import laid_out
 from kdcore.train.precision import autocast
 
 LIMIT_BYTES = 256 * 2**20
 
 
-def ask_all(teacher: nn.Module, images: Images, precision: str) -> torch.Tensor:
+def ask_all(teacher: nn.Module, images: Held, precision: str) -> torch.Tensor:
     """The teacher's logits (N, K), float32, for all images as they are: no views, no gradient."""
-    said, size = [], portion(images.shape)
+    said, size = [], images.portion
     with torch.no_grad(), autocast(images.device, precision):
         for start in range(0, len(images), size):
             part = images.batch(np.arange(start, min(start + size, len(images))))
-            said.append(teacher(unit(part).contiguous(memory_format=torch.channels_last)).float())
+            said.append(teacher(laid_out(images.kind.ready(part))).float())
     return torch.cat(said)
 
 

@@ -14,12 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdcore.data import augmentation
 from kdcore.data.labelling import ONE_LABEL, Labelling
+from kdcore.inputs import Held, Kind
 from kdcore.recipe import Train
 from kdcore.train import checkpoint, memory, order
 from kdcore.train.checkpoint import Progress
-from kdcore.train.images import Images, portions, unit
 from kdcore.train.objective import Batch, Objective
 from kdcore.train.optimizers import factor, optimizer
 from kdcore.train.precision import autocast
@@ -40,7 +39,7 @@ class Task:
     None where the Recipe does not ask for it.
     """
 
-    images: Images
+    images: Held
     targets: torch.Tensor
     validation: tuple[torch.Tensor, torch.Tensor]
     train: Train
@@ -178,7 +177,8 @@ class Trainer:
         }
 
     def _judge(self, images: tuple[torch.Tensor, torch.Tensor]) -> dict[str, float]:
-        return validate(self.deployed, images, self.task.precision, self.task.lesson.labelling)
+        task = self.task
+        return validate(self.deployed, images, task.images.kind, task.precision, task.lesson.labelling)
 
     def steps(self, first: int, end: int, generator: torch.Generator) -> tuple[float, float, int | None]:
         """Trains from step `first` to `end`: mean loss, mean share of right answers, and where the loss broke."""
@@ -213,14 +213,13 @@ class Trainer:
 
     def _indices(self, step: int, size: int | None = None) -> Any:
         task = self.task
-        return order.batch(task.seed, step, len(task.images), size or task.train.batch_size)
+        return task.images.indices(task.seed, step, size or task.train.batch_size)
 
     def _batch(self, step: int, indices: Any, generator: torch.Generator, following: Any) -> Batch:
         task = self.task
         rows = torch.from_numpy(indices).to(self.device, non_blocking=True)
-        images = unit(task.images.batch(indices, following))
-        images, targets = augmentation.apply(images, self.smoothed[rows], task.train.views, generator)
-        images = images.contiguous(memory_format=torch.channels_last)
+        kept = task.images.batch(indices, following)
+        images, targets = task.images.kind.views(kept, self.smoothed[rows], task.train.views, generator)
         return Batch(images, targets, rows, step, task.steps, order.chance_seed(task.seed, step))
 
     def _fitting(self) -> int | None:
@@ -259,16 +258,20 @@ def _diverged(step: int, epoch: int, task: Task) -> str:
 
 
 def validate(
-    network: nn.Module, validation: tuple[torch.Tensor, torch.Tensor], precision: str, labelling: Labelling = ONE_LABEL
+    network: nn.Module,
+    validation: tuple[torch.Tensor, torch.Tensor],
+    kind: Kind,
+    precision: str,
+    labelling: Labelling = ONE_LABEL,
 ) -> dict[str, float]:
-    """`val_loss` (nats) and `val_accuracy` (0..1) on images uint8 (M, C, H, W) and their labels, as in Task.
+    """`val_loss` (nats) and `val_accuracy` (0..1) on inputs, as `kind` keeps them, and their labels, as in Task.
 
     Leaves the network in training mode.
     """
     images, labels = validation
     network.eval()
     with torch.no_grad(), autocast(images.device, precision):
-        logits = torch.cat([network(part) for part in portions(images)]).float()
+        logits = torch.cat([network(part) for part in kind.portions(images)]).float()
     network.train()
     targets = (labels if labels.ndim == 2 else nn.functional.one_hot(labels, logits.shape[1])).float()
     loss, right = labelling.loss(logits, targets), labelling.right(logits, targets)

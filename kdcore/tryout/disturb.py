@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from kdcore.measure.corruptions import at_strength
+from kdcore.inputs.corruptions import at_strength
 from kdcore.tryout.manner import Pixels
 
 

@@ -6,29 +6,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import TypedDict
 
-from kdcore import registry
+from kdcore import inputs, registry
 from kdcore.distill.traits import asks
 from kdcore.files import SCHEMA, Damaged, read_json
 from kdcore.workspace.shapes import Count, Key, misshapen
 
 Kind = Literal["train", "given", "distill", "compress"]
-Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Data(TypedDict):
     """The data set as the run's stages see it: how many images the teacher, the student and the tests have.
 
-    `shape`: channels, height, width of an image. `start`: the Recipe's. `teacher`: the kind of teacher. `hidden`: classes
+    `shape`: channels, height, width of an image, or of another kind of input. `start`: the Recipe's. `teacher`: the kind of teacher. `hidden`: classes
     that no student saw.
     """
 
     name: str
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
     classes: list[str]
-    shape: Annotated[list[Size], Field(min_length=3, max_length=3)]
+    shape: Annotated[list[Any], AfterValidator(inputs.sound)]
     train: Count
     labelled: Count
     seen: Count

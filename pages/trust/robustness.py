@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from statistics import fmean
@@ -12,9 +11,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from kdcore import inputs
 from kdcore.figures.robustness import class_changes, falls
+from kdcore.inputs.corruptions import CORRUPTIONS, corrupt, strength
+from kdcore.inputs.kind import SEVERITIES
 from kdcore.jobs import api
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, strength
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
 from kdcore.report import format, robustness
@@ -58,7 +59,7 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
         st.error(plain(waiting.error or ""), title="Measurement failed")
     about = store.plan(run_id).dataset
     seconds = START_SECONDS + corrupted_seconds(
-        [row["macs"] for row in missing], about["test"], math.prod(about["shape"])
+        [row["macs"] for row in missing], about["test"], inputs.of(about["shape"]).values(about["shape"])
     )
     listed = ", ".join(row["variant"] for row in missing)
     images = format.plural(min(about["test"], MOST_IMAGES), "test image")

@@ -11,9 +11,9 @@ from torch import nn
 from kdcore.compress.step import CompressError
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
+from kdcore.inputs.images import InMemoryImages
 from kdcore.problems import RecipeError
 from kdcore.recipe import Train, parse
-from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task, fit
 
 STEPS = 24

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from kdcore.compress.tools.gradual import Gradual, PruningSchedule
+from kdcore.inputs.images import InMemoryImages
 from kdcore.recipe import RecipeError, Train, parse
-from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task, fit
 
 STEPS = 20

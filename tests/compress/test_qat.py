@@ -11,10 +11,10 @@ from kdcore.compress.step import CompressError
 from kdcore.data.types import Dataset
 from kdcore.export import runtime
 from kdcore.export.graph import weighted
+from kdcore.inputs.images import InMemoryImages
 from kdcore.models.fold import folded
 from kdcore.plan.rules import steps
 from kdcore.recipe import Train, parse
-from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task, fit
 
 

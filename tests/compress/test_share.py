@@ -14,8 +14,8 @@ from torch import nn
 from kdcore import models, registry
 from kdcore.compress.share import kmeans
 from kdcore.export import coded, weights
+from kdcore.inputs.images import InMemoryImages, pixels
 from kdcore.recipe import Train
-from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task, fit
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from kdcore import registry
-from kdcore.data import dataset, prepare, types
+from kdcore import arrays, registry
+from kdcore.data import dataset, types
 from kdcore.data.fetch import fetch
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages
@@ -21,7 +21,7 @@ from kdcore.data.types import Fetch, RawImages
 def test_pieces_change_neither_fingerprint_nor_moments(tiny, monkeypatch):
     images = np.random.RandomState(0).randint(0, 256, (7, 2, 3, 2)).astype(np.uint8)
     labels = np.array([0, 1, 0, 1, 1, 0, 0])
-    monkeypatch.setattr(prepare, "CHUNK_BYTES", 30)  # two images and a half
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 30)  # two images and a half
     made = dataset.load(tiny(train_images=images, train_labels=labels))
     whole = hashlib.sha256(json.dumps(["cat", "dog"]).encode())
     for name in types.ARRAYS:
@@ -67,7 +67,7 @@ def test_an_array_larger_than_memory_can_be_mapped(tmp_path):
             file.truncate(file.tell() + images * 10**6)  # holes: nothing is written
         except OSError:
             pytest.skip("this disk keeps no files with holes")
-    mapped = dataset._mapped(path)
+    mapped = arrays.mapped(path)
     assert mapped[images - 1, 999, 999].tolist() == [0]
     assert not mapped.flags.writeable
     os.unlink(path)

@@ -16,8 +16,8 @@ from kdcore.data.dataset import load
 from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.traits import MethodTraits, asks, takes
+from kdcore.inputs.images import InMemoryImages, pixels
 from kdcore.presets import preset
-from kdcore.train.images import InMemoryImages, pixels
 from kdcore.train.loop import Task, fit
 from kdcore.train.objective import Objective
 

@@ -8,9 +8,9 @@ import pytest
 
 from kdcore.execute.run import Stopped
 from kdcore.files import read_json
+from kdcore.inputs.corruptions import CORRUPTIONS
 from kdcore.jobs import api
 from kdcore.jobs.tasks import task
-from kdcore.measure.corruptions import CORRUPTIONS
 from kdcore.measure.robustness import FILE
 from kdcore.plan import estimate as estimating
 from kdcore.plan.estimate import corrupted_seconds, estimate

@@ -3,7 +3,7 @@ import pytest
 
 from kdcore.figures import style
 from kdcore.figures.robustness import class_changes, class_changes_view, falls, falls_view
-from kdcore.measure.corruptions import CORRUPTIONS
+from kdcore.inputs.corruptions import CORRUPTIONS
 from kdcore.report.robustness import Robust
 
 

@@ -7,8 +7,10 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, recall_score
 
+from kdcore.inputs import corruptions
+from kdcore.inputs.corruptions import CORRUPTIONS, corrupt
+from kdcore.inputs.kind import SEVERITIES
 from kdcore.measure import robustness as module
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from kdcore.measure.robustness import MOST_IMAGES, chosen, packed, protocol, robustness, unpacked
 
 
@@ -81,7 +83,7 @@ def test_every_number_is_scikit_learns_on_the_corrupted_images(documents, learnt
 def test_the_document_is_json_and_says_what_was_done(documents, digits):
     found = json.loads(json.dumps(documents["good"], allow_nan=False))
     assert (found["measure"], found["n"]) == ("accuracy", len(digits.test_labels))
-    assert found["protocol"] == protocol(len(digits.test_labels), (8, 8))
+    assert found["protocol"] == protocol(len(digits.test_labels), digits.shape)
     assert [group["corruption"] for group in found["corruptions"]] == list(CORRUPTIONS)
     assert [row["severity"] for row in found["corruptions"][0]["severities"]] == list(SEVERITIES)
     assert len(json.dumps(found)) < 10_000
@@ -100,7 +102,7 @@ def test_images_are_corrupted_once_for_all_models(files, digits, monkeypatch):
         asked.append((corruption, severity, len(images)))
         return corrupt(images, corruption, severity, seed)
 
-    monkeypatch.setattr(module, "corrupt", counting)
+    monkeypatch.setattr(corruptions, "corrupt", counting)
     robustness(files, digits.test_images[:20], digits.test_labels[:20], digits.classes)
     assert asked == [(name, severity, 20) for name in CORRUPTIONS for severity in SEVERITIES]
 
@@ -151,7 +153,7 @@ def test_memory_holds_some_images_at_a_time(files, digits, documents, monkeypatc
         asked.append(images.size)
         return corrupt(images, corruption, severity, seed)
 
-    monkeypatch.setattr(module, "corrupt", counting)
+    monkeypatch.setattr(corruptions, "corrupt", counting)
     monkeypatch.setattr(module, "AT_ONCE", 6500)
     found = robustness({"good": files["good"]}, digits.test_images, digits.test_labels, digits.classes)
     assert max(asked) == 6464

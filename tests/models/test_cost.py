@@ -100,7 +100,7 @@ def test_attention_is_counted_and_the_network_is_left_as_it_was():
 def test_large_images_are_counted_without_arithmetic_and_with_the_same_result(monkeypatch):
     document = costing._document(costing.Question(CNN, 10, (3, 65, 64)))
     without = costing._count(document)
-    monkeypatch.setattr(costing, "_CPU_PIXELS", 10**6)
+    monkeypatch.setattr(costing, "_CPU_VALUES", 10**6)
     assert costing._count(document) == without
 
 

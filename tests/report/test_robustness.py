@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from kdcore.files import write_json
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES
+from kdcore.inputs.corruptions import CORRUPTIONS, SEVERITIES
 from kdcore.measure.robustness import FILE, packed, protocol
 from kdcore.report import comparison, robustness
 from kdcore.report.robustness import against, by_class, compared, difference, measured, table
@@ -23,7 +23,7 @@ def document(right, labels, images=IMAGES):
         for k in range(CLASSES)
     ]
     return {
-        "protocol": protocol(images, (8, 8)), "measure": "accuracy", "n": len(labels), "clean": scores[0],
+        "protocol": protocol(images, (1, 8, 8)), "measure": "accuracy", "n": len(labels), "clean": scores[0],
         "corrupted": float(np.mean(scores[1:])), "right": packed(right[0]), "classes": classes,
         "corruptions": [
             {

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from kdcore import registry
+from kdcore.inputs.images import InMemoryImages
 from kdcore.recipe import Augmentation, Train
-from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Task
 
 torch.set_num_threads(1)

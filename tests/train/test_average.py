@@ -47,7 +47,7 @@ def test_the_mean_is_what_is_validated(task, tmp_path):
     task = replace(task, train=task.train.model_copy(update={"ema": 0.97}))
     model = network()
     fit(model, task, tmp_path, on_epoch=rows.append)
-    found = validate(model, task.validation, "fp32")
+    found = validate(model, task.validation, task.images.kind, "fp32")
     assert found == {"val_loss": rows[-1]["val_loss"], "val_accuracy": rows[-1]["val_accuracy"]}
 
 

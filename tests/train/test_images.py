@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from kdcore.train import images as module
-from kdcore.train.images import InMemoryImages, StreamedImages, images, pixels, portion, portions
+from kdcore.inputs import images as module
+from kdcore.inputs.images import InMemoryImages, StreamedImages, images, pixels, portion, portions
 from kdcore.train.loop import fit
 from tests import patience
 from tests.train.conftest import bright, network, same, state

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from kdcore.distill.method import cross_entropy
+from kdcore.inputs.images import InMemoryImages
 from kdcore.recipe import Train
-from kdcore.train.images import InMemoryImages
 from kdcore.train.loop import Diverged, Trainer, fit
 from kdcore.train.objective import Objective
 from tests.train.conftest import network, same, state

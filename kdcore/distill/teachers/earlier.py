@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from kdcore import inputs
 from kdcore.data.types import Dataset
 from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, StoredModel, refuse
 from kdcore.distill.traits import TeacherTraits
@@ -47,7 +48,7 @@ class EarlierTeacher(Source[Earlier]):
 
     def _must_fit(self, found: StoredModel, dataset: Dataset) -> None:
         if found.shape != dataset.shape:
-            refuse("model", f"{found.name} expects images {_size(found.shape)}; these are {_size(dataset.shape)}")
+            refuse("model", f"{found.name} expects {_size(found.shape)}; these are {_size(dataset.shape)}")
         if found.classes != dataset.classes:
             refuse(
                 "model",
@@ -67,9 +68,8 @@ class EarlierTeacher(Source[Earlier]):
         return LoadedTeacher(onnx=content / "model.onnx", report={"cost": report["cost"]})
 
 
-def _size(shape: Any) -> str:
-    channels, height, width = shape
-    return f"{height}x{width} in {channels} channel{'s' * (channels > 1)}"
+def _size(shape: inputs.Shape) -> str:
+    return inputs.of(shape).size(shape)
 
 
 def _first(names: tuple[str, ...]) -> str:

@@ -110,6 +110,6 @@ class OnnxFileTeacher(Source[OnnxFile]):
         asked = foreign.normalisation(options, dataset)
         pixels: Any = options.pixels if options.pixels in ("0..1", "0..255") and not options.mean else "normalised"
         return external_onnx.Wanted(
-            dataset.shape, len(dataset.classes), asked.mean, asked.std, pixels, options.outputs,
+            tuple(dataset.shape), len(dataset.classes), asked.mean, asked.std, pixels, options.outputs,
             repeated=options.channels == "repeated", order=foreign.order(options, dataset),
         )  # fmt: skip

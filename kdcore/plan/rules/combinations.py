@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kdcore import registry
-from kdcore.data.augmentation import random as views_are_random
 from kdcore.distill.scheme import Scheme, scheme_of
 from kdcore.distill.source import ExternalTeacher
 from kdcore.distill.traits import MethodTraits, looks_inside, part_traits
+from kdcore.inputs.augmentation import random as views_are_random
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdcore.data import augmentation
+from kdcore.inputs import augmentation
 from kdcore.recipe import Augmentation
 
 torch.set_num_threads(1)

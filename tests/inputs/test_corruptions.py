@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits, load_sample_image
 
-from kdcore.measure.corruptions import CORRUPTIONS, SEVERITIES, corrupt, kept, strength, strengths
+from kdcore.inputs.corruptions import CORRUPTIONS, SEVERITIES, corrupt, kept, strength, strengths
 
 NAMES = tuple(CORRUPTIONS)
 

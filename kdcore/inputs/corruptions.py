@@ -29,9 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kdcore.inputs.kind import SEVERITIES
+
 Pixels = NDArray[np.uint8]
 
-SEVERITIES = (1, 2, 3, 4, 5)
 BORDER = 85  # pixels of the shorter side: the geometric mean of 32 and 224
 TRUNCATE = 4.0  # standard deviations at which the blur ends
 

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 import numpy as np
 import psutil
-import torch
+
+from kdcore import inputs
+from kdcore.inputs.kind import Held
+from kdcore.lazy import torch
 
 SHARE_OF_MEMORY = 0.3  # of what is free: a set that takes more stays on the disk
 PORTION, PORTION_VALUES = 512, 2**23  # images in one forward pass without gradients (max)
 
 
-class Images(Protocol):
-    """N images, uint8 (N, C, H, W), of which batches are asked; float32 where a person's own code made them so."""
+class _Images(Held):
+    """N images uint8 (N, C, H, W). `shape`: (C, H, W)."""
 
-    device: torch.device
     shape: tuple[int, int, int]
 
-    def __len__(self) -> int: ...
+    @property
+    def kind(self) -> inputs.Kind:
+        return inputs.named("pictures")
 
-    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
-        """uint8 (B, C, H, W) on the device. `following`: what will be asked for next, to be fetched meanwhile."""
+    @property
+    def portion(self) -> int:
+        return portion(self.shape)
 
 
-class InMemoryImages:
+class InMemoryImages(_Images):
     """Images in the device's memory: uint8 (N, C, H, W)."""
 
     def __init__(self, images: torch.Tensor):
@@ -40,7 +44,7 @@ class InMemoryImages:
         return self.images[torch.from_numpy(indices).to(self.device, non_blocking=True)]
 
 
-class StreamedImages:
+class StreamedImages(_Images):
     """Images on the disk: `array` is a memory-mapped uint8 (M, H, W, C), `rows` (N,) those of its images that count."""
 
     def __init__(self, array: np.ndarray, rows: np.ndarray, device: torch.device):
@@ -98,3 +102,9 @@ def unit(images: torch.Tensor) -> torch.Tensor:
 def pixels(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
     """(N, H, W, C) as in data sets to (N, C, H, W) of the same type, on the device."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)
+
+
+def feed(images: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, C) as in data sets to what models take: float32 (N, C, H, W), in [0, 1] where they are uint8."""
+    given = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
+    return given / 255 if images.dtype == np.uint8 else given

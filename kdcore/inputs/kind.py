@@ -1,0 +1,186 @@
+"""The interface of a kind of input."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from kdcore.inputs import order
+from kdcore.lazy import torch
+from kdcore.recipe import Augmentation
+
+Shape = Sequence[Any]  # (C, H, W), or the kind's name and its numbers: what JSON documents hold
+SEVERITIES = (1, 2, 3, 4, 5)
+Items = Any  # N inputs as a data set holds them: `len`, and indexing by rows or a slice
+
+
+class Held(ABC):
+    """N inputs from which training takes batches. `portion`: how many fit into one pass without gradients."""
+
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind: ...
+
+    @property
+    @abstractmethod
+    def portion(self) -> int: ...
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
+        """These inputs as they are kept, on the device. `following`: what will be asked for next."""
+
+    def indices(self, seed: int, step: int, size: int) -> np.ndarray:
+        """Which inputs (size,) are shown in a step; the same for the same seed and step."""
+        return order.batch(seed, step, len(self), size)
+
+
+class Shown(NamedTuple):
+    """One input as a page shows it: a `picture` uint8 (H, W, C), or a `text`."""
+
+    picture: np.ndarray | None = None
+    text: str = ""
+
+
+class Kind(ABC):
+    """A kind of input. `one`, `many`: what people call it. `onnx_name`: of the exported file's input. `corruptions`:
+    titles by name, five of them."""
+
+    name: ClassVar[str]
+    one: ClassVar[str]
+    many: ClassVar[str]
+    onnx_name: ClassVar[str]
+    corruptions: ClassVar[Mapping[str, str]]
+
+    # Items on disk
+
+    @abstractmethod
+    def checked(self, items: Items, like: Items) -> Items:
+        """The same items, ready to be written. `like`: others of the data set. Raises ValueError."""
+
+    @abstractmethod
+    def save(self, items: Items, folder: Path, name: str) -> list[str]:
+        """Writes items as files that begin with `name`, where they are not there yet; returns the files' names."""
+
+    @abstractmethod
+    def load(self, folder: Path, name: str) -> Items:
+        """The items that `save` wrote, memory-mapped."""
+
+    @abstractmethod
+    def chunks(self, items: Items) -> Iterator[bytes | memoryview]:
+        """All that the items consist of, some megabytes at a time, for the fingerprint."""
+
+    @abstractmethod
+    def moments(self, items: Items) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation by which networks normalise their input; empty where they do not."""
+
+    @abstractmethod
+    def shape(self, items: Items) -> Shape:
+        """What a network must know of the inputs."""
+
+    # Networks
+
+    @abstractmethod
+    def check(self, shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Raises ValueError for inputs that no network here takes."""
+
+    @abstractmethod
+    def neutral(self, shape: Shape) -> tuple[list[float], list[float]]:
+        """A mean and a standard deviation with which nothing is normalised."""
+
+    @abstractmethod
+    def sound(self, shape: Shape) -> bool:
+        """Whether a shape in a document is one of this kind."""
+
+    @abstractmethod
+    def size(self, shape: Shape) -> str:
+        """What the inputs are, in words."""
+
+    @abstractmethod
+    def values(self, shape: Shape) -> int:
+        """Numbers in one input."""
+
+    # Torch
+
+    @abstractmethod
+    def hold(self, items: Items, rows: np.ndarray, device: torch.device) -> Held:
+        """The items `rows` (N,) for training."""
+
+    @abstractmethod
+    def tensor(self, items: Items, device: torch.device | str = "cpu") -> torch.Tensor:
+        """Items as they are kept on a device."""
+
+    @abstractmethod
+    def ready(self, kept: torch.Tensor) -> torch.Tensor:
+        """What networks take, from what is kept."""
+
+    @abstractmethod
+    def portions(self, kept: torch.Tensor) -> Iterator[torch.Tensor]:
+        """All inputs as networks take them, in order, in parts that fit into one pass without gradients."""
+
+    @abstractmethod
+    def views(
+        self, kept: torch.Tensor, targets: torch.Tensor, views: Augmentation, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch as student and teacher see it this time, from what is kept, and its targets (B, K)."""
+
+    @abstractmethod
+    def impossible(self, views: Augmentation) -> dict[str, str]:
+        """Why these inputs cannot have some of the views, by their fields in the Recipe."""
+
+    # ONNX
+
+    @abstractmethod
+    def axes(self, shape: Shape) -> dict[int, Any]:
+        """The free axes of a network's input, as torch.export takes them."""
+
+    @abstractmethod
+    def feed(self, items: Items) -> np.ndarray:
+        """Items as exported files take them."""
+
+    @abstractmethod
+    def samples(self, items: Items) -> list[np.ndarray]:
+        """Batches on which an exported file is compared with its network, as `feed` makes them."""
+
+    @abstractmethod
+    def plain(self, shape: Shape, batch: int) -> np.ndarray:
+        """A batch of one input over and over, as `feed` makes it: to trace a network and to count its work."""
+
+    @abstractmethod
+    def random(self, shape: Shape, batch: int, generator: np.random.Generator) -> np.ndarray:
+        """A batch on which files are timed."""
+
+    # Pages
+
+    @abstractmethod
+    def shown(self, items: Items, row: int) -> Shown:
+        """What a page shows of one item."""
+
+    @abstractmethod
+    def strengths(self, shape: Shape) -> dict[str, Any]:
+        """What the numbers of corrupted inputs rest on, as a JSON document."""
+
+    @abstractmethod
+    def strength(self, shape: Shape, name: str, severity: int) -> str:
+        """How strong a corruption is, in words."""
+
+    @abstractmethod
+    def corrupted(self, items: Items, name: str, severity: int, seed: int = 0) -> Items:
+        """The items corrupted at severity 1 to 5; an item comes out the same whatever stands beside it."""
+
+    def example(self, shape: Shape, batch: int = 1, device: torch.device | str = "cpu") -> torch.Tensor:
+        """`plain` as a tensor."""
+        return torch.from_numpy(self.plain(shape, batch)).to(device)
+
+
+def laid_out(batch: torch.Tensor) -> torch.Tensor:
+    """Maps (B, C, H, W) channels last, which convolutions are fastest with; all else as it is."""
+    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
