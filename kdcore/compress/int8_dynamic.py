@@ -47,6 +47,7 @@ def _why(options: Int8Dynamic) -> str:
         label=by_options(lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else "")),
         faster=False,
         final=True,
+        reads=("pictures", "text"),
         why=by_options(_why),
         formula=r"\hat W = s_W\,q_W, \quad s_x = \max |x| / 127 \text{ at every call}",
         helps="For networks of linear layers, and where no calibration images exist. Convolutions become slower.",

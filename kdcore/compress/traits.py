@@ -24,6 +24,7 @@ class StepTraits(Traits):
     `undone_by`: by a later step's name, why that cannot follow; None where it can.
     `search`: the options that a search varies, none where it is taken as it is; None: searches leave the step out.
     `coded`: whether it makes the entropy-coded file smaller, and not the one that runs.
+    `reads`: the kinds of input (`kdcore.inputs`) whose networks it works on.
     `formula`: what it does to weights, in LaTeX. `helps`: when to choose it, in a sentence or two.
     """
 
@@ -40,5 +41,6 @@ class StepTraits(Traits):
     undone_by: Callable[[str], str | None] = _nothing
     search: tuple[Searched, ...] | None = None
     coded: bool = False
+    reads: tuple[str, ...] = ("pictures",)
     formula: str = ""
     helps: str = ""

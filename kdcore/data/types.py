@@ -23,7 +23,8 @@ class RawImages(NamedTuple):
 
     Arrays made by `Work.array` are on disk already and are taken as they are. `name` is what the data set is called
     where that is not the registry's name. `left_out`: files of a person's that are no pictures.
-    `notes`: what else a person should know of how the files were read, in sentences.
+    `notes`: what else a person should know of how the files were read, in sentences. `kind`: of the inputs, by its name
+    in `kdcore.inputs`; the images are then items of that kind, such as Texts.
     """
 
     train_images: np.ndarray
@@ -34,11 +35,7 @@ class RawImages(NamedTuple):
     name: str = ""
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """The name of the kind of input (`kdcore.inputs`)."""
-        return "pictures"
+    kind: str = "pictures"
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ class MethodTraits(Traits):
     formula: str = ""
     helps: str = ""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The kinds of input (`kdcore.inputs`) on which it works: features of texts have no fixed length."""
+        return ("pictures",) if self.taps else ("pictures", "text")
+
 
 @dataclass(frozen=True)
 class SchemeTraits(Traits):
@@ -61,7 +66,8 @@ class SchemeTraits(Traits):
 @dataclass(frozen=True)
 class TeacherTraits(Traits):
     """`stage`: what its stage is called. `model`: whether it is a model of the workspace. `uploaded`: whether a person
-    brings it as a file. `architecture`: whether the Recipe's `teacher.model` says what network it is."""
+    brings it as a file. `architecture`: whether the Recipe's `teacher.model` says what network it is. `reads`: the
+    kinds of input (`kdcore.inputs`) that it can take."""
 
     kind: ClassVar[str] = "teacher"
 
@@ -69,6 +75,7 @@ class TeacherTraits(Traits):
     model: bool = False
     uploaded: bool = False
     architecture: bool = False
+    reads: tuple[str, ...] = ("pictures",)
 
 
 def short(options: Options) -> str:

@@ -14,7 +14,7 @@ from kdcore.inputs.kind import Held, Kind, Shape
 
 __all__ = ["Held", "Kind", "Shape", "named", "of", "sound", "titles"]
 
-KINDS = {"pictures": "kdcore.inputs.pictures"}
+KINDS = {"pictures": "kdcore.inputs.pictures", "text": "kdcore.inputs.text"}
 
 
 def of(shape: Sequence[Any]) -> Kind:

@@ -1,0 +1,190 @@
+"""Texts: `Texts` in data sets, token ids int64 (B, L) for networks, which know padding by its id, 0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kdcore import arrays
+from kdcore.files import read_json, write_json
+from kdcore.inputs import order, typos
+from kdcore.inputs.kind import Held, Kind, Shape, Shown
+from kdcore.inputs.tokens import PADDING, Ragged, Texts, read
+from kdcore.lazy import torch
+from kdcore.recipe import Augmentation
+
+PORTION, PORTION_TOKENS = 512, 2**15  # texts in one pass without gradients (max), and their tokens
+PARTS = ("ids", "id-ends", "text", "text-ends")
+PICTURES_ALONE = "texts cannot be changed like pictures: set it to {}"
+
+
+class TextShape(NamedTuple):
+    """`length`: median of the training texts, in tokens; `longest`: of all; `vocabulary`: number of ids."""
+
+    kind: str
+    length: int
+    longest: int
+    vocabulary: int
+    tokenizer: str
+
+
+class HeldTexts(Held):
+    """Training texts, in memory or on disk; a batch is as long as its longest one."""
+
+    def __init__(self, texts: Texts, rows: np.ndarray, device: torch.device):
+        self.texts, self.rows, self.device = texts, rows, device
+        self._lengths = texts.ids.lengths[rows]
+        self._order = lru_cache(maxsize=4)(self._ordered)
+
+    @property
+    def kind(self) -> Kind:
+        return KIND
+
+    @property
+    def portion(self) -> int:
+        return _portion(int(self._lengths.max()))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
+        ids = self.texts.ids.rows(self.rows[indices]).padded()
+        return torch.from_numpy(ids).to(self.device, non_blocking=True)
+
+    def indices(self, seed: int, step: int, size: int) -> np.ndarray:
+        return order.batch(seed, step, len(self), size, self._order)
+
+    def _ordered(self, seed: int, passing: int, size: int) -> np.ndarray:
+        return order.bucketed(seed, passing, self._lengths, size)
+
+
+class Text(Kind):
+    name = "text"
+    one, many = "text", "texts"
+    onnx_name = "ids"
+    corruptions = typos.TITLES
+
+    def checked(self, items: Texts, like: Texts) -> Texts:
+        if items.tokenizer != like.tokenizer or not len(items):
+            raise ValueError("texts must have one tokenizer, and there must be some")
+        return items
+
+    def save(self, items: Texts, folder: Path, name: str) -> list[str]:
+        for part, array in items.arrays().items():
+            arrays.save(folder / f"{name}.{part}.npy", array)
+        write_json(folder / f"{name}.tokenizer.json", items.tokenizer.document())
+        return [*(f"{name}.{part}.npy" for part in items.arrays()), f"{name}.tokenizer.json"]
+
+    def load(self, folder: Path, name: str) -> Texts:
+        ids, id_ends, raw, ends = (arrays.mapped(folder / f"{name}.{part}.npy") for part in PARTS)
+        return Texts(Ragged(ids, id_ends), Ragged(raw, ends), read(read_json(folder / f"{name}.tokenizer.json")))
+
+    def chunks(self, items: Texts) -> Iterator[bytes | memoryview]:
+        return items.chunks()
+
+    def moments(self, items: Texts) -> tuple[list[float], list[float]]:
+        return [], []
+
+    def shape(self, items: Texts) -> Shape:
+        tokenizer = items.tokenizer
+        return TextShape(self.name, items.median, tokenizer.longest, tokenizer.vocabulary, tokenizer.digest)
+
+    def check(self, shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:
+        if not self.sound(shape):
+            raise ValueError(f"no network takes texts of the shape {tuple(shape)}")
+
+    def neutral(self, shape: Shape) -> tuple[list[float], list[float]]:
+        return [], []
+
+    def sound(self, shape: Shape) -> bool:
+        numbers = shape[1:4]
+        return (
+            len(shape) == len(TextShape._fields)
+            and all(type(number) is int and 1 <= number < 2**31 for number in numbers)
+            and isinstance(shape[4], str)
+        )
+
+    def size(self, shape: Shape) -> str:
+        _, length, longest, vocabulary, _ = shape
+        return f"texts of up to {longest} tokens (median {length}) out of {vocabulary:,}"
+
+    def values(self, shape: Shape) -> int:
+        return TextShape(*shape).length
+
+    def hold(self, items: Texts, rows: np.ndarray, device: torch.device) -> HeldTexts:
+        return HeldTexts(items, rows, device)
+
+    def tensor(self, items: Texts, device: torch.device | str = "cpu") -> torch.Tensor:
+        return torch.from_numpy(self.feed(items)).to(device)
+
+    def ready(self, kept: torch.Tensor) -> torch.Tensor:
+        return kept
+
+    def portions(self, kept: torch.Tensor) -> Iterator[torch.Tensor]:
+        for part in kept.split(_portion(kept.shape[1])):
+            yield part[:, : max(1, int((part != PADDING).any(dim=0).sum()))]
+
+    def views(
+        self, kept: torch.Tensor, targets: torch.Tensor, views: Augmentation, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return kept, targets
+
+    def impossible(self, views: Augmentation) -> dict[str, str]:
+        default = Augmentation()
+        asked = {name: getattr(default, name) for name in Augmentation.model_fields}
+        return {
+            name: PICTURES_ALONE.format(json.dumps(usual))
+            for name, usual in asked.items()
+            if getattr(views, name) != usual
+        }
+
+    def axes(self, shape: Shape) -> dict[int, Any]:
+        return {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=TextShape(*shape).longest)}
+
+    def feed(self, items: Texts) -> np.ndarray:
+        return items.ids.padded()
+
+    def samples(self, items: Texts) -> list[np.ndarray]:
+        """At three lengths: as they are, half of that, and filled up to the longest that there can be."""
+        ids = self.feed(items)
+        longest = np.pad(ids, ((0, 0), (0, items.tokenizer.longest - ids.shape[1])))
+        return [ids, ids[:, : -(-ids.shape[1] // 2)], longest]
+
+    def plain(self, shape: Shape, batch: int) -> np.ndarray:
+        return np.ones((batch, _length(shape)), np.int64)
+
+    def random(self, shape: Shape, batch: int, generator: np.random.Generator) -> np.ndarray:
+        return generator.integers(1, TextShape(*shape).vocabulary, (batch, _length(shape)))
+
+    def shown(self, items: Texts, row: int) -> Shown:
+        return Shown(text=items.text(row))
+
+    def strengths(self, shape: Shape) -> dict[str, Any]:
+        by_corruption = {name: list(typos.SHARES) for name in typos.TITLES}
+        return {"strengths": "share of the letters", "by_corruption": by_corruption}
+
+    def strength(self, shape: Shape, name: str, severity: int) -> str:
+        return f"{100 * typos.SHARES[severity - 1]:g} % of the letters"
+
+    def corrupted(self, items: Texts, name: str, severity: int, seed: int = 0) -> Texts:
+        tokenizer = items.tokenizer
+        return Texts.of(
+            (typos.corrupted(text, name, typos.SHARES[severity - 1], tokenizer.alphabet, seed) for text in items),
+            tokenizer,
+        )
+
+
+def _length(shape: Shape) -> int:
+    return max(2, TextShape(*shape).length)  # a 1 would become a constant of the exported graph
+
+
+def _portion(length: int) -> int:
+    return max(1, min(PORTION, PORTION_TOKENS // length))
+
+
+KIND = Text()

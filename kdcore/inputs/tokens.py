@@ -1,0 +1,143 @@
+"""Texts as token ids: the tokenizer, and many texts of different lengths in flat arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kdcore import arrays
+
+PADDING, UNKNOWN = 0, 1  # ids of every tokenizer
+
+
+@dataclass(frozen=True)
+class Characters:
+    """One token a character: `alphabet` in the order of their ids, from 2. Texts are cut after `longest` characters."""
+
+    alphabet: str
+    longest: int
+
+    @classmethod
+    def of(cls, texts: Iterable[str], longest: int) -> Characters:
+        """The tokenizer of these texts, normalised: all characters that occur."""
+        return cls("".join(sorted(set().union(*map(set, texts)))), longest)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids."""
+        return 2 + len(self.alphabet)
+
+    @cached_property
+    def digest(self) -> str:
+        """What distinguishes it from other tokenizers, 8 hex digits."""
+        return hashlib.sha256(json.dumps(self.document()).encode()).hexdigest()[:8]
+
+    def document(self) -> dict[str, Any]:
+        """What its file holds."""
+        return {"tokenizer": "characters", "alphabet": self.alphabet, "longest": self.longest}
+
+    def encoded(self, texts: Sequence[str]) -> Ragged:
+        """Ids int32 of texts that are normalised; an unknown character is UNKNOWN, and so is an empty text."""
+        cut = [text[: self.longest] or "\0" for text in texts]
+        known = np.frombuffer(self.alphabet.encode("utf-32-le", "surrogatepass"), np.uint32)
+        codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), np.uint32)
+        places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        ids = np.where(known[places] == codes, places + 2, UNKNOWN).astype(np.int32)
+        return Ragged(ids, np.cumsum([len(text) for text in cut], dtype=np.int64))
+
+
+def read(document: dict[str, Any]) -> Characters:
+    """The tokenizer of a `document`. Raises KeyError, TypeError."""
+    return Characters(document["alphabet"], document["longest"])
+
+
+def normalised(text: str) -> str:
+    """Composed characters (NFC), without spaces around it and with single ones within."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+class Ragged(NamedTuple):
+    """N rows of different lengths, one after the other: `flat` (T,), and where each one ends in it, int64 (N,)."""
+
+    flat: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.ends, prepend=0)
+
+    def row(self, place: int) -> np.ndarray:
+        """One of them."""
+        return self.flat[self.ends[place - 1] if place else 0 : self.ends[place]]
+
+    def rows(self, places: np.ndarray) -> Ragged:
+        """Some of them, in this order."""
+        lengths = self.lengths[places]
+        ends = np.cumsum(lengths)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+        return Ragged(self.flat[np.repeat(self.ends[places] - lengths, lengths) + within], ends)
+
+    def padded(self) -> np.ndarray:
+        """int64 (N, L), each row filled with PADDING to the length of the longest."""
+        lengths = self.lengths
+        filled = np.arange(max(lengths, default=1)) < lengths[:, None]
+        made = np.full(filled.shape, PADDING, np.int64)
+        made[filled] = self.flat
+        return made
+
+
+class Texts:
+    """N texts as data sets hold them: `ids` of their tokens, and the texts themselves, `raw` as UTF-8."""
+
+    def __init__(self, ids: Ragged, raw: Ragged, tokenizer: Characters):
+        self.ids, self.raw, self.tokenizer = ids, raw, tokenizer
+
+    @classmethod
+    def of(cls, texts: Iterable[str], tokenizer: Characters) -> Texts:
+        """Tokenised now, once and for all."""
+        clean = [normalised(text) for text in texts]
+        encoded = [text.encode("utf-8", "replace") for text in clean]
+        raw = Ragged(np.frombuffer(b"".join(encoded), np.uint8), np.cumsum(list(map(len, encoded)), dtype=np.int64))
+        return cls(tokenizer.encoded(clean), raw, tokenizer)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, T): texts, and all their tokens."""
+        return len(self), len(self.ids.flat)
+
+    @cached_property
+    def median(self) -> int:
+        """Tokens of the text in the middle."""
+        return int(np.median(self.ids.lengths))
+
+    def __len__(self) -> int:
+        return len(self.ids.ends)
+
+    def __getitem__(self, places: Any) -> Texts:
+        """Those at these places: an array of numbers or of bool, or a slice."""
+        rows = np.arange(len(self))[places]
+        return Texts(self.ids.rows(rows), self.raw.rows(rows), self.tokenizer)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.text, range(len(self)))
+
+    def text(self, place: int) -> str:
+        """One text, as people read it."""
+        return self.raw.row(place).tobytes().decode("utf-8", "replace")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that it consists of, beside its tokenizer, by name."""
+        return {"ids": self.ids.flat, "id-ends": self.ids.ends, "text": self.raw.flat, "text-ends": self.raw.ends}
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """All of its bytes."""
+        yield json.dumps(self.tokenizer.document()).encode()
+        for array in self.arrays().values():
+            yield from arrays.chunks(array)

@@ -1,0 +1,103 @@
+"""A small transformer encoder (Vaswani et al. 2017) for token ids, pre-norm, without dropout."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from kdcore.inputs.tokens import PADDING
+
+FAR = -1e4  # added to the score of padding: nothing of it is left, also in half precision
+
+
+class Tokens(nn.Module):
+    """The sum of what a token and its place are embedded as: ids (B, L) to (B, L, dim)."""
+
+    def __init__(self, vocabulary: int, longest: int, dim: int):
+        super().__init__()
+        self.token = nn.Embedding(vocabulary, dim)
+        self.position = nn.Embedding(longest, dim)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        places = torch.ones_like(ids).cumsum(1) - 1  # of any length, also in an exported file
+        return self.token(ids) + self.position(places)
+
+
+class Attention(nn.Module):
+    """Every token (B, L, dim) looks at all others, in several heads. `mask`: 0 for a token, FAR for padding."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads, self.scale = heads, (dim // heads) ** -0.5
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        scores = query @ key.transpose(2, 3) * self.scale + mask[:, None, None, :]
+        return self.out((functional.softmax(scores, dim=3) @ value).transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """Attention and two linear layers, each after layer norm and beside a shortcut (pre-norm)."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attention = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(
+            OrderedDict(linear1=nn.Linear(dim, 4 * dim), gelu=nn.GELU(), linear2=nn.Linear(4 * dim, dim))
+        )
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        tokens = tokens + self.attention(self.norm1(tokens), mask)
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class MeanOfTokens(nn.Module):
+    """Layer norm of every token (B, L, dim), and the mean (B, dim) over those that are no padding."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, tokens: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        return (self.norm(tokens) * known[:, :, None]).sum(1) / known.sum(1, keepdim=True)
+
+
+class TextEncoder(nn.Module):
+    """`depth` blocks, each a stage; mean over the tokens; linear. Weights are drawn as usual for these networks: a
+    normal distribution with standard deviation 0.02. A text has one token at least."""
+
+    def __init__(
+        self, depth: int, dim: int, heads: int, classes: int, vocabulary: int, longest: int, normalize: nn.Module
+    ):
+        super().__init__()
+        self.normalize = normalize
+        self.stem = Tokens(vocabulary, longest, dim)
+        self.stages = [f"stage{index + 1}" for index in range(depth)]
+        for name in self.stages:
+            self.add_module(name, Block(dim, heads))
+        self.pool = MeanOfTokens(dim)
+        self.head = nn.Linear(dim, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        tokens = self.stem(self.normalize(ids))
+        known = (ids != PADDING).to(tokens.dtype)
+        mask = (1 - known) * FAR
+        for name in self.stages:
+            tokens = self.get_submodule(name)(tokens, mask)
+        return self.head(self.pool(tokens, known))
