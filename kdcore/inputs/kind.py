@@ -43,6 +43,15 @@ class Held(ABC):
         return order.batch(seed, step, len(self), size)
 
 
+class Disturbance(NamedTuple):
+    """`title` with its unit. The strength goes from 0, which changes nothing, to `most` in steps of `step`."""
+
+    title: str
+    most: float
+    step: float
+    unit: str
+
+
 class Shown(NamedTuple):
     """One input as a page shows it: a `picture` uint8 (H, W, C), or a `text`."""
 
@@ -52,13 +61,16 @@ class Shown(NamedTuple):
 
 class Kind(ABC):
     """A kind of input. `one`, `many`: what people call it. `onnx_name`: of the exported file's input. `corruptions`:
-    titles by name, five of them."""
+    titles by name, five of them; `corrupted_how`: what they do, in words. `sources`: how a person can bring one of
+    their own: "draw", "upload", "camera", "type"."""
 
     name: ClassVar[str]
     one: ClassVar[str]
     many: ClassVar[str]
     onnx_name: ClassVar[str]
     corruptions: ClassVar[Mapping[str, str]]
+    corrupted_how: ClassVar[str]
+    sources: ClassVar[tuple[str, ...]]
 
     # Items on disk
 
@@ -165,6 +177,10 @@ class Kind(ABC):
         """What a page shows of one item."""
 
     @abstractmethod
+    def measured(self, one: Items) -> str:
+        """How large a single item is, in words."""
+
+    @abstractmethod
     def strengths(self, shape: Shape) -> dict[str, Any]:
         """What the numbers of corrupted inputs rest on, as a JSON document."""
 
@@ -175,6 +191,14 @@ class Kind(ABC):
     @abstractmethod
     def corrupted(self, items: Items, name: str, severity: int, seed: int = 0) -> Items:
         """The items corrupted at severity 1 to 5; an item comes out the same whatever stands beside it."""
+
+    @abstractmethod
+    def disturbances(self, shape: Shape) -> dict[str, Disturbance]:
+        """What a person can do to one input, by name."""
+
+    @abstractmethod
+    def disturbed(self, one: Items, each: Sequence[Mapping[str, float]]) -> Items:
+        """A single item as it is under each of these strengths; a disturbance that is not named does nothing."""
 
     def example(self, shape: Shape, batch: int = 1, device: torch.device | str = "cpu") -> torch.Tensor:
         """`plain` as a tensor."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdcore import arrays
-from kdcore.inputs import augmentation, corruptions, images
-from kdcore.inputs.kind import Kind, Shape, Shown, laid_out
+from kdcore.inputs import augmentation, corruptions, disturb, images
+from kdcore.inputs.kind import Disturbance, Kind, Shape, Shown, laid_out
 from kdcore.lazy import torch
 from kdcore.recipe import Augmentation
 
@@ -23,6 +23,11 @@ class Pictures(Kind):
     one, many = "image", "images"
     onnx_name = "images"
     corruptions = corruptions.CORRUPTIONS
+    corrupted_how = (
+        "noise, blur, low contrast, coarse pixels or JPEG artefacts, at five severities each (Hendrycks and Dietterich "
+        "2019)"
+    )
+    sources = ("draw", "upload", "camera")
 
     def checked(self, items: np.ndarray, like: np.ndarray) -> np.ndarray:
         if items.dtype != np.uint8 or items.ndim != 4 or items.shape[1:] != like.shape[1:]:
@@ -121,6 +126,10 @@ class Pictures(Kind):
     def shown(self, items: np.ndarray, row: int) -> Shown:
         return Shown(picture=items[row])
 
+    def measured(self, one: np.ndarray) -> str:
+        height, width = one.shape[1:3]
+        return f"{width}x{height} pixels"
+
     def strengths(self, shape: Shape) -> dict[str, Any]:
         found = corruptions.strengths(*shape[1:])
         return {
@@ -133,6 +142,12 @@ class Pictures(Kind):
 
     def corrupted(self, items: np.ndarray, name: str, severity: int, seed: int = 0) -> np.ndarray:
         return corruptions.corrupt(items, name, severity, seed)
+
+    def disturbances(self, shape: Shape) -> dict[str, Disturbance]:
+        return disturb.disturbances(*shape[1:])
+
+    def disturbed(self, one: np.ndarray, each: Sequence[Mapping[str, float]]) -> np.ndarray:
+        return np.stack([disturb.disturbed(one[0], dict(strengths)) for strengths in each])
 
 
 KIND = Pictures()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from kdcore import arrays
 from kdcore.files import read_json, write_json
 from kdcore.inputs import order, typos
-from kdcore.inputs.kind import Held, Kind, Shape, Shown
+from kdcore.inputs.kind import Disturbance, Held, Kind, Shape, Shown
 from kdcore.inputs.tokens import PADDING, Ragged, Texts, read
 from kdcore.lazy import torch
 from kdcore.recipe import Augmentation
@@ -68,6 +68,8 @@ class Text(Kind):
     one, many = "text", "texts"
     onnx_name = "ids"
     corruptions = typos.TITLES
+    corrupted_how = "wrong, missing, doubled or swapped letters, or wrong case, at five severities each"
+    sources = ("type",)
 
     def checked(self, items: Texts, like: Texts) -> Texts:
         if items.tokenizer != like.tokenizer or not len(items):
@@ -164,6 +166,10 @@ class Text(Kind):
     def shown(self, items: Texts, row: int) -> Shown:
         return Shown(text=items.text(row))
 
+    def measured(self, one: Texts) -> str:
+        count = int(one.ids.lengths[0])
+        return f"{count} token{'s' * (count != 1)}"
+
     def strengths(self, shape: Shape) -> dict[str, Any]:
         by_corruption = {name: list(typos.SHARES) for name in typos.TITLES}
         return {"strengths": "share of the letters", "by_corruption": by_corruption}
@@ -177,6 +183,18 @@ class Text(Kind):
             (typos.corrupted(text, name, typos.SHARES[severity - 1], tokenizer.alphabet, seed) for text in items),
             tokenizer,
         )
+
+    def disturbances(self, shape: Shape) -> dict[str, Disturbance]:
+        return {name: Disturbance(f"{title} (%)", 60.0, 5.0, " %") for name, title in typos.TITLES.items()}
+
+    def disturbed(self, one: Texts, each: Sequence[Mapping[str, float]]) -> Texts:
+        return Texts.of([self._mistyped(one, strengths) for strengths in each], one.tokenizer)
+
+    def _mistyped(self, one: Texts, strengths: Mapping[str, float]) -> str:
+        text = one.text(0)
+        for name, percent in strengths.items():
+            text = typos.corrupted(text, name, percent / 100, one.tokenizer.alphabet) if percent else text
+        return text
 
 
 def _length(shape: Shape) -> int:

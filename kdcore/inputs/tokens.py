@@ -50,7 +50,9 @@ class Characters:
         codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), np.uint32)
         places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
         ids = np.where(known[places] == codes, places + 2, UNKNOWN).astype(np.int32)
-        return Ragged(ids, np.cumsum([len(text) for text in cut], dtype=np.int64))
+        made = Ragged(ids, np.cumsum([len(text) for text in cut], dtype=np.int64))
+        made.flat[made.ends[[not text for text in texts]] - 1] = UNKNOWN
+        return made
 
 
 def read(document: dict[str, Any]) -> Characters:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from kdcore.export import runtime
+from kdcore.inputs.kind import Disturbance, Items, Kind
+from kdcore.inputs.pictures import KIND as PICTURES
 from kdcore.measure.quality import log_softmax
-from kdcore.tryout.disturb import Disturbance, disturbed
-from kdcore.tryout.manner import Pixels
 
 Shares = NDArray[np.float64]
 
@@ -29,12 +29,12 @@ class Answer(NamedTuple):
         return min((float(self.probabilities[one]) for one in self.picked), default=None)
 
 
-def answers(model: InferenceSession, images: Pixels, several: bool) -> list[Answer]:
-    """One for each image of uint8 (N, H, W, C), N at least 1. `several`: whether an image may have several labels.
+def answers(model: InferenceSession, given: Items, several: bool, kind: Kind = PICTURES) -> list[Answer]:
+    """One for each of the items, one at least. `several`: whether one may have several labels.
 
     Raises ValueError when the model does not take these images or answers with what is no number.
     """
-    return [answer(logits, several) for logits in runtime.logits(model, runtime.pixels(images))]
+    return [answer(logits, several) for logits in runtime.logits(model, kind.feed(given))]
 
 
 def answer(logits: NDArray[np.float32], several: bool) -> Answer:
@@ -70,22 +70,23 @@ def strengths(about: Disturbance) -> tuple[float, ...]:
 
 def falls(
     models: Mapping[str, InferenceSession],
-    image: Pixels,
+    one: Items,
     wanted: Sequence[int],
     name: str,
     about: Disturbance,
     several: bool,
     others: Mapping[str, float] = {},
+    kind: Kind = PICTURES,
 ) -> dict[str, Fall]:
-    """How each model does on the image uint8 (H, W, C) as one disturbance grows while the `others` stay.
+    """How each model does on a single item as one disturbance grows while the `others` stay.
 
     `wanted`: the classes of the clean answer. Raises ValueError, see `answers`.
     """
     steps = strengths(about)
-    images = np.stack([disturbed(image, {**others, name: value}) for value in steps])
+    disturbed = kind.disturbed(one, [{**others, name: value} for value in steps])
     found = {}
     for key, model in models.items():
-        said = answers(model, images, several)
+        said = answers(model, disturbed, several, kind)
         supports = tuple(support(one, wanted, several) for one in said)
         breaks = next((at for at, one in zip(steps, said, strict=True) if one.picked != tuple(wanted)), None)
         found[key] = Fall(supports, breaks)

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from kdcore.inputs.kind import Shown
 from pages.shared import links
 from pages.shared.soft import Chosen
 from pages.shared.store import Pictures
@@ -30,23 +31,37 @@ def pick(pictures: Pictures, models: list[Chosen], hidden: Sequence[str] = ()) -
     image = links.number("image", len(pictures.labels), default=usual)
     with st.container(border=True, horizontal_alignment="center"):
         name = pictures.name(image)
-        st.image(enlarged(pictures.images[image]), width=200, alt=f"Test image {image}, labelled {name}")
-        st.caption(f"Test image {image}, labelled **{plain(name)}**", text_alignment="center")
+        one = pictures.kind.one
+        draw(pictures.kind.shown(pictures.images, image), f"Test {one} {image}, labelled {name}", width=200)
+        st.caption(f"Test {one} {image}, labelled **{plain(name)}**", text_alignment="center")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        which = st.selectbox("Images", [ALL, UNSURE, WRONG, APART], key="gallery_which", persist_state="session")
+        which = st.selectbox(
+            pictures.kind.many.capitalize(), [ALL, UNSURE, WRONG, APART], key="gallery_which", persist_state="session"
+        )
         of = st.selectbox("Class", [ALL, *pictures.classes], key="gallery_class", persist_state="session")
     found = fitting(pictures, models, which, of)
     if not len(found):
-        st.caption("No image matches the filters.")
+        st.caption(f"No {pictures.kind.one} matches the filters.")
         return image
     pages = -(-len(found) // SHOWN)
     page = min(st.session_state.get("gallery_page", 1), pages)
     shown = [int(number) for number in found[(page - 1) * SHOWN : page * SHOWN]]
-    tiles = [Tile(number, pictures.name(number), pictures.images[number]) for number in shown]
-    thumbnails("Test images", tiles, image, "gallery", _choose)
+    tiles = [
+        Tile(number, pictures.name(number), pictures.kind.shown(pictures.images, number), pictures.kind.one)
+        for number in shown
+    ]
+    thumbnails(f"Test {pictures.kind.many}", tiles, image, "gallery", _choose)
     if pages > 1:
         st.pagination(pages, key="gallery_page", max_visible_pages=3)
     return image
+
+
+def draw(shown: Shown, alt: str, width: int = 160) -> None:
+    """One input: its picture `width` pixels wide, or its text. `alt`: what the picture is."""
+    if shown.picture is not None:
+        st.image(enlarged(shown.picture), width=width, alt=alt)
+    else:
+        st.markdown(f"#### {plain(shown.text)}", text_alignment="center")
 
 
 def _first(pictures: Pictures, hidden: Sequence[str]) -> int:
@@ -60,15 +75,16 @@ def _choose(number: int) -> None:
     links.put("image", str(number))
 
 
-def numbered(count: int, key: str, **widget: Any) -> int | None:
-    """A test image by its number, from 0 and less than `count`; None for any other, which the page says.
+def numbered(count: int, key: str, one: str = "image", **widget: Any) -> int | None:
+    """A test image, or whatever `one` of the inputs is called, by its number, from 0 to below `count`; None for any
+    other, which the page says.
 
     The box has no bounds: a browser would keep the old value and say nothing.
     """
-    typed = st.number_input("Test image", value=0, step=1, key=key, help=f"From 0 to {count - 1}.", **widget)
+    typed = st.number_input(f"Test {one}", value=0, step=1, key=key, help=f"From 0 to {count - 1}.", **widget)
     if 0 <= typed < count:
         return int(typed)
-    st.error(f"There are {count} test images: enter a number from 0 to {count - 1}.")
+    st.error(f"There are {count} test {one}s: enter a number from 0 to {count - 1}.")
     return None
 
 

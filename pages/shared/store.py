@@ -11,8 +11,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from kdcore import arrays
+from kdcore import arrays, inputs
 from kdcore.files import Damaged, read_json
+from kdcore.inputs.kind import Items, Kind
+from kdcore.inputs.pictures import KIND as PICTURES
 from kdcore.jobs import api
 from kdcore.measure.robustness import FILE
 from kdcore.report import comparison
@@ -117,11 +119,13 @@ def _logits(path: str, identity: Identity | None) -> NDArray[np.float32]:
 
 
 class Pictures(NamedTuple):
-    """The test split as pages show it: uint8 (N, H, W, C), labels (N,) or (N, K) of 0 and 1, names of the classes."""
+    """The test split as pages show it: the inputs, items of their kind, labels (N,) or (N, K) of 0 and 1, names of the
+    classes."""
 
-    images: NDArray[np.uint8]
+    images: Items
     labels: NDArray[Any]
     classes: list[str]
+    kind: Kind = PICTURES
 
     @property
     def several(self) -> bool:
@@ -138,8 +142,9 @@ class Pictures(NamedTuple):
 @st.cache_data(max_entries=8, show_spinner=False)
 def _pictures(folder: str) -> Pictures:
     place = Path(folder)
-    classes = read_json(place / "info.json")["classes"]
-    return Pictures(arrays.load(place / "test_images.npy"), arrays.load(place / "test_labels.npy"), classes)
+    info = read_json(place / "info.json")
+    kind = inputs.of(info["shape"])
+    return Pictures(kind.load(place, "test_images"), arrays.load(place / "test_labels.npy"), info["classes"], kind)
 
 
 def pictures(fingerprint: str) -> Pictures | None:

@@ -1,4 +1,4 @@
-"""Small images of which one is chosen, by a click on it or with the keyboard."""
+"""Small images, or texts, of which one is chosen, by a click on it or with the keyboard."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from kdcore.inputs.kind import Shown
+
 CSS = """
 #grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(70px, 1fr)); gap: 0.5rem }
 button {
@@ -22,6 +24,7 @@ button:hover { border-color: var(--st-border-color) }
 button[aria-pressed=true] { border-color: var(--st-primary-color) }
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px }
 img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated }
+q { display: block; quotes: none; font-weight: 600; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }
 span { display: block; padding-top: 0.15rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }
 """
 
@@ -29,16 +32,16 @@ JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const grid = parentElement.querySelector("#grid")
   grid.setAttribute("aria-label", data.label)
-  grid.replaceChildren(...data.tiles.map(({ number, name, source }) => {
-    const button = document.createElement("button"), image = document.createElement("img")
-    const words = document.createElement("span")
+  grid.replaceChildren(...data.tiles.map(({ number, name, alt, source, text }) => {
+    const button = document.createElement("button"), words = document.createElement("span")
+    const shown = document.createElement(source ? "img" : "q")
     button.type = "button"
     button.dataset.number = number
     button.setAttribute("aria-pressed", number === data.chosen)
-    image.src = source
-    image.alt = `Test image ${number}`
+    if (source) Object.assign(shown, { src: source, alt })
+    else shown.textContent = shown.title = text
     words.textContent = button.title = name
-    button.append(image, words)
+    button.append(shown, words)
     button.onclick = () => setTriggerValue("picked", number)
     return button
   }))
@@ -49,11 +52,12 @@ _GRID = st.components.v2.component("kdcore_thumbnails", html='<div id="grid" rol
 
 
 class Tile(NamedTuple):
-    """An image (H, W, C) of uint8, its number and what stands below it."""
+    """An input, its number, what stands below it, and what it is `called`."""
 
     number: int
     name: str
-    image: NDArray[np.uint8]
+    shown: Shown
+    called: str = "image"
 
 
 def thumbnails(label: str, tiles: Sequence[Tile], chosen: int, key: str, pick: Callable[[int], None]) -> None:
@@ -62,7 +66,13 @@ def thumbnails(label: str, tiles: Sequence[Tile], chosen: int, key: str, pick: C
         key=key,
         data={
             "label": label, "chosen": chosen,
-            "tiles": [{"number": one.number, "name": one.name, "source": _source(one.image)} for one in tiles],
+            "tiles": [
+                {
+                    "number": one.number, "name": one.name, "alt": f"Test {one.called} {one.number}",
+                    "source": None if one.shown.picture is None else _source(one.shown.picture), "text": one.shown.text,
+                }
+                for one in tiles
+            ],
         },
         on_picked_change=lambda: pick(int(st.session_state[key].picked)),
     )  # fmt: skip

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from kdcore import inputs
 from kdcore.figures.robustness import class_changes, falls
-from kdcore.inputs.corruptions import CORRUPTIONS, corrupt, strength
-from kdcore.inputs.kind import SEVERITIES
+from kdcore.inputs.kind import SEVERITIES, Items, Kind
 from kdcore.jobs import api
 from kdcore.measure.robustness import MOST_IMAGES
 from kdcore.plan.estimate import START_SECONDS, corrupted_seconds
@@ -35,10 +34,8 @@ GAP = 0.08  # between the samples, as a share of their side
 
 def section(run_id: str, names: list[str]) -> None:
     """The measurement of these variants, or the button that starts it; and what the corruptions look like."""
-    st.caption(
-        "Accuracy on the test images with noise, blur, low contrast, coarse pixels or JPEG artefacts, at five "
-        "severities each (Hendrycks and Dietterich 2019)."
-    )
+    kind = inputs.of(store.plan(run_id).dataset["shape"])
+    st.caption(f"Accuracy on the test {kind.many} with {kind.corrupted_how}.")
     found = [one for one in robustness.measured(store.workspace(), run_id) if one.variant in names]
     rows = [row for row in store.rows([run_id]) if row["variant"] in names and row["size_bytes"]]
     missing = [row for row in rows if row["variant"] not in {one.variant for one in found}]
@@ -89,7 +86,7 @@ def _draw(now: RunRow) -> None:
 
 
 def _measured(found: list[Robust]) -> None:
-    named = {TOGETHER: "All (mean)"} | CORRUPTIONS
+    named = {TOGETHER: "All (mean)"} | {name: inputs.titles()[name] for name in found[0].scores}
     corruption = links.segments("Corruption", list(named), "corruption", format_func=named.__getitem__)
     pairs = {(one.variant, other.variant): (one, other) for one, other in robustness.compared(found)}
     changes = [change for one, other in pairs.values() if (change := robustness.against(one, other))]
@@ -136,7 +133,7 @@ def _scores(found: list[Robust]) -> None:
         "clean": [100 * one.clean for one in found],
         "corrupted": [100 * one.corrupted for one in found],
         "lost": [-100 * one.drop for one in found],
-        **{name: [100 * fmean(one.scores[name]) for one in found] for name in CORRUPTIONS},
+        **{name: [100 * fmean(one.scores[name]) for one in found] for name in found[0].scores},
     }
     number = st.column_config.NumberColumn
     measure = "mAP" if found[0].measure == "mAP" else "Test accuracy"
@@ -145,8 +142,8 @@ def _scores(found: list[Robust]) -> None:
         "corrupted": number("Corrupted (%)", format="%.1f", help="The mean over all corruptions and severities."),
         "lost": number("Change (points)", format="%+.1f", help="From clean to corrupted images."),
         **{
-            name: number(f"{title} (%)", format="%.1f", help="The mean over five severities.")
-            for name, title in CORRUPTIONS.items()
+            name: number(f"{inputs.titles()[name]} (%)", format="%.1f", help="The mean over five severities.")
+            for name in found[0].scores
         },
     }
     variant_table.show(
@@ -209,23 +206,28 @@ def _samples(pictures: Pictures) -> None:
     if not box.open:
         return
     with box:
-        number = numbered(len(pictures.images), "sample_image", persist_state="session", width=160)
+        kind = pictures.kind
+        number = numbered(len(pictures.images), "sample_image", kind.one, persist_state="session", width=160)
         if number is None:
             return
-        image = np.ascontiguousarray(pictures.images[number : number + 1])
+        one = pictures.images[number : number + 1]
         st.caption(f"Labelled **{plain(pictures.name(number))}**. From left to right: clean, then severity 1 to 5.")
         with st.grid(2, min_column_width=420):
-            for name, title in CORRUPTIONS.items():
-                _sample(image, name, title, alt=f"Test image {number}: clean, then {title}, severity 1 to 5")
+            for name, title in kind.corruptions.items():
+                _sample(kind, one, name, alt=f"Test {kind.one} {number}: clean, then {title}, severity 1 to 5")
 
 
-def _sample(image: NDArray[np.uint8], name: str, title: str, alt: str) -> None:
-    """`image` (1, H, W, C) in all strengths of one corruption."""
-    made = [image[0], *(corrupt(image, name, severity)[0] for severity in SEVERITIES)]
-    least, most = (strength(name, severity, *image.shape[1:3]) for severity in (SEVERITIES[0], SEVERITIES[-1]))
+def _sample(kind: Kind, one: Items, name: str, alt: str) -> None:
+    """`one`, a single item, in all strengths of one corruption."""
+    made = [kind.shown(items, 0) for items in (one, *(kind.corrupted(one, name, severity) for severity in SEVERITIES))]
+    shape = kind.shape(one)
+    least, most = (kind.strength(shape, name, severity) for severity in (SEVERITIES[0], SEVERITIES[-1]))
     with st.container(gap="xxsmall"):
-        st.image(row_of(made), width="stretch", alt=alt)
-        st.caption(f"**{title}**: {least} at severity 1, {most} at 5")
+        if pictures := [shown.picture for shown in made if shown.picture is not None]:
+            st.image(row_of(pictures), width="stretch", alt=alt)
+        else:
+            st.markdown(" · ".join(plain(shown.text) for shown in made))
+        st.caption(f"**{kind.corruptions[name]}**: {least} at severity 1, {most} at 5")
 
 
 def row_of(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

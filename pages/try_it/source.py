@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from kdcore.data.pictures.names import SUFFIXES, Refused
 from kdcore.data.pictures.single import MOST_BYTES, open_picture
+from kdcore.inputs.kind import Items
+from kdcore.inputs.tokens import Texts
 from kdcore.tryout.manner import Manner, manner
 from kdcore.tryout.prepare import NothingThere, Seen, drawn, pictured
 from kdcore.tryout.strokes import BadDrawing, strokes
@@ -19,32 +21,56 @@ from pages.shared.text import plain
 from pages.try_it.canvas import canvas
 from pages.try_it.variants import Chosen
 
-DRAW, UPLOAD, CAMERA, TEST = "draw", "upload", "camera", "test"
+DRAW, UPLOAD, CAMERA, TYPE, TEST = "draw", "upload", "camera", "type", "test"
+LONGEST = 1000  # characters of a text
 KINDS = {
     DRAW: "Draw",
     UPLOAD: "Upload",
     CAMERA: "Camera",
+    TYPE: "Type",
     TEST: "Test image",
 }
 
 
-def kinds(style: Manner) -> list[str]:
+class Given(NamedTuple):
+    """A single item of the data set's kind. `done`: what was done to make it, one phrase a step."""
+
+    item: Items
+    done: tuple[str, ...]
+
+
+def kinds(pictures: Pictures, style: Manner | None) -> list[str]:
     """The kinds of input that make sense, the usual one first: photographs cannot be drawn."""
-    return [TEST, UPLOAD, CAMERA] if style.ground is None else [DRAW, UPLOAD, CAMERA, TEST]
+    ways = list(pictures.kind.sources)
+    if style is not None and style.ground is None:
+        return [TEST, *(way for way in ways if way != DRAW)]
+    return [*ways, TEST]
 
 
-def choose(kind: str, models: list[Chosen], pictures: Pictures, style: Manner) -> Seen | None:
+def choose(kind: str, models: list[Chosen], pictures: Pictures, style: Manner | None) -> Given | None:
     """The input in the shape that the networks take; None while there is none, and the page says what to do."""
     try:
-        if kind == DRAW:
-            return _drawing(style, pictures.several)
         if kind == TEST:
             shown = [soft.Chosen(one.name, one.role, store.logits(one.key)) for one in models]
-            return Seen(pictures.images[gallery.pick(pictures, shown)], ("unchanged: a test image",))
-        return _picture(kind, style, pictures.several)
+            number = gallery.pick(pictures, shown)
+            return Given(pictures.images[number : number + 1], (f"unchanged: a test {pictures.kind.one}",))
+        if kind == TYPE:
+            return _typed(pictures)
+        assert style
+        seen = _drawing(style, pictures.several) if kind == DRAW else _picture(kind, style, pictures.several)
+        return Given(seen.image[None], seen.done) if seen else None
     except (NothingThere, BadDrawing) as error:
         st.info(plain(str(error)))
         return None
+
+
+def _typed(pictures: Pictures) -> Given | None:
+    """A text, as the data set's tokenizer reads it."""
+    text = st.text_input("Text", pictures.images.text(0), max_chars=LONGEST, key="typed", persist_state="session")
+    if not text.strip():
+        st.info("Type a text to see the answers.")
+        return None
+    return Given(Texts.of([text], pictures.images.tokenizer), ("read as typed",))
 
 
 def _drawing(style: Manner, several: bool) -> Seen:
@@ -82,7 +108,7 @@ def _opened(content: bytes) -> NDArray[np.uint8]:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def manner_of(fingerprint: str) -> Manner:
-    """How the images of this data set look, which must be in the workspace."""
+def manner_of(fingerprint: str) -> Manner | None:
+    """How the images of this data set look, which must be in the workspace; None of other inputs."""
     pictures: Any = store.pictures(fingerprint)
-    return manner(pictures.images)
+    return manner(pictures.images) if DRAW in pictures.kind.sources else None

@@ -10,25 +10,25 @@ import streamlit as st
 
 from kdcore.figures import answers as figures
 from kdcore.figures.answers import Answered, spelled
+from kdcore.inputs.kind import Disturbance, Items, Kind
 from kdcore.report import format
 from kdcore.tryout.answers import Answer, answers, falls, strengths
-from kdcore.tryout.disturb import Disturbance, disturbances, disturbed
-from kdcore.tryout.manner import Manner, Pixels
-from kdcore.tryout.prepare import Seen
+from kdcore.tryout.manner import Manner
 from pages.shared import charts, gallery, roles
 from pages.shared.store import Pictures
 from pages.shared.text import plain
 from pages.try_it import source
+from pages.try_it.source import Given
 from pages.try_it.variants import Chosen
 
 BARS = "Probabilities"
 LETTER = 8  # pixels of a letter in a table
-QUICK = 96 * 96  # pixels up to which the chart of a disturbance is drawn at once
+QUICK = 3 * 96 * 96  # values of an input up to which the chart of a disturbance is drawn at once
 APART = "background-color: rgba(213, 94, 0, 0.22); font-weight: bold"
 
 
 @st.fragment
-def show(models: list[Chosen], pictures: Pictures, style: Manner, kind: str) -> None:
+def show(models: list[Chosen], pictures: Pictures, style: Manner | None, kind: str) -> None:
     """All that an input changes, apart from the rest of the page: the input on the left, what becomes of it right."""
     left, right = st.columns([1, 3.1], gap="medium")
     with left:
@@ -40,22 +40,23 @@ def show(models: list[Chosen], pictures: Pictures, style: Manner, kind: str) -> 
             _became(seen, models, pictures)
 
 
-def _became(seen: Seen, models: list[Chosen], pictures: Pictures) -> None:
+def _became(seen: Given, models: list[Chosen], pictures: Pictures) -> None:
     """What the networks see and answer; below it the sliders beside a chart."""
     seen_column, answer_column = st.columns([1, 3.5])
     slider_column, chart_column = st.columns([1, 1.4], gap="medium")
-    about = disturbances(*seen.image.shape[:2])
+    kind = pictures.kind
+    about = kind.disturbances(kind.shape(seen.item))
     with slider_column:
         strengths = _sliders(about)
-    changed = disturbed(seen.image, strengths)
+    changed = kind.disturbed(seen.item, [strengths])
     with seen_column:
-        _seen(seen, changed)
+        _seen(kind, seen, changed)
     with answer_column:
-        working, found = _answered(models, changed, pictures.several)
+        working, found = _answered(models, changed, pictures)
         if not found:
             return
         _table(working, found, pictures.classes)
-        st.caption(":material/info: One image is an anecdote. Accuracy on the test set is on the page Compare.")
+        st.caption(f":material/info: One {kind.one} is an anecdote. Accuracy on the test set is on the page Compare.")
     with chart_column:
         titles = {BARS: BARS} | {name: one.title.partition(" (")[0] for name, one in about.items()}
         what = st.segmented_control(
@@ -65,20 +66,20 @@ def _became(seen: Seen, models: list[Chosen], pictures: Pictures) -> None:
         if what == BARS:
             charts.show(figures.answers(found, pictures.classes), key="try_bars")
         else:
-            _falls(working, seen.image, strengths, str(what), about[str(what)], pictures)
+            _falls(working, seen.item, strengths, str(what), about[str(what)], pictures)
 
 
-def _seen(seen: Seen, changed: Pixels) -> None:
+def _seen(kind: Kind, seen: Given, changed: Items) -> None:
     """What the networks see, and how it was made of the input."""
-    height, width, _ = changed.shape
+    size = kind.measured(changed)
     st.markdown("**What the networks see**")
-    st.image(gallery.enlarged(changed), width=160, alt=f"The input as the networks see it, {width}x{height} pixels")
-    st.caption(f"{width}x{height} pixels. {', '.join(seen.done).capitalize()}.")
+    gallery.draw(kind.shown(changed, 0), f"The input as the networks see it, {size}")
+    st.caption(f"{size}. {', '.join(seen.done).capitalize()}.")
 
 
 def _sliders(about: Mapping[str, Disturbance]) -> dict[str, float]:
     """The strength of each disturbance."""
-    st.markdown("**Disturb it**", help="Changes the prepared image, in this order: rotation, blur, contrast, noise.")
+    st.markdown("**Disturb it**", help="Changes the prepared input; all that is set applies at once.")
     with st.grid(2, min_column_width=130):
         chosen = {
             name: st.slider(
@@ -97,12 +98,12 @@ def _reset(keys: list[str]) -> None:
         st.session_state[key] = 0.0
 
 
-def _answered(models: list[Chosen], image: Pixels, several: bool) -> tuple[list[Chosen], list[Answered]]:
+def _answered(models: list[Chosen], item: Items, pictures: Pictures) -> tuple[list[Chosen], list[Answered]]:
     """The models that answer, and what; the page names those that do not."""
     working, found = [], []
     for one in models:
         try:
-            found.append(Answered(one.name, one.role, answers(one.model, image[None], several)[0]))
+            found.append(Answered(one.name, one.role, answers(one.model, item, pictures.several, pictures.kind)[0]))
             working.append(one)
         except ValueError as error:
             st.warning(f"{plain(one.name)} gives no answer: {plain(str(error))}.")
@@ -168,15 +169,19 @@ def _columns(variant: int, answer: int) -> dict[str, Any]:
 
 
 def _falls(
-    models: list[Chosen], image: Pixels, chosen: Mapping[str, float], name: str, about: Disturbance, pictures: Pictures
+    models: list[Chosen], item: Items, chosen: Mapping[str, float], name: str, about: Disturbance, pictures: Pictures
 ) -> None:
     """Confidence in the clean answer as one disturbance grows, for every variant."""
-    height, width = image.shape[:2]
-    if height * width > QUICK and not st.toggle("Draw the chart", key="try_slow", help="Slow for large images."):
+    kind = pictures.kind
+    if kind.values(kind.shape(item)) > QUICK and not st.toggle(
+        "Draw the chart", key="try_slow", help="Slow for large images."
+    ):
         return
-    clean: Answer = answers(models[0].model, image[None], pictures.several)[0]
+    clean: Answer = answers(models[0].model, item, pictures.several, kind)[0]
     others = {other: value for other, value in chosen.items() if other != name}
-    fallen = falls({one.name: one.model for one in models}, image, clean.picked, name, about, pictures.several, others)
+    fallen = falls(
+        {one.name: one.model for one in models}, item, clean.picked, name, about, pictures.several, others, kind
+    )
     figure = figures.falls(
         fallen, {one.name: one.role for one in models}, strengths(about), disturbance=about.title, unit=about.unit,
         answer=spelled(clean.picked, pictures.classes), now=chosen[name],

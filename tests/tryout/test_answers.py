@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from kdcore.export import runtime
+from kdcore.inputs.disturb import disturbances, disturbed
 from kdcore.tryout.answers import Fall, answer, answers, falls, strengths, support
-from kdcore.tryout.disturb import disturbances, disturbed
 
 
 def brightness(threshold, slope=20.0):
@@ -63,18 +63,18 @@ def test_the_first_to_break_is_found():
     image = np.zeros((4, 4, 1), np.uint8)
     about = disturbances(4, 4)
     models = {"weak": brightness(0.02), "strong": brightness(0.9)}
-    found = falls(models, image, (0,), "noise", about["noise"], False)
+    found = falls(models, image[None], (0,), "noise", about["noise"], False)
     assert found["weak"].breaks is not None
     assert 0 < found["weak"].breaks < about["noise"].most
     assert found["strong"].breaks is None
     assert len(found["weak"].supports) == len(strengths(about["noise"]))
     assert found["weak"].supports[0] > 0.5 > found["weak"].supports[-1]
-    assert falls(models, image, (0,), "blur", about["blur"], False)["weak"].breaks is None
+    assert falls(models, image[None], (0,), "blur", about["blur"], False)["weak"].breaks is None
 
 
 def test_a_model_that_disagrees_from_the_start_breaks_at_zero():
     found = falls(
-        {"bright": brightness(-1.0)}, np.zeros((4, 4, 1), np.uint8), (0,), "blur", disturbances(4, 4)["blur"], False
+        {"bright": brightness(-1.0)}, np.zeros((1, 4, 4, 1), np.uint8), (0,), "blur", disturbances(4, 4)["blur"], False
     )
     assert isinstance(found["bright"], Fall)
     assert found["bright"].breaks == 0

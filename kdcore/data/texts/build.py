@@ -41,7 +41,6 @@ def raw(train: Labelled, test: Labelled, longest: int, **about: Any) -> RawImage
     numbers = {name: number for number, name in enumerate(classes)}
     clean = [normalised(text)[:longest] for text in train.texts]
     tokenizer = Characters.of(clean, min(longest, max(map(len, clean))))
-    arrays: list[Any] = []
-    for part in (train, test):
-        arrays += [Texts.of(part.texts, tokenizer), np.array([numbers[name] for name in part.labels], np.int64)]
-    return RawImages(*arrays, tuple(classes), kind="text", **about)
+    items: list[Any] = [Texts.of(part.texts, tokenizer) for part in (train, test)]
+    labels = [np.array([numbers[name] for name in part.labels], np.int64) for part in (train, test)]
+    return RawImages(items[0], labels[0], items[1], labels[1], tuple(classes), kind="text", **about)

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from PIL import Image
 
-from kdcore.inputs.corruptions import at_strength
-from kdcore.tryout.manner import Pixels
-
-
-class Disturbance(NamedTuple):
-    """`title` with its unit. The strength goes from 0, which changes nothing, to `most` in steps of `step`."""
-
-    title: str
-    most: float
-    step: float
-    unit: str
+from kdcore.inputs.corruptions import Pixels, at_strength
+from kdcore.inputs.kind import Disturbance
 
 
 def disturbances(height: int, width: int) -> dict[str, Disturbance]:
