@@ -79,8 +79,16 @@ class Kind(ABC):
         """The same items, ready to be written. `like`: others of the data set. Raises ValueError."""
 
     @abstractmethod
-    def save(self, items: Items, folder: Path, name: str) -> list[str]:
-        """Writes items as files that begin with `name`, where they are not there yet; returns the files' names."""
+    def files(self, name: str) -> tuple[str, ...]:
+        """The files that `save` writes."""
+
+    @abstractmethod
+    def save(self, items: Items, folder: Path, name: str) -> None:
+        """Writes items as files that begin with `name`, where they are not there yet."""
+
+    @abstractmethod
+    def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
+        """Whether the files, whose arrays are whole, hold `count` items of this shape."""
 
     @abstractmethod
     def load(self, folder: Path, name: str) -> Items:

@@ -34,11 +34,18 @@ class Pictures(Kind):
             raise ValueError(f"images must be uint8 (N, H, W, C) of one size, not {items.dtype} {items.shape}")
         return np.ascontiguousarray(items)
 
-    def save(self, items: np.ndarray, folder: Path, name: str) -> list[str]:
+    def files(self, name: str) -> tuple[str, ...]:
+        return (f"{name}.npy",)
+
+    def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
+        channels, height, width = shape
+        items = self.load(folder, name)
+        return items.dtype == np.uint8 and items.shape == (count, height, width, channels)
+
+    def save(self, items: np.ndarray, folder: Path, name: str) -> None:
         path = folder / f"{name}.npy"
         if not path.exists():  # else it grew there
             arrays.save(path, items)
-        return [path.name]
 
     def load(self, folder: Path, name: str) -> np.ndarray:
         return arrays.mapped(folder / f"{name}.npy")

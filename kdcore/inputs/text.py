@@ -76,11 +76,20 @@ class Text(Kind):
             raise ValueError("texts must have one tokenizer, and there must be some")
         return items
 
-    def save(self, items: Texts, folder: Path, name: str) -> list[str]:
+    def files(self, name: str) -> tuple[str, ...]:
+        return (*(f"{name}.{part}.npy" for part in PARTS), f"{name}.tokenizer.json")
+
+    def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
+        try:
+            items = self.load(folder, name)
+            return len(items) == len(items.raw.ends) == count and items.sound() and tuple(self.shape(items)[2:]) == tuple(shape[2:])
+        except (ValueError, TypeError, KeyError):
+            return False
+
+    def save(self, items: Texts, folder: Path, name: str) -> None:
         for part, array in items.arrays().items():
             arrays.save(folder / f"{name}.{part}.npy", array)
         write_json(folder / f"{name}.tokenizer.json", items.tokenizer.document())
-        return [*(f"{name}.{part}.npy" for part in items.arrays()), f"{name}.tokenizer.json"]
 
     def load(self, folder: Path, name: str) -> Texts:
         ids, id_ends, raw, ends = (arrays.mapped(folder / f"{name}.{part}.npy") for part in PARTS)

@@ -15,6 +15,7 @@ import numpy as np
 from kdcore import arrays
 
 PADDING, UNKNOWN = 0, 1  # ids of every tokenizer
+KINDS = (np.int32, np.int64, np.uint8, np.int64)  # of the arrays of Texts
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,14 @@ class Texts:
     def text(self, place: int) -> str:
         """One text, as people read it."""
         return self.raw.row(place).tobytes().decode("utf-8", "replace")
+
+    def sound(self) -> bool:
+        """Whether arrays out of a file are such as `of` makes: known tokens, in rows that follow each other."""
+        kinds = [array.dtype == kind for array, kind in zip(self.arrays().values(), KINDS, strict=True)]
+        rows = (part.lengths.min(initial=1) >= least and part.ends[-1:].sum() == len(part.flat)
+                for part, least in ((self.ids, 1), (self.raw, 0)))  # fmt: skip
+        ids = self.ids.flat
+        return all(kinds) and all(rows) and 0 < ids.min(initial=1) <= ids.max(initial=1) < self.tokenizer.vocabulary
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that it consists of, beside its tokenizer, by name."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.lib import format as npy
 
+from kdcore import inputs
 from kdcore.files import read_json
 from kdcore.measure.robustness import FILE as ROBUSTNESS
 from kdcore.report import comparison, robustness, sessions
@@ -119,14 +120,15 @@ def _check_images(folder: Path, run: RunFiles) -> None:
     about: Any = read_json(folder / "info.json", None)
     if not isinstance(about, dict) or any(about.get(name) != told[name] for name in ("name", "classes", "shape")):
         _refuse("info.json does not describe the run's data set")
-    for name in ("test_images.npy", "test_labels.npy"):
+    kind = inputs.of(told["shape"])
+    for name in (*kind.files("test_images"), "test_labels.npy"):
         if not (folder / name).is_file():
             _refuse(f"the data set has no {name}")
-        _check_arrays(folder / name)
-    images, labels = (np.load(folder / f"test_{name}.npy", mmap_mode="r") for name in ("images", "labels"))
-    channels, height, width = told["shape"]
-    if images.dtype != np.uint8 or images.shape != (told["test"], height, width, channels):
-        _refuse("test_images.npy has images of another size or number than the plan")
+        if name.endswith(".npy"):
+            _check_arrays(folder / name)
+    labels = np.load(folder / "test_labels.npy", mmap_mode="r")
+    if not kind.fits(folder, "test_images", told["shape"], told["test"]):
+        _refuse(f"{kind.files('test_images')[0]} has {kind.many} of another size or number than the plan")
     classes = len(told["classes"])
     single = labels.shape == (told["test"],) and labels.dtype.kind in "iu"
     if not (single and bool(((labels >= 0) & (labels < classes)).all())) and labels.shape != (told["test"], classes):

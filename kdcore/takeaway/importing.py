@@ -18,13 +18,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from filelock import Timeout
 
+from kdcore import inputs
 from kdcore.data.pictures.members import Member, members
 from kdcore.data.pictures.names import Refused
 from kdcore.files import Damaged, lock, read_json, remove
 from kdcore.report.format import plural
 from kdcore.report.names import printable
 from kdcore.takeaway import imported
-from kdcore.takeaway.run import DOCUMENTS, IMAGES, MANIFEST
+from kdcore.takeaway.run import DOCUMENTS, LABELS, MANIFEST
 from kdcore.workspace import shapes
 from kdcore.workspace.integrity import DONE
 from kdcore.workspace.workspace import Workspace
@@ -32,10 +33,11 @@ from kdcore.workspace.workspace import Workspace
 BLOCK = 2**20
 MOST_JSON, MOST_OTHER = 2**26, 2**32  # bytes of one file
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+_IMAGES = [*(file for kind in inputs.KINDS for file in inputs.named(kind).files("test_images")), *LABELS]
 _PLACES = re.compile(
     rf"{re.escape(MANIFEST)}"
     rf"|runs/[a-z0-9][a-z0-9-]{{3,63}}/({'|'.join(map(re.escape, DOCUMENTS))})"
-    rf"|datasets/[0-9a-f]{{1,64}}/({'|'.join(map(re.escape, IMAGES))})"
+    rf"|datasets/[0-9a-f]{{1,64}}/({'|'.join(map(re.escape, _IMAGES))})"
     rf"|models/[0-9a-f]{{64}}/({'|'.join(map(re.escape, imported.MODEL_FILES))})"
     r"|sessions/\d{6}-\d{6}-[0-9a-f]{6}\.json"
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kdcore import inputs
 from kdcore.files import SCHEMA, read_json
 from kdcore.measure.robustness import FILE as ROBUSTNESS
 from kdcore.problems import Problem, RecipeError
@@ -23,7 +24,7 @@ from kdcore.workspace.workspace import Workspace
 
 MANIFEST = "kdcore-run.json"
 DOCUMENTS = ("meta.json", "plan.json", "recipe.json", "result.json", "events.jsonl")
-IMAGES = ("test_images.npy", "test_labels.npy", "info.json")
+LABELS = ("test_labels.npy", "info.json")  # beside the test images
 
 
 def write_run(workspace: Workspace, run_id: str, file: Path | BinaryIO) -> None:
@@ -72,7 +73,8 @@ def _content(run: RunFiles) -> Iterator[tuple[str, Path | dict[str, Any]]]:
     """The names in the archive, with a file or a JSON document each."""
     workspace = run.workspace
     folder, images = workspace.run(run.id), workspace.dataset(run.plan.dataset["fingerprint"])
-    for below, names in ((folder, DOCUMENTS), (images, IMAGES)):
+    shown = (*inputs.of(run.plan.dataset["shape"]).files("test_images"), *LABELS)
+    for below, names in ((folder, DOCUMENTS), (images, shown)):
         yield from (
             (f"{below.parent.name}/{below.name}/{name}", below / name) for name in names if (below / name).is_file()
         )

@@ -8,6 +8,8 @@ import zipfile
 from string import Template
 from typing import Any
 
+from kdcore import inputs
+from kdcore.inputs.pictures import KIND as PICTURES
 from kdcore.problems import Problem, RecipeError
 from kdcore.report import comparison, format
 from kdcore.report.documents import in_markdown
@@ -82,6 +84,9 @@ def variant_zip(workspace: Workspace, run_id: str, variant: str) -> bytes:
     files = RunFiles(workspace, run_id)
     model = Library(workspace).find(run_id, variant)
     path = model.folder / MODEL
+    kind = inputs.of(files.plan.dataset["shape"])
+    if kind is not PICTURES:
+        _refuse(f"its script reads pictures, and this model takes {kind.many}: download the ONNX file alone")
     if not path.is_file():
         _refuse(f"{variant} is a file of soft labels: there is no model to export")
     if reason := workspace.damage(model.key, [MODEL]):
@@ -89,8 +94,8 @@ def variant_zip(workspace: Workspace, run_id: str, variant: str) -> bytes:
     content = {
         MODEL: path.read_bytes(),
         LABELS: "".join(f"{printable(name)}\n" for name in files.plan.dataset["classes"]).encode(),
-        CARD: _card(files, variant).encode(),
         RECIPE: (json.dumps(files.recipe, indent=1, ensure_ascii=False) + "\n").encode(),
+        CARD: _card(files, variant).encode(),
         SCRIPT: _script(files.plan.dataset).encode(),
     }
     return _zip(content)

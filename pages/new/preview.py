@@ -154,13 +154,13 @@ def _networks(recipe: Recipe, dataset: Data, *, known: bool, repeated: bool) -> 
 
     Raises CostError.
     """
-    channels, height, width = dataset["shape"]
-    student = Question(recipe.student.model, len(dataset["classes"]), (channels, height, width))
+    shape = tuple(dataset["shape"])
+    student = Question(recipe.student.model, len(dataset["classes"]), shape)
     if not known:
         return Networks(*costs([student]))
     teacher = student._replace(architecture=recipe.teacher.model)
     if repeated:
-        teacher = teacher._replace(shape=(3, height, width))
+        teacher = teacher._replace(shape=(3, *shape[1:]))
     if reduction := _borrows(recipe):
         deployed = student._replace(borrowed=Borrowed(recipe.teacher.model, reduction))
         return Networks(*costs([student, teacher, deployed]))

@@ -47,8 +47,7 @@ def prepare(recipes: list[str], here: Workspace, paced: bool) -> None:
 
 
 def _questions(plan: Plan) -> list[Question]:
-    channels, height, width = plan.dataset["shape"]
-    about = len(plan.dataset["classes"]), (channels, height, width)
+    about = len(plan.dataset["classes"]), tuple(plan.dataset["shape"])
     return [Question(options, *about) for options in architectures(plan).values()]
 
 

@@ -46,12 +46,17 @@ def test_what_the_training_texts_do_not_have_is_unknown():
 
 def test_what_is_saved_is_loaded_and_has_the_same_fingerprint(tmp_path):
     made = texts()
-    names = KIND.save(made, tmp_path, "test_images")
+    KIND.save(made, tmp_path, "test_images")
+    names = KIND.files("test_images")
     loaded = KIND.load(tmp_path, "test_images")
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
     assert list(loaded) == list(made) == NAMES
     assert b"".join(map(bytes, loaded.chunks())) == b"".join(map(bytes, made.chunks()))
     assert loaded.tokenizer == made.tokenizer
+    assert KIND.fits(tmp_path, "test_images", list(KIND.shape(made)), len(NAMES))
+    assert not KIND.fits(tmp_path, "test_images", list(KIND.shape(made)), 3)
+    np.save(tmp_path / "test_images.ids.npy", made.ids.flat + 99)
+    assert not KIND.fits(tmp_path, "test_images", list(KIND.shape(made)), len(NAMES))
     other = Texts.of(NAMES, Characters.of(NAMES, 11))
     assert b"".join(map(bytes, other.chunks())) != b"".join(map(bytes, made.chunks()))
 
