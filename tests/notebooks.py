@@ -14,7 +14,7 @@ SECONDS = 300  # of one cell, on a busy machine
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
-    """The notebook with fresh outputs. Raises CellExecutionError. Charts are kept as plotly's JSON, without its script."""
+    """The notebook with fresh outputs. Raises CellExecutionError. Charts stay plotly's JSON, without its script."""
     notebook = nbformat.read(path, as_version=4)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PLOTLY_RENDERER": "plotly_mimetype"}
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute(cwd=str(path.parent), env=environment)

@@ -95,7 +95,7 @@ def _figure(found: Found) -> go.Figure:
 
 def _ticks(found: Found) -> dict[str, Any]:
     """Round numbers, of which a short axis may have none."""
-    across = [one.size for one in found.points] + [found.most] * bool(found.most)
+    across = [one.size for one in found.points] + ([found.most] if found.most else [])
     return {"dtick": "D2"} if max(across) >= NARROW * min(across) else {"nticks": 5}
 
 
