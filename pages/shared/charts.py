@@ -23,7 +23,7 @@ def show(figure: go.Figure, key: str, note: str = "", *, steady: bool = False, *
     title = figure.layout.title.text
     figure.layout.title = None
     with st.container(gap=None):
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             st.markdown(f"**{plain(UNIT.sub(NARROW, title))}**", width="stretch")
             st.button(
                 "Large", key=f"large_{key}", type="tertiary", icon=":material/open_in_full:", on_click=links.present,
