@@ -38,7 +38,9 @@ def show(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
     swept = settings.swept(rows) if len(names) == 1 else []
     possible = [view for view in VIEWS if (view not in TIMED or together) and (view != "settings" or len(swept) > 1)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = links.segments("Chart", possible, "view", format_func=VIEWS.__getitem__, label_visibility="collapsed")
+        view = links.segments(
+            "Chart", possible, "view", format_func=VIEWS.__getitem__, wrap=True, label_visibility="collapsed"
+        )
         batch = BATCH
         if together:
             batch = int(
