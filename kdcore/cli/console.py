@@ -94,7 +94,7 @@ def progress(workspace: Workspace, run_id: str) -> RunRow:
     ) as bars:
         bar = bars.add_task(run_id, total=1.0, left="")
         for row in follow(workspace, run_id):
-            left = f"about {format.roughly(row.eta_seconds)} left" if row.eta_seconds else ""
+            left = format.left(row.eta_seconds) if row.eta_seconds else ""
             bars.update(bar, completed=row.progress, description=shown(_doing(workspace, row)), left=left)
     return row
 

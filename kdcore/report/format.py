@@ -166,6 +166,12 @@ def between(low: float, high: float) -> str:
     return f"{number if last.split(' ', 1)[1] == unit else first} to {last}"
 
 
+def left(seconds: float) -> str:
+    """What is left of a run of which so many seconds seem left: "20 to 60 s left". At 2,530 moments of 17 runs, four of
+    five true times lay between 0.36 and 1.26 times the computed one."""
+    return f"{between(0.4 * seconds, 1.3 * seconds)} left"
+
+
 def scored(measure: str, share: str) -> str:
     """A share with its measure: "test accuracy 98.7 %", "mAP 98.7 %"."""
     return f"{'test accuracy' if measure == 'accuracy' else measure} {share}"

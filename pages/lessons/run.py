@@ -66,7 +66,7 @@ def _submit(one: Standing) -> None:
 
 
 def _draw(now: RunRow) -> None:
-    left = f", about {format.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
+    left = f", {format.left(now.eta_seconds)}" if now.eta_seconds is not None else ""
     st.progress(now.progress, text=plain(f"{now.stage or 'Waiting to start'}{left}"))
     st.caption("You may leave this page: the run goes on, and your prediction is saved.")
 

@@ -50,7 +50,7 @@ def headline(row: RunRow) -> None:
     if row.state == "queued":
         waiting.line(row.id)
     if row.state in ("running", "waiting", "stopping"):
-        left = f", about {format.roughly(row.eta_seconds)} left" if row.eta_seconds is not None else ""
+        left = f", {format.left(row.eta_seconds)}" if row.eta_seconds is not None else ""
         st.progress(row.progress, text=text.plain(f"{row.stage or 'Starting'}{left}"))
         busy = f"{estimates.busy().capitalize()}. " if estimates.busy() else ""
         st.caption(f"{busy}The run continues without this page: you can close the browser or stop the dashboard.")

@@ -77,7 +77,7 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
 
 
 def _draw(now: RunRow) -> None:
-    left = f", about {format.roughly(now.eta_seconds)} left" if now.eta_seconds is not None else ""
+    left = f", {format.left(now.eta_seconds)}" if now.eta_seconds is not None else ""
     doing = "Queued" if now.state == "queued" else f"Measuring on corrupted images{left}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(now.progress, text=doing)
