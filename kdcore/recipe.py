@@ -54,7 +54,7 @@ class Data(Part):
         False, description="Also distil on the unlabelled rest of the training images (a transfer set)."
     )
     hide_classes: tuple[Annotated[str, BeforeValidator(_as_name)], ...] = Field(
-        (), description="Classes hidden from the student in training. Its teacher knows them."
+        (), description="Classes of which the student sees no image in training. Its teacher does."
     )
     validation: float = Field(0.1, ge=0.02, le=0.5, description="Share of the training images kept for validation.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed that selects the labelled subset.")

@@ -71,8 +71,8 @@ def soft_targets(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
         ),
         formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,T^2\,\mathrm{KL}(p^t_T \,\|\, p^s_T)",
         helps=(
-            "With few labels, similar classes or a student much smaller than its teacher. Least with all labels "
-            "and a long training."
+            "With few labels, similar classes or a student much smaller than its teacher. It helps least with all "
+            "labels and long training."
         ),
     ),
 )

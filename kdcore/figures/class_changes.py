@@ -40,7 +40,7 @@ def class_changes_view(found: Sequence[Change], name: str, role: str, against: s
 def _title(found: Sequence[Change], name: str, against: str) -> str:
     name = name[:1].upper() + name[1:]
     if not any(one.gained or one.lost for one in found):
-        return f"{name} is right on the same images as {against}"
+        return f"{name} and {against} are correct on the same images"
     telling = [one for one in found if one.p <= LEVEL]
     if telling:
         most = max(telling, key=lambda one: abs(one.points))

@@ -49,7 +49,7 @@ def temperatures_view(said: Sequence[Said], now: float, several: bool = False) -
     count = np.asarray(said[0].logits).shape[-1]
     most = float(count * np.log(2) if several else np.log(count))
     spread_now = _mean(entropy(soften(logits[0], now)), several)
-    title = f"At T = {now:g} the {said[0].name}'s answer has an entropy of {spread_now:.3g} nats, of at most {most:.3g}"
+    title = f"At T = {now:g} the {said[0].name}'s answer has an entropy of {spread_now:.3g} of {most:.3g} nats"
     return Temperatures(title, now, most, tuple(courses))
 
 

@@ -18,8 +18,8 @@ st.title("Search", anchor=False)
 if not searches:
     text.empty(
         "No search yet",
-        "Say what is enough: at most so many bytes or milliseconds, and how much accuracy may be lost. Here you will "
-        "watch the candidates, and take the best one.",
+        "A search tries candidates within your limits on size, latency and lost accuracy. Watch them here and take the "
+        "best one.",
         "Choose limits on New experiment",
         "new/page.py",
         ":material/manage_search:",

@@ -24,12 +24,12 @@ def section() -> None:
         known = settings.Settings()
     st.caption(
         f"At the end of each run a message goes to **{text.plain(known.host)}**." if known.host
-        else "A webhook receives a message at the end of each run: its name, state, result and a link to it, as JSON."
+        else "When a run ends, its name, state, result and a link to it are sent to the webhook as JSON."
     )  # fmt: skip
     st.text_input(
         "Webhook URL", key=TYPED, type="password", placeholder="https://…", on_change=_save, autocomplete="off",
-        help="As a chat channel gives it: Slack, Mattermost and others understand the message. It may contain a "
-        "secret, so it is not shown again; `settings.json` in the workspace keeps it.",
+        help="The address that a chat channel (Slack, Mattermost and others) or your own server gives you. It may "
+        "contain a secret, so it is not shown again; `settings.json` in the workspace keeps it.",
     )  # fmt: skip
     if problem := st.session_state.pop("webhook_problem", ""):
         st.error(problem)

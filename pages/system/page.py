@@ -79,9 +79,8 @@ def workers(about: shapes.Serving | None) -> None:
     st.selectbox(
         "Workers at a time", [None, *range(1, MOST_WORKERS + 1)], key=SLOTS, on_change=_set_slots,
         index=_slots(), format_func=_slots_in_words,
-        help="How many runs are at work at once, each in a slot; with GPUs each slot has one of them. A slot that no "
-        "run needs builds stages of a run in another one. More workers than the machine has cores for slow each "
-        "other down, and disturb each other's timing.",
+        help="How many runs work at once. With several GPUs each worker has its own. A free worker helps another run "
+        "with its stages. More workers than cores slow each other down and disturb the timing.",
     )  # fmt: skip
     at_work = about.get("slots", []) if about else []
     if len(at_work) > 1:
@@ -152,8 +151,8 @@ def disk() -> None:
     idle = not (used.unused_count or used.trash or used.left)
     with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle, key="clean_up", on_change="rerun"):
         st.markdown(
-            "Delete unreferenced models and what is left over, and empty the trash. Deleted runs cannot be restored "
-            "after that."
+            "Delete unreferenced models and leftovers of interrupted writes, and empty the trash. Deleted runs can "
+            "then no longer be restored."
         )
         st.button("Delete them", key="collect", type="primary", on_click=collect)
     if idle:
@@ -178,7 +177,7 @@ def own_code() -> None:
         st.table({text.plain(name): text.plain(entries) for name, entries in made.items()}, border="horizontal")
     places = ", ".join(f"`{folder}`" for folder in plugins.folders())
     st.caption(
-        f"Python files of your own in {places}. They are read when the dashboard starts, and run with your rights."
+        f"Python files of your own in {places}. They are loaded when the dashboard starts, with your permissions."
     )
 
 

@@ -123,8 +123,8 @@ def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
     fewest = min((row["n"] for row in named[picked][0].classes if row["n"]), default=0)
     if fewest:
         st.caption(
-            f"The smallest class has {format.plural(fewest, 'image')}: one of them is {100 / fewest:.1f} points in the "
-            f"column Clean, and {100 / fewest / len(SEVERITIES):.1f} in the others."
+            f"The smallest class has {format.plural(fewest, 'image')}, so one image changes the column Clean by "
+            f"{100 / fewest:.1f} points and the others by {100 / fewest / len(SEVERITIES):.1f}."
         )
 
 

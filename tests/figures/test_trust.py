@@ -170,7 +170,7 @@ class TestClassChanges:
 
     def test_nothing_may_have_changed(self):
         same, better = [change("cat", 0.0)], [change("cat", 2.0)]
-        assert class_changes_view(same, "a", "alone", "b").title == "A is right on the same images as b"
+        assert class_changes_view(same, "a", "alone", "b").title == "A and b are correct on the same images"
         assert class_changes_view(better, "a", "alone", "b").title == "A has no lower recall than b on any class"
 
     def test_of_many_classes_those_that_changed_most_are_shown_in_their_order(self):

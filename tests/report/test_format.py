@@ -82,7 +82,11 @@ def test_a_range_of_time(low, high, text):
 
 
 def test_what_is_left_is_a_range():
-    assert [format.left(seconds) for seconds in (1, 50, 300)] == ["about 1 s left", "20 to 60 s left", "2 to 6.5 min left"]
+    assert [format.left(seconds) for seconds in (1, 50, 300)] == [
+        "about 1 s left",
+        "20 to 60 s left",
+        "2 to 6.5 min left",
+    ]
 
 
 def test_rate_and_plural():
