@@ -198,8 +198,8 @@ def _convert(source: Path, target: Path, ema: bool = False) -> None:
     except pickle.UnpicklingError as error:
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), first_line(error))
         raise UploadError(
-            f"the file contains more than tensors, and opening it can run code ({reason.strip()[:200]}); save"
-            " only the network's state_dict(), or safetensors"
+            f"the file contains more than tensors, and opening it can run code ({reason.strip()[:200]}); save the"
+            " weights alone, with torch.save(model.state_dict(), path) or as safetensors"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         reason = first_line(error)

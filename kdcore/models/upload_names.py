@@ -102,6 +102,7 @@ def compare(
     other = {name: both for name, both in sizes.items() if both[0] != both[1]}
     if not missing and not unknown:
         _check_channels(other, document)
+        _check_classes(other, document)
     of_other = [f"{places[name]} {theirs}, not {ours}" for name, (theirs, ours) in other.items()]
     kinds = (("missing", missing), ("unknown", unknown), ("of another shape", of_other))
     differences = [f"{kind}: {_some(names)}" for kind, names in kinds if names]
@@ -124,6 +125,19 @@ def _check_channels(other: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
         if theirs[1] == 3:
             raise UploadError(f"{message}: set channels to repeated", {"channels": "repeated"})
         raise UploadError(f"{message}: use weights for images with as many channels")
+
+
+def _check_classes(other: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]], document: Mapping[str, Any]) -> None:
+    """Says so where a head for another number of classes is all that does not fit."""
+    ours = document["classes"]
+    counts = {sizes[0][:1] for sizes in other.values()}
+    of_head = all(name.startswith("head.") and sizes[0][1:] == sizes[1][1:] for name, sizes in other.items())
+    if of_head and len(counts) == 1:
+        (theirs,) = counts.pop()
+        raise UploadError(
+            f"its head is for {theirs} classes, and this data set has {ours}: choose the data set whose {theirs} "
+            f"classes it was trained on, or weights whose head was trained for these {ours}"
+        )
 
 
 def _some(names: list[str]) -> str:

@@ -81,7 +81,7 @@ def test_a_file_that_is_none_is_refused_at_its_field(teacher):
     chosen(teacher, "onnx_file")
     teacher.file_uploader[-1].set_value(("teacher.onnx", b"no network", "application/octet-stream")).run()
     again(teacher)
-    assert any("cannot be used as a teacher" in error.value for error in teacher.expander(key="section_1").error)
+    assert any("it is not an ONNX file" in error.value for error in teacher.expander(key="section_1").error)
     assert start_button(teacher).disabled
 
 

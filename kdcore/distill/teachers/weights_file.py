@@ -17,7 +17,7 @@ from kdcore.distill.traits import TeacherTraits
 from kdcore.models.upload_names import UploadError
 from kdcore.registry import Options, register
 
-VERSION = 1  # of the judgement: raise it when the same file is judged otherwise
+VERSION = 2  # of the judgement: raise it when the same file is judged otherwise
 MOST_BYTES = 2**31
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 WHAT = f"a weights file ({', '.join(SUFFIXES)}) of the architecture in teacher.model"
@@ -62,7 +62,7 @@ class WeightsFileTeacher(Source[WeightsFile]):
             kind_of(place)
             judged = self._judged(place, content, architecture, dataset)
         except UploadError as error:
-            raise foreign.refusal(f"{place.name} cannot be used as a teacher: {error}", error.changes) from None
+            raise foreign.refusal(f"{place.name} cannot be used: {error}", error.changes) from None
         foreign.question(judged.look, options, dataset, place.name)
         model = architecture.model_dump(mode="json")
         spec = {"model": model} | foreign.spec(options, dataset, foreign.order(options, dataset), USUAL_PIXELS)
