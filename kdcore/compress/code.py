@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from kdcore.compress.step import CompressError, StepInput, StepResult
-from kdcore.compress.traits import StepTraits
+from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.registry import Options, register
 
 
@@ -25,6 +23,7 @@ class Code(Options):
         label="coded",
         faster=False,
         final=True,
+        graph=any_graph,
         why="Storage only: model.coded is decoded to the same weights before they run, and the file that "
         "runs keeps its size and speed. Only zeros and shared values make it small: prune and share "
         "first.",
@@ -42,11 +41,9 @@ def code(material: StepInput, options: Code) -> StepResult:
     """
     from kdcore.export import coded
 
-    described = material.onnx.with_name("architecture.json")
-    document = json.loads(described.read_text("utf-8")) if described.is_file() else {}
     path = material.folder / coded.NAME
     try:
-        report = coded.save(path, material.network, document)
+        report = coded.save(path, material.network, coded.described(material.network, material.onnx.parent))
         _check(coded.unpack(path.read_bytes())[1], coded.state(material.network))
     except coded.CodedError as error:
         raise CompressError(f"the network cannot be coded: {error}") from None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcore.compress.step import CompressError, StepInput, StepResult
-from kdcore.compress.traits import StepTraits
+from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.registry import Options, by_options, register
 
 
@@ -32,6 +32,7 @@ class Half(Options):
         label=by_options(lambda options: options.format),
         faster=False,
         final=True,
+        graph=any_graph,
         why="On this processor ONNX Runtime has no 16-bit convolution or matrix product: it converts the "
         "weights to fp32 when it loads the file, and computes in fp32.",
         formula=r"\hat W = \mathrm{fp16}(W)",

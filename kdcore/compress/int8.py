@@ -12,7 +12,7 @@ from kdcore import machine
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.compress.tools.images import sample
-from kdcore.compress.traits import StepTraits
+from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.problems import first_line
 from kdcore.registry import Options, Searched, register
 
@@ -48,6 +48,7 @@ class Int8(Options):
         faster=True,
         final=True,
         search=(Searched("calibration", choices=("minmax", "percentile")),),
+        graph=any_graph,
         formula=r"\hat x = s\,(q - z) \\ q = \mathrm{clip}(\lfloor x / s \rceil + z, q_{\min}, q_{\max})",
         helps=(
             "First of all: a quarter of the size for little accuracy, without training; faster where the "

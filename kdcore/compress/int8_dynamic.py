@@ -9,7 +9,7 @@ from pydantic import Field
 from kdcore.compress.int8 import report, saturates
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import merge, part, prepare, restore_names
-from kdcore.compress.traits import StepTraits
+from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.problems import first_line
 from kdcore.registry import Options, by_options, register
 
@@ -48,6 +48,7 @@ def _why(options: Int8Dynamic) -> str:
         faster=False,
         final=True,
         reads=("pictures", "text"),
+        graph=any_graph,
         why=by_options(_why),
         formula=r"\hat W = s_W\,q_W, \quad s_x = \max |x| / 127 \text{ at every call}",
         helps="For networks of linear layers, and where no calibration images exist. Convolutions become slower.",

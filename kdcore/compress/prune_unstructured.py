@@ -91,6 +91,16 @@ def _why(options: PruneUnstructured) -> str:
     return why + gpus * (options.pattern != "none")
 
 
+def _beyond_a_graph(options: PruneUnstructured) -> dict[str, str]:
+    """What needs gradients or training, which a file has not."""
+    found = {}
+    if options.schedule == "gradual":
+        found["schedule"] = "gradual pruning needs training, and an ONNX file cannot be trained: set it to one_shot"
+    if options.importance in ("taylor", "movement"):
+        found["importance"] = f"{options.importance} needs gradients, which an ONNX file has not: choose magnitude"
+    return found
+
+
 @register(
     "step",
     "prune_unstructured",
@@ -106,6 +116,7 @@ def _why(options: PruneUnstructured) -> str:
         label=by_options(_label),
         faster=False,
         undone_by=UNDONE.get,
+        graph=_beyond_a_graph,
         why=by_options(_why),
         search=(Searched("ratio", 0.3, 0.95, smallest=0.95),),
         coded=True,
@@ -141,7 +152,7 @@ def prune(material: StepInput, options: PruneUnstructured) -> StepResult:
     with torch.no_grad():
         for name, layer in layers.items():
             layer.weight.masked_fill_(~masks[name], 0)
-    recalibrate(material.network, material.images, material.seed)
+    recalibrate(material.network, material.images, material.seed, spread=True)
     return StepResult(material.network, zeros(material.network), constrain=keep_zeros(material.network))
 
 

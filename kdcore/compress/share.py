@@ -12,7 +12,7 @@ from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
-from kdcore.compress.traits import StepTraits
+from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.lazy import torch
 from kdcore.registry import Options, Searched, by_options, register
 
@@ -42,6 +42,7 @@ def _undone(step: str) -> str | None:
         label=by_options(lambda options: f"shared {options.bits} bits"),
         faster=False,
         undone_by=_undone,
+        graph=any_graph,
         why="Storage only: the file that runs stores every weight in four bytes, with batch norm folded in, "
         "and runs at the same speed. The step 'code' writes the small file.",
         search=(Searched("bits", 2, 6, step=1, smallest=2),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +11,11 @@ from kdcore.registry import Options, Searched, Traits
 
 def _nothing(*_: Any) -> None:
     return None
+
+
+def any_graph(_: Any) -> Mapping[str, str]:
+    """The trait `graph` of a step that an ONNX file alone is enough for, whatever its options."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class StepTraits(Traits):
     `search`: the options that a search varies, none where it is taken as it is; None: searches leave the step out.
     `coded`: whether it makes the entropy-coded file smaller, and not the one that runs.
     `reads`: the kinds of input (`kdcore.inputs`) whose networks it works on.
+    `graph`: by options, which of them an ONNX file alone cannot do, and why; None where the step needs the network
+    itself, of which such a file has only the graph.
     `formula`: what it does to weights, in LaTeX. `helps`: when to choose it, in a sentence or two.
     """
 
@@ -42,5 +49,6 @@ class StepTraits(Traits):
     search: tuple[Searched, ...] | None = None
     coded: bool = False
     reads: tuple[str, ...] = ("pictures",)
+    graph: Callable[[Any], Mapping[str, str]] | None = None
     formula: str = ""
     helps: str = ""

@@ -31,7 +31,7 @@ class StoredModel(NamedTuple):
     """A finished model of the workspace.
 
     `fingerprint`: of the data set that it was made on; None where no run says. `architecture`: None where it has none
-    of ours. `gives`: what it can teach with.
+    of ours. `gives`: what it can teach with. `closed`: as in ExternalTeacher.
     """
 
     key: str
@@ -44,6 +44,7 @@ class StoredModel(NamedTuple):
     params: int | None
     macs: int | None
     gives: Gives
+    closed: str = ""
 
 
 Find = Callable[[str, str], StoredModel]
@@ -55,6 +56,7 @@ class ExternalTeacher:
 
     `content`: what it is made of, 64 hex digits: the sha256 of a file, or the key of a model. `place`: where that is
     now. `as_it_is`: the content is a model that stands in the table itself. `spec`: what else its model depends on.
+    `closed`: of one that gives answers, why no step can work on its file; empty where its graph holds fp32 weights.
     `architecture`, `params`, `macs` (of one image): None where they are not known. `note`: what the table must say.
     """
 
@@ -62,6 +64,7 @@ class ExternalTeacher:
     place: Path
     gives: Gives
     as_it_is: bool = False
+    closed: str = "only its outputs are known"
     spec: Mapping[str, Any] = field(default_factory=dict)
     architecture: dict[str, Any] | None = None
     params: int | None = None

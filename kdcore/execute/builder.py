@@ -19,9 +19,10 @@ from kdcore.distill.method import Method
 from kdcore.execute.leaving import Facts, leave
 from kdcore.execute.material import Made, Material, method_of, settled
 from kdcore.execute.teachers import Teachers
-from kdcore.export import weights
+from kdcore.export.graph_network import GraphNetwork, network_of
 from kdcore.files import read_json
 from kdcore.inputs import Held
+from kdcore.measure.cost import cost_of_file
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
@@ -101,7 +102,7 @@ class Builder:
             progress = fit(network, task, folder, on_epoch=on_epoch, check=check)
         if outcome and outcome.finish:
             on_phase("finishing")
-        return Made(network, outcome, progress).finished()
+        return _as_file(Made(network, outcome, progress).finished(), folder / "scratch")
 
     def _create(self, model: dict[str, Any]) -> nn.Module:
         options = registry.validate("architecture", model)
@@ -112,7 +113,7 @@ class Builder:
         assert stage.parent
         options = registry.validate("step", stage.spec["step"])
         parent = self.workspace.model(stage.parent)
-        network = weights.load(parent)
+        network = network_of(parent)
         return self.material.compressed(options, network, parent / "model.onnx", folder / "scratch", stage.seed)
 
     def _task(self, stage: Stage, method: Method[Any] | None, outcome: StepResult | None) -> Task:
@@ -145,18 +146,28 @@ class Builder:
             return evaluate_answers(made.brought.answers, self.dataset, self.shares)
         parent = self._parent_logits(stage) if self.dataset.multilabel else None
         came_from = self.workspace.model(stage.parent) / "model.onnx" if stage.parent else None
-        return evaluate(
+        found = evaluate(
             folder / "model.onnx", made.network, self.dataset, self.shares,
             hidden=stage.spec["data"].get("hide_classes", ()), parent=parent, members=self._members(stage),
             came_from=came_from,
         )  # fmt: skip
+        if made.network is None and stage.parent:  # a file made from a file: there is no network to count
+            cost = read_json(self.workspace.model(stage.parent) / "report.json")["cost"]
+            return found._replace(report=found.report | {"cost": cost_of_file(cost, found.report["layers"])})
+        return found
 
     def _members(self, stage: Stage) -> np.ndarray | None:
         """The training images of the membership attack, as the model's own spec says: others may share it."""
-        if stage.kind == "given":
+        if stage.kind == "given" or self._of_unknown(stage):
             return None
         trained_on = self.shares.teacher if stage.spec.get("sees") == "teacher" else self.shares.labelled
         return members_of(self.dataset, self.shares.teacher, trained_on)
+
+    def _of_unknown(self, stage: Stage) -> bool:
+        """Whether a step that trains nothing was applied to a model whose training images are not known."""
+        if stage.parent is None or "train" in stage.spec:
+            return False
+        return not (self.workspace.model(stage.parent) / "members.npz").is_file()
 
     def _parent_logits(self, stage: Stage) -> np.ndarray | None:
         """What the file that this one comes from says of the test images, (N, K)."""
@@ -198,3 +209,15 @@ def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
     """What builds the stages of a run: it holds the run's data."""
     dataset = load(recipe.data.source)
     return Builder(workspace, dataset, split(dataset, recipe.data), recipe.data.hide_classes, plan.files)
+
+
+def _as_file(made: Made, scratch: Path) -> Made:
+    """Where the network is a file's graph, the file alone."""
+    network, outcome = made.network, made.outcome
+    if not isinstance(network, GraphNetwork) or outcome is None:
+        return made
+    if outcome.onnx is None:
+        path = scratch / "changed.onnx"
+        path.write_bytes(network.graph().SerializeToString())
+        outcome = outcome._replace(onnx=path)
+    return made._replace(network=None, outcome=outcome)

@@ -18,6 +18,7 @@ from onnx import TensorProto
 from kdcore.data.normalisations import Normalisation
 from kdcore.export import onnx_reading as reading
 from kdcore.export.external_onnx import LOOKING_SECONDS, MOST_BYTES, ForeignModel, Judged, Wanted
+from kdcore.export.graph import WEIGHTED, constants
 from kdcore.export.onnx_macs import macs
 from kdcore.export.onnx_wrapping import LEAST, PREFIX, Fit, any_batch, scanning, wrapped
 from kdcore.models.first_look import Look, Sample, look
@@ -53,7 +54,7 @@ def adopt(
         target.write_bytes(made.SerializeToString())
     found = _look(asked, wanted, sample, others) if sample else None
     counted = macs(model, asked.images(np.zeros((1, *wanted.takes), np.float32)))
-    return Judged(params, zeros, counted, fit.batch, scanned, list(wanted.order), found)
+    return Judged(params, zeros, counted, fit.batch, scanned, list(wanted.order), found, _weights(model))
 
 
 class _Asked:
@@ -106,6 +107,14 @@ def _made(model: onnx.ModelProto, wanted: Wanted, fit: Fit, asked: _Asked) -> tu
         if _same(made, images, expected, tolerance):
             return made, scanned
     raise ForeignModel(reading.why_together(model, fit.batch))
+
+
+def _weights(model: onnx.ModelProto) -> int:
+    """Numbers in layers whose weights are fp32."""
+    known = constants(model)
+    read = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED} & known.keys()
+    plain = [known[name].dims for name in read if known[name].data_type == TensorProto.FLOAT]
+    return sum(math.prod(dims) for dims in plain if len(dims) in (2, 4))
 
 
 def _look(asked: _Asked, wanted: Wanted, sample: Path, others: Mapping[str, Normalisation]) -> Look:

@@ -1,7 +1,8 @@
 """A network in as few bytes as its zeros and shared values allow: `model.coded`, without a pickle. Storage only.
 
     "KDCODED\\n" · version · length of the header · length of the payload · sha256 of both
-    header    zlib of JSON: the architecture's document, and a list of tensors: name, type, shape, form and counts
+    header    zlib of JSON: the architecture's document, or the graph of an ONNX file without its weights ("graph", in
+              base64), and a list of tensors: name, type, shape, form and counts
     payload   the tensors' parts, one after another
 
 A tensor has one of these forms, whichever is smallest:
@@ -15,6 +16,7 @@ A tensor has one of these forms, whichever is smallest:
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
@@ -25,11 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
 from kdcore import models
-from kdcore.export import coded_tensors, weights
+from kdcore.export import coded_tensors, graph_network, weights
 from kdcore.export.coded_tensors import CodedError
 from kdcore.files import replacing
 
@@ -149,6 +152,8 @@ def save(path: Path, network: nn.Module, document: Mapping[str, Any]) -> list[di
 def load(path: Path) -> nn.Module:
     """The network that `save` wrote, in evaluation mode on the CPU. Raises FileNotFoundError, CodedError."""
     document, tensors = unpack(path.read_bytes())
+    if "graph" in document:
+        return _of_graph(document, tensors)
     made: dict[int, torch.Tensor] = {}
     for values in tensors.values():
         made.setdefault(id(values), torch.from_numpy(values))
@@ -156,6 +161,22 @@ def load(path: Path) -> nn.Module:
         return models.rebuild(document, {name: made[id(values)] for name, values in tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CodedError(f"its tensors do not fit its architecture: {error}") from None
+
+
+def described(network: nn.Module, folder: Path) -> dict[str, Any]:
+    """The document of a finished model, in its folder: of its architecture, or of the graph that it consists of."""
+    if isinstance(network, graph_network.GraphNetwork):
+        return {"graph": base64.b64encode(network.emptied().SerializeToString()).decode("ascii")}
+    path = folder / weights.ARCHITECTURE
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _of_graph(document: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> nn.Module:
+    try:
+        model = onnx.load_model_from_string(base64.b64decode(document["graph"], validate=True))
+        return graph_network.GraphNetwork(graph_network.filled(model, tensors))
+    except Exception as error:  # protobuf's DecodeError, whose module differs by version, among others
+        raise CodedError(f"its tensors do not fit its graph: {error}") from None
 
 
 def state(network: nn.Module) -> dict[str, np.ndarray | str]:

@@ -68,6 +68,7 @@ class Judged(NamedTuple):
 
     `batch`: the fixed batch that it wants, None for any. `scanned`: whether the file that is made of it runs so many
     at a time. `order`: the class of each output, where they do not come as in the data set. `look`: at its answers.
+    `weights`: numbers in layers whose weights are fp32.
     """
 
     params: int
@@ -77,6 +78,15 @@ class Judged(NamedTuple):
     scanned: bool
     order: Sequence[int] = ()
     look: Look | None = None
+    weights: int = 0
+
+    @property
+    def closed(self) -> str:
+        """Why no compression step can work on the file that is made of it; empty where steps can."""
+        if self.scanned:
+            return f"its batch size is fixed to {self.batch}: export it with a dynamic batch axis"
+        plain = 2 * self.weights > self.params
+        return "" if plain else "most of its weights are not in fp32: give the file as it was before quantization"
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Judged:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
 
 from kdcore.inputs.images import feed
 from kdcore.problems import first_line
+
+if TYPE_CHECKING:
+    import onnx
 
 pixels = feed  # pictures as files take them
 
@@ -48,3 +53,20 @@ def logits(model: onnxruntime.InferenceSession | Path | str, images: np.ndarray,
     except Exception as error:
         raise ValueError(f"the model does not run on {images.dtype} {images.shape}: {first_line(error)}") from None
     return np.concatenate(parts)
+
+
+def exposed(model: onnx.ModelProto, names: Sequence[str]) -> onnxruntime.InferenceSession:
+    """A session of a copy of the model that gives these tensors too. Raises UnreadableModel."""
+    import onnx
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    there = {value.name for value in (*made.graph.output, *made.graph.input)}
+    made.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names) if name not in there)
+    return session(made.SerializeToString())
+
+
+def values(running: onnxruntime.InferenceSession, images: np.ndarray) -> dict[str, Any]:
+    """All that a session gives for images, by name."""
+    names = [output.name for output in running.get_outputs()]
+    return dict(zip(names, running.run(names, {running.get_inputs()[0].name: images}), strict=True))

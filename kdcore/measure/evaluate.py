@@ -132,7 +132,7 @@ def _noise(
     """Puts its SQNR into each layer's row, and returns that of the logits; None where there is nothing to compare."""
     for row in layers:
         row |= {"sqnr_db": None, "sqnr_note": ""}
-    if came_from is None:
+    if came_from is None or not layers:
         return None
     validation = split.validation[:: max(1, len(split.validation) // IMAGES)][:IMAGES]
     noise = sqnr(path, came_from, dataset.kind.feed(dataset.train_images[validation]))

@@ -107,11 +107,11 @@ def _levels(
 ) -> list[Level]:
     """A level for each pair of tensors, of `made` and of `before`."""
     mine, theirs = zip(*pairs, strict=True)
-    after, first = _exposed(made, mine), _exposed(before, theirs)
+    after, first = runtime.exposed(made, mine), runtime.exposed(before, theirs)
     notes = [""] * len(pairs)
     signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
     for at in range(0, len(images), BATCH):
-        given, wanted = (_run(running, images[at : at + BATCH]) for running in (after, first))
+        given, wanted = (runtime.values(running, images[at : at + BATCH]) for running in (after, first))
         for index, (here, there) in enumerate(pairs):
             now, was = given[here], wanted[there]
             if now.shape != was.shape:
@@ -131,18 +131,6 @@ def _level(signal: float, noise: float) -> Level:
     if signal == 0:
         return Level(None, "its output in the parent file is zero everywhere")
     return Level(10 * math.log10(signal / noise))
-
-
-def _exposed(model: onnx.ModelProto, names: Sequence[str]) -> Any:
-    """A session of the model, changed in memory so that it gives these tensors too."""
-    there = {output.name for output in model.graph.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names) if name not in there)
-    return runtime.session(model.SerializeToString())
-
-
-def _run(running: Any, images: np.ndarray) -> dict[str, np.ndarray]:
-    names = [output.name for output in running.get_outputs()]
-    return dict(zip(names, running.run(names, {running.get_inputs()[0].name: images}), strict=True))
 
 
 def _size(output: np.ndarray) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kdcore.compress.traits import StepTraits
 from kdcore.distill.source import StoredModel, Gives, refuse
+from kdcore.export.external_onnx import Judged
 from kdcore.files import Damaged, read_json
 from kdcore.workspace.workspace import UnknownRun, Workspace
 from kdcore.problems import Problem, RecipeError
@@ -79,7 +81,21 @@ class Library:
             params=cost.get("params"),
             macs=cost.get("macs"),
             gives=gives(folder, report),
+            closed=_closed(folder, report),
         )  # fmt: skip
+
+
+def _closed(folder: Path, report: dict[str, Any]) -> str:
+    """Why no step can follow; empty where one can: on a network, or on the fp32 graph of an ONNX file that was given."""
+    if gives(folder, report) == "features":
+        return ""
+    if gives(folder, report) == "table":
+        return "only its outputs are known"
+    stage = read_json(folder / "done.json")["stage"]
+    if stage["kind"] == "given":
+        return Judged.read(report["source"]).closed
+    made_by = StepTraits.named(stage["spec"]["step"]["step"])
+    return "it is the file that its step made to be kept: use what that was made from" if made_by.final else ""
 
 
 def maker(workspace: Workspace, key: str) -> str | None:

@@ -20,7 +20,7 @@ FILES = {  # what can be uploaded for a source that is a file: its label, and it
     "onnx_file": ("Upload an ONNX classifier", ["onnx"]),
     "soft_labels": ("Upload a soft-label file", ["npz"]),
 }
-UNFIT = ("trained", "onnx_file", "soft_labels")  # there is no network that could be compressed
+UNFIT = ("trained", "soft_labels")  # there is nothing that could be compressed
 MOST_OFFERED = 200
 
 

@@ -103,7 +103,7 @@ def test_recalibration_helps(trained, material, carry_out, accuracy, monkeypatch
     from kdcore.compress import prune_unstructured
 
     recalibrated = carry_out(material(trained(width=16)), "prune_unstructured", ratio=0.8).network
-    monkeypatch.setattr(prune_unstructured, "recalibrate", lambda *_: None)
+    monkeypatch.setattr(prune_unstructured, "recalibrate", lambda *_, **__: None)
     plain = carry_out(material(trained(width=16)), "prune_unstructured", ratio=0.8).network
     assert accuracy(recalibrated) > accuracy(plain)
 

@@ -42,7 +42,7 @@ class EarlierTeacher(Source[Earlier]):
         if not same and found.gives == "table":
             refuse("model", f"{found.name} is a file of soft labels for other images; it cannot be used here")
         return ExternalTeacher(
-            found.key, found.folder, found.gives, as_it_is=same,
+            found.key, found.folder, found.gives, as_it_is=same, closed=found.closed,
             architecture=found.architecture, params=found.params, macs=found.macs, note=f"From {found.name}.",
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from kdcore.distill.traits import TeacherTraits
 from kdcore.export import external_onnx
 from kdcore.registry import Options, register
 
-VERSION = 3  # of the judgement: raise it when the same file is judged otherwise
+VERSION = 4  # of the judgement: raise it when the same file is judged otherwise
 WHAT = "an ONNX classifier (.onnx)"
 USUAL_PIXELS: Pixels = "0..1"
 
@@ -61,7 +61,7 @@ class OnnxFileTeacher(Source[OnnxFile]):
         try:
             judged = self._judged(place, content, dataset)
         except external_onnx.ForeignModel as error:
-            raise foreign.refusal(f"{place.name} cannot be used as a teacher: {error}", error.changes) from None
+            raise foreign.refusal(f"{place.name} cannot be used: {error}", error.changes) from None
         if judged.look:
             foreign.question(judged.look, options, dataset, place.name)
         spec = {"pixels": options.pixels, "outputs": options.outputs}
@@ -69,7 +69,8 @@ class OnnxFileTeacher(Source[OnnxFile]):
         if judged.order and not options.class_order:
             note += " Its own class names define their order."
         return ExternalTeacher(
-            content, place, "answers", spec=spec | foreign.spec(options, dataset, judged.order, options.pixels),
+            content, place, "answers", closed=judged.closed,
+            spec=spec | foreign.spec(options, dataset, judged.order, options.pixels),
             params=judged.params, macs=judged.macs, note=note,
         )  # fmt: skip
 
