@@ -24,6 +24,7 @@ from kdcore.registry import Options
 
 SHOWN = 80  # characters of a wrong value in a message
 NO_MAPPING = 'contains no recipe; a recipe is a JSON object, as in {"name": "Mine", "distill": {"method": "kd"}}'
+WITHOUT_LABELS = {"method": "kd", "hard_weight": 0.0, "soft_weight": 1.0}  # what a trained model teaches itself by
 MOST_POINTS = 24  # of a sweep: more than that is no longer a lesson but a cluster job
 
 
@@ -192,7 +193,7 @@ class Recipe(Part):
     start: Literal["train", "model"] = Field(
         "train",
         description="What the run makes. Train: a student that learns from a teacher. Model: smaller versions of a "
-        "trained model, which teacher.source names; no student is trained.",
+        "trained model, which teacher.source names; no student is trained, and by default no labels are used.",
     )
     data: Data = Field(default_factory=Data)
     teacher: Teacher = Field(default_factory=Teacher)
@@ -221,6 +222,14 @@ class Recipe(Part):
     sweep: dict[str, tuple[Any, ...]] = Field({}, description="Dotted paths and the values of each.")
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _original_teaches(cls, value: Any) -> Any:
+        """A trained model, once compressed, learns from itself: any images do, and no labels are needed."""
+        if isinstance(value, Mapping) and value.get("start") == "model":
+            return {"distill": WITHOUT_LABELS, **value}
+        return value
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Self:

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore import json_input
+from kdcore import json_input, registry
 from kdcore.problems import RecipeError
-from kdcore.recipe import parse
+from kdcore.recipe import WITHOUT_LABELS, parse
 from pages.shared import draft
 from pages.shared.text import plain
 
@@ -51,6 +51,8 @@ def _take(key: str) -> None:
     document, answer = draft.get(), st.session_state[key]
     trained = document["teacher"]["source"]["teacher"] == "trained"
     document["start"] = "model" if answer == "model" else "train"
+    if answer == "model":
+        document["distill"] = registry.validate("method", WITHOUT_LABELS).model_dump(mode="json")
     if trained != (answer == "nothing"):
         document["teacher"]["source"] = draft.fresh("teacher", "trained" if answer == "nothing" else "earlier")
     draft.renew()

@@ -6,8 +6,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from kdcore.recipe import RecipeError
+from kdcore.execute.builder import Builder
+from kdcore.files import read_json
+from kdcore.jobs import api
+from kdcore.recipe import RecipeError, parse
 from kdcore.report import comparison, verdicts
 from tests.small import small
 
@@ -94,6 +99,25 @@ def test_a_sweep_varies_what_is_done_to_it(laboratory, earlier):
     assert [one.name for one in laboratory.plan(run_id).variants] == [
         "original model", "weights 4 bits", "weights 8 bits",
     ]  # fmt: skip
+
+
+def test_by_default_it_learns_from_itself_and_no_labels_are_used(laboratory, earlier, monkeypatch):
+    asked = {"teacher": "earlier", "model": earlier, "variant": "student distilled"}
+    recipe = parse({
+        "start": "model", "teacher": {"source": asked}, "compress": [PRUNED], "seeds": [0],
+        "train": {"steps": 10, "views": {"shift": 1}}, "measure": {"timing_seconds": 0},
+    })  # fmt: skip
+    run_id = api.submit(laboratory.workspace, recipe)
+    laboratory.carry_out(run_id)
+    folder = laboratory.model(run_id, "pruned 50 %")
+    before = load_file(folder / "model.safetensors")
+    laboratory.workspace.set_aside(folder.name)
+    told = Builder._targets
+    monkeypatch.setattr(Builder, "_targets", lambda *arguments: told(*arguments).roll(1, dims=1))
+    laboratory.carry_out(run_id)
+    after = load_file(folder / "model.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert read_json(folder / "report.json")["train"]["steps"] == 10
 
 
 def test_what_cannot_be_compressed_is_refused_at_its_field(laboratory, earlier):

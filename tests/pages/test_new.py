@@ -114,6 +114,7 @@ def test_what_somebody_has_decides_what_the_form_asks_for(full):
     offers.select_index(2).run()
     recipe = recipe_of(app)
     assert recipe["start"] == "model"
+    assert recipe["distill"]["hard_weight"] == 0
     assert recipe["teacher"]["source"]["teacher"] == "earlier"
     (table,) = (one.value for one in app.table if any("Original model" in name for name in one.value.columns))
     assert "–" not in set(table.iloc[:, 0])

@@ -15,5 +15,7 @@ class Finetune(Options):
     steps: int = Field(100, ge=0, le=1_000_000, description="Optimizer steps of fine-tuning. 0: none.")
     learning_rate: float = Field(0.003, gt=0, le=10, description="Peak learning rate of fine-tuning.")
     targets: Literal["teacher", "labels"] = Field(
-        "teacher", description="Learn from the teacher, as in distillation, or from labels alone."
+        "teacher",
+        description="Learn from the teacher, as in distillation (of a trained model: from the original, by default "
+        "without labels), or from labels alone.",
     )
