@@ -41,6 +41,7 @@ class AdaRound(Rounding):
     # For the estimate: images through the network, forward, back and for what each layer is given.
     traits=replace(
         rounding.traits("AdaRound"),
+        looks=by_options(lambda options: options.images),
         passes=by_options(lambda options: 4 * BATCH * options.iterations),
         formula=r"\min_{V} \| W x - \hat W(V)\,x \|^2 + \lambda \sum \left( 1 - |2 h(V) - 1|^\beta \right)",
         helps="For 4 bits and fewer where training images exist but no training run is wanted.",

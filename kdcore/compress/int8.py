@@ -14,7 +14,7 @@ from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.compress.tools.images import sample
 from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.problems import first_line
-from kdcore.registry import Options, Searched, register
+from kdcore.registry import Options, Searched, by_options, register
 
 BATCH = 64
 FEW_CHANNELS = (
@@ -49,6 +49,7 @@ class Int8(Options):
         final=True,
         search=(Searched("calibration", choices=("minmax", "percentile")),),
         graph=any_graph,
+        looks=by_options(lambda options: options.images),
         formula=r"\hat x = s\,(q - z) \\ q = \mathrm{clip}(\lfloor x / s \rceil + z, q_{\min}, q_{\max})",
         helps=(
             "First of all: a quarter of the size for little accuracy, without training; faster where the "

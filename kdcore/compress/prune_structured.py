@@ -88,6 +88,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
             Searched("round_to", choices=(2, 8), smallest=2),
             Searched("importance", choices=("l2", "taylor")),
         ),
+        looks=by_options(lambda options: options.images if options.importance in ("taylor", "hessian") else 0),
         formula=r"\text{remove the filters } f \text{ with the lowest score, e.g. } s_f = \| W_f \|_2",
         helps=(
             "Where time or memory counts: the network becomes an ordinary smaller one, faster on every machine. "

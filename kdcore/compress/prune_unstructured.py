@@ -117,6 +117,7 @@ def _beyond_a_graph(options: PruneUnstructured) -> dict[str, str]:
         faster=False,
         undone_by=UNDONE.get,
         graph=_beyond_a_graph,
+        looks=by_options(lambda options: options.images if options.importance in ("taylor", "wanda") else 0),
         why=by_options(_why),
         search=(Searched("ratio", 0.3, 0.95, smallest=0.95),),
         coded=True,

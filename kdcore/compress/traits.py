@@ -25,6 +25,7 @@ class StepTraits(Traits):
     `faster`: whether the network computes faster after it, and `why` not, or what else is worth knowing.
     `final`: whether it makes the file that is kept, so that no step can follow.
     `passes`: images through the network beside its training, for the estimate of time.
+    `looks`: training images that it looks at, at most, beside its training.
     `refuses`: by (architecture, names of the steps before), why it cannot work on such a student; None where it can.
     `undone_by`: by a later step's name, why that cannot follow; None where it can.
     `search`: the options that a search varies, none where it is taken as it is; None: searches leave the step out.
@@ -44,6 +45,7 @@ class StepTraits(Traits):
     why: str = ""
     final: bool = False
     passes: int = 0
+    looks: int = 0
     refuses: Callable[[Options, Sequence[str]], str | None] = _nothing
     undone_by: Callable[[str], str | None] = _nothing
     search: tuple[Searched, ...] | None = None

@@ -16,7 +16,7 @@ from kdcore.compress.tools.norms import followers
 from kdcore.compress.tools.rounding import Rounding
 from kdcore.compress.traits import any_graph
 from kdcore.lazy import nn, torch
-from kdcore.registry import Searched, register
+from kdcore.registry import Searched, by_options, register
 
 IMAGES = 256
 
@@ -53,6 +53,7 @@ class WeightQuant(Rounding):
         rounding.traits("weights"),
         search=(Searched("bits", 2, 8, step=1, smallest=2),),
         graph=any_graph,
+        looks=by_options(lambda options: IMAGES if options.bias_correction else 0),
         formula=r"\hat W = s \cdot \mathrm{clip}(\lfloor W / s \rceil, -2^{b-1}, 2^{b-1} - 1)",
         helps="To see how many bits a network needs, without training. Below 4 bits AdaRound or QAT keeps more.",
     ),

@@ -25,6 +25,7 @@ from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
+from kdcore.report.images import looked_at, told_by
 from kdcore.workspace.plans import Data, Plan, Stage
 from kdcore.workspace.workspace import Workspace
 from pages.new import search
@@ -183,10 +184,13 @@ def _evaluated(recipe: Recipe, plan: Plan) -> str:
     trained = f"The student is trained on {seen}; the teacher on {images['train']:,}."
     if recipe.start == "model":
         trained = f"Steps that need images use {seen}."
-    return (
+    sentences = [
         f"{format.plural(len(plan.stages), 'stage')}. {trained} Evaluated on "
-        f"{format.plural(images['test'], 'held-out test image')}, not used for selection."
-    )
+        f"{format.plural(images['test'], 'held-out test image')}, not used for selection.",
+        told_by(images),
+        *looked_at(recipe, images),
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def company(recipe: Recipe) -> str:

@@ -1,0 +1,41 @@
+"""How many images a plan's steps look at, and how much so many test images can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kdcore.compress.traits import StepTraits
+from kdcore.recipe import Recipe
+from kdcore.report import format
+from kdcore.report.statistics import wilson
+from kdcore.workspace.plans import Data
+
+EXAMPLE = 0.9  # an accuracy
+
+
+def looked_at(recipe: Recipe, dataset: Data) -> list[str]:
+    """A sentence for each step that needs images, each chain of a sweep apart from the Recipe's own left out."""
+    return [line for step in recipe.compress for line in _of_step(recipe, step, dataset["seen"])]
+
+
+def _of_step(recipe: Recipe, step: Any, seen: int) -> Iterator[str]:
+    traits, tuned = StepTraits.of(step), getattr(step, "finetune", None)
+    name = traits.label[:1].upper() + traits.label[1:]
+    if traits.looks:
+        most = format.plural(traits.looks, "image")
+        here = "" if seen >= traits.looks else f"; there are {seen:,}"
+        yield f"{name} looks at {most} at most{here}."
+    if tuned is not None and tuned.steps:
+        views = tuned.steps * recipe.train.batch_size
+        yield f"{name} is fine-tuned on {format.plural(seen, 'image')}, each {max(1, round(views / seen)):,} times."
+
+
+def told_by(dataset: Data) -> str:
+    """How wide the interval of an accuracy is at this size of the test split; empty for several labels an image."""
+    count = dataset["test"]
+    if dataset["multilabel"] or not count:
+        return ""
+    found = wilson(round(EXAMPLE * count), count)
+    interval = format.percent_interval(found.value, found.low, found.high)
+    return f"An accuracy on {format.plural(count, 'test image')} has a 95 % interval as wide as {interval}."
