@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcore.lazy import functional, nn, torch
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.paths import data_home
 from kdcore.problems import first_line
 
@@ -49,6 +50,19 @@ def load(model: nn.Module, name: str, size: tuple[int, int]) -> None:
         )
 
 
+def load_head(network: nn.Module, options: Any, classes: int, shape: tuple[int, int, int]) -> None:
+    """Puts the published classifier into a network of this zoo. Raises PublishedWeightsError where it has no such."""
+    names = ArchitectureTraits.of(options).names
+    theirs = {ours: path for path, ours in (names(options, classes, shape) if names else {}).items()}
+    state = _fetch(options.name)
+    for name, value in network.get_submodule("head").named_parameters():
+        if theirs.get(f"head.{name}") not in state:
+            raise PublishedWeightsError(
+                f"the published classifier of {options.name} is no linear layer: train a new one"
+            )
+        value.data.copy_(state[theirs[f"head.{name}"]])
+
+
 def _fetch(name: str) -> Any:
     from torchvision import models
 
@@ -65,7 +79,7 @@ def _fetch(name: str) -> Any:
         ) from None
     except (OSError, HTTPException) as error:
         raise PublishedWeightsError(
-            f"the weights of {name} cannot be downloaded ({error}): put {url} at {path}, or switch off `pretrained`"
+            f"the weights of {name} cannot be downloaded ({error}): put {url} at {path}, or do without them"
         ) from None
 
 

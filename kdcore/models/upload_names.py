@@ -44,8 +44,9 @@ def places(
     `ema`: take the running mean. `decided`: whether that was "taken" or "left" already; empty where it was not.
     Raises UploadError.
     """
-    known = _known(document)
     given = {_bare(name): name for name in names if not name.endswith(NOT_WEIGHTS)}
+    ours_already = all(name in given for name, tensor in own.items() if tensor.is_meta)
+    known = {} if ours_already else _known(document)  # in some networks both have a "stage2", and mean two things
     ours = {name: known.get(name, name) for name in (*own, *known)}
 
     def fits(prefix: str) -> int:
