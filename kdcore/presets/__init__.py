@@ -19,6 +19,7 @@ class Preset:
     """A Recipe that ships with the product, and the words that present it.
 
     `group` and `order`: its place on the home page. `wants`: what it needs to be done soon; empty: any machine will do.
+    `asks`: what a person must give first, a sentence each; empty: nothing.
     `first`: how the name of the chart begins that Compare shows first (`figures.one_run`); empty: accuracy and cost.
     """
 
@@ -30,6 +31,7 @@ class Preset:
     group: Group
     order: int
     wants: str
+    asks: tuple[str, ...]
     first: str
     document: dict[str, Any] = field(repr=False, hash=False)
 
@@ -70,4 +72,5 @@ def _read(path: Path) -> Preset:
     words = {name: document[name] for name in ("title", "summary", "look_for", "icon", "order")}
     words |= {"group": document.get("group", "lessons")}
     words |= {name: document.get(name, "") for name in ("wants", "first")}
+    words |= {"asks": tuple(document.get("asks", ()))}
     return Preset(name=path.stem, document=document["recipe"], **words)

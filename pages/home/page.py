@@ -46,7 +46,9 @@ def consider(preset: Preset, absent: str) -> None:
     """What to know of a preset that not every machine runs in minutes."""
     if preset.wants and not machine.gpus():
         st.markdown(f"**{preset.title}** needs {preset.wants}. No GPU was found on this machine.")
-    if absent:
+    for sentence in preset.asks:
+        st.markdown(f"- {text.plain(sentence)}")
+    if absent and not preset.asks:
         st.markdown(f"Its data set is missing ({text.plain(absent)}): get it in the form, under Data.")
     with st.container(horizontal=True):
         edit = st.button("Open in the form", key="consider_form", type="primary", icon=":material/edit:")
@@ -99,6 +101,8 @@ def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
 
 def lasts(preset: Preset) -> tuple[str, str]:
     """The time that the preset will take here, in words; what of its data is not here yet."""
+    if preset.asks:
+        return "", "Asks for what is yours first"
     try:
         seconds = estimates.of(preset.recipe).seconds
     except NotFetched as error:

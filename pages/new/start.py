@@ -21,7 +21,8 @@ ANSWERS = {
 MEANINGS = {
     "nothing": "A teacher and a student are trained here.",
     "teacher": "A student is trained here; it learns from a teacher that you have.",
-    "model": "Nothing is trained but the fine-tuning of a step: your model is compressed, and compared with itself.",
+    "model": "An earlier run's model, a weights file, an ONNX file, or a network by name. It is compressed and "
+    "compared with itself; only the fine-tuning of a step trains.",
 }
 LARGEST = 1_000_000  # bytes of a saved recipe
 

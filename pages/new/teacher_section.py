@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from kdcore import registry
 from kdcore.distill.traits import TeacherTraits
+from kdcore.models.published_file import LIBRARIES
 from kdcore.recipe import Teacher
 from kdcore.report import format
 from pages.new import preview, uploads
@@ -37,7 +39,10 @@ def draw(form: Form, training: Callable[[], None]) -> None:
         form.say(f"{SOURCE}.variant")
     if chosen in FILES:
         uploads.offer(*FILES[chosen], f"{SOURCE}.path")
-    if chosen == "trained" or TeacherTraits.named(chosen).architecture:
+    if chosen == "published":
+        others = [entry.name for entry in registry.entries("architecture") if entry.name not in LIBRARIES]
+        form.choice("architecture", "teacher.model", unfit=others)
+    elif chosen == "trained" or TeacherTraits.named(chosen).architecture:
         form.part(Teacher, "teacher", ["model"])
     if chosen == "trained":
         st.caption("The teacher is trained on all labels, however few the student gets.")
@@ -52,6 +57,8 @@ def summary(document: dict[str, Any]) -> str:
         return model
     if source["teacher"] == "earlier":
         return f"{source['variant']} of an earlier run" if source["model"] else "from an earlier run, not chosen yet"
+    if source["teacher"] == "published":
+        return f"{model}, published weights"
     name = source["path"].replace("\\", "/").rpartition("/")[2]
     return f"{source['teacher'].replace('_', ' ')}, {name or 'no file yet'}"
 

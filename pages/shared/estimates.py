@@ -11,11 +11,10 @@ import psutil
 import streamlit as st
 
 from kdcore import machine
-from kdcore.data.dataset import NotFetched
 from kdcore.models.cost import CostError, Question, costs
 from kdcore.plan.estimate import Estimate, architectures, estimate
 from kdcore.plan.plan import plan
-from kdcore.recipe import Recipe, parse
+from kdcore.recipe import Recipe, RecipeError, parse
 from kdcore.report import format
 from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
@@ -54,7 +53,7 @@ def _questions(plan: Plan) -> list[Question]:
 def _plan(recipe: Recipe, here: Workspace) -> Plan | None:
     try:
         return plan(recipe, here)
-    except NotFetched:
+    except RecipeError:  # its data set, or what a person must give, is not here
         return None
 
 

@@ -133,3 +133,14 @@ def test_times_ago(monkeypatch):
     assert [ago(moment) for moment in (99_999, 99_000, 90_000, 10_000, None)] == [
         "just now", "16 minutes ago", "2 hours ago", "1 day ago", "",
     ]  # fmt: skip
+
+
+def test_what_asks_for_a_persons_own_says_what_and_opens_the_form_at_it(empty):
+    app = opened("home")
+    app.button(key="start_make-resnet18-small").click().run()
+    assert not runs(empty)
+    assert "one folder for each of some of ImageNet's classes" in said(app)
+    assert not [button for button in app.button if button.key == "consider_start"]
+    app.button(key="consider_form").click().run()
+    assert app.title[0].value == "New experiment"
+    assert any("choose the folder" in error.value for error in app.expander(key="section_0").error)

@@ -109,3 +109,32 @@ def test_a_teachers_own_normalisation_is_asked_for_and_taken_at_a_click(teacher,
     again(teacher)
     assert recipe_of(teacher)["teacher"]["source"]["pixels"] == suggested[1]
     assert not start_button(teacher).disabled
+
+
+def test_a_model_to_make_smaller_may_be_an_onnx_file_or_a_network_by_name(teacher, full):
+    teacher.segmented_control(key="new.1.start.nothing").set_value("model").run()
+    again(teacher)
+    picker = next(one for one in teacher.segmented_control if one.key.endswith("teacher.source.teacher"))
+    assert set(picker.options) == {"earlier", "onnx file", "published", "weights file"}
+    picker.set_value("published").run()
+    again(teacher)
+    architectures = next(one for one in teacher.segmented_control if one.key.endswith("teacher.model.architecture"))
+    assert set(architectures.options) >= {"torchvision", "timm"}
+    assert "vgg" not in architectures.options
+    assert "has no published weights" in said(teacher)
+    picker = next(one for one in teacher.segmented_control if one.key.endswith("teacher.source.teacher"))
+    picker.set_value("onnx_file").run()
+    again(teacher)
+    key = read_json(full.run(runs(full)[-1].id) / "plan.json")["variants"][0]["keys"][0]
+    content = (full.model(key) / "model.onnx").read_bytes()
+    teacher.file_uploader[-1].set_value(("mine.onnx", content, "application/octet-stream")).run()
+    again(teacher)
+    assert "prune_structured needs the network itself; an ONNX file has only its graph" in said(teacher)
+    assert start_button(teacher).disabled
+    teacher.session_state["section_2"] = True
+    teacher.run()
+    next(button for button in teacher.button if button.label == "Remove").click().run()
+    again(teacher)
+    assert [step["step"] for step in recipe_of(teacher)["compress"]] == ["int8"]
+    assert not start_button(teacher).disabled
+    assert "Int8 looks at 256 images at most" in said(teacher)
