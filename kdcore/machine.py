@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 LIBRARIES = (
-    "torch", "torchvision", "onnx", "onnxruntime", "openvino", "torch-pruning", "streamlit", "plotly", "numpy",
+    "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino", "torch-pruning", "streamlit", "plotly", "numpy",
     "pandas",
 )  # fmt: skip
 FAST_BF16 = {"avx512_bf16", "amx_bf16"}

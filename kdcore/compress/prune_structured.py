@@ -22,6 +22,14 @@ UNFOLLOWED = {
     "prune_unstructured or int8, or another student",
     "maxvit_t": "structured pruning of maxvit_t needs too much memory: use another step or another student",
 }
+TRANSFORMERS = (
+    "beit",
+    "deit",
+    "eva",
+    "swin",
+    "vit",
+)  # of timm, whose blocks keep the number of heads as a plain number
+HEADS = "structured pruning cannot follow the heads of timm's transformers: use int8 or low_rank, or another student"
 
 
 class PruneStructured(Options):
@@ -64,8 +72,10 @@ class PruneStructured(Options):
 
 def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
     """Why a student of this architecture cannot be pruned, whatever the steps before; None where it can."""
-    name = getattr(architecture, "architecture", "")
-    name = getattr(architecture, "name", name) if name == "torchvision" else name
+    library = getattr(architecture, "architecture", "")
+    name: str = getattr(architecture, "name", library)
+    if library == "timm" and name.startswith(TRANSFORMERS):
+        return HEADS
     return next((reason for start, reason in UNFOLLOWED.items() if name.startswith(start)), None)
 
 

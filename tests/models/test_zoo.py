@@ -60,6 +60,7 @@ def test_cnn_and_mlp_counted_by_hand():
 @pytest.mark.parametrize("shape", [(1, 8, 8), (2, 9, 15), (4, 32, 31)])
 @pytest.mark.parametrize("training", [True, False])
 def test_any_size_and_any_number_of_channels(architecture, shape, training):
+    pytest.importorskip("timm" if architecture == "timm" else "torch")
     network = create(6, shape, architecture=architecture).train(training)
     logits = network(torch.rand(3, *shape))
     assert logits.shape == (3, 6)
