@@ -64,10 +64,15 @@ def _varied(search: Search) -> dict[str, Any]:
 
 
 def _original(workspace: Workspace, search: Search) -> Path | None:
-    """The folder of the model that a search starts from, where it is in the workspace."""
+    """The folder of the model that a search starts from, where it is in the workspace. Raises RecipeError."""
     recipe = search.recipe
     given = rules.check(recipe, load(recipe.data.source), Library(workspace).find)
-    return given.place if recipe.start == "model" and given and given.as_it_is else None
+    if recipe.start != "model" or given is None:
+        return None
+    if given.gives != "features":
+        message = "a search varies the network itself, and an ONNX file has only its graph: give its weights"
+        raise RecipeError([Problem("recipe.teacher.source", message)])
+    return given.place if given.as_it_is else None
 
 
 def _ask(question: dict[str, Any]) -> dict[str, int]:
