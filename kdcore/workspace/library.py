@@ -91,14 +91,16 @@ def _closed(folder: Path, report: dict[str, Any]) -> str:
         return ""
     if gives(folder, report) == "table":
         return "only its outputs are known"
-    stage = read_json(folder / "done.json")["stage"]
-    if stage["kind"] == "given":
+    stage = read_json(folder / "done.json").get("stage", {})
+    if stage.get("kind") == "given":
         judged = report.get("source")
         if judged is None:
             return "it was taken over from a run on other data: start from the model of that run"
         return Judged.read(judged).closed if "weights" in judged else ""  # earlier versions did not say
-    made_by = StepTraits.named(stage["spec"]["step"]["step"])
-    return "it is the file that its step made to be kept: use what that was made from" if made_by.final else ""
+    step = stage.get("spec", {}).get("step")
+    if step and StepTraits.named(step["step"]).final:
+        return "it is the file that its step made to be kept: use what that was made from"
+    return ""
 
 
 def maker(workspace: Workspace, key: str) -> str | None:
