@@ -23,10 +23,15 @@ def build(workspace: Workspace, run_id: str) -> None:
     """
     folder = workspace.run(run_id)
     document = shapes.asked(folder)
-    if kind := next((kind for kind in KINDS if kind in document), None):
-        raise RecipeError([Problem("run", f"is {KINDS[kind].description}; it has no stages to build")])
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s joined: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("kdcore").setLevel(logging.INFO)
+    if "search" in document:
+        from kdcore.search.beside import join
+
+        join(workspace, folder, dict(document))
+        return
+    if kind := next((kind for kind in KINDS if kind in document), None):
+        raise RecipeError([Problem("run", f"is {KINDS[kind].description}; it has no stages to build")])
     stages = workspace.plan(run_id).stages
     while state(folder) not in SETTLED and not all(workspace.complete(stage.key) for stage in stages):
         joined.build(workspace, folder)

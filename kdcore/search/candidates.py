@@ -159,6 +159,15 @@ def figures_of(session: Mapping[str, Any], key: str, reference: str) -> dict[str
     return found
 
 
+def at_pace(times: Mapping[str, float], reference: Mapping[str, Any]) -> dict[str, float]:
+    """The times as if the reference had taken as long as when the search began: the machine's pace changes."""
+    found = dict(times)
+    for name, ratio in (("latency_ms", "ratio"), ("batch_ms", "batch_ratio")):
+        if name in times and reference.get(name):
+            found[name] = reference[name] / times[ratio]
+    return found
+
+
 def _needed(planned: Plan, key: str) -> list[Stage]:
     """The stages without which the model of this key cannot be, in their order, its own last."""
     wanted = {key}

@@ -14,7 +14,7 @@ from kdcore.files import read_json
 from kdcore.measure import timing
 from kdcore.report.verdicts import on_images
 from kdcore.search import judging, uniform
-from kdcore.search.candidates import BATCH, Candidate, Candidates, figures_of
+from kdcore.search.candidates import BATCH, Candidate, Candidates, at_pace, figures_of
 from kdcore.search.judging import Row
 from kdcore.search.request import Search
 from kdcore.search.sketch import Sketches
@@ -114,15 +114,6 @@ def _timed(found: Found, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     for key in files if "memory_mb" in limited else ():
         made[key]["memory_mb"] = session["models"][key]["peak_memory_mb"]
     return made
-
-
-def at_pace(times: Mapping[str, float], reference: Mapping[str, Any]) -> dict[str, float]:
-    """The times as if the reference had taken as long as when the search began: the machine's pace changes."""
-    found = dict(times)
-    for name, ratio in (("latency_ms", "ratio"), ("batch_ms", "batch_ratio")):
-        if name in times and reference.get(name):
-            found[name] = reference[name] / times[ratio]
-    return found
 
 
 def _described(found: Found, row: Row) -> dict[str, Any]:

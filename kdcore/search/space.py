@@ -29,6 +29,7 @@ SHARE = Searched("share", 0.1, 1.0, log=True)  # of the student's training steps
 SLOPE = Searched("slope", -0.3, 0.3, smallest=0.0)  # what the last layer gets more, and the first less, than the mean
 FLAT = 0.05  # a slope below this is none
 RATE = Searched("learning_rate", 0.001, 0.02, log=True)
+ORDER = " > "  # between the names of steps that follow each other
 MOST_SHRINKING = 2  # steps before the last one
 
 
@@ -93,14 +94,14 @@ class Space:
         accepted = [
             steps for steps in made if not list(order.problems(self.base.model_copy(update={"compress": steps})))
         ]
-        return [" > ".join(registry.entry_of("step", step).name for step in steps) for steps in accepted]
+        return [ORDER.join(registry.entry_of("step", step).name for step in steps) for steps in accepted]
 
     def chain(self, settings: Mapping[str, Any]) -> list[str]:
         """The names of the steps, in their order."""
         chosen = [name for name in self.shrinking if settings.get(f"with.{name}")]
         if len(chosen) > 1:
             known = self._orders(chosen)
-            chosen = settings.get(_order_of(chosen), known[0] if known else " > ".join(chosen)).split(" > ")
+            chosen = settings.get(_order_of(chosen), known[0] if known else ORDER.join(chosen)).split(ORDER)
         last = settings.get("last", NOTHING)
         return [*chosen, *([last] if last != NOTHING else [])]
 
@@ -189,6 +190,9 @@ class Space:
                 return self._finetuning(names)[option]
             if option == "slope":
                 return 0.0
+            if searched.option == "order":
+                asked = ORDER.join(one for one in names if one in self.shrinking)
+                return asked if asked in searched.choices else searched.choices[0]
             return options.get(part, {}).get(option, _first(searched))
 
         return own

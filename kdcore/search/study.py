@@ -38,11 +38,13 @@ log = logging.getLogger(__name__)
 
 
 class Study:
-    """The study in `folder`, begun or gone on with. Trials that a dead worker left are given up, and asked again."""
+    """The study in `folder`, begun or gone on with. `alone`: trials that are under way were left by a dead worker; they
+    are given up, and asked again."""
 
-    def __init__(self, folder: Path, search: Search):
+    def __init__(self, folder: Path, search: Search, *, alone: bool = True):
         path = folder / NAME
-        _mend(path)
+        if alone:
+            _mend(path)
         backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path), GRACE_SECONDS))
         storage = JournalStorage(backend)
         directions = [DIRECTIONS[goal] for goal in search.best]
@@ -50,7 +52,8 @@ class Study:
             study_name="search", storage=storage, directions=directions, load_if_exists=True
         )
         self._study.sampler = _sampler(search, len(self._study.trials))
-        self._take_over()
+        if alone:
+            self._take_over()
 
     def _take_over(self) -> None:
         again = self._again()

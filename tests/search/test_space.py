@@ -60,6 +60,12 @@ def test_a_step_of_the_recipe_keeps_the_options_that_are_not_searched():
     assert (pruned.ratio, pruned.scope, pruned.finetune.steps) == (0.4, "global", 5)
 
 
+def test_the_order_of_the_recipes_steps_is_one_of_the_space():
+    steps = '[{"step": "prune_structured"}, {"step": "low_rank"}, {"step": "int8"}]'
+    made = Space(parse(document(f"compress={steps}")), train_steps=10)
+    assert made.chain(made.as_asked()) == ["prune_structured", "low_rank", "int8"]
+
+
 def test_the_whole_recipe_has_the_seeds_and_controls_that_were_asked_for():
     made = space()
     own = made.as_asked()

@@ -3,7 +3,7 @@
 import pytest
 
 from kdcore.registry import Searched
-from kdcore.search.final import at_pace
+from kdcore.search.candidates import at_pace
 from kdcore.search.request import parse
 from kdcore.search.study import Study, suggest
 from tests.search.conftest import document

@@ -8,10 +8,10 @@ import optuna
 import pytest
 
 from kdcore.data.dataset import load
-from kdcore.files import Damaged, read_json
+from kdcore.files import Damaged, lock, read_json
 from kdcore.jobs import api
 from kdcore.recipe import parse as parse_recipe
-from kdcore.search import candidates, final, smallest, task
+from kdcore.search import beside, candidates, final, smallest, task
 from kdcore.search.request import parse
 from kdcore.search.sketch import Sketches
 from kdcore.search.study import INTERRUPTED
@@ -169,6 +169,29 @@ def test_a_search_that_has_ended_goes_on_with_more_trials(searched, tmp_path):
     assert found["final"]["looks"] == 2
 
 
+def test_two_workers_share_a_study(begun):
+    workspace, run = begun
+    folder = workspace.run(run)
+    told = json.loads((folder / "recipe.json").read_text())
+    with lock(folder / "lock"):
+        worker = task.Searching(workspace, folder, told, lambda: None)
+        first = worker.begin()
+        first.one()
+        beside.join(workspace, folder, told)  # does all that is left
+        worker.carry_out()
+    found = shapes.search(folder)
+    assert len(trained(found)) == found["target"] == 3
+    recipes = [json.dumps(trial["recipe"], sort_keys=True) for trial in found["trials"]]
+    assert len(set(recipes)) == len(recipes)
+
+
+def test_a_worker_beside_leaves_with_the_searchs_own(begun):
+    workspace, run = begun
+    folder = workspace.run(run)
+    beside.join(workspace, folder, json.loads((folder / "recipe.json").read_text()))
+    assert not (folder / "study.log").exists()
+
+
 def test_a_damaged_search_json_is_reported_and_made_again(searched, tmp_path):
     made, run, found = searched
     workspace = Workspace(shutil.copytree(made.root, tmp_path / "w"))
@@ -177,7 +200,7 @@ def test_a_damaged_search_json_is_reported_and_made_again(searched, tmp_path):
     with pytest.raises(Damaged, match=r"search\.json"):
         shapes.search(folder)
     told = json.loads((folder / "recipe.json").read_text())
-    task.Searching(workspace, folder, told, lambda: None)._prepare()
+    task.Searching(workspace, folder, told, lambda: None).begin()
     assert shapes.search(folder)["trials"] == found["trials"]
 
 
