@@ -20,6 +20,7 @@ from kdcore.execute.run import environment
 from kdcore.files import write_json
 from kdcore.measure import timing
 from kdcore.notebook.images import refuse
+from kdcore.report.comparison import summary
 from kdcore.takeaway.importing import import_run
 from kdcore.takeaway.run import write_run
 from kdcore.workspace.plans import Plan, Stage, Variant
@@ -97,6 +98,8 @@ class Run:
         )
         lines = [f"{json.dumps(event)}\n" for event in self._events(now)]
         (self.workspace.run(run) / "events.jsonl").write_text("".join(lines), "utf-8")
+        ended = self._ended(now) | {"summary": summary(self.workspace, run)}
+        write_json(self.workspace.run(run) / "result.json", ended)
         return run
 
     def _plan(self) -> Plan:
@@ -121,7 +124,8 @@ class Run:
     def _stages(self, names: dict[str, str]) -> Iterator[Stage]:
         for name, one in self.models.items():
             parent = one.stage.parent if one.stage.parent in names else None
-            yield one.stage.model_copy(update={"title": name, "variant": name, "parent": parent})
+            role = one.stage.role if one is not next(iter(self.models.values())) else "teacher"
+            yield one.stage.model_copy(update={"title": name, "variant": name, "parent": parent, "role": role})
 
     def _ended(self, now: float) -> dict[str, Any]:
         built = [
@@ -130,7 +134,7 @@ class Run:
         ]
         return {
             "state": "done", "turn": 1, "error": None, "started": now, "finished": now, "stages": built,
-            "session": self.session, "environment": environment(), "summary": {},
+            "session": self.session, "environment": environment(),
         }  # fmt: skip
 
     def _events(self, now: float) -> Iterator[dict[str, Any]]:

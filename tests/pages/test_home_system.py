@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import kdcore.presets
-from kdcore import machine
+from kdcore import machine, registry
 from kdcore.jobs import api
 from kdcore.presets import preset, presets
 from kdcore.report.names import WORD_JOINER
@@ -76,6 +76,14 @@ def test_the_system_tells_versions_and_disk(full):
     values = {str(key): str(value) for table in app.table for key, value in table.value.iloc[:, 0].items()}
     assert values["torch"] == machine.versions()["torch"]
     assert "model" in values["Models"]
+
+
+def test_the_system_names_plug_ins_and_those_left_out(empty, monkeypatch):
+    monkeypatch.setattr(registry, "failures", lambda: [registry.Failure("broken.py", "ImportError: *no* such module")])
+    monkeypatch.setattr(registry, "plugged", lambda: {"mine.py": [registry.entry("method", "kd")]})
+    app = opened("system")
+    assert "*no* such module" in said(app)
+    assert "method kd" in [str(value) for table in app.table for value in table.value.iloc[:, 0]]
 
 
 def test_the_queue_is_reordered(empty):
