@@ -18,11 +18,11 @@ def add(command: Add) -> None:
     exported.add_argument("runs", nargs="+", metavar="RUN")
     exported.add_argument(
         "--to",
-        choices=["zip", "html", "tensorboard", "mlflow"],
+        choices=["zip", "html", "tensorboard", "mlflow", "litert"],
         default="zip",
         help="default: zip, the whole run for `import`, or a variant",
     )
-    exported.add_argument("--variant", help="for zip: a row of the run's table, such as int8, that runs by itself")
+    exported.add_argument("--variant", help="for zip and litert: a row of the run's table, such as int8")
     exported.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="file or folder to write")
     taken = command("import", take_in, "take in a run that another installation exported as a zip")
     taken.add_argument("file", type=Path, metavar="FILE.zip")
@@ -34,6 +34,8 @@ def export(chosen: argparse.Namespace, workspace: Workspace) -> None:
         files(workspace.run(run_id))
     if chosen.to == "html":
         write(_page(chosen, workspace), chosen.output)
+    elif chosen.to == "litert":
+        _litert(chosen, workspace)
     elif chosen.to != "zip":
         _tracked(chosen, workspace)
     elif len(chosen.runs) > 1:
@@ -66,6 +68,21 @@ def _run(chosen: argparse.Namespace, workspace: Workspace) -> None:
             write_run(workspace, chosen.runs[0], temporary)
     except OSError as error:
         raise BadInput(f"{chosen.output} cannot be written: {error.strerror}") from None
+
+
+def _litert(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    from kdcore.takeaway.litert import convert
+    from kdcore.takeaway.trackers import MissingLibrary
+
+    if len(chosen.runs) > 1 or not chosen.variant:
+        raise BadInput("--to litert: takes one run and its --variant")
+    try:
+        found = convert(workspace, chosen.runs[0], chosen.variant, chosen.output)
+    except MissingLibrary as error:
+        raise BadInput(f"--to litert: {error}") from None
+    except OSError as error:
+        raise BadInput(f"{chosen.output} cannot be written: {error.strerror}") from None
+    output.complain(f"verified on {found.images} test images: at most {found.difference:.2g} off in a logit")
 
 
 def _tracked(chosen: argparse.Namespace, workspace: Workspace) -> None:
