@@ -82,11 +82,8 @@ class Text(Kind):
     def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
         try:
             items = self.load(folder, name)
-            return (
-                len(items) == len(items.raw.ends) == count
-                and items.sound()
-                and tuple(self.shape(items)[2:]) == tuple(shape[2:])
-            )
+            right = tuple(self.shape(items)[2:]) == tuple(shape[2:])
+            return right and len(items) == len(items.raw.ends) == count and items.sound()
         except (ValueError, TypeError, KeyError):
             return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from kdcore import registry
 from kdcore.compress.traits import StepTraits
@@ -13,51 +14,75 @@ from kdcore.inputs import Kind
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem
-from kdcore.recipe import Recipe
+from kdcore.recipe import Augmentation, Recipe
 from kdcore.registry import Options
 
 
-def problems(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
-    """What does not take the inputs of the data set, at its field."""
-    kind = dataset.kind
-    for field, network in _networks(recipe).items():
-        yield from _network(field, network, kind)
-    for field, train in (("teacher.train", recipe.teacher.train), ("train", recipe.train)):
-        for name, reason in kind.impossible(train.views).items():
-            yield Problem(f"{field}.views.{name}", reason)
-    for field, method in methods(recipe):
-        if any(kind.name not in part.reads for part in part_traits(method)):
-            name = registry.entry_of("method", method).name
-            yield Problem(f"{field}.method", f"{name} does not work on {kind.many} yet: choose kd, dkd or dist")
-    for index, step in enumerate(recipe.compress):
-        if kind.name not in StepTraits.of(step).reads:
-            name = registry.entry_of("step", step).name
-            yield Problem(f"compress.{index}.step", f"{name} works on networks for pictures, not for {kind.many}")
-    teacher = registry.entry_of("teacher", recipe.teacher.source)
-    if kind.name not in TeacherTraits.named(teacher.name).reads:
-        yield Problem("teacher.source", f"a teacher from {teacher.name} reads pictures, not {kind.many}")
+def problems(recipe: Recipe, dataset: Dataset) -> list[Problem]:
+    """What does not take the inputs of the data set, at its field. The first suggests all that would put it right: who
+    changes the data set has to change the rest."""
+    found = [*_networks(recipe, dataset.kind), *_training(recipe, dataset.kind), *_others(recipe, dataset.kind)]
+    changes = tuple(change for problem in found for change in problem.changes)
+    return [problem._replace(changes=() if place else changes) for place, problem in enumerate(found)]
 
 
-def _networks(recipe: Recipe) -> dict[str, Options]:
-    """The architectures that a run trains, by their fields."""
+def _networks(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
+    for field, network in _trained(recipe).items():
+        if ArchitectureTraits.of(network).reads == kind.name:
+            continue
+        names = [entry.name for entry in registry.entries("architecture")]
+        fitting = [name for name in names if ArchitectureTraits.named(name).reads == kind.name]
+        message = f"{_name('architecture', network)} does not read {kind.many}: choose {' or '.join(fitting[:3])}"
+        yield Problem(f"{field}.architecture", message, changes=((field, _usual("architecture", fitting[0])),))
+
+
+def _trained(recipe: Recipe) -> dict[str, Options]:
+    """The architectures that a run trains, by their fields; those of the scheme under its own."""
     if recipe.start == "model":
         return {}
     found = {"student.model": recipe.student.model}
-    if registry.entry_of("teacher", recipe.teacher.source).name == "trained":
+    if _name("teacher", recipe.teacher.source) == "trained":
         found["teacher.model"] = recipe.teacher.model
+    return found
+
+
+def _training(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
+    for field, train in (("teacher.train", recipe.teacher.train), ("train", recipe.train)):
+        for name, reason in kind.impossible(train.views).items():
+            usual = Augmentation.model_fields[name].default
+            yield Problem(f"{field}.views.{name}", reason, changes=((f"{field}.views.{name}", usual),))
+
+
+def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
+    for field, method in methods(recipe):
+        if any(kind.name not in part.reads for part in part_traits(method)):
+            message = f"{_name('method', method)} compares features, not available for {kind.many}: choose kd or dist"
+            yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
+    for index, step in enumerate(recipe.compress):
+        if kind.name not in StepTraits.of(step).reads:
+            message = f"{_name('step', step)} works on networks for pictures, not for {kind.many}: remove it"
+            yield Problem(f"compress.{index}.step", message)
+    source = _name("teacher", recipe.teacher.source)
+    if kind.name not in TeacherTraits.named(source).reads:
+        yield Problem("teacher.source", f"a teacher from {source} does not read {kind.many}: train one here")
+    for other in _of_scheme(recipe):
+        if ArchitectureTraits.of(other).reads != kind.name:
+            message = f"the scheme trains {_name('architecture', other)} too, which does not read {kind.many}"
+            yield Problem("scheme.scheme", message)
+
+
+def _of_scheme(recipe: Recipe) -> list[Options]:
+    if recipe.start == "model":
+        return []
     scheme = scheme_of(recipe)
-    others = [*(link.model for link in scheme.links(recipe)), *scheme.beside(recipe)]
-    others += [other.model for other in scheme.others(recipe)]
-    return found | {f"scheme.{number}": model for number, model in enumerate(others)}
+    between = [*(link.model for link in scheme.links(recipe)), *(other.model for other in scheme.others(recipe))]
+    known = (recipe.student.model, recipe.teacher.model)
+    return [one for one in (*between, *scheme.beside(recipe)) if one not in known]
 
 
-def _network(field: str, network: Options, kind: Kind) -> Iterator[Problem]:
-    reads = ArchitectureTraits.of(network).reads
-    if reads != kind.name:
-        name = registry.entry_of("architecture", network).name
-        fitting = [
-            entry.name
-            for entry in registry.entries("architecture")
-            if ArchitectureTraits.named(entry.name).reads == kind.name
-        ]
-        yield Problem(f"{field}.architecture", f"{name} reads {reads}, not {kind.many}: choose {' or '.join(fitting)}")
+def _usual(kind: str, name: str) -> dict[str, Any]:
+    return registry.validate(kind, name).model_dump(mode="json")
+
+
+def _name(kind: str, options: Options) -> str:
+    return registry.entry_of(kind, options).name
