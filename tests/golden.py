@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from kdcore import machine, models, registry
+from kdcore import inputs, machine, models, registry
 from kdcore.compress.step import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import onnx_file, runtime
@@ -32,6 +32,7 @@ ELSEWHERE = {"timm", "torchvision"}  # computed by a library: its version is bes
 PATH = Path(__file__).with_name("golden.json")
 TOLERANCE = {"rel": 2e-3, "abs": 1e-6}
 SHAPE = (1, 8, 8)
+SHAPES: dict[str, inputs.Shape] = {"pictures": SHAPE, "text": ("text", 6, 12, 40, "golden")}
 # Networks that are other than their defaults; layers can only be tied where two have one shape and no batch norm.
 SPECIAL: dict[str, object] = {
     "cnn": {"architecture": "cnn", "width": 16},
@@ -91,10 +92,11 @@ def _images(count: int = 32) -> torch.Tensor:
     return pixels(dataset.train_images[:count])
 
 
-def _network(name: str = "cnn") -> torch.nn.Module:
+def _network(name: str = "cnn", shape: inputs.Shape = SHAPE) -> torch.nn.Module:
     torch.manual_seed(0)
     options = SPECIAL.get(name, name)
-    return models.create(registry.validate("architecture", options), 10, SHAPE, [0.3], [0.4])
+    moments = ([0.3], [0.4]) if shape == SHAPE else ([], [])
+    return models.create(registry.validate("architecture", options), 10, shape, *moments)
 
 
 def _dataset(entry: Entry) -> list[float]:
@@ -103,9 +105,13 @@ def _dataset(entry: Entry) -> list[float]:
 
 
 def _architecture(entry: Entry) -> list[float]:
-    network = _network(entry.name).eval()
+    shape = SHAPES[entry.traits.reads]
+    network = _network(entry.name, shape).eval()
+    kind = inputs.of(shape)
+    texts = torch.from_numpy(kind.random(shape, 32, np.random.default_rng(0)))
+    given = _images().float() / 255 if shape == SHAPE else texts
     with torch.no_grad():
-        logits = network(_images().float() / 255)
+        logits = network(given)
     return [sum(p.numel() for p in network.parameters()), logits.std().item(), *logits[0, :3].tolist()]
 
 

@@ -1,0 +1,56 @@
+"""What was made for pictures is refused at its field when the data set holds texts, and the other way round."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kdcore.plan.plan import plan
+from kdcore.problems import RecipeError
+from kdcore.recipe import override, parse
+from tests.texts import csv_source, recipe
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return csv_source(tmp_path_factory.mktemp("texts"))
+
+
+def refused(document):
+    with pytest.raises(RecipeError) as error:
+        plan(parse(document))
+    return error.value.problems
+
+
+@pytest.mark.parametrize(
+    ("assignment", "field"),
+    [
+        ('student.model={"architecture":"cnn"}', "student.model.architecture"),
+        ('teacher.model={"architecture":"vit"}', "teacher.model.architecture"),
+        ("train.views.mixup=1.0", "train.views.mixup"),
+        ("teacher.train.views.shift=1", "teacher.train.views.shift"),
+        ('distill={"method":"fitnets"}', "distill.method"),
+        ('controls=[{"method":"rkd"}]', "controls.0.method"),
+        ('compress=[{"step":"prune_structured"}]', "compress.0.step"),
+        ('teacher.source={"teacher":"onnx_file","path":"/gone.onnx"}', "teacher.source"),
+    ],
+)
+def test_what_reads_pictures_is_refused_at_its_field(source, assignment, field):
+    found = refused(override(recipe(source), [assignment]))
+    assert [one.field for one in found] == [field]
+
+
+def test_a_text_encoder_reads_no_pictures():
+    found = refused({"student": {"model": {"architecture": "text_encoder"}}})
+    assert [one.field for one in found] == ["student.model.architecture"]
+
+
+def test_one_suggestion_puts_everything_right(source):
+    """Who changes the data set in the form has a draft full of pictures' networks and views."""
+    document = {"data": {"source": recipe(source)["data"]["source"]}, "distill": {"method": "fitnets"}}
+    found = refused(document)
+    assert len(found) > 3
+    assert not any(one.changes for one in found[1:])
+    changed = override(document, [f"{path}={json.dumps(value)}" for path, value in found[0].changes])
+    assert plan(parse(changed)).dataset["shape"][0] == "text"
