@@ -1,0 +1,61 @@
+"""Texts through the engine: methods that match responses, compression, and what a stage leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kdcore.data.dataset import load
+from kdcore.export import runtime
+from kdcore.files import read_json
+from kdcore.jobs import api
+from kdcore.recipe import parse
+from kdcore.registry import validate
+from tests.texts import csv_source, recipe
+
+METHODS = ["kd", "dkd", "dist", "wttm", "label_smoothing", "hard_labels", "combine", "faulty_kd"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return csv_source(tmp_path_factory.mktemp("texts"))
+
+
+@pytest.fixture(scope="module")
+def carried_out(laboratory, source):
+    """A run of one seed with these changes; teacher and student alone are trained once for all."""
+
+    def run(**more):
+        usual = {"seeds": [0], "controls": [], "compress": [], "measure": {"timing_seconds": 0}}
+        run_id = api.submit(laboratory.workspace, parse(recipe(source, **usual | more)))
+        laboratory.carry_out(run_id)
+        return laboratory.plan(run_id)
+
+    return run
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_that_matches_responses_works_on_texts(laboratory, carried_out, method):
+    plan = carried_out(distill={"method": method})
+    report = read_json(laboratory.workspace.model(plan.variants[-1].keys[0]) / "report.json")
+    assert report["quality"]["accuracy"] > 0.4
+    assert report["export"]["max_abs_difference"] < 1e-4
+
+
+def test_the_logits_that_are_kept_are_those_of_the_file(laboratory, carried_out, source):
+    plan = carried_out(compress=[{"step": "int8_dynamic", "layers": "linear"}])
+    dataset = load(validate("dataset", source))
+    for variant in plan.variants:
+        folder = laboratory.workspace.model(variant.keys[0])
+        logits = np.load(folder / "logits.npz")["test"]
+        single = [
+            runtime.logits(folder / "model.onnx", dataset.kind.feed(dataset.test_images[[row]])) for row in (0, 9)
+        ]
+        tolerance = 0.1 if variant.role == "quantized" else 1e-4  # ranges are those of a batch
+        np.testing.assert_allclose(logits[[0, 9]], np.concatenate(single), atol=tolerance)
+
+
+def test_a_teacher_of_an_earlier_run_teaches_again(laboratory, carried_out):
+    first = carried_out()
+    again = carried_out(teacher={"source": {"teacher": "earlier", "model": first.variants[0].keys[0]}})
+    assert again.variants[0].keys == first.variants[0].keys
