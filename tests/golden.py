@@ -28,7 +28,7 @@ from kdcore.train.loop import Task, fit
 from kdcore.workspace import keys
 from tests import pairs
 
-ELSEWHERE = {"timm", "torchvision"}  # computed by a library: its version is beside every model
+ELSEWHERE = {"surnames", "timm", "torchvision"}  # of a library, whose version is beside every model
 PATH = Path(__file__).with_name("golden.json")
 TOLERANCE = {"rel": 2e-3, "abs": 1e-6}
 SHAPE = (1, 8, 8)

@@ -27,7 +27,7 @@ class Int8Dynamic(Options):
 
 def _why(options: Int8Dynamic) -> str:
     if options.layers == "linear":
-        return "Only linear layers are quantized: convolutions stay fp32. Use static int8 for those."
+        return "Only linear layers are quantized; convolutions, if there are any, stay fp32: use static int8 for those."
     return (
         "ONNX Runtime has no fast int8 convolution with dynamic ranges: convolutions run 4 to 20 times "
         "slower than in fp32. Only linear layers gain. Use static int8 for convolutions."

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from kdcore import inputs
 from kdcore.report import format
 from kdcore.report.reading import Measure, MeasuredVariant, Model, RunFiles, agrees
 from kdcore.report.statistics import CONFIDENCE, Corrected, Paired, holm, paired_interval, paired_proportions
@@ -45,18 +46,19 @@ def _foreign(dataset: Mapping[str, Any]) -> bool:
 def shares(dataset: Mapping[str, Any]) -> str:
     """How much teacher and students were trained on, and what accuracy is measured on; `dataset` is a run's plan's."""
     unlabelled = dataset["seen"] - dataset["labelled"]
-    others = f" and {unlabelled:,} unlabelled images" if unlabelled else ""
+    kind = inputs.of(dataset.get("shape", (1, 1, 1)))
+    others = f" and {unlabelled:,} unlabelled {kind.many}" if unlabelled else ""
     measure = "Mean average precision (mAP)" if dataset.get("multilabel", False) else "Accuracy"
     if _foreign(dataset):
-        return f"Python code made the models, and chose the {dataset['test']:,} images that judge their accuracy."
+        return f"Python code made the models, and chose the {dataset['test']:,} {kind.many} that judge their accuracy."
     here = dataset.get("teacher", "trained") == "trained"
-    teacher = f"on all {dataset['train']:,} labelled images" if here else "outside this run"
+    teacher = f"on all {dataset['train']:,} labelled {kind.many}" if here else "outside this run"
     trained = f"The teacher was trained {teacher}, the students on"
     if _compressed(dataset):
-        trained = "The original model was trained outside this run; steps that need images used"
+        trained = f"The original model was trained outside this run; steps that need {kind.many} used"
     return (
-        f"{trained} {dataset['labelled']:,} labelled{others or ' images'}. "
-        f"{measure} is measured on {dataset['test']:,} held-out test images, not used for selection."
+        f"{trained} {dataset['labelled']:,} labelled{others or f' {kind.many}'}. "
+        f"{measure} is measured on {dataset['test']:,} held-out test {kind.many}, not used for selection."
     )
 
 

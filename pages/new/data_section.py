@@ -21,9 +21,10 @@ from pages.shared import draft
 from pages.shared.text import plain
 
 SOURCE = "data.source"
-OWN = {  # what to upload for a set of one's own pictures
-    "folder": "Upload a .zip with one folder of pictures per class",
-    "labels_csv": "Upload a .zip with pictures and labels.csv",
+OWN = {  # what to upload for a set of one's own, and as which files
+    "folder": ("Upload a .zip with one folder of pictures per class", ["zip"]),
+    "labels_csv": ("Upload a .zip with pictures and labels.csv", ["zip"]),
+    "text_csv": ("Upload a .csv or .tsv with the columns text and label", ["csv", "tsv"]),
 }
 
 
@@ -32,7 +33,7 @@ def draw(form: Form) -> None:
     form.choice("dataset", SOURCE, _line)
     chosen = draft.at(draft.get(), SOURCE)
     if chosen["dataset"] in OWN:
-        uploads.offer(OWN[chosen["dataset"]], ["zip"], f"{SOURCE}.path")
+        uploads.offer(*OWN[chosen["dataset"]], f"{SOURCE}.path")
     with suppress(ValidationError, RecipeError):  # the problem stands at its field
         _standing(registry.validate("dataset", chosen))
     form.part(Data, "data", ["labels", "hide_classes"])

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
+from kdcore import inputs
 from kdcore.data.dataset import NotFetched, load
 from kdcore.data.places import place
 from kdcore.distill.scheme import scheme_of
@@ -139,7 +140,7 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     warnings = advice(recipe, networks.teacher, networks.student)
     for problem in warnings:
         slot.warning(plain(problem.message), icon=":material/lightbulb:")
-    slot.table(_sizes(recipe, networks, given), border="horizontal")
+    slot.table(_sizes(recipe, networks, given, inputs.of(plan.dataset["shape"]).one), border="horizontal")
     if networks.teacher and recipe.start == "train":
         slot.markdown(_smaller(recipe, networks.teacher, networks))
     if (others := company(recipe)) and recipe.start == "train":
@@ -180,13 +181,14 @@ def _smaller(recipe: Recipe, teacher: Cost, networks: Networks) -> str:
 
 def _evaluated(recipe: Recipe, plan: Plan) -> str:
     images = plan.dataset
-    seen = f"{format.plural(images['seen'], 'image')}, {images['labelled']:,} of them labelled"
+    kind = inputs.of(images["shape"])
+    seen = f"{format.plural(images['seen'], kind.one)}, {images['labelled']:,} of them labelled"
     trained = f"The student is trained on {seen}; the teacher on {images['train']:,}."
     if recipe.start == "model":
-        trained = f"Steps that need images use {seen}."
+        trained = f"Steps that need {kind.many} use {seen}."
     sentences = [
         f"{format.plural(len(plan.stages), 'stage')}. {trained} Evaluated on "
-        f"{format.plural(images['test'], 'held-out test image')}, not used for selection.",
+        f"{format.plural(images['test'], f'held-out test {kind.one}')}, not used for selection.",
         told_by(images),
         *looked_at(recipe, images),
     ]
@@ -221,35 +223,35 @@ def _borrows(recipe: Recipe) -> int | None:
     return next((reduction for reduction in found if reduction), None)
 
 
-def _sizes(recipe: Recipe, networks: Networks, given: Stage | None) -> pd.DataFrame:
-    """What they cost. `given`: the stage of a teacher that is not trained here."""
+def _sizes(recipe: Recipe, networks: Networks, given: Stage | None, each: str) -> pd.DataFrame:
+    """What they cost. `given`: the stage of a teacher that is not trained here. `each`: what an input is called."""
     student, teacher, deployed = networks
     first = "Teacher" if recipe.start == "train" else "Original model"
-    columns = {f"{roles.mark('teacher')} {first}": _cost(teacher) if teacher else _known(given)}
+    columns = {f"{roles.mark('teacher')} {first}": _cost(teacher, each) if teacher else _known(given, each)}
     if recipe.start == "model":
         return pd.DataFrame(columns)
-    columns[f"{roles.mark('distilled')} Student"] = _cost(student)
+    columns[f"{roles.mark('distilled')} Student"] = _cost(student, each)
     if deployed:
-        columns[f"{roles.mark('distilled')} As deployed"] = _cost(deployed)
+        columns[f"{roles.mark('distilled')} As deployed"] = _cost(deployed, each)
     return pd.DataFrame(columns)
 
 
-def _known(given: Stage | None) -> dict[str, str]:
+def _known(given: Stage | None, each: str) -> dict[str, str]:
     """What is known of a model that is there already: all of a finished one, its MACs at most of a file."""
     report = store.report(given.key) if given and store.workspace().complete(given.key) else None
     cost, size = (report or {}).get("cost") or {}, (report or {}).get("size") or {}
     params, macs, size_bytes = cost.get("params"), cost.get("macs") or (given and given.macs), size.get("size_bytes")
     return {
         "Parameters": format.count(params) if params else format.MISSING,
-        "MACs per image": format.count(macs) if macs else format.MISSING,
+        f"MACs per {each}": format.count(macs) if macs else format.MISSING,
         "Size (fp32)": format.size(size_bytes) if size_bytes else format.MISSING,
     }
 
 
-def _cost(one: Cost) -> dict[str, str]:
+def _cost(one: Cost, each: str) -> dict[str, str]:
     return {
         "Parameters": format.count(one.params),
-        "MACs per image": format.count(one.macs),
+        f"MACs per {each}": format.count(one.macs),
         "Size (fp32)": format.size(one.size_bytes),
     }
 
