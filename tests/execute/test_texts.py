@@ -13,7 +13,7 @@ from kdcore.recipe import parse
 from kdcore.registry import validate
 from tests.texts import csv_source, recipe
 
-METHODS = ["kd", "dkd", "dist", "wttm", "label_smoothing", "hard_labels", "combine", "faulty_kd"]
+METHODS = ["kd", "dkd", "dist", "wttm", "label_smoothing", "hard_labels", "faulty_kd"]
 
 
 @pytest.fixture(scope="module")
