@@ -8,6 +8,7 @@ from kdcore import machine
 from kdcore.data.dataset import NotFetched
 from kdcore.jobs import api
 from kdcore.presets import Group, Preset, presets
+from kdcore.problems import RecipeError
 from kdcore.report import format
 from kdcore.report.headline import headline
 from kdcore.workspace.index import RunRow
@@ -108,6 +109,8 @@ def lasts(preset: Preset) -> tuple[str, str]:
     except NotFetched as error:
         needs = format.size(error.download_bytes) + " to download" if error.download_bytes else "must be prepared first"
         return "", f"{error.title}, {needs}"
+    except RecipeError as error:
+        return "", error.problems[0].message
     return f"About {format.roughly(seconds)} here" if seconds else "No time estimate yet", ""
 
 

@@ -14,7 +14,8 @@ from kdcore import machine
 from kdcore.models.cost import CostError, Question, costs
 from kdcore.plan.estimate import Estimate, architectures, estimate
 from kdcore.plan.plan import plan
-from kdcore.recipe import Recipe, RecipeError, parse
+from kdcore.problems import RecipeError
+from kdcore.recipe import Recipe, parse
 from kdcore.report import format
 from kdcore.workspace.plans import Plan
 from kdcore.workspace.workspace import Workspace
@@ -53,7 +54,7 @@ def _questions(plan: Plan) -> list[Question]:
 def _plan(recipe: Recipe, here: Workspace) -> Plan | None:
     try:
         return plan(recipe, here)
-    except RecipeError:  # its data set, or what a person must give, is not here
+    except RecipeError:  # something is not here yet: said where the estimate is shown
         return None
 
 

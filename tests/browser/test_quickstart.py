@@ -12,11 +12,12 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.slow
-def test_one_click_reaches_the_finished_comparison(tab, tmp_path):
+@pytest.mark.parametrize("preset", ["quickstart", "whose-name"])
+def test_one_click_reaches_the_finished_comparison(tab, tmp_path, preset):
     with dashboard(tmp_path / "workspace") as address:
         newcomer = tab(address).open()
         page = newcomer.page
-        page.get_by_role("button", name="Start").first.click()
+        page.locator(f".st-key-start_{preset} button").click()
         page.get_by_role("heading", name="Runs", level=1).wait_for()
         assert re.search(r"run=\d{6}-\d{6}-[0-9a-f]{6}", page.url)
         page.get_by_role("button", name="Compare", exact=True).wait_for()
