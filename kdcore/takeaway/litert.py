@@ -42,6 +42,7 @@ def convert(workspace: Workspace, run_id: str, variant: str, target: Path) -> Co
     from kdcore.export import runtime, weights
 
     found = Library(workspace).network(run_id, variant)
+    assert found.fingerprint, "a complete model names its data set"
     images = np.load(workspace.dataset(found.fingerprint) / "test_images.npy", mmap_mode="r")[:IMAGES]
     with np.load(found.folder / "logits.npz", allow_pickle=False) as logits:
         known = logits["test"][: len(images)]
