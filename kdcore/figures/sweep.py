@@ -148,14 +148,17 @@ def _figure(view: Sweep) -> go.Figure:
     wide = min(values) > 0 and max(values) / min(values) >= WIDE
     rests = sorted(({one.rest for one in view.series} | {one.rest for one in view.levels}) - {""}, key=_natural)
     ticks = {"tickvals": sorted(set(values)), "tickformat": "~g"} if wide else {}
+    labelled = len(rests) > 1  # at their ends; where all are of one role, a legend would only say it again
+    legend = not labelled or len({one.role for one in view.series}) > 1
     return style.figure(
         [*(_level(level, _dash(level.rest, rests, "dot"), (min(values), max(values))) for level in view.levels),
-         *(_line(one, _dash(one.rest, rests, "solid"), _shade(one, view.series), view.x_title) for one in view.series)],
+         *(_line(one, _dash(one.rest, rests, "solid"), _shade(one, view.series), view.x_title) | {"showlegend": legend}
+           for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
         y={"title": format.axis([view.measure])},
         height=360,
-        annotations=[_end(one, view, wide) for one in view.series] if len(rests) > 1 else [],
+        annotations=[_end(one, view, wide) for one in view.series] if labelled else [],
     )  # fmt: skip
 
 

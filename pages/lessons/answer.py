@@ -18,6 +18,8 @@ from pages.shared.text import plain
 
 TALLEST = 370  # pixels of the chart beside the answer, so that the screen needs no scrolling
 
+STRUT = r"\rule{0em}{1.7em}"  # room above a fraction, whose top the browser would cut off
+
 
 def result(one: Standing) -> None:
     """The measured answer beside the prediction."""
@@ -59,7 +61,7 @@ def why(one: Standing) -> None:
     """The explanation with its formula, and something to play with."""
     assert one.run
     found, lesson = evidence(one.run), one.lesson
-    st.latex(lesson.formula)
+    st.latex(STRUT + lesson.formula)
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
         st.markdown(explained(lesson.explain(found)))

@@ -85,6 +85,8 @@ def test_two_swept_values_make_a_line_for_each_of_the_other():
     assert lines["Student distilled, epochs 20"] == ((65, 53), "dot")
     assert lines["Student distilled, epochs 120"] == ((82, 70), "solid")
     assert lines["student alone (epochs 120)"][1] == "solid"
+    assert {note.text for note in chart.layout.annotations} == {"epochs 20", "epochs 120"}
+    assert not any(trace.showlegend for trace in chart.data if trace.name.startswith("Student distilled"))
     assert chart.layout.title.text == (
         "Student distilled: at epochs 20 from 65.0 % (temperature 1) to 53.0 % (16); "
         "at epochs 120 from 82.0 % (temperature 1) to 70.0 % (16)"
