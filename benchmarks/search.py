@@ -62,11 +62,13 @@ def outcome(workspace: Workspace, seed: int, trials: int) -> Outcome:
     other, _ = carried_out(workspace, asked(seed, trials, "random"))
     final, by_chance = found["final"], other["final"]
     winner, control = final["winner"] or final["nearest"], final["control"]
-    return Outcome(
+    made = Outcome(
         winner["test_accuracy"], control["test_accuracy"],
         (by_chance["winner"] or by_chance["nearest"])["test_accuracy"],
         winner["accuracy"], winner["size_bytes"], final["control_trials"], seconds, winner["label"],
     )  # fmt: skip
+    print(f"\n{made}", file=sys.stderr, flush=True)
+    return made
 
 
 def asked(seed: int, trials: int, sampler: str) -> Search:

@@ -43,10 +43,6 @@ class Weight(NamedTuple):
     macs: int
     params: int
 
-    def within(self, name: str, most: float) -> bool:
-        """Whether it is within this limit; a limit on something else is not known to be broken."""
-        return name not in WEIGHED or getattr(self, name) <= most
-
 
 class Sketches:
     """Makes sketches for one data set. `original`: the model's folder where a search starts from one."""

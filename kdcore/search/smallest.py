@@ -13,6 +13,7 @@ from kdcore.plan import rules
 from kdcore.problems import Problem, RecipeError
 from kdcore.search.judging import WORDS
 from kdcore.search.request import Search
+from kdcore.search.space import Space
 from kdcore.workspace.keys import digest
 from kdcore.workspace.library import Library
 from kdcore.workspace.workspace import Workspace
@@ -59,8 +60,8 @@ def least(workspace: Workspace, search: Search) -> dict[str, int]:
 
 def _varied(search: Search) -> dict[str, Any]:
     """What the sizes of its candidates depend on."""
-    recipe = search.recipe.document()
-    return {name: recipe[name] for name in ("data", "start", "student", "compress")} | {"coded": search.coded}
+    recipe, corners = search.recipe.document(), list(Space(search, train_steps=1).corners())
+    return {name: recipe[name] for name in ("data", "start", "student", "compress")} | {"corners": corners}
 
 
 def _original(workspace: Workspace, search: Search) -> Path | None:
