@@ -82,9 +82,11 @@ def _control(found: Found, chosen: Row, train: bool) -> dict[str, Any]:
         except Exception as error:  # as for a trial
             log.info("the chain %s failed: %s", found.space.label(settings), error)
             continue
-        if built and built.size_bytes is not None and built.size_bytes <= size:
+        if built:
             made.append(_row(found, settings, built))
-    return {"best": max(made, key=lambda row: row["accuracy"], default=None), "trials": len(made)}
+    most = judging.value_of("size", chosen, found.search.coded)
+    fit = [row for row in made if judging.value_of("size", row, found.search.coded) <= most]
+    return {"best": max(fit, key=lambda row: row["accuracy"], default=None), "trials": len(made)}
 
 
 def _row(found: Found, settings: Settings, built: Candidate) -> dict[str, Any]:
