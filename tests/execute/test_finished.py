@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kdcore.execute.builder import Builder
+from kdcore.execute.material import Material
 from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError, parse
@@ -112,8 +112,8 @@ def test_by_default_it_learns_from_itself_and_no_labels_are_used(laboratory, ear
     folder = laboratory.model(run_id, "pruned 50 %")
     before = load_file(folder / "model.safetensors")
     laboratory.workspace.set_aside(folder.name)
-    told = Builder._targets
-    monkeypatch.setattr(Builder, "_targets", lambda *arguments: told(*arguments).roll(1, dims=1))
+    told = Material.targets
+    monkeypatch.setattr(Material, "targets", lambda *arguments: told(*arguments).roll(1, dims=1))
     laboratory.carry_out(run_id)
     after = load_file(folder / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
