@@ -73,7 +73,7 @@ def machine_card(rows: list[RunRow]) -> None:
 
 
 def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
-    took, absent = lasts(preset) if timed else ("Estimating the time", "")
+    took, absent = lasts(preset) if timed or preset.asks else ("Estimating the time", "")
     before = f"last result: {text.plain(headline(last))}" if last else "not run yet"
     with st.container(border=True, height="stretch", gap="small"):
         st.subheader(preset.title, icon=preset.icon, anchor=False)
