@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from kdcore import plugins, registry
-from kdcore.jobs import doctor
+from kdcore.jobs import api, doctor
 from kdcore.plan.plan import plan
+from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 from kdcore.workspace import keys
 from kdcore.workspace.workspace import Workspace
@@ -122,7 +123,7 @@ def test_a_run_whose_plug_in_is_gone_or_changed_says_so(plug, tmp_path):
     plug(absolute=WHOLE)
     workspace = Workspace(tmp_path / "home")
     planned = plan(parse(recipe), workspace)
-    run = workspace.new_run({"plan.json": planned.document()})
+    run = workspace.new_run({"plan.json": planned.document(), "recipe.json": parse(recipe).document()})
     assert planned.plugins.keys() == {"method:absolute", "step:drop_biases"}
     assert workspace.plan(run).lacks(unchanged=True) == ""
     plug(absolute=WHOLE + "# another line\n")
@@ -131,4 +132,6 @@ def test_a_run_whose_plug_in_is_gone_or_changed_says_so(plug, tmp_path):
     (tmp_path / "absolute.py").unlink()
     plug()
     assert "absolute.py" in workspace.plan(run).lacks()
+    with pytest.raises(RecipeError, match="absolute"):
+        api.recipe(workspace, run)
     assert "plugins" not in plan(parse({"seeds": [0]}), workspace).document()

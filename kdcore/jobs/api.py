@@ -267,6 +267,8 @@ def recipe(workspace: Workspace, run_id: str) -> Recipe:
     document: Any = shapes.asked(workspace.run(run_id))
     if kind := next((kind for kind in KINDS if kind in document), None):
         raise RecipeError([Problem("run", f"is {KINDS[kind].description}; it has no recipe")])
+    if lacks := workspace.plan(run_id).lacks():
+        raise RecipeError([Problem("run", lacks)])
     return parse(document)
 
 

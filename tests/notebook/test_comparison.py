@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import kdcore
+from kdcore.export import runtime
 from kdcore.problems import RecipeError
 from kdcore.report import comparison
 from kdcore.report.statistics import mcnemar, wilson
@@ -64,7 +65,9 @@ def test_results_are_taken_into_the_workspace(compared, tmp_path):
 
 def test_what_pages_could_not_show_is_not_taken(data, own, tmp_path):
     normalised = [(images / 255 - 0.5, labels) for images, labels in data]
-    made = kdcore.fit(own(4), *normalised, training={"steps": 2, "batch_size": 8})
+    made = kdcore.fit(own(4), *normalised, training={"steps": 20, "batch_size": 8})
+    said = runtime.logits(made.onnx, normalised[2][0].numpy()).argmax(1)
+    assert np.array_equal(made.answers, said)
     with pytest.raises(RecipeError, match="workspace"):
         made.to_workspace("Normalised", tmp_path)
 
