@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kdcore.export import runtime
+from kdcore import arrays, inputs
+from kdcore.files import read_json
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,11 @@ def _agreement(workspace: Workspace, key: str, file: Path, fingerprint: str) -> 
     from kdcore.export import openvino_runtime
 
     folder = workspace.dataset(fingerprint)
-    images = np.load(folder / "test_images.npy", mmap_mode="r")[:IMAGES]
-    several = np.load(folder / "test_labels.npy", mmap_mode="r").ndim > 1
+    kind = inputs.of(read_json(folder / "info.json")["shape"])
+    images = kind.load(folder, "test_images")[:IMAGES]
+    several = arrays.mapped(folder / "test_labels.npy").ndim > 1
     with np.load(workspace.model(key) / "logits.npz", allow_pickle=False) as logits:
         known = logits["test"][: len(images)]
-    given = openvino_runtime.Model(file).logits(runtime.pixels(images))
+    given = openvino_runtime.Model(file).logits(kind.feed(images))
     same = (given > 0) == (known > 0) if several else given.argmax(axis=1) == known.argmax(axis=1)
     return {"agreement": float(same.mean()), "images": len(images)}

@@ -54,7 +54,7 @@ class Model:
             raise UnreadableModel(f"OpenVINO cannot read {path.name}: {first_line(error)}") from None
 
     def ready(self, images: np.ndarray) -> Callable[[], Any]:
-        """A call that runs float32 images (N, C, H, W), compiled for their shape; its result belongs to OpenVINO."""
+        """A call that runs these inputs, compiled for their shape; its result belongs to OpenVINO."""
         from kdcore.export.runtime import UnreadableModel
 
         try:
@@ -68,6 +68,6 @@ class Model:
         return call
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Outputs float32 (N, K) for float32 images (N, C, H, W)."""
+        """Outputs float32 (N, K) for inputs as the file takes them."""
         given: np.ndarray = self.ready(images)()[0].copy()
         return given

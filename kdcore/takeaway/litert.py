@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kdcore import inputs
 from kdcore.files import replacing
 from kdcore.problems import Problem, RecipeError, first_line
 from kdcore.takeaway.trackers import MissingLibrary
@@ -29,7 +30,7 @@ class Converted(NamedTuple):
 
 
 def convert(workspace: Workspace, run_id: str, variant: str, target: Path) -> Converted:
-    """Writes the first seed's network of a variant, for float32 images (1, C, H, W) in [0, 1], once it is verified.
+    """Writes the first seed's network of a variant, for a single input as its ONNX file takes it, once it is verified.
 
     Raises MissingLibrary, UnknownRun, OSError, and RecipeError where the variant has no network (int8 exists as an ONNX
     file alone), where litert-torch cannot convert it, or where its answers differ.
@@ -39,16 +40,17 @@ def convert(workspace: Workspace, run_id: str, variant: str, target: Path) -> Co
     import litert_torch
     import torch
 
-    from kdcore.export import runtime, weights
+    from kdcore.export import weights
 
     found = Library(workspace).network(run_id, variant)
     assert found.fingerprint, "a complete model names its data set"
-    images = np.load(workspace.dataset(found.fingerprint) / "test_images.npy", mmap_mode="r")[:IMAGES]
+    kind = inputs.of(found.shape)
+    images = kind.load(workspace.dataset(found.fingerprint), "test_images")[:IMAGES]
     with np.load(found.folder / "logits.npz", allow_pickle=False) as logits:
         known = logits["test"][: len(images)]
     try:
-        made = litert_torch.convert(weights.load(found.folder).eval(), (torch.zeros(1, *found.shape),))
-        said = np.concatenate([np.asarray(made(image[None])) for image in torch.from_numpy(runtime.pixels(images))])
+        made = litert_torch.convert(weights.load(found.folder), (torch.from_numpy(kind.plain(found.shape, 1)),))
+        said = np.concatenate([np.asarray(made(image[None])) for image in torch.from_numpy(kind.feed(images))])
     except Exception as error:  # the converter raises many kinds
         raise _refused(f"litert-torch cannot convert {variant}: {first_line(error)}") from error
     difference = float(np.abs(said - known).max())
