@@ -33,7 +33,12 @@ with variants_column, store.legible():
     chosen = variants.choose(run_id)
 style = source.manner_of(fingerprint)
 with source_column:
-    kind = links.segments("Input", source.kinds(pictures, style), "input", format_func=source.KINDS.__getitem__)
+    kind = links.segments(
+        "Input",
+        source.kinds(pictures, style),
+        "input",
+        format_func=lambda way: source.KINDS[way].format(pictures.kind.one),
+    )
 if chosen:
     stage.show(chosen, pictures, style, kind)
 else:

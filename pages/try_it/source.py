@@ -28,7 +28,7 @@ KINDS = {
     UPLOAD: "Upload",
     CAMERA: "Camera",
     TYPE: "Type",
-    TEST: "Test image",
+    TEST: "Test {}",
 }
 
 

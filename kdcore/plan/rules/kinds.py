@@ -47,7 +47,10 @@ def _trained(recipe: Recipe) -> dict[str, Options]:
 
 
 def _training(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
-    for field, train in (("teacher.train", recipe.teacher.train), ("train", recipe.train)):
+    trained = {"train": recipe.train}
+    if "teacher.model" in _trained(recipe):
+        trained["teacher.train"] = recipe.teacher.train
+    for field, train in trained.items():
         for name, reason in kind.impossible(train.views).items():
             usual = Augmentation.model_fields[name].default
             yield Problem(f"{field}.views.{name}", reason, changes=((f"{field}.views.{name}", usual),))
