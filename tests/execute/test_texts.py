@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from kdcore import registry
+from kdcore.compress.traits import StepTraits
 from kdcore.data.dataset import load
-from kdcore.export import runtime
+from kdcore.export import runtime, weights
 from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.recipe import parse
 from kdcore.registry import validate
 from tests.texts import csv_source, recipe
 
+STEPS = [entry.name for entry in registry.entries("step") if "text" in StepTraits.named(entry.name).reads]
 METHODS = ["kd", "dkd", "dist", "wttm", "label_smoothing", "hard_labels", "faulty_kd"]
 
 
@@ -40,6 +44,29 @@ def test_every_method_that_matches_responses_works_on_texts(laboratory, carried_
     report = read_json(laboratory.workspace.model(plan.variants[-1].keys[0]) / "report.json")
     assert report["quality"]["accuracy"] > 0.4
     assert report["export"]["max_abs_difference"] < 1e-4
+
+
+def short(name):
+    """A step that learns for some steps alone, so that the test is quick."""
+    known = registry.entry("step", name).options.model_fields
+    quick = {"finetune": {"steps": 5, "learning_rate": 0.001}, "iterations": 5}
+    return {"step": name} | {option: value for option, value in quick.items() if option in known}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_compressed_file_takes_texts_of_any_length_and_its_network_comes_back(laboratory, carried_out, source, step):
+    plan = carried_out(compress=[short(step)])
+    folder = laboratory.workspace.model(plan.variants[-1].keys[0])
+    dataset = load(validate("dataset", source))
+    for ids in dataset.kind.samples(dataset.test_images[:8]):
+        logits = runtime.logits(folder / "model.onnx", ids)
+        assert logits.shape == (8, 3)
+        assert np.isfinite(logits).all()
+        with torch.no_grad():
+            assert weights.load(folder)(torch.from_numpy(ids)).shape == (8, 3)
+    report = read_json(folder / "report.json")
+    assert report["quality"]["accuracy"] > 0.3
+    assert report["sqnr"]["logits_db"] is not None or report["sqnr"]["logits_note"]
 
 
 def test_the_logits_that_are_kept_are_those_of_the_file(laboratory, carried_out, source):
