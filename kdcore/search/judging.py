@@ -107,7 +107,8 @@ def sentence(rows: Sequence[Row], search: Search, limits: Mapping[str, float] | 
     best = ranked(rows, search, limits)
     if best:
         row = best[0]
-        facts = [format.percent(row["accuracy"]) + " on validation images", format.size(row["size_bytes"])]
+        size = f"{format.size(row['coded_bytes'])} coded" if search.coded else format.size(row["size_bytes"])
+        facts = [f"{format.percent(row['accuracy'])} on validation images", size]
         if row.get("latency_ms"):
             facts.append(format.milliseconds(row["latency_ms"]))
         return f"{row['label']}: {', '.join(facts)}."
