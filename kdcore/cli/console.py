@@ -182,15 +182,16 @@ def result(workspace: Workspace, run_id: str) -> None:
 
 def searched(found: SearchFound) -> None:
     """What a search has found: its front, the outcome in words, winner and control on the test images."""
-    from kdcore.search.judging import front
+    from kdcore.search.judging import front, value_of
 
     trained = sum(trial["state"] == "trained" for trial in found["trials"])
+    coded = any(trial.get("coded_bytes") for trial in found["trials"])  # then it is what counts
     listing(
-        ["candidate", "validation", "size", "ms, batch 1"],
+        ["candidate", "validation", "coded size" if coded else "size", "ms, batch 1"],
         [
-            [row["label"], format.percent(row["accuracy"]), format.size(row["size_bytes"]),
+            [row["label"], format.percent(row["accuracy"]), format.size(value_of("size", row, coded)),
              format.milliseconds(row.get("latency_ms"))]
-            for row in front(found["trials"])
+            for row in front(found["trials"], coded)
         ],
     )  # fmt: skip
     _out.print()
