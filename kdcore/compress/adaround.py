@@ -36,7 +36,7 @@ class AdaRound(Rounding):
     "adaround",
     "Weights rounded up or down to preserve each layer's output: few bits with a short optimisation",
     source="Nagel et al. 2020, arXiv:2004.10568, eq. 21 to 25",
-    version=2,
+    version=3,
     options=AdaRound,
     # For the estimate: images through the network, forward, back and for what each layer is given.
     traits=replace(

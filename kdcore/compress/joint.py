@@ -45,7 +45,7 @@ def _label(options: Joint) -> str:
     "step",
     "joint",
     "Zeros and few bits learned in one training with the teacher, instead of pruning and then QAT",
-    version=2,
+    version=3,
     source="pruning and quantization in one training: CLIP-Q, Tung & Mori 2018 (CVPR); here by a cubic "
     "course (Zhu & Gupta 2017, arXiv:1710.01878, eq. 1) and learnt steps (LSQ: Esser et al. 2020, arXiv:1902.08153); "
     "with a teacher's soft targets on the grid: QKD, Kim et al. 2019, arXiv:1911.12491",

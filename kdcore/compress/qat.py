@@ -71,7 +71,7 @@ def _label(options: Qat) -> str:
     "Quantization-aware training with learned step sizes: int8 with little loss, down to 2-bit weights",
     source="LSQ: Esser et al. 2020, arXiv:1902.08153, eq. 1 to 5; their logarithms: Jain et al. 2020, "
     "arXiv:1903.08066; first steps of least error as in LSQ+: Bhalgat et al. 2020, arXiv:2004.09576",
-    version=2,
+    version=3,
     options=Qat,
     traits=StepTraits(
         variant="quantized",

@@ -47,7 +47,7 @@ class WeightQuant(Rounding):
     "Weights rounded to few bits, without training: a smaller file, faster only with int8 activations",
     source="Krishnamoorthi 2018, arXiv:1806.08342; bias correction: Nagel et al. 2019, arXiv:1906.04721, section 4.2; "
     "ternary: Li et al. 2016, arXiv:1605.04711; binary: Rastegari et al. 2016, arXiv:1603.05279, eq. 6",
-    version=2,
+    version=3,
     options=WeightQuant,
     traits=replace(
         rounding.traits("weights"),
