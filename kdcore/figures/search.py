@@ -77,10 +77,10 @@ def _sentence(row: Row, column: str) -> str:
 
 
 def _figure(found: Found) -> go.Figure:
-    groups = dict.fromkeys((point.role, point.fits) for point in found.points)
+    groups = dict.fromkeys(point.role if point.fits else None for point in found.points)
     traces = [_front(found.front)] if len(found.front) > 1 else []
     traces += [_limit(line, first=place == 0) for place, line in enumerate(_limits(found))]
-    traces += [_marks([one for one in found.points if (one.role, one.fits) == group]) for group in groups]
+    traces += [_marks([one for one in found.points if (one.role if one.fits else None) == group]) for group in groups]
     if found.best:
         traces.append(_ring(found.best))
     what = "Coded size" if found.coded else "File size"
@@ -124,7 +124,7 @@ def _line(corners: Sequence[tuple[float, float]], name: str) -> dict[str, Any]:
 
 
 def _marks(points: Sequence[Point]) -> dict[str, Any]:
-    look = style.look(points[0].role)
+    look, symbols = style.look(points[0].role), [style.look(point.role).symbol for point in points]
     if not points[0].fits:
         look = look._replace(label="Outside the limits", colour=style.INK)
     return {
@@ -132,7 +132,7 @@ def _marks(points: Sequence[Point]) -> dict[str, Any]:
         "y": [point.accuracy for point in points],
         "mode": "markers",
         "opacity": 1.0 if points[0].fits else 0.5,
-        "marker": {"color": look.colour, "symbol": look.symbol, "size": 11},
+        "marker": {"color": look.colour, "symbol": symbols, "size": 11},
         "name": look.label,
         "legendgroup": look.label,
         "hovertext": [point.sentence for point in points],

@@ -92,13 +92,13 @@ def asked(search: Search) -> str:
 
 
 def shortfall(row: Row, limits: Mapping[str, float]) -> str:
-    """How far off a candidate is: "size 12.3 kB, 2.3 kB (23 %) over 10 kB"."""
+    """How far off a candidate is: "size 12.3 kB, 2.3 kB (23 %) over the limit of 10 kB"."""
     said = []
     for name, part in excess(row, limits).items():
         if part > ROUNDING:
             word, write = WORDS[name]
             over, share = row[name] - limits[name], "" if name == "lost" else f" ({100 * part:.0f} %)"
-            said.append(f"{word} {write(row[name])}, {write(over)}{share} over {write(limits[name])}")
+            said.append(f"{word} {write(row[name])}, {write(over)}{share} over the limit of {write(limits[name])}")
     return "; ".join(said)
 
 

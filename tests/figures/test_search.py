@@ -18,7 +18,8 @@ def found(*trials, best=None):
 
 
 FOUND = found(
-    trial(0, 9000, 0.94), trial(1, 5000, 0.91), trial(2, 4000, 0.80), trial(3, 20_000, 0, state="beyond"), best=1
+    trial(0, 9000, 0.94), trial(1, 5000, 0.91), trial(2, 4000, 0.80, role="pruned"),
+    trial(3, 20_000, 0, state="beyond"), best=1,
 )  # fmt: skip
 
 

@@ -48,8 +48,10 @@ def test_where_none_fits_the_nearest_is_named_and_how_far_off_it_is():
     assert nearest(ROWS, search)["label"] == "same, smaller"
     said = sentence(ROWS, search)
     assert said.startswith("No candidate is within the limits")
-    assert "same, smaller: size 4.80 kB, 800 B (20 %) over 4.00 kB" in said
-    assert shortfall(row("a", 4000, 0.9, lost=3.0), search.limits) == "loss of accuracy 3 points, 2 points over 1 point"
+    assert "same, smaller: size 4.80 kB, 800 B (20 %) over the limit of 4.00 kB" in said
+    assert shortfall(row("a", 4000, 0.9, lost=3.0), search.limits) == (
+        "loss of accuracy 3 points, 2 points over the limit of 1 point"
+    )
 
 
 @pytest.mark.parametrize("rows", [[], ROWS[-1:]])

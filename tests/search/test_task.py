@@ -222,4 +222,4 @@ def test_a_limit_that_nothing_meets_ends_with_the_nearest(begun):
     end = shapes.search(workspace.run(run))["final"]
     assert end["winner"] is None
     assert end["nearest"]["lost"] > 0
-    assert "points over 0 points" in end["words"]
+    assert "points over the limit of 0 points" in end["words"]
