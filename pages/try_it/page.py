@@ -31,13 +31,13 @@ if pictures is None:
     st.stop()
 with variants_column, store.legible():
     chosen = variants.choose(run_id)
-style = source.manner_of(fingerprint)
+style, called = source.manner_of(fingerprint), pictures.kind.one
 with source_column:
     kind = links.segments(
         "Input",
         source.kinds(pictures, style),
         "input",
-        format_func=lambda way: source.KINDS[way].format(pictures.kind.one),
+        format_func=lambda way: source.KINDS[way].format(called),
     )
 if chosen:
     stage.show(chosen, pictures, style, kind)
