@@ -19,11 +19,15 @@ from kdcore.registry import Options
 
 
 def problems(recipe: Recipe, dataset: Dataset) -> list[Problem]:
-    """What does not take the inputs of the data set, at its field. The first suggests all that would put it right: who
-    changes the data set has to change the rest."""
+    """What does not take the inputs of the data set, at its field. Where much does not, as after another data set
+    was chosen, one suggestion at the data set puts it right."""
     found = [*_networks(recipe, dataset.kind), *_training(recipe, dataset.kind), *_others(recipe, dataset.kind)]
     changes = tuple(change for problem in found for change in problem.changes)
-    return [problem._replace(changes=() if place else changes) for place, problem in enumerate(found)]
+    found = [problem._replace(changes=()) for problem in found]
+    if len(changes) > 1:
+        whole = f"networks, views or methods are not made for {dataset.kind.many}: change them, or the data set"
+        return [Problem("data.source", whole, changes=changes), *found]
+    return [problem._replace(changes=changes) for problem in found[:1]] + found[1:]
 
 
 def _networks(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
