@@ -112,7 +112,7 @@ def main() -> None:
         f"the slowest of {SESSIONS} {max(opened):.2f} s; the first of all, which fills the caches, is left out."
         + f"\n\n{'Over the aim at p95: ' + ', '.join(slow) if slow else 'Everything is under the aim at p95'}."
     )
-    publish("Pages", f"python -m benchmarks.dashboard --runs {asked.runs}", body)
+    publish("Pages", f"python -m benchmarks.dashboard --runs {asked.runs} --rounds {asked.rounds}", body)
 
 
 def parsed() -> argparse.Namespace:
