@@ -223,5 +223,6 @@ def test_catalogs_are_json_with_the_options_and_their_help(capsys):
 def test_doctor_looks_at_everything(workspace, capsys):
     assert main.main(["doctor", "--json"]) == 0
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
-    assert set(checks) == {"python", "versions", "libraries", "device", "workspace", "index", "runs", "queue"}
+    expected = {"python", "versions", "libraries", "plug-ins", "device", "workspace", "index", "runs", "queue"}
+    assert set(checks) == expected
     assert checks["libraries"]["found"].startswith("torch 2.")

@@ -35,7 +35,7 @@ def test_the_steps_are_registered_with_what_other_parts_ask_for():
         ({"step": "weight_quant", "bits": 2, "activations": "int8"}, True, "stores 8 bits per weight"),
         ({"step": "weight_quant", "bits": 8, "activations": "int8"}, True, ""),
         ({"step": "int8_dynamic"}, False, "convolutions run 4 to 20 times slower"),
-        ({"step": "int8_dynamic", "layers": "linear"}, False, "convolutions stay fp32"),
+        ({"step": "int8_dynamic", "layers": "linear"}, False, "stay fp32"),
         ({"step": "qat"}, True, ""),
         ({"step": "qat", "weight_bits": 2}, True, "storage only"),
         ({"step": "qat", "policy": {"head": 2}, "activation_bits": 4}, True, "and fewer bits per activation cost"),
