@@ -115,6 +115,7 @@ def test_a_closed_section_keeps_its_values_and_says_them(tab, full):
     visitor.check()
 
 
+@pytest.mark.slow
 def test_own_pictures_are_sent_and_made_ready(tab, full):
     """The button is pressed as soon as it is there: nothing above it may vanish then, or the click lands elsewhere."""
     visitor = tab(full).open("new")

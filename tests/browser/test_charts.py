@@ -23,7 +23,7 @@ POINTS = f"() => document.querySelector('{DRAWN}').calcdata[0].length"
 SCROLLED = "() => document.querySelector('[data-testid=stMain]').scrollTop"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_a_chart_is_shown_large_and_saved_with_its_title(tab, full, tmp_path, scheme):
     visitor = tab(full, viewport={"width": 1280, "height": 720}, color_scheme=scheme).open("soft_targets")
     page = visitor.page

@@ -30,7 +30,7 @@ PATHS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
     visitor = tab(full, color_scheme=scheme).open()
     for link, title in TITLES.items():
@@ -44,6 +44,7 @@ def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
 
 
+@pytest.mark.slow
 def test_no_page_scrolls_sideways_on_a_phone(tab, full):
     visitor = tab(full, viewport={"width": 390, "height": 1600})
     for path in ("", *PATHS):
@@ -60,6 +61,7 @@ def overflow(page):
     )
 
 
+@pytest.mark.slow
 def test_a_deep_link_is_whole_right_after_the_start(tab, tmp_path):
     """Streamlit shows the files of a folder named pages/ beside the script when it is asked for one of them first."""
     home = tmp_path / "workspace"

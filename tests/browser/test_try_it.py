@@ -40,6 +40,7 @@ def test_a_drawn_zero_is_read_by_teacher_and_students(tab, full):
     visitor.check()
 
 
+@pytest.mark.slow
 def test_undo_takes_the_last_stroke_back_and_a_drawing_outlives_a_visit_elsewhere(tab, full):
     visitor = tab(full)
     page = open_quickstart(visitor)

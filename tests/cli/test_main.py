@@ -63,6 +63,7 @@ def copied(carried_out, monkeypatch, tmp_path):
     api.stop_all(Workspace(home))
 
 
+@pytest.mark.slow
 def test_robustness_is_measured_through_the_queue(copied, capsys):
     workspace, document = copied
     assert main.main(["robustness", document["run"], "--images", "60", "--json"]) == 0

@@ -1,6 +1,7 @@
 """`search`: units in, a winner and its Recipe out."""
 
 import json
+import shutil
 
 import pytest
 
@@ -68,8 +69,9 @@ def test_show_prints_the_candidates_and_the_outcome(searched, monkeypatch, capsy
 
 def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch):  # noqa: F811
     """The command itself, but for the worker, which this process is."""
-    workspace, _, found = searched
-    monkeypatch.setenv("KDCORE_HOME", str(workspace.root))
+    made, _, found = searched
+    home = shutil.copytree(made.root, tmp_path / "w", ignore=shutil.ignore_patterns("index.sqlite*"))
+    monkeypatch.setenv("KDCORE_HOME", str(home))
     monkeypatch.setattr(console, "settled", done)
     monkeypatch.setattr(smallest, "least", lambda workspace, search: {})
     cuts = [word for cut in (*CUTS, *STEPS) for word in ("--set", cut)]

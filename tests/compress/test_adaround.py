@@ -68,7 +68,9 @@ def test_the_rectified_sigmoid_reaches_both_ends():
     assert adaround.opening(torch.tensor([-10.0, 0.0, 10.0])).tolist() == pytest.approx([0, 0.5, 1])
 
 
-@pytest.mark.parametrize(("architecture", "options"), [("cnn", {"width": 16}), ("resnet", {"depth": 8})])
+@pytest.mark.parametrize(
+    ("architecture", "options"), [("cnn", {"width": 16}), pytest.param("resnet", {"depth": 8}, marks=pytest.mark.slow)]
+)
 def test_at_two_bits_it_keeps_more_than_rounding_to_nearest(
     trained, material, carry_out, digits, accuracy, architecture, options
 ):

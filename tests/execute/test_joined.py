@@ -44,6 +44,7 @@ def files(workspace):
     return {path.parent.name: path.read_bytes() for path in workspace.models.glob("*/model.onnx")}
 
 
+@pytest.mark.slow
 def test_with_a_second_process_the_models_are_the_same_and_each_stage_is_reported_once(always, tmp_path):
     shared, alone = Workspace(tmp_path / "shared"), Workspace(tmp_path / "alone")
 

@@ -17,6 +17,7 @@ from kdcore.registry import validate
 from tests.texts import csv_source, recipe
 
 STEPS = [entry.name for entry in registry.entries("step") if "text" in StepTraits.named(entry.name).reads]
+QUICK = ("int8_dynamic", "prune_unstructured")  # the others are tried by `make test-slow`
 METHODS = ["kd", "dkd", "dist", "wttm", "label_smoothing", "hard_labels", "faulty_kd"]
 
 
@@ -38,7 +39,7 @@ def carried_out(laboratory, source):
     return run
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["kd", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS[1:])])
 def test_every_method_that_matches_responses_works_on_texts(laboratory, carried_out, method):
     plan = carried_out(distill={"method": method})
     report = read_json(laboratory.workspace.model(plan.variants[-1].keys[0]) / "report.json")
@@ -53,7 +54,9 @@ def short(name):
     return {"step": name} | {option: value for option, value in quick.items() if option in known}
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STEPS]
+)
 def test_a_compressed_file_takes_texts_of_any_length_and_its_network_comes_back(laboratory, carried_out, source, step):
     plan = carried_out(compress=[short(step)])
     folder = laboratory.workspace.model(plan.variants[-1].keys[0])

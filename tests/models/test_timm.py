@@ -27,7 +27,13 @@ def made(name, classes=5):
     return models.create(options, *about).eval(), models.describe(options, *about)
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_resnet",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("test_efficientnet", "test_convnext", "test_vit")),
+    ],
+)
 def test_it_answers_as_timms_own_is_rebuilt_and_exported(name, tmp_path):
     network, document = made(name)
     sized = {"img_size": SHAPE[1:]} if "vit" in name else {}
@@ -53,6 +59,7 @@ def test_structured_pruning_of_its_transformers_is_refused_before_any_work():
     assert refuses(validate("architecture", "vit"), []) is None
 
 
+@pytest.mark.slow  # the hub is asked again and again
 def test_without_a_connection_the_sentence_names_the_hub_and_the_way_round(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
