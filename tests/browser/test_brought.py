@@ -35,6 +35,7 @@ def test_a_teachers_normalisation_is_asked_for_and_found(tab, full, tmp_path):
     visitor.settled().check()
 
 
+@pytest.mark.slow
 def test_folders_that_may_be_splits_are_asked_about(tab, full):
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(pictures())) as few, zipfile.ZipFile(packed, "w") as archive:

@@ -95,6 +95,7 @@ class Training:
         write_json(self.folder / "result.json", result)
 
 
+@pytest.mark.slow
 def test_a_live_chart_keeps_zoom_and_scroll_and_the_browser_tells_of_the_end(tab, full, training):
     visitor = tab(full, viewport={"width": 1280, "height": 720}, permissions=["notifications"])
     page = visitor.page

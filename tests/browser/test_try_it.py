@@ -59,6 +59,7 @@ def test_undo_takes_the_last_stroke_back_and_a_drawing_outlives_a_visit_elsewher
     visitor.check()
 
 
+@pytest.mark.slow
 def test_a_finger_draws_and_the_page_stays_where_it_is(tab, full):
     visitor = tab(full, viewport={"width": 390, "height": 844}, has_touch=True)
     page = open_quickstart(visitor)

@@ -103,6 +103,7 @@ def test_a_forest_teaches_a_network_through_the_command_line(tmp_path):
     assert "train.views.mixup: the soft labels are cached outputs" in mixed.stderr
 
 
+@pytest.mark.slow
 def test_a_method_that_cannot_work_with_these_networks_ends_in_a_failed_run_in_words(laboratory):
     run_id = laboratory.submit('distill={"method":"fitnets","student_tap":"stage9"}')
     done = command(laboratory.workspace.root, "worker", run_id)

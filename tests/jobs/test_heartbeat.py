@@ -127,6 +127,7 @@ def dispatcher(workspace):
 
 
 @needs_stop
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_told_waited_for_by_others_and_ended_by_a_cancel(workspace, dispatcher):
     hangs = api.submit(workspace, small(*LONG))
     worker = at_work(workspace, hangs)

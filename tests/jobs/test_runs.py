@@ -200,6 +200,7 @@ def test_a_dispatcher_whose_code_is_older_than_the_submitters_makes_room(workspa
     assert state(workspace.run(run_id)) == "queued"
 
 
+@pytest.mark.slow
 def test_deleting_ends_the_worker_and_leaves_the_models(workspace):
     run_id = api.submit(workspace, small("train.steps=3000"))
     api.ensure_dispatcher(workspace)
@@ -211,6 +212,7 @@ def test_deleting_ends_the_worker_and_leaves_the_models(workspace):
     assert list(workspace.models.rglob("done.json"))
 
 
+@pytest.mark.slow
 def test_two_runs_are_timed_together(undisturbed):
     workspace, run_id = undisturbed
     again = api.submit(workspace, small("measure.timing_seconds=0", "name=Again"))
