@@ -151,6 +151,7 @@ def test_stop_keeps_and_measures_what_is_finished(workspace):
     assert rows[0]["latency_ms"] > 0
 
 
+@pytest.mark.slow
 def test_a_stage_that_cannot_be_done_fails_with_its_reason_and_keeps_the_rest(workspace):
     run_id = api.submit(
         workspace,
