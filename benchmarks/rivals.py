@@ -3,7 +3,7 @@
     python -m benchmarks.rivals [--write] [--openvino] [--seconds 45] [--keep FOLDER]
 
 In a virtual environment of its own, which benchmarks/requirements-rivals.txt describes. The weights are random: what a
-file costs to run does not depend on them. What int8 changes is told as the error of the logits against the same
+file costs to run does not depend on them. What int8 changes is given as the error of the logits against the same
 network in fp32, on images that calibrated nothing.
 """
 

@@ -30,3 +30,13 @@ def data_home() -> Path:
     """The folder of the data sets: `KDCORE_DATA`, or `data/` in the workspace."""
     chosen = os.environ.get("KDCORE_DATA")
     return Path(chosen).expanduser().resolve() if chosen else home() / "data"
+
+
+def absolute(path: str) -> str:
+    """A path as somebody typed it, made absolute; an unknown ~user stays as it is, and nothing stays nothing.
+
+    Raises ValueError, for a validator of options.
+    """
+    if "\0" in path:
+        raise ValueError("a path cannot contain a null character")
+    return str(Path(os.path.expanduser(path)).absolute()) if path.strip() else ""

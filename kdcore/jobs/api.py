@@ -169,7 +169,7 @@ def _meta(name: str, preset: str | None) -> dict[str, Any]:
 
 def _new_meta(asked: shapes.Asked) -> dict[str, Any]:
     """The meta.json of a run that has lost it."""
-    kind = next((kind for kind in KINDS if kind in asked), None)
+    kind = shapes.kind(asked)
     return _meta(asked.get("name", KINDS[kind].description.capitalize() if kind else "A run"), kind)
 
 
@@ -265,7 +265,7 @@ def restore(workspace: Workspace, run_id: str) -> None:
 def recipe(workspace: Workspace, run_id: str) -> Recipe:
     """The Recipe of a run. Raises UnknownRun, Damaged, and RecipeError for one of KINDS, which have none."""
     document: Any = shapes.asked(workspace.run(run_id))
-    if kind := next((kind for kind in KINDS if kind in document), None):
+    if kind := shapes.kind(document):
         raise RecipeError([Problem("run", f"is {KINDS[kind].description}; it has no recipe")])
     if lacks := workspace.plan(run_id).lacks():
         raise RecipeError([Problem("run", lacks)])

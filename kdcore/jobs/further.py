@@ -30,7 +30,7 @@ def build(workspace: Workspace, run_id: str) -> None:
 
         join(workspace, folder, dict(document))
         return
-    if kind := next((kind for kind in KINDS if kind in document), None):
+    if kind := shapes.kind(document):
         raise RecipeError([Problem("run", f"is {KINDS[kind].description}; it has no stages to build")])
     stages = workspace.plan(run_id).stages
     while state(folder) not in SETTLED and not all(workspace.complete(stage.key) for stage in stages):

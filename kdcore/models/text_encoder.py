@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from kdcore.inputs.text import TextShape
 from kdcore.lazy import nn
+from kdcore.models.heads import check_whole
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.registry import Options, register
 
@@ -19,11 +20,7 @@ class TextEncoder(Options):
 
     @model_validator(mode="after")
     def _whole_heads(self) -> TextEncoder:
-        if self.dim % self.heads:
-            below = self.dim - self.dim % self.heads
-            raise ValueError(
-                f"dim must be a multiple of heads ({self.heads}); the nearest are {below} and {below + self.heads}"
-            )
+        check_whole(self.dim, self.heads)
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from kdcore.lazy import nn
+from kdcore.models.heads import check_whole
 from kdcore.registry import Options, register
 
 
@@ -18,11 +19,7 @@ class Vit(Options):
 
     @model_validator(mode="after")
     def _whole_heads(self) -> Vit:
-        if self.dim % self.heads:
-            below = self.dim - self.dim % self.heads
-            raise ValueError(
-                f"dim must be a multiple of heads ({self.heads}); the nearest are {below} and {below + self.heads}"
-            )
+        check_whole(self.dim, self.heads)
         return self
 
 

@@ -22,7 +22,7 @@ from kdcore.search.space import Settings, Space
 
 log = logging.getLogger("kdcore.search")
 
-LAYER = ("name", "type", "shape", "weights", "bits", "sparsity", "macs")  # what is told of each layer
+LAYER = ("name", "type", "shape", "weights", "bits", "sparsity", "macs")  # the facts that are kept of each layer
 FINALISTS = 3  # that are timed again: a latency just within its limit may lie beyond it in the next session
 
 

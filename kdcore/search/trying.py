@@ -118,7 +118,7 @@ class Trying:
         }  # fmt: skip
 
     def _weighed(self, path: Path, weight: Weight) -> dict[str, Any]:
-        """What is known before training: exact but for the latency, of which only what is far off is told."""
+        """What is known before training: exact but for the latency, which counts only where it is far off."""
         known: dict[str, Any] = weight._asdict()
         limits = self.search.at_most.given
         if any(name in limits for name in ("latency_ms", "batch_ms")):

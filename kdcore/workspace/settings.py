@@ -26,7 +26,7 @@ Address = Annotated[str | None, AfterValidator(_web)]
 
 
 class Settings(BaseModel):
-    """`webhook`: who is told when a run ends; the address may hold a secret. `dashboard`: where links lead to.
+    """`webhook`: the address notified when a run ends; it may hold a secret. `dashboard`: where links lead to.
 
     `slots`: how many workers run at a time; None: one for each GPU, or one.
     """

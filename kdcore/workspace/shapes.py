@@ -5,6 +5,7 @@ Fields that are not named here are left as they are: a later version may tell mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
@@ -258,6 +259,11 @@ def asked(folder: Path) -> Asked:
 def search(folder: Path) -> SearchFound | None:
     """What the search in `folder` has found; None before its first trial."""
     return _read(folder / SEARCH, SearchFound, None)
+
+
+def kind(document: Mapping[str, Any]) -> str | None:
+    """Which of KINDS a run's recipe.json asks for; None where it is a Recipe."""
+    return next((name for name in KINDS if name in document), None)
 
 
 def serving(root: Path) -> Serving | None:

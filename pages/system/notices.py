@@ -1,4 +1,4 @@
-"""Who is told when a run ends: another program, by a webhook."""
+"""The webhook that is notified when a run ends."""
 
 from __future__ import annotations
 

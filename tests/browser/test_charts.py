@@ -1,4 +1,4 @@
-"""Charts as a lecturer uses them: large, taken away, and watched while they grow."""
+"""Charts as a lecturer uses them: large, saved as files, and watched while they grow."""
 
 from __future__ import annotations
 

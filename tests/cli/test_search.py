@@ -81,7 +81,7 @@ def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch
 
 
 def done(workspace, run):
-    """The run's row, once it is carried out."""
+    """The run's row, once it has finished."""
     carry_out(workspace, run)
     index = Index(workspace)
     index.sync()

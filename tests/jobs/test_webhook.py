@@ -1,4 +1,4 @@
-"""Another program is told when a run has ended, whatever comes of it."""
+"""A webhook is notified when a run has ended, whatever its outcome."""
 
 from __future__ import annotations
 

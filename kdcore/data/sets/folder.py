@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from pydantic import Field, field_validator
 
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import ARRAYS, Fetch, RawImages, Work
+from kdcore.paths import absolute
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options, register
 
@@ -47,9 +47,7 @@ class Folder(Options):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        if "\0" in path:
-            raise ValueError("a path cannot contain a null character")
-        return str(Path(os.path.expanduser(path)).absolute()) if path.strip() else ""  # an unknown ~user stays as it is
+        return absolute(path)
 
 
 class OwnPictures(Fetch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -11,6 +10,7 @@ from kdcore.data.texts import table
 from kdcore.data.texts.build import Labelled, divided, raw
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Work
+from kdcore.paths import absolute
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options, register
 
@@ -30,9 +30,7 @@ class TextCsv(Options):
     @field_validator("path", "test_path")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        if "\0" in path:
-            raise ValueError("a path cannot contain a null character")
-        return str(Path(os.path.expanduser(path)).absolute()) if path.strip() else ""  # an unknown ~user stays as it is
+        return absolute(path)
 
 
 class OwnTexts(Fetch):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from kdcore.inputs.tokens import PADDING
+from kdcore.models.nets.attention import Heads, PreNorm
 
 FAR = -1e4  # added to the score of padding: nothing of it is left, also in half precision
 
@@ -26,36 +25,24 @@ class Tokens(nn.Module):
         return self.token(ids) + self.position(places)
 
 
-class Attention(nn.Module):
+class Attention(Heads):
     """Every token (B, L, dim) looks at all others, in several heads. `mask`: 0 for a token, FAR for padding."""
 
     def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.heads, self.scale = heads, (dim // heads) ** -0.5
-        self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
-        self.out = nn.Linear(dim, dim)
+        super().__init__(dim, heads)
+        self.scale = (dim // heads) ** -0.5
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        query, key, value = (
-            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
-        )
+        query, key, value = self.split(tokens)
         scores = query @ key.transpose(2, 3) * self.scale + mask[:, None, None, :]
         return self.out((functional.softmax(scores, dim=3) @ value).transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class Block(PreNorm):
     """Attention and two linear layers, each after layer norm and beside a shortcut (pre-norm)."""
 
     def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(
-            OrderedDict(linear1=nn.Linear(dim, 4 * dim), gelu=nn.GELU(), linear2=nn.Linear(4 * dim, dim))
-        )
+        super().__init__(dim, Attention(dim, heads))
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         tokens = tokens + self.attention(self.norm1(tokens), mask)

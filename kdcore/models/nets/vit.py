@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from kdcore.models.nets.attention import Heads, PreNorm
+
 STAGES = 3  # taps beside the stem
 
 
@@ -32,36 +34,20 @@ class Patches(nn.Module):
         return self.conv(images) + self.position
 
 
-class Attention(nn.Module):
+class Attention(Heads):
     """Every token (B, N, dim) looks at all others, in several heads."""
 
-    def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
-        self.out = nn.Linear(dim, dim)
-
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        query, key, value = (
-            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
-        )
+        query, key, value = self.split(tokens)
         seen = functional.scaled_dot_product_attention(query, key, value)
         return self.out(seen.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class Block(PreNorm):
     """Attention and two linear layers, each after layer norm and beside a shortcut (pre-norm)."""
 
     def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(
-            OrderedDict(linear1=nn.Linear(dim, 4 * dim), gelu=nn.GELU(), linear2=nn.Linear(4 * dim, dim))
-        )
+        super().__init__(dim, Attention(dim, heads))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         tokens = tokens + self.attention(self.norm1(tokens))

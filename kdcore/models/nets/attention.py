@@ -1,0 +1,40 @@
+"""What the transformers for images and for texts are built from; how tokens attend to each other is theirs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+
+class Heads(nn.Module):
+    """The linear layers of an attention in several heads."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+
+    def split(self, tokens: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Query, key and value of tokens (B, N, dim), each (B, heads, N, dim / heads)."""
+        return (
+            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+
+
+class PreNorm(nn.Module):
+    """The layers of a block: attention and two linear layers, each after layer norm."""
+
+    def __init__(self, dim: int, attention: nn.Module):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attention = attention
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(
+            OrderedDict(linear1=nn.Linear(dim, 4 * dim), gelu=nn.GELU(), linear2=nn.Linear(4 * dim, dim))
+        )
