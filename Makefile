@@ -30,9 +30,6 @@ test: $(VENV)/.installed-dev  ## set up and run the tests (some minutes)
 test-slow: $(VENV)/.installed-dev  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
-docs: $(VENV)/.installed-dev  ## run the notebooks of docs/ and store what they give
-	$(BIN)/python -m tests.notebooks
-
 test-avx2: $(VENV)/.installed-dev  ## the tests as on an x86 processor with AVX2 alone
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell PYTHONPATH=$(CURDIR)/tests/avx2 \
 	  $(BIN)/python -m pytest $(ARGS) -n $(JOBS) --dist worksteal
@@ -65,7 +62,8 @@ format: $(VENV)/.installed-dev  ## put imports in order and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(VENV)/.installed-dev  ## take the screenshots in docs/screenshots anew (needs Chromium)
+docs: $(VENV)/.installed-dev  ## run the notebooks of docs/ and take its screenshots anew (needs Chromium)
+	$(BIN)/python -m tests.notebooks
 	$(BIN)/python docs/screenshots.py
 
 %/bin/python:

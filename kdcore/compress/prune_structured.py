@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools import gradients
-from kdcore.compress.tools.channels import Rule, Worth, cut
+from kdcore.compress.tools.channels import Rule, Worth, cut, torch_pruning
 from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
@@ -157,8 +157,7 @@ def _round(material: StepInput, options: PruneStructured, done: float, first: di
 
 def _worth(material: StepInput, options: PruneStructured) -> Worth:
     """The importance, with the gradients that it looks at in place."""
-    from torch_pruning import importance
-
+    importance = torch_pruning().importance
     if options.importance == "taylor":
         gradients.mean(material.network, material, options.images)
     elif options.importance == "hessian":

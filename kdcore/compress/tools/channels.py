@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from kdcore.lazy import nn, torch
@@ -39,16 +41,27 @@ class Rule(NamedTuple):
     first: dict[str, int]
 
 
+def torch_pruning() -> ModuleType:
+    """The library, without the timm that it imports for a counter of operations: nothing here counts with it.
+
+    Where timm is installed, that import takes twice as long as all the rest.
+    """
+    unused = sys.modules.setdefault("timm", None)  # type: ignore[arg-type]  # None: "not installed", says the import
+    try:
+        import torch_pruning
+    finally:
+        if unused is None:
+            del sys.modules["timm"]
+    return torch_pruning
+
+
 def cut(network: nn.Module, images: torch.Tensor, worth: Worth, kept: Sequence[nn.Module], rule: Rule) -> None:
     """Removes channels, in place. `images` (n, C, H, W) to follow the network with; `kept`: layers that lose none.
 
     `rule.first` is filled where it is empty. Raises whatever the tracing runs into.
     """
-    import torch_pruning
-
-    graph = torch_pruning.DependencyGraph().build_dependency(
-        network, images, unwrapped_parameters=_positions(network), verbose=False
-    )
+    empty = torch_pruning().DependencyGraph()
+    graph = empty.build_dependency(network, images, unwrapped_parameters=_positions(network), verbose=False)
     found = _groups(graph, network, worth, kept)
     if not rule.first:
         rule.first.update({name: len(group.scores) for name, group in found.items()})
