@@ -49,15 +49,15 @@ class Data(Part):
 
     source: DatasetChoice = Field({"dataset": "digits"}, validate_default=True, description="The data set.")
     labels: int | None = Field(
-        None, ge=1, description="Labelled images for the student, the same share of every class. Empty: all."
+        None, ge=1, description="Labelled examples for the student, the same share of every class. Empty: all."
     )
     transfer: bool = Field(
-        False, description="Also distil on the unlabelled rest of the training images (a transfer set)."
+        False, description="Also distil on the unlabelled rest of the training examples (a transfer set)."
     )
     hide_classes: tuple[Annotated[str, BeforeValidator(_as_name)], ...] = Field(
-        (), description="Classes of which the student sees no image in training. Its teacher does."
+        (), description="Classes of which the student sees no example in training. Its teacher does."
     )
-    validation: float = Field(0.1, ge=0.02, le=0.5, description="Share of the training images kept for validation.")
+    validation: float = Field(0.1, ge=0.02, le=0.5, description="Share of the training examples kept for validation.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed that selects the labelled subset.")
 
 
@@ -87,8 +87,8 @@ class Train(Part):
     """How a network is trained. The budget is `steps`, or `epochs` over the images that the student sees."""
 
     steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
-    epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the images. Instead of steps.")
-    batch_size: int = Field(64, ge=2, le=8192, description="Images per optimizer step.")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the examples. Instead of steps.")
+    batch_size: int = Field(64, ge=2, le=8192, description="Examples per optimizer step.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9.")
     nesterov: bool = Field(
         True,
@@ -173,7 +173,7 @@ class Measure(Part):
     timing_seconds: float = Field(8.0, ge=0, le=600, description="Time budget of the timing session. 0: no timing.")
     robustness: bool = Field(
         False,
-        title="Accuracy on corrupted images",
+        title="Accuracy on corrupted inputs",
         description="Measure accuracy on test images with noise, blur, low contrast, pixelation and JPEG artefacts, "
         "at five severities each. Also possible later, on the page Trust.",
     )

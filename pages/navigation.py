@@ -63,7 +63,7 @@ page = st.navigation(
             title="Soft targets",
             url_path="soft_targets",
             icon=":material/thermostat:",
-            help="How a temperature softens a network's output for one image, and which classes it confuses.",
+            help="How a temperature softens a network's output for one example, and which classes it confuses.",
         ),
         st.Page(
             "try_it/page.py",
@@ -77,7 +77,7 @@ page = st.navigation(
             title="Trust",
             url_path="trust",
             icon=":material/verified_user:",
-            help="Calibration, privacy of the training images, fidelity to the teacher, robustness to corruption.",
+            help="Calibration, privacy of the training examples, fidelity to the teacher, robustness to corruption.",
         ),
         st.Page(
             "layers/page.py",

@@ -200,7 +200,7 @@ def searched(found: SearchFound) -> None:
     _out.print(f"{trained} candidates trained, {len(found['trials']) - trained} beyond a limit or not possible.")
     for name in ("winner", "nearest", "control") if final else ():
         if row := final[name]:  # type: ignore[index]
-            facts = f"{format.percent(row['test_accuracy'])} on test images, {format.size(row['size_bytes'])}"
+            facts = f"{format.percent(row['test_accuracy'])} on test examples, {format.size(row['size_bytes'])}"
             _out.print(shown(f"{name.capitalize()}: {row['label']}, {facts}"), soft_wrap=True)
     if final and (verdict := final.get("verdict")):
         _out.print(shown(f"{verdict['words']}."), soft_wrap=True)
@@ -249,7 +249,7 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name)
     measure = " or ".join(dict.fromkeys(row["measure"] for row in rows)) or "accuracy"
     at_one, at_many = "batch 1", f"batch {BATCH}"
-    speeds = (f"ms\n{at_one}", f"speed-up\n{at_one}", f"images/s\n{at_many}", f"speed-up\n{at_many}")
+    speeds = (f"ms\n{at_one}", f"speed-up\n{at_one}", f"examples/s\n{at_many}", f"speed-up\n{at_many}")
     for name in (measure, "95 %", "size", *speeds):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", min_width=10)

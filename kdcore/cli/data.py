@@ -18,12 +18,12 @@ def add(command: Add) -> None:
     fetched = command("fetch", fetch, "download and prepare a data set")
     fetched.add_argument("source", metavar="NAME|JSON", help='cifar10, or {"dataset": "cifar10", "classes": 5}')
     json_option(fetched)
-    soft = command("soften", soften, "write a teacher's outputs for every image of a data set to a soft-label file")
+    soft = command("soften", soften, "write a teacher's outputs for every example of a data set to a soft-label file")
     soft.add_argument("source", metavar="RUN[/VARIANT]|KEY|sklearn:forest|sklearn:svm", help="the teacher")
     soft.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the file to write")
     soft.add_argument("--data", metavar="NAME|JSON", help="data set; default: that of the run, else digits")
     soft.add_argument(
-        "--validation", type=float, default=0.1, help="share of the images that sklearn's models are not trained on"
+        "--validation", type=float, default=0.1, help="share of the examples that sklearn's models are not trained on"
     )
     json_option(soft)
 
@@ -50,7 +50,7 @@ def fetch(chosen: argparse.Namespace, workspace: Workspace) -> int:
     if chosen.json:
         output.document(summary)
         return 0
-    output.line("{name}: {train} training and {test} test images, {classes} classes".format(**summary))
+    output.line("{name}: {train} training and {test} test examples, {classes} classes".format(**summary))
     if note := status(source).message:
         console.say(note)
     return 0
@@ -68,7 +68,7 @@ def soften(chosen: argparse.Namespace, workspace: Workspace) -> None:
         output.document(done._asdict())
         return
     right = f"test accuracy {format.percent(done.accuracy)}"
-    output.line(f"{done.file}: {done.images} images, from {done.source}, {right}")
+    output.line(f"{done.file}: {done.images} examples, from {done.source}, {right}")
 
 
 def named(text: str, field: str) -> Any:

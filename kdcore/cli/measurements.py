@@ -27,7 +27,7 @@ def add(command: Add) -> None:
     )
     corrupted = command("robustness", robustness, "measure accuracy under noise, blur, contrast, pixelation and JPEG")
     corrupted.add_argument("runs", nargs="+", metavar="RUN")
-    corrupted.add_argument("--images", type=int, default=2000, help="number of test images (max)")
+    corrupted.add_argument("--images", type=int, default=2000, help="number of test examples (max)")
     json_option(corrupted)
 
 
@@ -44,7 +44,7 @@ def _add_sensitivity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=float, help="propose a strength per layer for this share of the weights' bytes"
     )
-    parser.add_argument("--images", type=int, default=1000, help="number of validation images (max)")
+    parser.add_argument("--images", type=int, default=1000, help="number of validation examples (max)")
     json_option(parser)
 
 
@@ -91,7 +91,7 @@ def sensitivity(chosen: argparse.Namespace, workspace: Workspace) -> int:
     if chosen.budget is not None and not 0 < chosen.budget < 1:
         raise RecipeError([Problem("--budget", f"{chosen.budget:g} is not accepted; give a share between 0 and 1")])
     if chosen.images < 1:
-        raise RecipeError([Problem("--images", "at least one image is needed")])
+        raise RecipeError([Problem("--images", "at least one example is needed")])
     from kdcore.cli import console
     from kdcore.compress.step import CompressError
     from kdcore.compress.tools.sensitivity import policy, step
@@ -132,7 +132,7 @@ def _print_sensitivity(document: dict[str, Any]) -> None:
     )
     baseline, untouched = (percent(document[which]["accuracy"]) for which in ("baseline", "untouched"))
     output.line(
-        f"uncompressed: {baseline} of {document['images']:,} validation images ({untouched} with batch "
+        f"uncompressed: {baseline} of {document['images']:,} validation examples ({untouched} with batch "
         "norm's own statistics)"
     )
     if mixed := document.get("mixed"):

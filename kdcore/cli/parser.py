@@ -18,7 +18,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; what it returns has the chosen command's function as `command`."""
-    top = _Parser(prog="python -m kdcore", description="Distil, compress and measure image classifiers.")
+    top = _Parser(prog="python -m kdcore", description="Distil, compress and measure classifiers of images and texts.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:

@@ -82,7 +82,7 @@ def _litert(chosen: argparse.Namespace, workspace: Workspace) -> None:
         raise BadInput(f"--to litert: {error}") from None
     except OSError as error:
         raise BadInput(f"{chosen.output} cannot be written: {error.strerror}") from None
-    output.complain(f"verified on {found.images} test images: at most {found.difference:.2g} off in a logit")
+    output.complain(f"verified on {found.images} test examples: at most {found.difference:.2g} off in a logit")
 
 
 def _tracked(chosen: argparse.Namespace, workspace: Workspace) -> None:

@@ -27,7 +27,7 @@ MOST_BYTES = 256 * 2**20  # of a layer's inputs
 class AdaRound(Rounding):
     """Options of learnt rounding."""
 
-    images: int = Field(512, ge=8, le=4096, description="Training images of the student to learn on (max).")
+    images: int = Field(512, ge=8, le=4096, description="Training examples of the student to learn on (max).")
     iterations: int = Field(400, ge=1, le=20_000, description="Optimizer steps per layer. The paper: 10,000.")
 
 
@@ -44,7 +44,7 @@ class AdaRound(Rounding):
         looks=by_options(lambda options: options.images),
         passes=by_options(lambda options: 4 * BATCH * options.iterations),
         formula=r"\min_{V} \| W x - \hat W(V)\,x \|^2 + \lambda \sum \left( 1 - |2 h(V) - 1|^\beta \right)",
-        helps="For 4 bits and fewer where training images exist but no training run is wanted.",
+        helps="For 4 bits and fewer where training examples exist but no training run is wanted.",
     ),
 )
 def quantize(material: StepInput, options: AdaRound) -> StepResult:

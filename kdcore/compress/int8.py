@@ -30,7 +30,7 @@ class Int8(Options):
         description="How activation ranges are calibrated: the extremes, the range that keeps most information (KL "
         "divergence), or the central 99.999 %.",
     )
-    images: int = Field(256, ge=8, le=4096, description="Calibration images (max): training images of the student.")
+    images: int = Field(256, ge=8, le=4096, description="Calibration examples (max): training examples of the student.")
     per_channel: bool = Field(True, description="One scale per filter. Off: one per layer, which loses more accuracy.")
 
 

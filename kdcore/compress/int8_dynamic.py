@@ -51,7 +51,7 @@ def _why(options: Int8Dynamic) -> str:
         graph=any_graph,
         why=by_options(_why),
         formula=r"\hat W = s_W\,q_W, \quad s_x = \max |x| / 127 \text{ at every call}",
-        helps="For networks of linear layers, and where no calibration images exist. Convolutions become slower.",
+        helps="For networks of linear layers, and where no calibration examples exist. Convolutions become slower.",
     ),
 )
 def quantize(material: StepInput, options: Int8Dynamic) -> StepResult:

@@ -41,7 +41,7 @@ class PruneStructured(Options):
         description="Which filters are removed first: small ones (L2 or L1 norm; lamp: norm by layer, relative to "
         "the larger ones), those with a small batch-norm scale (bn), those near the geometric median of "
         "the others (fpgm), those whose removal changes the loss least (taylor: weight times gradient; "
-        "hessian: its square, by image), or random ones (a control).",
+        "hessian: its square, by example), or random ones (a control).",
     )
     round_to: int = Field(
         8,
@@ -60,7 +60,7 @@ class PruneStructured(Options):
         description="Iterations, each removing the same share of what is left, ranked again. To train between them, "
         "use several of these steps.",
     )
-    images: int = Field(128, ge=8, le=4096, description="Labelled images for taylor and hessian (max).")
+    images: int = Field(128, ge=8, le=4096, description="Labelled examples for taylor and hessian (max).")
     policy: dict[str, Annotated[float, Field(ge=0, le=0.95)]] = Field(
         {},
         description="Share of the filters to remove by layer, as proposed by layer sensitivity, instead of ratio and"

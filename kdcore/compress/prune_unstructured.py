@@ -48,7 +48,7 @@ class PruneUnstructured(Options):
     )
     begin: float = Field(0.0, ge=0, le=0.9, description="Gradual: share of training before the first pruning.")
     end: float = Field(0.75, gt=0, le=1, description="Gradual: share of training after which pruning ends.")
-    images: int = Field(256, ge=8, le=4096, description="Training images for taylor and wanda (max).")
+    images: int = Field(256, ge=8, le=4096, description="Training examples for taylor and wanda (max).")
     policy: dict[str, Annotated[float, Field(ge=0, le=0.99)]] = Field(
         {},
         description="Share of zeros by layer, as proposed by layer sensitivity, instead of ratio and scope. Other "

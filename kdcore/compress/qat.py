@@ -83,7 +83,7 @@ def _label(options: Qat) -> str:
         search=(),
         reads=("pictures", "text"),
         formula=r"\hat x = s \cdot \mathrm{clip}(\lfloor x / s \rceil, -Q_N, Q_P), \quad s \text{ is learned}",
-        helps="For few bits, or where int8 after training loses too much. It needs training images and time.",
+        helps="For few bits, or where int8 after training loses too much. It needs training examples and time.",
     ),
 )
 def quantize(material: StepInput, options: Qat) -> StepResult:

@@ -36,7 +36,7 @@ class WeightQuant(Rounding):
     )
     bias_correction: bool = Field(
         True,
-        description="Correct each layer's bias so that its mean output over training images stays the same. After "
+        description="Correct each layer's bias so that its mean output over training examples stays the same. After "
         "recalibration only layers without batch norm need it.",
     )
 

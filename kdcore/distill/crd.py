@@ -20,21 +20,21 @@ class Crd(Options):
         0.8,
         gt=0,
         le=1e4,
-        description="Weight of the contrastive loss: an image's features in both networks are pulled together, those"
-        " of other classes' images pushed apart.",
+        description="Weight of the contrastive loss: an example's features in both networks are pulled together, those"
+        " of other classes' examples pushed apart.",
     )
     negatives: int = Field(
         16_384,
         ge=1,
         le=65_536,
-        description="Negative samples per image, from other classes (NCE's k); at most as many as there are.",
+        description="Negative samples per example, from other classes (NCE's k); at most as many as there are.",
     )
     dimensions: int = Field(128, ge=2, le=2048, description="Dimension of the space in which features are compared.")
     contrast_temperature: float = Field(
         0.07, ge=0.01, le=10, description="Temperature of the contrast; lower separates near misses more strongly."
     )
     momentum: float = Field(
-        0.5, ge=0, lt=1, description="Momentum of the memory bank: how slowly an image's features follow new ones."
+        0.5, ge=0, lt=1, description="Momentum of the memory bank: how slowly an example's features follow new ones."
     )
     hard_weight: float = hard_weight()
     student_tap: str = tap_field("student", "the last")
@@ -54,7 +54,7 @@ def contrastive_loss(positive: torch.Tensor, negatives: torch.Tensor, images: in
 @register(
     "method",
     "crd",
-    "Contrastive: pull an image's features in both networks together",
+    "Contrastive: pull an example's features in both networks together",
     source="Tian et al. 2020, arXiv:1910.10699, section 3.1",
     options=Crd,
     traits=MethodTraits(
@@ -68,7 +68,7 @@ def contrastive_loss(positive: torch.Tensor, negatives: torch.Tensor, images: in
             r"\right]"
         ),
         helps=(
-            "With many images and a long training: each image is distinguished from thousands of others, which a "
+            "With many examples and a long training: each example is distinguished from thousands of others, which a "
             "memory bank holds."
         ),
     ),
@@ -84,7 +84,7 @@ class Contrastive(Embeddings[Crd]):
         from kdcore.distill.nets.contrast import Contrast
 
         if images < 2:
-            raise Unsuitable("contrastive distillation compares images with each other: at least 2 are needed")
+            raise Unsuitable("contrastive distillation compares examples with each other: at least 2 are needed")
         own, other = self.embeddings(example)
         self._contrast = Contrast(own.shape[1], other.shape[1], self.options.dimensions, images)
         return self._contrast

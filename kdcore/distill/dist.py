@@ -19,13 +19,13 @@ class Dist(Options):
         2.0,
         ge=0,
         le=100,
-        description="Weight of the inter-class relation: correlation with the teacher over the classes of each image.",
+        description="Weight of the inter-class relation: correlation with the teacher over each example's classes.",
     )
     intra_weight: float = Field(
         2.0,
         ge=0,
         le=100,
-        description="Weight of the intra-class relation: correlation with the teacher over the images of a batch, "
+        description="Weight of the intra-class relation: correlation with the teacher over the examples of a batch, "
         "for each class.",
     )
 
@@ -54,7 +54,7 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
 @register(
     "method",
     "dist",
-    "DIST: match relations between classes and between images instead of exact probabilities",
+    "DIST: match relations between classes and between examples instead of exact probabilities",
     source="Huang et al. 2022, arXiv:2205.10536, section 4",
     options=Dist,
     traits=MethodTraits(

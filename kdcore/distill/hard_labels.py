@@ -49,7 +49,7 @@ def teacher_labels(student: torch.Tensor, teacher: torch.Tensor, labelling: Labe
         formula=r"w_h\,\mathrm{CE}(y, p^s) + w_t\,\mathrm{CE}(\arg\max z^t, p^s)",
         helps=(
             "As a control: what soft targets gain beyond it comes from the probabilities of the other classes. It "
-            "also uses images without labels."
+            "also uses examples without labels."
         ),
     ),
 )

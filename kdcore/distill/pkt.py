@@ -20,7 +20,7 @@ class Pkt(Options):
         30_000.0,
         gt=0,
         le=1e8,
-        description="Weight of the similarity distributions between the images of a batch.",
+        description="Weight of the similarity distributions between the examples of a batch.",
     )
     hard_weight: float = hard_weight()
     student_tap: str = tap_field("student", "the last")
@@ -47,7 +47,7 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "pkt",
-    "Probabilistic transfer: match the similarity distribution between images",
+    "Probabilistic transfer: match the similarity distribution between examples",
     source="Passalis and Tefas 2018, arXiv:1803.10837, section 3; weight as in RepDistiller (Tian et al. 2020)",
     options=Pkt,
     traits=MethodTraits(
@@ -60,7 +60,7 @@ def _neighbours(embeddings: torch.Tensor) -> torch.Tensor:
             r"w_h\,\mathrm{CE}(y, p^s) + w_g\,\overline{P^t \log \tfrac{P^t}{P^s}} \\ P_{ij} = \frac{\tfrac12 (1 + "
             r"\cos(f_i, f_j))}{\sum_j \tfrac12 (1 + \cos(f_i, f_j))}"
         ),
-        helps="For networks of different shapes: which images are neighbours is compared, as probabilities.",
+        helps="For networks of different shapes: which examples are neighbours is compared, as probabilities.",
     ),
 )
 class ProbabilisticTransfer(Embeddings[Pkt]):

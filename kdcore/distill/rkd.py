@@ -19,7 +19,7 @@ class Rkd(Options):
     """Options of relational distillation."""
 
     distance_weight: float = Field(
-        25.0, ge=0, le=1e5, description="Weight of the distances between pairs of images (RKD-D)."
+        25.0, ge=0, le=1e5, description="Weight of the distances between pairs of examples (RKD-D)."
     )
     angle_weight: float = Field(50.0, ge=0, le=1e5, description="Weight of the angles within triplets (RKD-A).")
     hard_weight: float = hard_weight()
@@ -76,7 +76,7 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "rkd",
-    "Relations: match the teacher's distances and angles between images",
+    "Relations: match the teacher's distances and angles between examples",
     source="Park et al. 2019, arXiv:1904.05068, section 3.2",
     options=Rkd,
     traits=MethodTraits(
@@ -90,7 +90,7 @@ def _cosines(embeddings: torch.Tensor) -> torch.Tensor:
             r"w_\angle\,\mathrm{Huber}(\cos \theta^s_{ijk}, \cos \theta^t_{ijk})"
         ),
         helps=(
-            "For networks of different shapes: distances and angles between images are compared. The angles need "
+            "For networks of different shapes: distances and angles between examples are compared. The angles need "
             "memory for the third power of the batch size."
         ),
     ),

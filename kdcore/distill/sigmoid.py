@@ -49,7 +49,7 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
 @register(
     "method",
     "sigmoid",
-    "Several labels per image: match the teacher's probability of each class",
+    "Several labels per example: match the teacher's probability of each class",
     source="Yang et al. 2023, arXiv:2308.06453, section 3.2 (its logits part)",
     options=Sigmoid,
     traits=MethodTraits(
@@ -61,7 +61,7 @@ def binary_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature:
             r"w_h\,\mathrm{BCE}(y, \sigma(z^s)) + \\ w_s\,T^2 \sum_k \mathrm{KL}(\sigma(z^t_k / T) \,\|\, "
             r"\sigma(z^s_k / T))"
         ),
-        helps="For images with several labels, where a softmax would make the classes compete.",
+        helps="For examples with several labels, where a softmax would make the classes compete.",
     ),
 )
 class SigmoidDistillation(Method[Sigmoid]):

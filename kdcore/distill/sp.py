@@ -18,7 +18,7 @@ class Sp(Options):
         3000.0,
         gt=0,
         le=1e7,
-        description="Weight of the similarity matrices: which images of a batch are similar to each other.",
+        description="Weight of the similarity matrices: which examples of a batch are similar to each other.",
     )
     hard_weight: float = hard_weight()
     student_tap: str = tap_field("student", "the last stage")
@@ -42,7 +42,7 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
 @register(
     "method",
     "sp",
-    "Similarity preserving: match the teacher's similarities between images",
+    "Similarity preserving: match the teacher's similarities between examples",
     source="Tung and Mori 2019, arXiv:1907.09682; weight of the paper's CIFAR runs",
     version=2,
     options=Sp,
@@ -57,7 +57,7 @@ def _similarities(features: torch.Tensor) -> torch.Tensor:
             r"unit length}"
         ),
         helps=(
-            "For networks of different shapes: only the similarities between the images of a batch are compared. "
+            "For networks of different shapes: only the similarities between the examples of a batch are compared. "
             "Large batches say more."
         ),
     ),

@@ -6,7 +6,7 @@ from kdcore.lazy import torch
 from kdcore.registry import by_options
 
 HELP = (
-    "Standardize each image's logits, the student's and the teacher's, to mean 0 and standard "
+    "Standardize each example's logits, the student's and the teacher's, to mean 0 and standard "
     "deviation 1 before softening, so that the student need not match their scale. "
 )
 

@@ -57,7 +57,9 @@ def transformed(student: torch.Tensor, teacher: torch.Tensor, temperature: float
         label="student, WTTM",
         role="distilled",
         formula=r"w_h\,\mathrm{CE}(y, p^s) + \\ w_s\,\Big( \sum_k (p^t_k)^{1/T} \Big)\,\mathrm{KL}(p^t_T \,\|\, p^s)",
-        helps=("Where images on which the teacher is uncertain should count more; the student itself is not softened."),
+        helps=(
+            "Where examples on which the teacher is uncertain should count more; the student itself is not softened."
+        ),
     ),
 )
 class TransformedTeacher(Method[Wttm]):

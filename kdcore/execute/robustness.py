@@ -62,14 +62,14 @@ def _measure(
         images, labels = kind.load(folder, "test_images"), arrays.mapped(folder / "test_labels.npy")
     except FileNotFoundError:
         raise GoneImages(
-            f"the test images of data set {fingerprint[:12]} are missing: resume the run that prepared them"
+            f"the test examples of data set {fingerprint[:12]} are missing: resume the run that prepared them"
         ) from None
     asked = measuring.protocol(len(images), kind.shape(images), most)
     due = {key: path for key, path in deployed(workspace, keys).items() if not _known(workspace, key, asked)}
     due = usable(workspace, due)
     if not due:
         return
-    log.info("robustness of %d models on %d test images", len(due), asked["images"])
+    log.info("robustness of %d models on %d test examples", len(due), asked["images"])
     found = measuring.robustness(
         due, images, labels, about["classes"], kind=kind, most=most, threads=machine.threads(), on_progress=on_share
     )

@@ -40,7 +40,7 @@ def class_changes_view(found: Sequence[Change], name: str, role: str, against: s
 def _title(found: Sequence[Change], name: str, against: str) -> str:
     name = name[:1].upper() + name[1:]
     if not any(one.gained or one.lost for one in found):
-        return f"{name} and {against} are correct on the same images"
+        return f"{name} and {against} are correct on the same examples"
     telling = [one for one in found if one.p <= LEVEL]
     if telling:
         most = max(telling, key=lambda one: abs(one.points))
@@ -93,7 +93,7 @@ def _bars(rows: Sequence[Change], colour: str) -> dict[str, Any]:
         },
         "hovertext": [
             f"{one.name}: {format.points(one.points)} ({format.signed(one.low)} to {format.signed(one.high)}); "
-            f"of {one.n} images {one.gained} newly right, {one.lost} newly wrong; "
+            f"of {one.n} examples {one.gained} newly right, {one.lost} newly wrong; "
             f"{format.p_value(one.p)} after Holm's correction"
             for one in rows
         ],

@@ -57,11 +57,11 @@ def _most_alike(shares: NDArray[np.float64]) -> list[int]:
 
 def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: float, several: bool) -> str:
     if not np.isfinite(shares).any():
-        return "No images to compare"
+        return "No examples to compare"
     image, other = divmod(int(np.nanargmax(shares)), shares.shape[1])
     share = format.percent(shares[image, other])
     if several:
-        without = f"images of {classes[image]} without {classes[other]}"
+        without = f"examples of {classes[image]} without {classes[other]}"
         return f"At T = {temperature:g}, {without} get mean probability {share} for it"
     return f"Most confused at T = {temperature:g}: {classes[image]} with {classes[other]}, mean probability {share}"
 
@@ -76,7 +76,7 @@ def _figure(view: Alike) -> go.Figure:
         "zmin": 0,
         "colorscale": style.sequential(style.ROLES["teacher"].colour),
         "colorbar": {"title": {"text": "Mean<br>probability<br>(%)"}, "thickness": 10, "outlinewidth": 0},
-        "hovertemplate": "Images of %{y}: mean probability of %{x} %{z:.3g} %<extra></extra>",
+        "hovertemplate": "Examples of %{y}: mean probability of %{x} %{z:.3g} %<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,
@@ -86,5 +86,5 @@ def _figure(view: Alike) -> go.Figure:
         [heat],
         view.title,
         x={"title": "Assigned class" + some, **classes},
-        y={"title": "Images of", "autorange": "reversed", **classes},
+        y={"title": "Examples of", "autorange": "reversed", **classes},
     )

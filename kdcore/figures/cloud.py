@@ -106,7 +106,7 @@ def _flat(view: Cloud) -> go.Figure:
     return style.figure(
         once_in_the_legend([_bubbles(spots, slowest, drawn) for spots in _groups(view).values()]),
         view.title,
-        x={"title": f"File size (kB, log scale)<br>bubble area: latency per image, batch size {view.batch}",
+        x={"title": f"File size (kB, log scale)<br>bubble area: latency per example, batch size {view.batch}",
            "type": "log", "tickformat": ",~r", "dtick": "D2"},
         y={"title": format.axis(spot.size.measure for spot in view.spots), "autorangeoptions": {"maxallowed": 103}},
         height=460,
@@ -173,7 +173,7 @@ def _deep(view: Cloud) -> go.Figure:
     kb, ms = ([cost for spot in view.spots for cost in (spot.size.x, spot.time.x)][start::2] for start in (0, 1))
     figure.layout.scene = {
         "xaxis": axis | _ticks(kb) | {"title": {"text": "File size (kB)"}},
-        "yaxis": axis | _ticks(ms) | {"title": {"text": f"ms per image, batch {view.batch}"}},
+        "yaxis": axis | _ticks(ms) | {"title": {"text": f"ms per example, batch {view.batch}"}},
         "zaxis": axis | {"title": {"text": format.axis(spot.size.measure for spot in view.spots)}},
         "camera": {"eye": {"x": 1.45, "y": -1.45, "z": 0.5}, "center": {"x": 0, "y": 0, "z": -0.15}},
         "aspectmode": "manual",

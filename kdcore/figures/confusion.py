@@ -101,7 +101,7 @@ def _change(shifts: Sequence[Shift], classes: Sequence[str], names: tuple[str, s
     change = most.more - most.fewer
     if not telling:
         return f"No error of {names[0]} is significantly more or less common than that of {names[1]}"
-    images, differing = format.plural(abs(change), "image"), format.plural(len(shifts), "error")
+    images, differing = format.plural(abs(change), "example"), format.plural(len(shifts), "error")
     return (
         f"{name} predicts {classes[most.said]} for {images} of {classes[most.true]} "
         f"{'more' if change > 0 else 'fewer'} than {names[1]} ({format.p_value(most.p)} among {differing} that differ)"
@@ -119,9 +119,9 @@ def _most(wrong: NDArray[np.int64]) -> list[int]:
 def _title(wrong: NDArray[np.int64], found: NDArray[np.int64], classes: Sequence[str], name: str) -> str:
     if not wrong.any():
         name = name[:1].upper() + name[1:]
-        return f"{name} makes no error on the test images"
+        return f"{name} makes no error on the test examples"
     true, said = divmod(int(wrong.argmax()), len(wrong))
-    count, total = format.plural(int(wrong[true, said]), "image"), int(found[true].sum())
+    count, total = format.plural(int(wrong[true, said]), "example"), int(found[true].sum())
     return f"Most common error of {name}: {classes[true]} predicted as {classes[said]}, {count} of {total}"
 
 
@@ -154,9 +154,9 @@ def _diverging(view: Difference) -> go.Figure:
         "zmax": most,
         "customdata": view.counts,
         "colorscale": style.DIVERGING,
-        "colorbar": {"title": {"text": "images"}, "thickness": 10, "outlinewidth": 0, "dtick": -(-most // 2)},
+        "colorbar": {"title": {"text": "examples"}, "thickness": 10, "outlinewidth": 0, "dtick": -(-most // 2)},
         "hovertemplate": (
-            "True %{y}, predicted %{x}: %{z:+d} images<br>"
+            "True %{y}, predicted %{x}: %{z:+d} examples<br>"
             f"{view.names[0]} %{{customdata[0]}}, {view.names[1]} %{{customdata[1]}}<extra></extra>"
         ),
         "xgap": 1,
@@ -195,7 +195,7 @@ def _heat(view: Confusion) -> dict[str, Any]:
         "customdata": view.counts,
         "colorscale": style.sequential(style.look(view.role).colour),
         "colorbar": {"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0},
-        "hovertemplate": "True %{y}, predicted %{x}: %{customdata} images (%{z:.3g} %)<extra></extra>",
+        "hovertemplate": "True %{y}, predicted %{x}: %{customdata} examples (%{z:.3g} %)<extra></extra>",
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

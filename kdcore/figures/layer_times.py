@@ -135,7 +135,7 @@ def _macs(one: Timed, name: str) -> Cell:
     if macs is None:
         return None, ""
     share = format.percent(macs / (sum(one.macs.values()) or 1))
-    return macs, f"{format.count(macs)} MACs an image, {share} of its MACs"
+    return macs, f"{format.count(macs)} MACs per example, {share} of its MACs"
 
 
 def _bytes(one: Timed, name: str) -> Cell:

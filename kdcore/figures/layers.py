@@ -22,7 +22,7 @@ PARTS: dict[By, tuple[str, str, str]] = {
 }
 COUNTS: dict[What, tuple[str, str]] = {
     "params": ("Parameters", "parameters"),
-    "macs": ("MACs per image", "MACs"),
+    "macs": ("MACs per example", "MACs"),
     "filters": ("Filters", "filters"),
     "rank": ("Rank", "rank"),
     "distinct": ("Distinct weights", "distinct weights"),

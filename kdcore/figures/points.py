@@ -93,7 +93,7 @@ def of_latency(rows: Sequence[Row], batch: int, terms: Terms) -> list[Point]:
         milliseconds = per_image(row, batch)
         if milliseconds and row["score"] is not None:
             gain = _speed(row, batch, found.get((row["run"], row["variant"])))
-            cost = f"{format.milliseconds(milliseconds)} per image (batch {batch})"
+            cost = f"{format.milliseconds(milliseconds)} per example (batch {batch})"
             points.append(_point(row, milliseconds, cost, gain, terms))
     return points
 

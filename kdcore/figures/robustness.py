@@ -142,19 +142,19 @@ def _worst(one: Robust, other: Robust, changes: Sequence[ClassChange]) -> str:
     assert worst.beyond is not None
     assert worst.clean is not None
     if worst.beyond >= 0:
-        return f"From {other.variant} to {one.variant}, no class lost more on corrupted images than on clean images"
+        return f"From {other.variant} to {one.variant}, no class lost more on corrupted inputs than on clean inputs"
     total = worst.clean + worst.beyond
     corrupted, clean = format.points(100 * total), format.signed(100 * worst.clean)
     return (
         f"From {other.variant} to {one.variant}, class {worst.name} {'lost most' if total < 0 else 'gained least'}: "
-        f"{corrupted} on corrupted images, {clean} on clean images"
+        f"{corrupted} on corrupted inputs, {clean} on clean inputs"
     )
 
 
 def _heat(view: Changes) -> go.Figure:
     most = max((abs(value) for row in view.points for value in row if value is not None), default=0.0) or 1.0
     some = f"Class ({len(view.classes)} that lost most of {view.of})" if len(view.classes) < view.of else "Class"
-    hover = f"%{{text}} points of {view.unit}, %{{customdata}} images"
+    hover = f"%{{text}} points of {view.unit}, %{{customdata}} examples"
     heat = {
         "type": "heatmap",
         "x": view.conditions,

@@ -70,7 +70,7 @@ def _title(best: Row | None, rows: Sequence[Row]) -> str:
 
 
 def _sentence(row: Row, column: str) -> str:
-    facts = [f"{format.percent(row['accuracy'])} on validation images", format.size(row[column])]
+    facts = [f"{format.percent(row['accuracy'])} on validation examples", format.size(row[column])]
     if row.get("latency_ms"):
         facts.append(format.milliseconds(row["latency_ms"]))
     return f"Trial {row['number']}: {row['label']}<br>{', '.join(facts)}"

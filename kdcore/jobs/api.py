@@ -68,7 +68,7 @@ def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0, *
     plans = _with_models(workspace, run_ids)
     if len({tuple(found.dataset["shape"]) for found in plans.values()}) > 1:
         raise RecipeError(
-            [Problem("runs", "the runs use images of different shapes, so they cannot be timed together")]
+            [Problem("runs", "the runs use inputs of different shapes, so they cannot be timed together")]
         )
     files = {
         "recipe.json": {"bench": list(plans), "seconds": seconds, "openvino": openvino},
@@ -86,12 +86,10 @@ def robustness(workspace: Workspace, run_ids: Iterable[str], images: int = MOST_
     """
     plans = _with_models(workspace, run_ids)
     if images < 1:
-        raise RecipeError([Problem("images", "at least one image is needed")])
+        raise RecipeError([Problem("images", "at least one example is needed")])
     for run_id, found in plans.items():
         if not (workspace.dataset(found.dataset["fingerprint"]) / "info.json").is_file():
-            message = (
-                f"{run_id}: its test images are no longer in the workspace; duplicate and start the run to restore them"
-            )
+            message = f"{run_id}: its test examples are no longer in the workspace; run a duplicate to restore them"
             raise RecipeError([Problem("runs", message)])
     named = [shapes.meta(workspace.run(run_id))["name"] for run_id in plans]
     of = named[0] if len(named) == 1 else f"{len(named)} runs"

@@ -129,7 +129,7 @@ def _unfit(images: int, hidden: Sequence[str]) -> str:
     if hidden:
         return f"class {', '.join(hidden)} was hidden in training but occurs in validation"
     if images < FEWEST:
-        return f"{images} validation images are too few to fit a temperature; {FEWEST} are needed"
+        return f"{images} validation examples are too few to fit a temperature; {FEWEST} are needed"
     return ""
 
 

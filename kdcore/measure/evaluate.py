@@ -23,7 +23,7 @@ from kdcore.measure.size import size
 from kdcore.measure.sqnr import IMAGES, sqnr
 
 BATCH = 256
-UNKNOWN_IMAGES = "it was not trained here, so its training images are unknown"
+UNKNOWN_IMAGES = "it was not trained here, so its training examples are unknown"
 
 
 class Evaluation(NamedTuple):

@@ -135,7 +135,7 @@ def area_difference(
     two each.
     """
     if members.shape != their_members.shape or others.shape != their_others.shape:
-        raise ValueError("two models can only be compared on the same images")
+        raise ValueError("two models can only be compared on the same examples")
     mine, yours = _placements(members, others), _placements(their_members, their_others)
     own, theirs = mine[0] - yours[0], mine[1] - yours[1]
     value, half = float(own.mean()), _Z * _error(own, theirs)

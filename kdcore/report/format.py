@@ -73,8 +73,8 @@ def milliseconds(value: float) -> str:
 
 @_or_dash
 def rate(images_per_second: float) -> str:
-    """A throughput: 85.3 images/s, 12,300 images/s."""
-    return f"{significant(images_per_second)} images/s"
+    """A throughput: 85.3 examples/s, 12,300 examples/s."""
+    return f"{significant(images_per_second)} examples/s"
 
 
 @_or_dash

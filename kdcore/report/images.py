@@ -23,12 +23,12 @@ def _of_step(recipe: Recipe, step: Any, seen: int) -> Iterator[str]:
     traits, tuned = StepTraits.of(step), getattr(step, "finetune", None)
     name = traits.label[:1].upper() + traits.label[1:]
     if traits.looks:
-        most = format.plural(traits.looks, "image")
+        most = format.plural(traits.looks, "example")
         here = "" if seen >= traits.looks else f"; there are {seen:,}"
         yield f"{name} looks at {most} at most{here}."
     if tuned is not None and tuned.steps:
         views = tuned.steps * recipe.train.batch_size
-        yield f"{name} is fine-tuned on {format.plural(seen, 'image')}, each {max(1, round(views / seen)):,} times."
+        yield f"{name} is fine-tuned on {format.plural(seen, 'example')}, each {max(1, round(views / seen)):,} times."
 
 
 def told_by(dataset: Data) -> str:
@@ -38,4 +38,4 @@ def told_by(dataset: Data) -> str:
         return ""
     found = wilson(round(EXAMPLE * count), count)
     interval = format.percent_interval(found.value, found.low, found.high)
-    return f"An accuracy on {format.plural(count, 'test image')} has a 95 % interval as wide as {interval}."
+    return f"An accuracy on {format.plural(count, 'test example')} has a 95 % interval as wide as {interval}."

@@ -62,7 +62,7 @@ def sentence(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[
         found["variant"] + (f" of {names[found['run']]}" if names else ""),
         format.scored(found["measure"], format.percent(found["score"])),
         format.size(found["size_bytes"]),
-        *([f"{format.milliseconds(ms)} per image at batch {limits.batch}"] if ms else []),
+        *([f"{format.milliseconds(ms)} per example at batch {limits.batch}"] if ms else []),
     ]
     count = sum(fits(row, limits, baseline) for row in rows)
     return f"{count} of {len(rows)} within the limits ({asked}). The most accurate of them: {', '.join(facts)}."
@@ -73,7 +73,7 @@ def _asked(limits: Limits, baseline: Row) -> str:
     if limits.size_bytes is not None:
         parts.append(f"at most {format.size(limits.size_bytes)}")
     if limits.milliseconds is not None:
-        parts.append(f"at most {format.milliseconds(limits.milliseconds)} per image (batch {limits.batch})")
+        parts.append(f"at most {format.milliseconds(limits.milliseconds)} per example (batch {limits.batch})")
     if limits.points is not None:
         parts.append(f"at most {limits.points:g} points below {the(baseline['variant'])}")
     return ", ".join(parts)

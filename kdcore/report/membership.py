@@ -13,7 +13,7 @@ from kdcore.measure.privacy import Area, Members, area_difference, missing, non_
 from kdcore.report.reading import MeasuredVariant, RunFiles, agrees
 
 UNMEASURED = "measured before membership inference was added; re-run to include it"
-NO_IMAGES = "the data set's test images are no longer in the workspace"
+NO_IMAGES = "the data set's test examples are no longer in the workspace"
 
 
 class Membership(NamedTuple):

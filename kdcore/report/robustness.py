@@ -82,11 +82,11 @@ class Against(NamedTuple):
         changed = format.points(100 * self.corrupted.value) + of
         if self.corrupted.low is not None and self.corrupted.high is not None:
             bounds = (format.signed(100 * bound) for bound in (self.corrupted.low, self.corrupted.high))
-            changed += f" on corrupted images ({' to '.join(bounds)})"
+            changed += f" on corrupted inputs ({' to '.join(bounds)})"
         else:
-            changed += " on corrupted images"
+            changed += " on corrupted inputs"
         return (
-            f"{self.variant} against {self.against}: {changed}, {format.signed(100 * self.clean.value)} on clean images"
+            f"{self.variant} against {self.against}: {changed}, {format.signed(100 * self.clean.value)} on clean inputs"
         )
 
 

@@ -174,7 +174,10 @@ def openvino_note(session: Session, names: Mapping[str, str]) -> str:
     parts = [
         f"OpenVINO {beside['version']}: the same files, interleaved in this session on one thread; speed-ups are "
         "relative to the baseline in ONNX Runtime",
-        *(f"its agreement with ONNX Runtime is over {format.plural(count, 'test image')}" for count in sorted(images)),
+        *(
+            f"its agreement with ONNX Runtime is over {format.plural(count, 'test example')}"
+            for count in sorted(images)
+        ),
         *(f"{name}: {one['reason']}" for name, one in found.items() if "reason" in one),
     ]
     return ". ".join(f"{part[:1].upper()}{part[1:]}" for part in parts) + "."

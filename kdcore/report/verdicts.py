@@ -66,7 +66,7 @@ class Basis(NamedTuple):
     """What a difference was measured on: `n` of `what`; `compared` methods meet one baseline."""
 
     n: int
-    what: Literal["seeds", "test images"]
+    what: Literal["seeds", "test examples"]
     measure: Measure = "accuracy"
     compared: int = 1
 
@@ -89,7 +89,7 @@ class Verdict(NamedTuple):
     few: bool
     words: str
     p: float | None
-    basis: Literal["seeds", "test images"]
+    basis: Literal["seeds", "test examples"]
     measure: Measure = "accuracy"
     compared: int = 1
 
@@ -190,7 +190,7 @@ def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
         against = row.first.quality["against_parent"]
         difference = Paired(against["value"], against["low"], against["high"], against["p"])
         n = row.first.quality["n"]
-        return [_verdict(row.name, parent.name, difference, _margin(run), Basis(n, "test images", "mAP"))]
+        return [_verdict(row.name, parent.name, difference, _margin(run), Basis(n, "test examples", "mAP"))]
     right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
     return [on_images(row.name, parent.name, right, parent_right, _margin(run))]
 
@@ -202,7 +202,7 @@ def on_images(variant: str, against: str, right: Any, other: Any, margin: float)
     """
     gained, lost = int(np.sum(right & ~other)), int(np.sum(other & ~right))
     difference = paired_proportions(gained, lost, len(right))
-    return _verdict(variant, against, difference, margin, Basis(len(right), "test images"))
+    return _verdict(variant, against, difference, margin, Basis(len(right), "test examples"))
 
 
 def _chains(run: RunFiles) -> list[Verdict]:

@@ -27,7 +27,7 @@ WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
     "size_bytes": ("size", format.size),
     "coded_bytes": ("coded size", format.size),
     "latency_ms": ("latency", format.milliseconds),
-    "batch_ms": ("time per image in batches of 64", format.milliseconds),
+    "batch_ms": ("time per example in batches of 64", format.milliseconds),
     "macs": ("MACs", format.count),
     "params": ("parameters", format.count),
     "memory_mb": ("peak memory", _mb),
@@ -108,7 +108,7 @@ def sentence(rows: Sequence[Row], search: Search, limits: Mapping[str, float] | 
     if best:
         row = best[0]
         size = f"{format.size(row['coded_bytes'])} coded" if search.coded else format.size(row["size_bytes"])
-        facts = [f"{format.percent(row['accuracy'])} on validation images", size]
+        facts = [f"{format.percent(row['accuracy'])} on validation examples", size]
         if row.get("latency_ms"):
             facts.append(format.milliseconds(row["latency_ms"]))
         return f"{row['label']}: {', '.join(facts)}."

@@ -32,18 +32,18 @@ class AtMost(Part):
         None, ge=1, lt=2**40, description="Bytes of the entropy-coded file, to store or send."
     )
     latency_ms: float | None = Field(
-        None, gt=0, le=1e6, description="Latency of one image on one thread of this machine, in milliseconds."
+        None, gt=0, le=1e6, description="Latency of one example on one thread of this machine, in milliseconds."
     )
     batch_ms: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="Time per image in batches of 64 on one thread of this machine, in milliseconds.",
+        description="Time per example in batches of 64 on one thread of this machine, in milliseconds.",
     )
-    macs: int | None = Field(None, ge=1, lt=2**50, description="Multiply-accumulates (MACs) of one image.")
+    macs: int | None = Field(None, ge=1, lt=2**50, description="Multiply-accumulates (MACs) of one example.")
     params: int | None = Field(None, ge=1, lt=2**40, description="Parameters of the network.")
     memory_mb: float | None = Field(
-        None, gt=0, le=1e7, description="Peak memory of a process that loads the model and runs one image, in MB."
+        None, gt=0, le=1e7, description="Peak memory of a process that loads the model and runs one example, in MB."
     )
 
     @property
@@ -66,7 +66,7 @@ class Search(Part):
         ge=0,
         le=100,
         description="Accuracy to lose at most against the reference (the teacher or the original model), in points, on "
-        "validation images. Empty: any.",
+        "validation examples. Empty: any.",
     )
     best: Annotated[tuple[Goal, ...], BeforeValidator(_several)] = Field(
         ("accuracy",),

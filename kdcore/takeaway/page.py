@@ -135,7 +135,7 @@ def _table(rows: Sequence[Row], compared: Baseline, names: Mapping[str, str]) ->
         "Difference": [_known(format.points, one.points) for one in against],
         "Latency, batch 1": [_known(format.milliseconds, row["latency_ms"]) for row in rows],
         "Speed-up, batch 1": [_gain(one.faster) for one in against],
-        f"Images/s, batch {comparison.BATCH}": [_known(format.significant, row["images_per_s"]) for row in rows],
+        f"Examples/s, batch {comparison.BATCH}": [_known(format.significant, row["images_per_s"]) for row in rows],
         f"Speed-up, batch {comparison.BATCH}": [_gain(one.throughput) for one in against],
         "Parameters": [_known(format.count, row["params"]) for row in rows],
     }

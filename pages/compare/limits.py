@@ -21,7 +21,7 @@ def ask(batch: int, baseline: Row, *, timed: bool) -> Limits:
     count = sum(key in st.query_params for key in KEYS)
     with st.popover(f"Limits ({count})" if count else "Limits", icon=":material/filter_alt:"):
         kilobytes = _number("Size, at most (kB)", KEYS[0], 10.0)
-        milliseconds = _number(f"Latency per image, batch {batch}, at most (ms)", KEYS[1], 0.01, disabled=not timed)
+        milliseconds = _number(f"Latency per example, batch {batch}, at most (ms)", KEYS[1], 0.01, disabled=not timed)
         points = _number(f"Accuracy below {the(baseline['variant'])}, at most (points)", KEYS[2], 0.5)
         st.button(
             "No limits", key="no_limits", icon=":material/filter_alt_off:", disabled=not count,

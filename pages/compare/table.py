@@ -168,7 +168,7 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
         "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
-                         "over the test images for one seed. Cut at 0 and 100 %."),
+                         "over the test examples for one seed. Cut at 0 and 100 %."),
         "verdict": text(
             "Verdict", width=_wide(rows, "judged"),
             help="On accuracy, against the reference that it names: for students the student alone, for compressed "
@@ -180,35 +180,35 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
             f"Points against {the(baseline)}", format="%+.1f",
             help=f"Difference of test accuracy, or of mAP for several labels. {than}",
         ),
-        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for one image, median; "
+        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for an example, median; "
                           "what it takes with a core to itself."),
         **{
             name: number(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
             for name, mode in GPU.items()
         },
         "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
-        "rate": number(f"Images/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
+        "rate": number(f"Examples/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
         "throughput": text(f"Speed-up, batch {BATCH}", help=f"Likewise, of throughputs. {than}"),
         "openvino_ms": number("OpenVINO, batch 1 (ms)", format="%.4g", help="Latency of the same file in OpenVINO: CPU "
                               "time of one thread, in the same session."),
         "openvino": text("Speed-up in OpenVINO, batch 1", help=f"In OpenVINO, relative to the baseline, {baseline}, in "
                          "ONNX Runtime."),
-        "openvino_agreement": number("Agreement in OpenVINO (%)", format="%.1f", help="Test images with the same "
+        "openvino_agreement": number("Agreement in OpenVINO (%)", format="%.1f", help="Test examples with the same "
                                      "predicted class as in ONNX Runtime."),
         "params": number("Parameters", format="localized"),
         "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
-        "agreement": number("Agreement (%)", format="%.1f", help="Test images with the teacher's predicted class."),
+        "agreement": number("Agreement (%)", format="%.1f", help="Test examples with the teacher's predicted class."),
         "ece": number("ECE (%)", format="%.1f", help="Expected calibration error: mean difference of confidence and "
                       "accuracy; mean over the seeds."),
         "temperature": number("T", format="%.2f", help="Temperature that calibrates it best, fitted on validation; "
                               "mean over the seeds."),
         "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE with the logits divided by that temperature."),
-        "kl": number("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) over the test images."),
+        "kl": number("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) over the test examples."),
         "logit_error": number("Logit error (%)", format="%.1f", help="RMS difference from the teacher's logits, "
                               "relative to their RMS."),
-        "corrupted": number("Corrupted (%)", format="%.1f", help="Test accuracy on corrupted images, where measured."),
+        "corrupted": number("Corrupted (%)", format="%.1f", help="Test accuracy on corrupted inputs, where measured."),
         "membership": number("Membership AUC", format="%.2f", help="How well a loss threshold distinguishes training "
-                             "from test images; 0.5: chance level."),
-        "membership_interval": text("AUC, 95 %", help="Over the images (DeLong)."),
+                             "from test examples; 0.5: chance level."),
+        "membership_interval": text("AUC, 95 %", help="Over the examples (DeLong)."),
         "seeds": number("Seeds", format="%d"),
     }  # fmt: skip

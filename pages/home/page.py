@@ -136,7 +136,7 @@ store.serve(rows)
 
 words_column, machine_column = st.columns([2.4, 1], gap="large", vertical_alignment="center")
 with words_column:
-    st.title("Make an image classifier small", anchor=False)
+    st.title("Make a neural network small", anchor=False)
     st.markdown(
         "A large network, the teacher, trains a small one, the student, which is then pruned and quantized. Every "
         "number is measured on the file that you would deploy, with its uncertainty."

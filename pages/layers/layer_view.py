@@ -129,7 +129,7 @@ def _noise(chosen: list[LayerView], models: list[Model]) -> None:
             if (sqnr := one.report.get("sqnr")) and sqnr["logits_db"] is not None
         ]
         st.caption(
-            ":material/info: SQNR: signal-to-quantization-noise ratio of each layer's output on validation images, "
+            ":material/info: SQNR: signal-to-quantization-noise ratio of each layer's output on validation examples, "
             "against the file that the variant was made from. It includes the noise of the layers before; 20 dB is an "
             "error of 10 %. " + "".join(f"{one}. " for one in whole)
         )

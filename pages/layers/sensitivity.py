@@ -26,8 +26,8 @@ def show(one: LayerView) -> None:
     """The section of one variant: its measurement, or the button that starts it."""
     st.header("Layer sensitivity", anchor=False)
     st.markdown(
-        f"Each layer of **{plain(one.name)}** is compressed alone and the network evaluated on validation images. Less "
-        "sensitive layers can be compressed more; a policy gives each layer its own strength."
+        f"Each layer of **{plain(one.name)}** is compressed alone and the network evaluated on validation examples. "
+        "Less sensitive layers can be compressed more; a policy gives each layer its own strength."
     )
     if gives(store.workspace().model(one.key), one.report) != "features":
         st.caption(f":material/info: {plain(one.name)} has no network that can be compressed: use its parent.")
@@ -67,7 +67,7 @@ def _measured(one: LayerView, found: dict[str, Any]) -> None:
     with left, st.container(border=True):
         charts.show(sensitivity(found), key="sensitivity_chart")
         st.caption(
-            f"Validation accuracy ({found['images']:,} images) with one layer compressed; uncompressed: "
+            f"Validation accuracy ({found['images']:,} examples) with one layer compressed; uncompressed: "
             f"{format.percent(found['baseline']['accuracy'])}. Batch norm is recalibrated each time; nothing is "
             "trained, so fine-tuning can recover much of the loss."
         )

@@ -30,7 +30,7 @@ def temperature(found: Evidence) -> None:
     """The teacher's answer to one test image, softened."""
     pictures = store.pictures(found.files.plan.dataset["fingerprint"])
     if pictures is None:
-        st.caption("The test images are no longer in the workspace.")
+        st.caption("The test examples are no longer in the workspace.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if (image := numbered(len(pictures.labels), "lesson_image", width=140)) is None:

@@ -157,7 +157,7 @@ def curves(row: RunRow, active: bool) -> None:
         charts.show(draw(found, QUANTITIES[quantity], smoothing, hidden), key="curves", steady=live)
         if hidden and quantity.startswith("Validation"):
             st.caption(
-                ":material/info: The students' validation images lack the hidden class "
+                ":material/info: The students' validation examples lack the hidden class "
                 f"{text.plain(', '.join(hidden))}, so validation accuracy can be far above test accuracy."
             )
 
@@ -244,7 +244,7 @@ def _models(row: RunRow) -> None:
                 "Whole run (zip)", partial(run_zip, here, row.id), mime="application/zip", on_click="ignore",
                 file_name=upload.clean(f"{row.name}.zip".replace("/", "_")), key=f"take.run_{row.id}",
                 icon=":material/drive_file_move:", help="For *Import a run* in another installation: results, recipe, "
-                "notes, all models and the test images.",
+                "notes, all models and the test examples.",
             )  # fmt: skip
     st.caption("On this machine")
     st.code(str(folder), language=None)

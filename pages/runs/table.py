@@ -69,7 +69,7 @@ COLUMNS = {
         "Test accuracy",
         format="%.1f %%",
         width="small",
-        help="Mean average precision (mAP) for images with several labels.",
+        help="Mean average precision (mAP) for examples with several labels.",
     ),
     "smaller": st.column_config.NumberColumn(
         "Smaller", format="%.1f×", width="small", help="File size relative to its teacher's."

@@ -32,11 +32,11 @@ def show(row: RunRow, found: SearchFound) -> None:
             _compared(final, chosen)
             _take(row, chosen)
     elif found["trials"]:
-        st.info(f"It has not ended. So far, by validation images: {plain(found['words'])}")
+        st.info(f"It has not ended. So far, by validation examples: {plain(found['words'])}")
     if row.state == "done":
         st.button(
             "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
-            help="Goes on with as many candidates again. The test images are then looked at once more, at the end.",
+            help="Goes on with as many candidates again. The test examples are then looked at once more, at the end.",
         )  # fmt: skip
     _understand(found)
     if final and chosen and chosen.get("layers"):
@@ -56,7 +56,7 @@ def _compared(final: Any, chosen: Any) -> None:
     effort = format.plural(final.get("control_trials", 0), "uniform chain")
     st.caption(
         "The control is the best of what one method gives at no more than the winner's size, the same for all "
-        f"layers: {effort} trained for it. Test accuracy is on {images:,} images, which chose nothing; looked at "
+        f"layers: {effort} trained for it. Test accuracy is on {images:,} examples, which chose nothing; looked at "
         f"{format.plural(final['looks'], 'time')}."
     )
     if verdict := final.get("verdict"):

@@ -35,7 +35,7 @@ def show(folder: Path, found: SearchFound | None) -> None:
     others = len(found["trials"]) - len(trained)
     st.caption(
         f"{len(trained)} of {found['target']} candidates trained, {others} not trained (beyond a limit, or not "
-        "possible). Accuracy is on validation images; test images are only used at the end."
+        "possible). Accuracy is on validation examples; test examples are only used at the end."
     )
     if trained:
         charts.show(against_size(found, search.limits_of_trials), key="candidates")

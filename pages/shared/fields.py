@@ -48,7 +48,7 @@ PLAIN = {  # labels of fields whose names are not clear
     "margin": "Margin (points)",
     "timing_seconds": "Timing (seconds)",
     "compress_seeds": "Seeds to compress",
-    "transfer": "Use unlabelled images",
+    "transfer": "Use unlabelled examples",
 }
 
 

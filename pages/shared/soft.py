@@ -61,7 +61,7 @@ def _chosen(variant: Variant) -> Chosen | None:
     try:
         return Chosen(variant.name, variant.role, store.logits(variant.keys[0]))
     except KeyError:
-        st.caption(":material/info: This teacher is a file of soft labels without test images.")
+        st.caption(":material/info: This teacher is a file of soft labels without test examples.")
         return None
 
 

@@ -26,7 +26,7 @@ with store.legible():
     about = store.plan(run_id).dataset
 pictures = store.pictures(about["fingerprint"])
 if pictures is None:
-    st.error("The test images of this run's data set are no longer in the workspace. Run it again to get them back.")
+    st.error("The test examples of this run's data set are no longer in the workspace. Run it again to get them back.")
     st.stop()
 with students_column, store.legible():
     models = soft.models(run_id)

@@ -143,7 +143,7 @@ def disk() -> None:
             "Unreferenced": f"{format.size(used.unused_models)} in {format.plural(used.unused_count, 'model')}",
             "Trash": format.size(used.trash),
             "Left over": f"{format.size(used.left)} of interrupted writes and old drafts",
-            "Test images": format.size(used.datasets),
+            "Test examples": format.size(used.datasets),
             "Location": f"`{here.root}`",
         },
         border="horizontal",

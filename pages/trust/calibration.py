@@ -20,14 +20,14 @@ def section(run_id: str, names: list[str]) -> None:
     """The diagram of one variant beside the numbers of all that were chosen."""
     st.caption(
         "Of the answers with 90 % confidence, 90 % should be correct. Temperature scaling divides all logits by one "
-        "number, fitted on validation images: predictions stay, confidence changes."
+        "number, fitted on validation examples: predictions stay, confidence changes."
     )
     models = shown(run_id, names)
     scaled = [one for one in models if WHAT in one.quality]
     again(run_id, WHAT, [one.name for one in models if one.quality and WHAT not in one.quality])
     for one in models:
         if not one.quality:
-            st.caption(f":material/info: {plain(one.name)}: a file of soft labels without test images.")
+            st.caption(f":material/info: {plain(one.name)}: a file of soft labels without test examples.")
     if not scaled:
         return
     left, right = st.columns([1, 1.15], gap="medium")
@@ -40,7 +40,7 @@ def section(run_id: str, names: list[str]) -> None:
         _numbers(scaled)
         images = chosen.quality[WHAT]["validation"]
         st.caption(
-            f"T is fitted on {format.plural(images, 'validation image')}; the rest is measured on the test images."
+            f"T is fitted on {format.plural(images, 'validation example')}; the rest is measured on the test examples."
         )
         _reasons(scaled)
 
@@ -66,11 +66,11 @@ def _numbers(scaled: list[Shown]) -> None:
     config = {
         "temperature": number("T", format="%.2f", help="Maximum-likelihood temperature on validation. Above 1: "
                               "overconfident; below 1: underconfident."),
-        "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation images."),
+        "interval": st.column_config.TextColumn("95 %", help="By profile likelihood on the validation examples."),
         "ece": number("ECE (%)", format="%.1f", help="Expected calibration error as trained: mean difference of "
                       "confidence and accuracy, in 15 bins."),
         "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE (%) after temperature scaling."),
-        "nll": number("NLL", format="%.3f", help="Negative log-likelihood of the label, nats per image."),
+        "nll": number("NLL", format="%.3f", help="Negative log-likelihood of the label, nats per example."),
         "nll_scaled": number("NLL at T", format="%.3f", help="NLL after temperature scaling."),
     }  # fmt: skip
     variant_table.show([(one.role, one.name) for one in scaled], columns, config, alt="Calibration")

@@ -21,14 +21,14 @@ from pages.trust.models import Shown, shown
 def section(run_id: str, names: list[str]) -> None:
     """Each variant's distance from its teacher; then one of them, class by class."""
     st.caption(
-        "How closely a variant follows its teacher on the test images: predicted class (agreement), probabilities (KL) "
-        "and logits."
+        "How closely a variant follows its teacher on the test examples: predicted class (agreement), probabilities "
+        "(KL) and logits."
     )
     rows = [row for row in store.rows([run_id]) if row["variant"] in names]
     if any(row["agreement"] is not None for row in rows):
         _numbers(rows)
     elif rows:
-        st.caption(":material/info: Not known: the teacher is a file of soft labels without test images.")
+        st.caption(":material/info: Not known: the teacher is a file of soft labels without test examples.")
     models = [one for one in shown(run_id, names) if one.quality]
     if models:
         _by_class(run_id, models)
@@ -42,7 +42,7 @@ def _numbers(rows: list[dict]) -> None:
     }
     number = st.column_config.NumberColumn
     config = {
-        "agreement": number("Agreement (%)", format="%.1f", help="Test images with the teacher's predicted class."),
+        "agreement": number("Agreement (%)", format="%.1f", help="Test examples with the teacher's predicted class."),
         "kl": number("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) of the probabilities at T = 1. "
                      "0: the same probabilities."),
         "logit_error": number("Logit error (%)", format="%.1f", help="RMS difference of the logits, relative to the "
@@ -66,7 +66,7 @@ def _by_class(run_id: str, models: list[Shown]) -> None:
     about = store.plan(run_id).dataset
     several = "confusion" not in chosen.quality
     if several:
-        st.caption("Images with several labels have no confusion matrix: each label is a separate decision.")
+        st.caption("Examples with several labels have no confusion matrix: each label is a separate decision.")
     elif other is None or "confusion" not in other.quality:
         _confusion(chosen, None, about)
     else:
@@ -110,7 +110,7 @@ def _changes(chosen: Shown, other: Shown | None, about: Data) -> None:
         st.caption(
             "No other variant to compare with."
             if pictures
-            else "The test images of this run's data set are no longer in the workspace."
+            else "The test examples of this run's data set are no longer in the workspace."
         )
         return
     mine, theirs = (_answers(store.logits(one.key), pictures.several) for one in (chosen, other))
@@ -130,15 +130,15 @@ def _changes(chosen: Shown, other: Shown | None, about: Data) -> None:
 
 def _difference(chosen: Shown, other: Shown, found: list[Shift], about: Data) -> None:
     if not found:
-        st.markdown(f"{plain(chosen.name)} and {plain(other.name)} make the same errors, image by image.")
+        st.markdown(f"{plain(chosen.name)} and {plain(other.name)} make the same errors, example by example.")
         return
     drawn = difference(
         chosen.quality["confusion"], other.quality["confusion"], found, about["classes"], (chosen.name, other.name)
     )
     charts.show(drawn, key="confusion_difference")
     st.caption(
-        f"Test images that {plain(chosen.name)} has more (blue) or fewer (orange) than {plain(other.name)}. On the "
-        "diagonal more is better, elsewhere fewer. Paired on the same images, exact McNemar test, Holm's correction."
+        f"Test examples that {plain(chosen.name)} has more (blue) or fewer (orange) than {plain(other.name)}. On the "
+        "diagonal more is better, elsewhere fewer. Paired on the same examples, exact McNemar test, Holm's correction."
     )
 
 

@@ -15,7 +15,7 @@ st.title("Trust", anchor=False)
 if not runs:
     text.empty(
         "No trained model yet",
-        "Here you will see whether a model's confidence matches its accuracy, whether it leaks its training images, "
+        "Here you will see whether a model's confidence matches its accuracy, whether it leaks its training examples, "
         "and how closely it follows its teacher.",
         "Train one on the home page",
         "home/page.py",

@@ -17,9 +17,9 @@ from pages.trust.models import again, marked, memberships
 def section(run_id: str, names: list[str]) -> None:
     """The attack's success by variant, and what it means in words."""
     st.caption(
-        "Membership inference by a loss threshold: an attacker guesses that images with a low loss were used for "
-        "training. AUC: how often a member (a labelled image of the student) has a lower loss than a non-member (a "
-        "test image); 0.5 is the chance level."
+        "Membership inference by a loss threshold: an attacker guesses that examples with a low loss were used for "
+        "training. AUC: how often a member (a labelled example of the student) has a lower loss than a non-member (a "
+        "test example); 0.5 is the chance level."
     )
     found = memberships(run_id, names)
     again(run_id, "membership", [one.variant for one in found if one.reason == UNMEASURED])
@@ -37,7 +37,7 @@ def section(run_id: str, names: list[str]) -> None:
     apart = [one.variant for one in known if not one.shared]
     if apart and len(apart) < len(known):
         st.caption(
-            f":material/info: {plain(', '.join(apart))}: measured on its own training images, since its record does "
+            f":material/info: {plain(', '.join(apart))}: measured on its own training examples, since its record does "
             "not hold the student's."
         )
     with st.expander("Counts and best threshold", type="compact"):
@@ -63,12 +63,12 @@ def _numbers(known: list[Membership]) -> None:
     number = st.column_config.NumberColumn
     config = {
         "auc": number("AUC", format="%.3f", help="0.5: no better than chance; 1: every member is found."),
-        "low": number("from", format="%.3f", help="95 % interval over the images (DeLong)."),
-        "high": number("to", format="%.3f", help="95 % interval over the images (DeLong)."),
+        "low": number("from", format="%.3f", help="95 % interval over the examples (DeLong)."),
+        "high": number("to", format="%.3f", help="95 % interval over the examples (DeLong)."),
         "members": number("Members", format="localized"),
         "others": number("Non-members", format="localized"),
         "advantage": number("Advantage (points)", format="%.1f", help="TPR - FPR at the best threshold, which is "
-                            "chosen on the same images, so it is above 0 even at chance level."),
+                            "chosen on the same examples, so it is above 0 even at chance level."),
         "found": number("TPR at 1 % FPR (%)", format="%.1f", help="Members found where 1 % of the non-members "
                         "count as members."),
     }  # fmt: skip

@@ -59,7 +59,7 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
         [row["macs"] for row in missing], about["test"], inputs.of(about["shape"]).values(about["shape"])
     )
     listed = ", ".join(row["variant"] for row in missing)
-    images = format.plural(min(about["test"], MOST_IMAGES), "test image")
+    images = format.plural(min(about["test"], MOST_IMAGES), "test example")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"Not measured yet: {plain(listed)}."
@@ -78,7 +78,7 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
 
 def _draw(now: RunRow) -> None:
     left = f", {format.left(now.eta_seconds)}" if now.eta_seconds is not None else ""
-    doing = "Queued" if now.state == "queued" else f"Measuring on corrupted images{left}"
+    doing = "Queued" if now.state == "queued" else f"Measuring on corrupted inputs{left}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(now.progress, text=doing)
         if st.button("Open the run", key="open_robustness", icon=":material/list_alt:"):
@@ -106,9 +106,9 @@ def _measured(found: list[Robust]) -> None:
     about = found[0].protocol
     of = "" if about["images"] == about["of"] else f" of {about['of']:,}, the same for every variant"
     st.caption(
-        f":material/info: On {format.plural(about['images'], 'test image')}{of}; strengths of {about['strengths']}. "
+        f":material/info: On {format.plural(about['images'], 'test example')}{of}; strengths of {about['strengths']}. "
         "Corrupted: plain mean over five corruptions and five severities, not the paper's mCE. "
-        "Differences are paired on the same images."
+        "Differences are paired on the same examples."
     )
 
 
@@ -123,7 +123,7 @@ def _classes(pairs: list[tuple[Robust, Robust]]) -> None:
     fewest = min((row["n"] for row in named[picked][0].classes if row["n"]), default=0)
     if fewest:
         st.caption(
-            f"The smallest class has {format.plural(fewest, 'image')}, so one image changes the column Clean by "
+            f"The smallest class has {format.plural(fewest, 'example')}, so one example changes the column Clean by "
             f"{100 / fewest:.1f} points and the others by {100 / fewest / len(SEVERITIES):.1f}."
         )
 
@@ -140,14 +140,14 @@ def _scores(found: list[Robust]) -> None:
     config = {
         "clean": number("Clean (%)", format="%.1f", help=f"{measure} without corruption."),
         "corrupted": number("Corrupted (%)", format="%.1f", help="The mean over all corruptions and severities."),
-        "lost": number("Change (points)", format="%+.1f", help="From clean to corrupted images."),
+        "lost": number("Change (points)", format="%+.1f", help="From clean to corrupted inputs."),
         **{
             name: number(f"{inputs.titles()[name]} (%)", format="%.1f", help="The mean over five severities.")
             for name in found[0].scores
         },
     }
     variant_table.show(
-        [(one.role, one.variant) for one in found], columns, config, alt="Accuracy on clean and on corrupted images"
+        [(one.role, one.variant) for one in found], columns, config, alt="Accuracy on clean and on corrupted inputs"
     )
 
 
@@ -174,7 +174,7 @@ def _changes(changes: list[Against]) -> None:
             "corrupted": text("Corrupted (points, 95 %)"),
             "beyond": text(
                 "Beyond the clean change (points, 95 %)",
-                help="Corrupted minus clean. Below zero: it lost more on corrupted images than on clean images.",
+                help="Corrupted minus clean. Below zero: it lost more on corrupted inputs than on clean inputs.",
             ),
         },
     )

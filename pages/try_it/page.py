@@ -27,7 +27,7 @@ with store.legible():
     fingerprint = store.plan(run_id).dataset["fingerprint"]
     pictures = store.pictures(fingerprint)
 if pictures is None:
-    st.error("The test images of this run's data set are no longer in the workspace. Run it again to get them back.")
+    st.error("The test examples of this run's data set are no longer in the workspace. Run it again to get them back.")
     st.stop()
 with variants_column, store.legible():
     chosen = variants.choose(run_id)

@@ -163,7 +163,7 @@ def _columns(variant: int, answer: int) -> dict[str, Any]:
         ),
         "now": text("Teacher", width=80, help="Whether it gives the teacher's answer to this input."),
         "agreement": number("Agreement", format="%.1f %%", width=86,
-                            help="Share of the test images that get the teacher's class."),
+                            help="Share of the test examples that get the teacher's class."),
         "size": number("Size (kB)", format="%.1f", width=75, help="The deployed ONNX file."),
     }  # fmt: skip
 

@@ -119,6 +119,10 @@ class Tab:
         )
         return self
 
+    def at(self, pattern):
+        """Waits until the address matches; `wait_for_url` also waits for a load, which a new query does not bring."""
+        self.page.wait_for_function("pattern => new RegExp(pattern).test(location.href)", arg=pattern)
+
     def go(self, title):
         """Follows the navigation, as a person does."""
         self.page.get_by_test_id("stTopNavLink").filter(has_text=title).click()

@@ -28,7 +28,7 @@ def test_a_chart_is_shown_large_and_saved_with_its_title(tab, full, tmp_path, sc
     visitor = tab(full, viewport={"width": 1280, "height": 720}, color_scheme=scheme).open("soft_targets")
     page = visitor.page
     page.locator(".st-key-large_answers").get_by_role("button").click()
-    page.wait_for_url("**present=answers**")
+    visitor.at("present=answers")
     page.reload()
     dialog = page.get_by_role("dialog")
     dialog.locator(".js-plotly-plot .main-svg").first.wait_for()
@@ -47,7 +47,7 @@ def test_a_chart_is_shown_large_and_saved_with_its_title(tab, full, tmp_path, sc
     assert title.split()[-1] in words
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
-    page.wait_for_url(lambda address: "present" not in address)
+    visitor.at("^((?!present).)*$")
     visitor.settled().check()
 
 

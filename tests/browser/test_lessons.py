@@ -57,7 +57,7 @@ def test_a_lesson_from_its_first_screen_to_its_last(tab, address, lesson):
     for step in STEPS[2:]:
         if step != "result":
             page.get_by_role("button", name="Next", exact=True).click()
-        page.wait_for_url(re.compile(f"step={step}"))
+        visitor.at(f"step={step}")
         visitor.settled().drawn()
         fits(visitor)
     page.get_by_role("button", name="Finish").click()

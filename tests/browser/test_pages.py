@@ -22,7 +22,7 @@ TITLES = {
     "Layers": "Layers",
     "Reference": "Reference",
     "System": "System",
-    "Home": "Make an image classifier small",
+    "Home": "Make a neural network small",
 }
 
 PATHS = (

@@ -29,6 +29,7 @@ UNDONE = {
     *(("tie", name) for name in ("tie", "low_rank", "adaround", "qat", "joint")),
 }  # fmt: skip
 ACCEPTED = sorted(set(itertools.product(set(STEPS) - FINAL, STEPS)) - UNDONE)
+LONG = {("tie", "weight_quant"), ("prune_structured", "tie"), ("low_rank", "tie"), ("low_rank", "adaround")}
 BRIEF = {
     "adaround": {"images": 16, "iterations": 3},
     "int8": {"images": 16},
@@ -99,7 +100,10 @@ def carried_out(material, name):
     return outcome.finish(outcome.network.eval()) if outcome.finish else outcome
 
 
-@pytest.mark.parametrize(("first", "second"), ACCEPTED)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] if pair in LONG else []) for pair in ACCEPTED],
+)
 def test_an_accepted_pair_makes_a_sound_network(begun, images, tmp_path, first, second):
     material = begun(first, "mlp" if "tie" in (first, second) else "cnn")
     zeros = sum(int((value == 0).sum()) for value in material.network.parameters())

@@ -50,7 +50,7 @@ def test_gradients_look_at_labelled_images_alone(images):
     assert len(found) == 2
     assert not wanted.isnan().any()
     for targets in (None, torch.zeros(3, 3)):
-        with pytest.raises(CompressError, match="need labelled images"):
+        with pytest.raises(CompressError, match="need labelled examples"):
             gradients.labelled(material_of(network, images[:3], targets), 8)
 
 

@@ -271,7 +271,7 @@ def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypat
     told = json.loads(capsys.readouterr().out)
     assert {"name": "far", "classes": 2, "shape": [3, 2, 2], "train": 4, "test": 4}.items() <= told.items()
     assert main.main(["fetch", "far"]) == 0
-    assert capsys.readouterr().out == "far: 4 training and 4 test images, 2 classes\n"
+    assert capsys.readouterr().out == "far: 4 training and 4 test examples, 2 classes\n"
     assert main.main(["datasets", "--json"]) == 0
     found = {known["name"]: known for known in json.loads(capsys.readouterr().out)}
     assert (found["far"]["here"], found["digits"]["here"]) == ("yes", "yes")

@@ -26,6 +26,7 @@ IMAGENET = usual(1)["imagenet"]
 ARCHITECTURE = validate("architecture", {"architecture": "cnn", "width": 8})
 JUDGE = judging.judge
 KINDS = ("weights_file", "onnx_file")
+ONE_QUICK = ("weights_file", pytest.param("onnx_file", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def accuracy_here(kind: str, path, dataset, folder, **options: Any) -> float:
                     dataset.test_labels)  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ONE_QUICK)
 def test_a_teachers_own_normalisation_is_found_and_makes_it_right(owner, dataset, tmp_path, kind):
     own = accuracy(owner, IMAGENET.of(dataset.test_images), dataset.test_labels)
     assert own > 0.9
@@ -133,7 +134,7 @@ def test_a_teachers_own_normalisation_is_found_and_makes_it_right(owner, dataset
     assert accuracy_here(kind, path, dataset, tmp_path, **taken(problem)) == own
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ONE_QUICK)
 def test_a_teachers_own_order_of_classes_is_found_and_makes_it_right(owner, dataset, tmp_path, kind):
     own = accuracy(owner, IMAGENET.of(dataset.test_images), dataset.test_labels)
     path = saved(reordered(owner, [NAMES.index(name) for name in NATURAL]), kind, tmp_path)
@@ -143,7 +144,7 @@ def test_a_teachers_own_order_of_classes_is_found_and_makes_it_right(owner, data
     assert accuracy_here(kind, path, dataset, tmp_path, pixels="imagenet", **taken(problem)) == own
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ONE_QUICK)
 def test_both_are_found_at_once_in_any_order(owner, dataset, tmp_path, kind):
     own = accuracy(owner, IMAGENET.of(dataset.test_images), dataset.test_labels)
     places = np.random.default_rng(1).permutation(10).tolist()

@@ -145,7 +145,7 @@ def test_what_cannot_be_measured_is_told(laboratory, without):
     waiting = api.robustness(here, [without], images=7)
     shutil.rmtree(images)
     try:
-        with pytest.raises(RecipeError, match="test images are no longer in the workspace"):
+        with pytest.raises(RecipeError, match="test examples are no longer in the workspace"):
             api.robustness(here, [without])
         with pytest.raises(LookupError, match="resume the run that prepared them"):
             carry_out(laboratory, waiting)

@@ -37,7 +37,7 @@ def test_a_profile_has_a_panel_for_each_quantity_that_is_known():
     assert [panel.values[0] for panel in view.panels] == [
         (1.0, 3.0, 1.0), (100, 900, None), (144.0, 288.0, None), (None, 21.5, None),
     ]  # fmt: skip
-    assert view.panels[1].hovers[1][1] == "90 % zeros, stage1: 900 MACs an image, 90.0 % of its MACs"
+    assert view.panels[1].hovers[1][1] == "90 % zeros, stage1: 900 MACs per example, 90.0 % of its MACs"
     plain = [{**layer, "sqnr_db": None} for layer in LAYERS]
     assert len(profile_view([STUDENT._replace(layers=plain)]).panels) == 3
     assert len(profile([STUDENT, ZEROS]).data) == 8

@@ -52,7 +52,7 @@ def test_the_heat_map_is_around_zero_and_begins_with_who_lost_most():
     assert view.classes[0] == "kind 1"
     assert view.points[0][:2] == pytest.approx((-2.0, -61.0))
     assert view.title == (
-        "From teacher to int8, class kind 1 lost most: −36.2 points on corrupted images, −2.0 on clean images"
+        "From teacher to int8, class kind 1 lost most: −36.2 points on corrupted inputs, −2.0 on clean inputs"
     )
     heat = class_changes(worse, FOUND[0]).data[0]
     assert (heat.zmin, heat.zmax) == (pytest.approx(-61), pytest.approx(61))

@@ -99,12 +99,12 @@ COUNTS = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 10]])
 class TestConfusion:
     def test_the_title_names_the_commonest_mistake(self):
         view = confusion_view(COUNTS, ["cat", "dog", "cow"], "int8", "quantized")
-        assert view.title == "Most common error of int8: dog predicted as cow, 5 images of 10"
+        assert view.title == "Most common error of int8: dog predicted as cow, 5 examples of 10"
         assert view.shares[1].tolist() == [0, 0.5, 0.5]
 
     def test_it_may_make_no_mistake(self):
         title = confusion_view(np.diag([3, 4]), ["a", "b"], "teacher", "teacher").title
-        assert title == "Teacher makes no error on the test images"
+        assert title == "Teacher makes no error on the test examples"
 
     def test_of_many_classes_the_most_confused_are_shown(self):
         counts = np.diag(np.full(30, 10))
@@ -132,7 +132,7 @@ class TestDifference:
         found = [Shift(0, 1, 1, 1, 1.0), Shift(1, 2, 5, 1, 0.01)]
         view = difference_view(COUNTS, self.OTHERS, found, ["cat", "dog", "cow"], ("int8", "student"))
         assert view.title == (
-            "Int8 predicts cow for 4 images of dog more than student (p = 0.010 among 2 errors that differ)"
+            "Int8 predicts cow for 4 examples of dog more than student (p = 0.010 among 2 errors that differ)"
         )
         assert view.more[1].tolist() == [0, -4, 4]
 
@@ -170,7 +170,7 @@ class TestClassChanges:
 
     def test_nothing_may_have_changed(self):
         same, better = [change("cat", 0.0)], [change("cat", 2.0)]
-        assert class_changes_view(same, "a", "alone", "b").title == "A and b are correct on the same images"
+        assert class_changes_view(same, "a", "alone", "b").title == "A and b are correct on the same examples"
         assert class_changes_view(better, "a", "alone", "b").title == "A has no lower recall than b on any class"
 
     def test_of_many_classes_those_that_changed_most_are_shown_in_their_order(self):

@@ -96,7 +96,7 @@ def test_no_temperature_where_answers_are_worse_than_guesses():
 def test_no_temperature_from_a_handful_of_images():
     told = calibration(answers(200), answers(FEWEST - 1))
     assert told["temperature"] is None
-    assert told["reason"].startswith(f"{FEWEST - 1} validation images are too few")
+    assert told["reason"].startswith(f"{FEWEST - 1} validation examples are too few")
 
 
 def test_no_temperature_where_validation_would_tell_of_a_hidden_class():

@@ -78,7 +78,7 @@ def test_a_difference_is_paired():
         m, o = random.integers(0, len(members), len(members)), random.integers(0, len(others), len(others))
         bootstrap.append(pairs(members[m], others[o]) - pairs(other_members[m], other_others[o]))
     assert (found.low, found.high) == pytest.approx(np.quantile(bootstrap, [0.025, 0.975]), abs=0.005)
-    with pytest.raises(ValueError, match="the same images"):
+    with pytest.raises(ValueError, match="the same examples"):
         area_difference(members, others, members[1:], others)
 
 

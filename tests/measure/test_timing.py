@@ -146,7 +146,7 @@ def test_a_batch_that_exceeds_the_budget_by_itself_is_left_out_and_told(clock, m
         monkeypatch.setitem(SECONDS, name, 0.1)
     session = measure(0.5)  # 4 networks of 0.1 s an image, so 3.2 s for one pass of 64
     assert set(session["models"]["teacher"]["batches"]) == set(session["aa"]) == set(session["contention"]) == {"1"}
-    assert session["left_out"]["64"].startswith("batches of 64 images were left out")
+    assert session["left_out"]["64"].startswith("batches of 64 examples were left out")
     assert session["protocol"]["rounds"] == {"1": timing.LEAST_ROUNDS}
     assert clock.now < 6
     assert not [size for _, size, _ in clock.calls if size == 64]

@@ -24,6 +24,7 @@ from tests.models.test_rebuild import pruned, same
 
 torch.set_num_threads(1)
 
+LONG = ("vgg11", "vit_b_32")
 SMALLEST_OF_FAMILY = (
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t",
     "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5",
@@ -103,7 +104,14 @@ def test_inceptions_second_classifier_has_the_parameters_that_are_missing():
     assert sum(parameter.numel() for parameter in whole.AuxLogits.parameters()) == AUXILIARY
 
 
-@pytest.mark.parametrize("name", [name for name in SMALLEST_OF_FAMILY if not name.startswith(("squeezenet", "maxvit"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in SMALLEST_OF_FAMILY
+        if not name.startswith(("squeezenet", "maxvit"))
+    ],
+)
 def test_the_logits_are_torchvisions_bit_by_bit(name):
     torch.manual_seed(0)
     side = side_of(name)

@@ -112,7 +112,7 @@ def test_a_hidden_class_has_its_chart_of_recall(full):
 
 
 def test_each_view_draws_its_chart_and_an_unknown_one_falls_back(full, quickstart):
-    for view, axis in (("bubbles", "bubble area"), ("space", "ms per image"), ("measures", "Parameters")):
+    for view, axis in (("bubbles", "bubble area"), ("space", "ms per example"), ("measures", "Parameters")):
         app = opened("compare", runs=quickstart, view=view, x="params")
         first = app.get("plotly_chart")[0].proto.spec
         assert axis in first, view

@@ -160,7 +160,7 @@ def test_what_was_measured_is_shown_with_the_policy_of_the_budget(measured):
     run_id, found = measured
     app = opened("layers", run=run_id, variant="student distilled", step="prune")
     assert "measure_sensitivity" not in [button.key for button in app.button]
-    assert f"Validation accuracy ({found['images']} images)" in said(app)
+    assert f"Validation accuracy ({found['images']} examples)" in said(app)
     app.slider(key="budget").set_value(60).run()
     mixed = policy(found, 0.6)
     shown = json.loads(app.get("code")[-1].value)

@@ -66,7 +66,7 @@ def test_layers_say_that_there_are_none_to_see(run):
 
 def test_soft_targets_show_the_students_alone(run):
     app = opened("soft_targets", run=run)
-    assert "without test images" in said(app)
+    assert "without test examples" in said(app)
 
 
 @pytest.mark.parametrize("page", ["runs", "home", "system"])

@@ -16,16 +16,24 @@ from tests.pages.conftest import opened, runs, said
 from tests.pages.test_pages import PAGES
 from tests.small import small
 
+LISTS = ("compare", "runs")
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("file", ["meta.json", "plan.json", "recipe.json", "result.json"])
+
+@pytest.mark.parametrize(
+    ("file", "page"),
+    [
+        pytest.param(file, page, marks=[] if file == "plan.json" or page in LISTS else [pytest.mark.slow])
+        for file in ("meta.json", "plan.json", "recipe.json", "result.json")
+        for page in PAGES
+    ],
+)
 def test_a_damaged_file(full, file, page):
     (full.run(runs(full)[0].id) / file).write_text("{half of", "utf-8")
     opened(page)
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_models_that_were_removed(full, page, every):
     for model in sorted(full.models.iterdir())[::every]:
         shutil.rmtree(model)

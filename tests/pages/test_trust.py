@@ -134,7 +134,7 @@ def test_a_teacher_that_is_a_file_without_test_images(full, quickstart):
     changed(folder, quality=None, size=None, cost=None, privacy={"auc": None, "reason": "it was not trained here"})
     reseal(folder)
     app = opened("trust", run=quickstart)
-    assert "teacher: a file of soft labels without test images" in said(app)
+    assert "teacher: a file of soft labels without test examples" in said(app)
     assert "Not known: it was not trained here" in said(app)
     assert "Not known: the teacher is a file of soft labels" in said(app)
     assert "teacher" not in table(app, "ece").index
@@ -158,7 +158,7 @@ def test_images_with_several_labels(full, quickstart):
                 np.savez(folder / "members.npz", **{**members, "labels": several(members["labels"])})
             reseal(folder)
     app = opened("trust", run=quickstart)
-    assert "Images with several labels have no confusion matrix" in said(app)
+    assert "Examples with several labels have no confusion matrix" in said(app)
     assert "Int8 has " in said(app)
     assert set(table(app, "auc")["members"]) == {50}
     assert table(app, "kl")["logit_error"]["teacher"] == 0
@@ -180,7 +180,7 @@ def test_lost_test_images_cost_what_needs_them(full, quickstart):
     for path in full.dataset(plan["dataset"]["fingerprint"]).iterdir():
         path.unlink()
     app = opened("trust", run=quickstart)
-    assert "test images are no longer in the workspace" in said(app)
+    assert "test examples are no longer in the workspace" in said(app)
     assert len(table(app, "ece")) == len(models(full, quickstart))
 
 

@@ -74,7 +74,7 @@ def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, meas
     assert {"robustness_severity", "robustness_class"} <= {button.key for button in app.get("download_button")}
     words = said(app)
     assert "Corruption takes int8 from" in words
-    assert f"On {IMAGES} test images of 600, the same for every variant" in words
+    assert f"On {IMAGES} test examples of 600, the same for every variant" in words
     assert "Not measured yet" not in words
 
 

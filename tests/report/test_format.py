@@ -90,8 +90,8 @@ def test_what_is_left_is_a_range():
 
 
 def test_rate_and_plural():
-    assert format.rate(12_345) == "12,300 images/s"
-    assert format.rate(85.31) == "85.3 images/s"
+    assert format.rate(12_345) == "12,300 examples/s"
+    assert format.rate(85.31) == "85.3 examples/s"
     assert [format.plural(n, "seed") for n in (1, 3, 1200)] == ["1 seed", "3 seeds", "1,200 seeds"]
 
 

@@ -62,7 +62,7 @@ def test_what_is_missing_is_told_with_its_reason(laboratory, told):
     session = sessions.named_session(laboratory.workspace, session_id)
     words = sessions.openvino_note(session, names)
     assert words.startswith("OpenVINO 1.0: ")
-    assert "100 test images" in words
+    assert "100 test examples" in words
     assert "Int8: too few bits." in words
     missing = session | {"openvino": {"reason": "not here", "models": {}}}
     assert sessions.openvino_note(missing, names) == "Not timed in OpenVINO: not here."

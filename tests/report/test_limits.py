@@ -36,7 +36,7 @@ def test_the_sentence_names_the_limits_the_best_and_its_costs():
     told = sentence(ROWS, Limits(size_bytes=60_000, points=5), ROWS[0])
     assert told == (
         "2 of 6 within the limits (at most 60 kB, at most 5 points below the teacher). The most accurate of them: "
-        "pruned 25 %, test accuracy 97.0 %, 60 kB, 0.06 ms per image at batch 64."
+        "pruned 25 %, test accuracy 97.0 %, 60 kB, 0.06 ms per example at batch 64."
     )
     assert sentence(ROWS, Limits(size_bytes=100), ROWS[0]) == "No variant is within the limits (at most 100 B)."
     assert "pruned 25 % of First" in sentence(ROWS, Limits(size_bytes=60_000), ROWS[0], {"r1": "First"})

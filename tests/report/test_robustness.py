@@ -14,7 +14,7 @@ from tests.report.conftest import CLASSES, IMAGES
 
 
 def document(right, labels, images=IMAGES):
-    """What the measurement writes, from bool (26, N): the clean images, then the corruptions' severities."""
+    """What the measurement writes, from bool (26, N): the clean inputs, then the corruptions' severities."""
     scores = right.mean(axis=1).tolist()
     groups = {name: range(1 + 5 * place, 6 + 5 * place) for place, name in enumerate(CORRUPTIONS)}
     classes = [
@@ -121,7 +121,7 @@ def test_average_precision_has_no_interval(laboratory, found, answers, quickstar
         write_json(laboratory.workspace.model(one.key) / FILE, told)
     pruned, int8 = measured(laboratory.workspace, quickstart)[-2:]
     assert against(int8, pruned).corrupted == (pytest.approx(int8.corrupted - pruned.corrupted), None, None, None)
-    assert "of mAP on corrupted images, " in against(int8, pruned).words
+    assert "of mAP on corrupted inputs, " in against(int8, pruned).words
     assert int8.interval("noise", 2).low is None
     assert difference(int8, pruned, "jpeg", 5).low is None
 
@@ -163,4 +163,4 @@ def test_the_document_is_json(laboratory, quickstart, found):
 def test_a_difference_in_words(found):
     told = against(found[-1], found[-2])
     assert told.words.startswith("int8 against pruned 50 %: −")
-    assert told.words.endswith(" on clean images")
+    assert told.words.endswith(" on clean inputs")

@@ -95,7 +95,7 @@ def test_students_are_judged_by_seed_and_steps_by_image(scenes, run):
     assert (student.verdict, student.basis, student.measure) == ("BEATS", "seeds", "mAP")
     assert student.points == pytest.approx(np.mean(differences))
     assert student.words.startswith(f"Better than the student alone by {np.mean(differences):.1f} points of mAP (")
-    assert (step.verdict, step.basis, step.n) == ("WORSE", "test images", N)
+    assert (step.verdict, step.basis, step.n) == ("WORSE", "test examples", N)
     lost = 100 * (scenes.map(keys["pruned 50 %"][0]) - scenes.map(keys["student, sigmoid KD"][0]))
     assert step.points == pytest.approx(lost)
     assert step.low < step.points < step.high < 0

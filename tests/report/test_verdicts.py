@@ -170,7 +170,7 @@ def test_a_step_is_judged_on_the_discordant_images(step, gained, lost):
     p = stats.chi2.sf((gained - lost) ** 2 / (gained + lost), 1)
     assert verdict.points == pytest.approx(100 * (gained - lost) / N)
     assert verdict.p == pytest.approx(p)
-    assert (verdict.n, verdict.basis, verdict.few) == (N, "test images", False)
+    assert (verdict.n, verdict.basis, verdict.few) == (N, "test examples", False)
     assert (verdict.verdict in ("BEATS", "WORSE")) == (p <= 0.05)
 
 
@@ -178,7 +178,7 @@ def test_a_step_that_costs_images_is_worse(step):
     verdict = step(0, 12)
     assert verdict.verdict == "WORSE"
     assert verdict.words.startswith("Worse than the student distilled by 6.0 points (")
-    assert verdict.words.endswith(", 200 test images)")
+    assert verdict.words.endswith(", 200 test examples)")
 
 
 def test_a_step_that_costs_nothing_is_the_same_only_within_what_the_images_can_tell(step):
@@ -207,7 +207,7 @@ def test_a_verdict_never_contradicts_its_interval_and_tells_p(step, lost):
     verdict = step(3, lost)
     told = verdict.verdict in ("BEATS", "WORSE")
     assert told == (not verdict.low <= 0 <= verdict.high) == (verdict.p <= 0.05)
-    assert f"{format.p_value(verdict.p)}, 200 test images" in verdict.words
+    assert f"{format.p_value(verdict.p)}, 200 test examples" in verdict.words
 
 
 def test_it_is_said_who_saw_how_much():

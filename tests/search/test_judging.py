@@ -34,7 +34,7 @@ def test_the_smallest_wins_where_size_is_to_be_best():
 def test_where_the_coded_file_counts_its_size_is_told():
     search = parse(document(at_most={"coded_bytes": 2000}))
     rows = [row("whole", 9000, 0.9, coded_bytes=1500), row("larger", 8000, 0.95, coded_bytes=2500)]
-    assert sentence(rows, search) == "whole: 90.0 % on validation images, 1.50 kB coded."
+    assert sentence(rows, search) == "whole: 90.0 % on validation examples, 1.50 kB coded."
 
 
 def test_what_was_not_measured_is_not_within_its_limit():

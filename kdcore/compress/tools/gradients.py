@@ -50,4 +50,4 @@ def labelled(material: StepInput, count: int) -> tuple[torch.Tensor, torch.Tenso
         if len(rows):
             rows = sample(rows, count, material.seed)
             return material.images[rows], targets[rows]
-    raise CompressError("gradients of the loss need labelled images, but there are none")
+    raise CompressError("gradients of the loss need labelled examples, but there are none")

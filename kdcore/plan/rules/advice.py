@@ -59,7 +59,7 @@ def _on_networks(recipe: Recipe, teacher: int | None, student: int) -> Iterator[
 def _on_source(recipe: Recipe) -> Iterator[Warned]:
     if TeacherTraits.of(recipe.teacher.source).uploaded:
         whose = "The model" if recipe.start == "model" else "The teacher"
-        message = f"{whose}'s training data is unknown; test images in it would inflate every accuracy in the table."
+        message = f"{whose}'s training data is unknown; test examples in it would inflate every accuracy in the table."
         yield "teacher.source", message
 
 
@@ -76,7 +76,7 @@ def _on_evidence(recipe: Recipe) -> Iterator[Warned]:
 def _on_training(recipe: Recipe) -> Iterator[Warned]:
     if _mixes(recipe) and any(not part.mixup for part in part_traits(recipe.distill)):
         message = (
-            "This method keeps a memory of each image, which mixup and cutmix blur by blending two images: "
+            "This method keeps a memory of each example, which mixup and cutmix blur by blending two images: "
             "use it without them."
         )
         yield "distill.method", message
@@ -96,7 +96,7 @@ def _on_timing(recipe: Recipe, macs: int) -> Iterator[Warned]:
     needed = timing.LEAST_PASSES * images * 2 * macs / MACS_PER_SECOND
     if seconds and needed > max(seconds / 2, timing.GRACE_SECONDS):
         message = (
-            f"Batches of {images} images of these networks need about {needed:.0f} s of timing; if the budget"
+            f"Batches of {images} examples of these networks need about {needed:.0f} s of timing; if the budget"
             f" of {seconds:g} s is too small, they are left out."
         )
         yield "measure.timing_seconds", message

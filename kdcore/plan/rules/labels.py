@@ -19,15 +19,15 @@ def problems(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
         yield from _method(field, method, dataset)
     teacher = registry.entry_of("teacher", recipe.teacher.source).name
     if dataset.multilabel and teacher == "soft_labels":
-        message = f"a soft-label file assumes one label per image, but images of {dataset.name} have several"
+        message = f"a soft-label file assumes one label per example, but examples of {dataset.name} have several"
         yield Problem("teacher.source", f"{message}: choose another teacher source")
 
 
 def _method(field: str, method: Options, dataset: Dataset) -> Iterator[Problem]:
     name = registry.entry_of("method", method).name
     if dataset.multilabel and not takes(method, "many"):
-        message = f"{name} needs one label per image, but images of {dataset.name} have several: use sigmoid"
+        message = f"{name} needs one label per example, but examples of {dataset.name} have several: use sigmoid"
         yield Problem(f"{field}.method", message)
     if not dataset.multilabel and not takes(method, "one"):
-        message = f"{name} needs several labels per image, but images of {dataset.name} have one: use kd"
+        message = f"{name} needs several labels per example, but examples of {dataset.name} have one: use kd"
         yield Problem(f"{field}.method", message)

@@ -15,6 +15,7 @@ assert timm.list_models("test_*")
 """
 
 
+@pytest.mark.slow
 def test_pruning_does_not_wait_for_timm_which_stays_usable():
     pytest.importorskip("timm", reason="timm is not installed")
     subprocess.run([sys.executable, "-c", TRY], check=True)

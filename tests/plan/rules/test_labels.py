@@ -37,7 +37,7 @@ def test_so_are_combinations_that_hold_one_and_values_of_a_sweep():
 def test_sigmoid_is_refused_where_images_have_one_label():
     problems = told({"distill": {"method": "sigmoid"}, "seeds": [0]})
     assert list(problems) == ["distill.method"]
-    assert "sigmoid needs several labels per image" in problems["distill.method"]
+    assert "sigmoid needs several labels per example" in problems["distill.method"]
     assert problems["distill.method"].endswith("use kd")
 
 
