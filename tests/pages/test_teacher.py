@@ -74,7 +74,7 @@ def test_an_onnx_file_is_sent_and_teaches(teacher, full):
     assert source["path"].startswith(str(full.root / "uploads"))
     assert source["path"].endswith("My teacher.onnx")
     assert not start_button(teacher).disabled
-    assert "MACs per example" in str(teacher.table[0].value)
+    assert "MACs per image" in str(teacher.table[0].value)
 
 
 def test_a_file_that_is_none_is_refused_at_its_field(teacher):

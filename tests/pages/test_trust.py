@@ -91,7 +91,7 @@ def test_two_confusion_matrices_stand_beside_their_difference(full, quickstart):
     words = said(app)
     assert "Most common error of int8: " in words
     assert "Most common error of teacher: " in words
-    assert "Test images that int8 has more (blue) or fewer (orange) than teacher" in words
+    assert "Test examples that int8 has more (blue) or fewer (orange) than teacher" in words
     app.selectbox(key="against").set_value("student alone").run()
     assert asked(app, "against") == ["student alone"]
     assert "than student alone" in said(app)
