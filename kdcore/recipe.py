@@ -364,8 +364,10 @@ def points(recipe: Recipe) -> list[Point]:
         chosen = dict(zip(recipe.sweep, values, strict=True))
         document = base
         for path, value in chosen.items():
-            if path.split(".")[0] in ("sweep", "seeds", "name", "schema", "data"):
+            if path != "data.labels" and path.split(".")[0] in ("sweep", "seeds", "name", "schema", "data"):
                 raise RecipeError([Problem(f"sweep.{path}", "cannot be varied: it changes what is compared")])
+            if path == "data.labels" and not isinstance(value, int):
+                raise RecipeError([Problem(f"sweep.{path}", "give whole numbers")])
             document = override(document, [f"{path}={json.dumps(value)}"])
         try:
             made.append(Point(chosen, parse(document)))

@@ -80,7 +80,8 @@ def test_a_sweep_is_a_product_of_its_values():
 def test_a_sweep_with_a_bad_value_or_too_many_points_is_refused_before_it_runs():
     assert "sweep.distill.temperature" in problems(lambda: parse({"sweep": {"distill.temperature": [-1]}}))
     assert "combinations" in problems(lambda: parse({"sweep": {"train.steps": list(range(1, 40))}}))["sweep"]
-    assert "sweep.data.labels" in problems(lambda: parse({"sweep": {"data.labels": [20, 50]}}))
+    assert "sweep.data.validation" in problems(lambda: parse({"sweep": {"data.validation": [0.1, 0.2]}}))
+    assert "sweep.data.labels" in problems(lambda: parse({"sweep": {"data.labels": [20, None]}}))
 
 
 def test_a_loss_without_any_weight_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 from kdcore import machine, models, registry
 from kdcore.compress.step import StepResult
 from kdcore.data.dataset import load
-from kdcore.data.splits import Split, split
+from kdcore.data.splits import split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
 from kdcore.execute.leaving import Facts, leave
@@ -26,7 +27,7 @@ from kdcore.measure.cost import cost_of_file
 from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
-from kdcore.recipe import Recipe, Train
+from kdcore.recipe import Data, Recipe, Train
 from kdcore.train.checkpoint import Progress
 from kdcore.train.loop import Task, fit
 from kdcore.train.objective import Objective
@@ -48,14 +49,14 @@ class Builder:
         self,
         workspace: Workspace,
         dataset: Dataset,
-        shares: Split,
-        hidden: tuple[str, ...],
+        data: Data,
         files: Mapping[str, str] = {},
     ):
-        self.workspace, self.dataset, self.shares = workspace, dataset, shares
+        self.workspace, self.dataset, self.data = workspace, dataset, data
         self.device = torch.device(machine.device())
-        self.material = Material(dataset, shares, self.device, hidden)
-        self.teachers = Teachers(workspace, dataset, shares, files, self.device)
+        self.shares = split(dataset, data)
+        self.material = Material(dataset, self.shares, self.device, data.hide_classes)
+        self.teachers = Teachers(workspace, dataset, self.shares, files, self.device)
         torch.set_num_threads(machine.threads())
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
@@ -67,6 +68,7 @@ class Builder:
         export raise, and whatever `check` raises.
         """
         folder = self.workspace.model(stage.key)
+        self._share_out(stage)
         if stage.kind == "given":
             on_phase("importing the teacher")
             brought = self.teachers.bring(stage, folder / "scratch")
@@ -81,6 +83,16 @@ class Builder:
         check()
         on_phase("evaluating")
         self._finish(stage, folder, made, exported)
+
+    def _share_out(self, stage: Stage) -> None:
+        """Divides the training examples as for this stage: a sweep may vary how many are labelled."""
+        labels = stage.spec["data"].get("labels", self.data.labels)
+        if labels == self.data.labels:
+            return
+        self.data = self.data.model_copy(update={"labels": labels})
+        self.shares = split(self.dataset, self.data)
+        self.material = replace(self.material, shares=self.shares)
+        self.teachers.shares = self.shares
 
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
@@ -208,7 +220,7 @@ class Builder:
 def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
     """What builds the stages of a run: it holds the run's data."""
     dataset = load(recipe.data.source)
-    return Builder(workspace, dataset, split(dataset, recipe.data), recipe.data.hide_classes, plan.files)
+    return Builder(workspace, dataset, recipe.data, plan.files)
 
 
 def _as_file(made: Made, scratch: Path) -> Made:

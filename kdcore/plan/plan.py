@@ -29,13 +29,15 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     """
     find = Library(workspace or Workspace()).find
     dataset = load(recipe.data.source)
-    shares = split(dataset, recipe.data)
+    labelled: list[int] = []
     precision = machine.precision(recipe.train.precision)
     stages: dict[str, Stage] = {}
     rows: list[Variant] = []
     files: dict[str, str] = {}
     for point in points(recipe):
         given = rules.check(point.recipe, dataset, find)
+        shares = split(dataset, point.recipe.data)
+        labelled.append(len(shares.labelled))
         made = planner.rows(point, given, dataset.fingerprint, shares)
         stages |= {stage.key: stage for row in made for stage in row.stages if stage.key not in stages}
         rows += [row.variant for row in made]
@@ -45,13 +47,19 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
         raise RecipeError([Problem("sweep", f"makes {len(stages)} stages; at most {MOST_STAGES} are accepted")])
     variants = named(rows)
     return Plan(
-        dataset=_describe(dataset, shares, recipe),
+        dataset=_describe(dataset, split(dataset, recipe.data), recipe) | _varied(labelled),
         precision=precision,
         stages=tuple(titled(list(stages.values()), variants)),
         variants=tuple(variants),
         files=files,
         plugins=_plugins(recipe),
     )
+
+
+def _varied(labelled: list[int]) -> dict[str, list[int]]:
+    """How many labelled examples the points of a sweep have, where they differ."""
+    distinct = sorted(set(labelled))
+    return {"labelled_of_points": distinct} if len(distinct) > 1 else {}
 
 
 def _plugins(recipe: Recipe) -> dict[str, Foreign]:

@@ -48,6 +48,9 @@ def shares(dataset: Mapping[str, Any]) -> str:
     unlabelled = dataset["seen"] - dataset["labelled"]
     kind = inputs.of(dataset.get("shape", (1, 1, 1)))
     others = f" and {unlabelled:,} unlabelled {kind.many}" if unlabelled else ""
+    labelled = f"{dataset['labelled']:,} labelled{others or f' {kind.many}'}"
+    if varied := dataset.get("labelled_of_points"):
+        labelled = f"{', '.join(f'{count:,}' for count in varied[:-1])} or {varied[-1]:,} labelled {kind.many}"
     measure = "Mean average precision (mAP)" if dataset.get("multilabel", False) else "Accuracy"
     if _foreign(dataset):
         return f"Python code made the models, and chose the {dataset['test']:,} {kind.many} that judge their accuracy."
@@ -57,7 +60,7 @@ def shares(dataset: Mapping[str, Any]) -> str:
     if _compressed(dataset):
         trained = f"The original model was trained outside this run; steps that need {kind.many} used"
     return (
-        f"{trained} {dataset['labelled']:,} labelled{others or f' {kind.many}'}. "
+        f"{trained} {labelled}. "
         f"{measure} is measured on {dataset['test']:,} held-out test {kind.many}, not used for selection."
     )
 

@@ -20,8 +20,8 @@ Kind = Literal["train", "given", "distill", "compress"]
 class Data(TypedDict):
     """The data set as the run's stages see it: how many images the teacher, the student and the tests have.
 
-    `shape`: channels, height, width of an image, or of another kind of input. `start`: the Recipe's. `teacher`: the kind of teacher. `hidden`: classes
-    that no student saw.
+    `shape`: channels, height, width of an image, or of another kind of input. `start`: the Recipe's. `teacher`: the
+    kind of teacher. `hidden`: classes that no student saw. `labelled_of_points`: where a sweep varies `labelled`.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Data(TypedDict):
     start: NotRequired[str]
     teacher: NotRequired[str]
     multilabel: NotRequired[bool]
+    labelled_of_points: NotRequired[list[Count]]
 
 
 class _Part(BaseModel):

@@ -15,7 +15,7 @@ from pages.shared.fields import Kind, label
 from pages.shared.text import plain
 
 # Parts of the Recipe of which a sweep can vary single values.
-ROOTS = ("teacher.model", "teacher.train", "student", "train", "distill", "scheme", "compress")
+ROOTS = ("data.labels", "teacher.model", "teacher.train", "student", "train", "distill", "scheme", "compress")
 
 
 def can(path: str) -> bool:

@@ -42,6 +42,20 @@ def test_a_sweep_shares_what_does_not_depend_on_it_and_names_what_does():
     assert plan(recipe).variants[0].values == {}
 
 
+def test_the_number_of_labels_is_varied_as_if_each_were_a_run_of_its_own():
+    few = ("compress=[]", "controls=[]", "seeds=[0]")
+    made = plan(small(*few, 'sweep={"data.labels":[20,50]}'))
+    assert [one.name for one in made.variants] == [
+        "teacher", "student alone (labels 20)", "student alone (labels 50)", "student distilled (labels 20)",
+        "student distilled (labels 50)",
+    ]  # fmt: skip
+    assert made.dataset["labelled_of_points"] == [20, 50]
+    for labels in (20, 50):
+        alone = plan(small(*few, f"data.labels={labels}"))
+        assert {one.keys for one in alone.variants} <= {one.keys for one in made.variants}
+        assert "labelled_of_points" not in alone.dataset
+
+
 def test_a_sweep_over_a_step_keeps_the_steps_own_names_and_parents():
     recipe = small('sweep={"compress.0.ratio":[0.25,0.5]}')
     made = {variant.name: variant.parent for variant in plan(recipe).variants}

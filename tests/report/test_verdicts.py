@@ -221,6 +221,11 @@ def test_it_is_said_who_saw_how_much():
     )
 
 
+def test_where_the_labels_are_varied_all_their_numbers_are_named():
+    words = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600, "labelled_of_points": [20, 50, 100]})
+    assert "the students on 20, 50 or 100 labelled images." in words
+
+
 def test_any_two_rows_are_compared_by_seed_and_as_the_only_comparison(laboratory):
     rows = [
         {"name": "teacher", "role": "teacher", "keys": [laboratory.model(198)]},
