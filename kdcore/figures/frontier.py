@@ -70,7 +70,7 @@ def latency_view(rows: Sequence[Row], batch: int = 1, terms: Terms = PLAIN) -> F
     """Raises ValueError for rows of several sessions: their times cannot be compared."""
     points = of_latency(rows, batch, terms)
     best = front(points)
-    x_title = f"Latency{'' if batch == 1 else ' per image'}, batch {batch} (ms, log scale)"
+    x_title = f"Latency{'' if batch == 1 else ' per example'}, batch {batch} (ms, log scale)"
     title = headline(rows, best, partial(faster, batch=batch), terms)
     limit = terms.limits.milliseconds if terms.limits.batch == batch else None
     return Frontier(title, x_title, tuple(points), best, limit, _least(terms))
