@@ -1,7 +1,8 @@
 """Digits under 10 kB: the search against the best uniform chain of its size, and against as many trials at random.
 
-`python -m benchmarks.search [--searches 5] [--trials 20] [--write]`, in an empty workspace. Each search and its
-networks have a seed of their own.
+`python -m benchmarks.search [--searches 5] [--trials 20] [--home FOLDER] [--write]`, in an empty workspace, or in that
+in FOLDER, where a killed benchmark goes on. Each search and its networks have a seed of their own. The section is
+written after each search.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import argparse
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.results import publish, table
+from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.presets import preset
@@ -48,13 +49,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--searches", type=int, default=5)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--home", type=Path)
     chosen, _ = parser.parse_known_args()
-    with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace(Path(folder) / "workspace").ensure()
-        outcomes = [outcome(workspace, seed, chosen.trials) for seed in range(chosen.searches)]
-        api.stop_all(workspace)
     command = f"python -m benchmarks.search --searches {chosen.searches} --trials {chosen.trials}"
-    publish("Search on digits", command, body(outcomes, chosen.trials))
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(chosen.home or Path(folder) / "workspace").ensure()
+        outcomes: list[Outcome] = []
+        for seed in range(chosen.searches):
+            outcomes.append(outcome(workspace, seed, chosen.trials))
+            publish("Search on digits", command, body(outcomes, chosen.trials, chosen.searches))
+        api.stop_all(workspace)
 
 
 def outcome(workspace: Workspace, seed: int, trials: int) -> Outcome:
@@ -78,16 +82,25 @@ def asked(seed: int, trials: int, sampler: str) -> Search:
 
 
 def carried_out(workspace: Workspace, search: Search) -> tuple[Any, float]:
-    started = time.perf_counter()
-    run = api.search(workspace, search)
+    run = begun(workspace, search) or api.search(workspace, search)
     for row in follow(workspace, run):
         print(f"\r{search.sampler} {search.seed}: {100 * row.progress:3.0f} %", end="", file=sys.stderr, flush=True)
     if row.state != "done":
         raise SystemExit(f"{run}: {row.state}: {row.error}")
-    return shapes.search(workspace.run(run)), time.perf_counter() - started
+    found = shapes.search(workspace.run(run))
+    return found, found["spent"] if found else 0.0
 
 
-def body(outcomes: list[Outcome], trials: int) -> str:
+def begun(workspace: Workspace, search: Search) -> str | None:
+    """The run that asked for the same before a kill."""
+    asked = search.document()["search"]
+    return next(
+        (run for run in workspace.run_ids() if read_json(workspace.run(run) / "recipe.json").get("search") == asked),
+        None,
+    )
+
+
+def body(outcomes: list[Outcome], trials: int, searches: int) -> str:
     columns = {"search": "search", "uniform": "uniform chain", "at_random": "random search"}
     rows = [[words, *spread([getattr(one, name) for one in outcomes])] for name, words in columns.items()]
     each = [
@@ -96,8 +109,9 @@ def body(outcomes: list[Outcome], trials: int) -> str:
     ]
     return "\n\n".join(
         [
-            f"Quickstart's networks on digits, all labels, at most {LIMIT:,} bytes, {trials} candidates trained by "
-            f"each search. *Uniform*: the best of {outcomes[0].uniform_trials} chains of one method, no larger than "
+            f"{len(outcomes)} of {searches} searches. Quickstart's networks on digits, all labels, at most {LIMIT:,} "
+            f"bytes, {trials} candidates trained by each search. *Uniform*: the best of "
+            f"{outcomes[0].uniform_trials} chains of one method, no larger than "
             "the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
             "with. All are chosen by validation images; the accuracies are on the test images.",
             table(["found by", "median", "range"], rows),

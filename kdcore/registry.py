@@ -67,8 +67,9 @@ class Searched:
     """An option that a search varies: from `low` to `high`, in steps of `step` where there is one, or among `choices`.
 
     `log`: on a logarithmic scale. `smallest`: the end, or the choice, with the smallest model; None where its size does
-    not depend on it. `by_layer`: the option that takes the value by layer, where layers may differ. An entry's options
-    that are worth searching stand in its traits, and nowhere else.
+    not depend on it. `by_layer`: the option that takes the value by layer, where layers may differ; `sensitivity`: the
+    kind of layer sensitivity that says where (`kdcore.compress.tools.sensitivity`). An entry's options that are worth
+    searching stand in its traits, and nowhere else.
     """
 
     option: str
@@ -79,6 +80,7 @@ class Searched:
     choices: tuple[str | int | float, ...] = ()
     smallest: float | str | None = None
     by_layer: str = ""
+    sensitivity: str = ""
 
 
 @dataclass(frozen=True)

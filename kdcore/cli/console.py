@@ -182,26 +182,27 @@ def result(workspace: Workspace, run_id: str) -> None:
 
 def searched(found: SearchFound) -> None:
     """What a search has found: its front, the outcome in words, winner and control on the test images."""
-    from kdcore.search.judging import front, value_of
+    from kdcore.search.judging import counted, front, value_of
+    from kdcore.search.wording import namesakes
 
-    trained = sum(trial["state"] == "trained" for trial in found["trials"])
     coded = any(trial.get("coded_bytes") for trial in found["trials"])  # then it is what counts
+    best = front(found["trials"], coded)
     listing(
         ["candidate", "validation", "coded size" if coded else "size", "ms, batch 1"],
         [
-            [row["label"], format.percent(row["accuracy"]), format.size(value_of("size", row, coded)),
+            [name, format.percent(row["accuracy"]), format.size(value_of("size", row, coded)),
              format.milliseconds(row.get("latency_ms"))]
-            for row in front(found["trials"], coded)
+            for name, row in zip(namesakes(best), best, strict=True)
         ],
     )  # fmt: skip
     _out.print()
     final = found.get("final")
     _out.print(shown(final["words"] if final else found["words"]), soft_wrap=True)
-    _out.print(f"{trained} candidates trained, {len(found['trials']) - trained} beyond a limit or not possible.")
-    for name in ("winner", "nearest", "control") if final else ():
-        if row := final[name]:  # type: ignore[index]
-            facts = f"{format.percent(row['test_accuracy'])} on test examples, {format.size(row['size_bytes'])}"
-            _out.print(shown(f"{name.capitalize()}: {row['label']}, {facts}"), soft_wrap=True)
+    _out.print(f"{counted(found)}.")
+    told = {name: row for name in ("winner", "nearest", "control") if final and (row := final[name])}  # type: ignore[literal-required]
+    for (name, row), label in zip(told.items(), namesakes([*told.values()]), strict=True):
+        facts = f"{format.percent(row['test_accuracy'])} on test examples, {format.size(row['size_bytes'])}"
+        _out.print(shown(f"{name.capitalize()}: {label}, {facts}"), soft_wrap=True)
     if final and (verdict := final.get("verdict")):
         _out.print(shown(f"{verdict['words']}."), soft_wrap=True)
 

@@ -46,6 +46,7 @@ def add(command: Add) -> None:
     parser.add_argument("--minutes", type=float, help="time to search (default: 10)")
     parser.add_argument("--trials", type=int, help="candidates to train (default: 30)")
     parser.add_argument("--effort", type=float, help="share of the training steps for each candidate (default: 1)")
+    parser.add_argument("--halving", action="store_true", help="stop candidates that are behind after few steps")
     parser.add_argument("--seed", type=int, help="seed of the search (default: 0)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="change a recipe value: train.epochs=2"
@@ -67,7 +68,7 @@ def search(chosen: argparse.Namespace, workspace: Workspace) -> int:
         for name in ("minutes", "trials", "effort", "seed")
         if getattr(chosen, name) is not None
     }
-    asked = {"recipe": recipe.document(), "at_most": limits(chosen.at_most), **given}
+    asked = {"recipe": recipe.document(), "at_most": limits(chosen.at_most), "halving": chosen.halving, **given}
     if chosen.best:
         asked["best"] = chosen.best
     if chosen.lose_at_most is not None:

@@ -94,7 +94,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         faster=True,
         refuses=_refuses,
         search=(
-            Searched("ratio", 0.1, 0.85, smallest=0.85, by_layer="policy"),
+            Searched("ratio", 0.1, 0.85, smallest=0.85, by_layer="policy", sensitivity="filters"),
             Searched("round_to", choices=(2, 8), smallest=2),
             Searched("importance", choices=("l2", "taylor")),
         ),

@@ -119,7 +119,7 @@ def _beyond_a_graph(options: PruneUnstructured) -> dict[str, str]:
         graph=_beyond_a_graph,
         looks=by_options(lambda options: options.images if options.importance in ("taylor", "wanda") else 0),
         why=by_options(_why),
-        search=(Searched("ratio", 0.3, 0.95, smallest=0.95),),
+        search=(Searched("ratio", 0.3, 0.95, smallest=0.95, by_layer="policy", sensitivity="prune"),),
         coded=True,
         reads=("pictures", "text"),
         formula=r"W \leftarrow W \odot [\, |W| > \theta \,]",

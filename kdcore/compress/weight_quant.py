@@ -51,7 +51,7 @@ class WeightQuant(Rounding):
     options=WeightQuant,
     traits=replace(
         rounding.traits("weights"),
-        search=(Searched("bits", 2, 8, step=1, smallest=2),),
+        search=(Searched("bits", 2, 8, step=1, smallest=2, by_layer="policy", sensitivity="quantize"),),
         graph=any_graph,
         looks=by_options(lambda options: IMAGES if options.bias_correction else 0),
         formula=r"\hat W = s \cdot \mathrm{clip}(\lfloor W / s \rceil, -2^{b-1}, 2^{b-1} - 1)",

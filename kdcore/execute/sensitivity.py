@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,18 +44,31 @@ def sensitivity(
     """
     found = Library(workspace).network(run, variant)
     recipe = parse(read_json(workspace.run(run) / "recipe.json"))
+    return of_model(found.folder, recipe, kind, strengths, images=images, on_layer=on_layer) | {"variant": variant}
+
+
+def of_model(
+    folder: Path,
+    recipe: Recipe,
+    kind: Kind,
+    strengths: Sequence[float] = (),
+    *,
+    images: int = 1000,
+    on_layer: Callable[[str, int, int], None] = lambda name, done, of: None,
+) -> dict[str, Any]:
+    """As `sensitivity`, for the model in `folder`, which was made on the data of this Recipe. Raises CompressError."""
     chosen = tuple(strengths) or measuring.STRENGTHS[kind]
     about = {"hide_classes": list(recipe.data.hide_classes), "validation": recipe.data.validation}
     asked = {"version": VERSION, "strengths": list(chosen), "images": images, "data": about}
-    place = found.folder / f"sensitivity-{kind}.json"
+    place = folder / f"sensitivity-{kind}.json"
     known = read_json(place, {})
     if known.pop("schema", None) and known.get("asked") == asked:
-        return known | {"variant": variant}
+        return dict(known)
     torch.set_num_threads(machine.threads())
     device = torch.device(machine.device())
-    network = weights.load(found.folder).to(device).eval()
+    network = weights.load(folder).to(device).eval()
     exam = _exam(recipe, load(recipe.data.source), images, device)
-    document = {"variant": variant, "asked": asked, **measuring.measure(network, exam, kind, chosen, on_layer)}
+    document = {"asked": asked, **measuring.measure(network, exam, kind, chosen, on_layer)}
     write_json(place, document)
     return document
 

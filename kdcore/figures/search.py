@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from kdcore.figures import style
 from kdcore.report import format
 from kdcore.search.judging import TRAINED, Row, fits, front
+from kdcore.search.wording import words
 
 MOST_BARS = 10
 LEAST_SHARE = 0.005  # of an importance that gets a bar
@@ -181,12 +182,3 @@ def importances(found: Mapping[str, float]) -> go.Figure:
         y={"title": "", "type": "category", "showgrid": False},
         height=130 + 34 * len(first),
     )
-
-
-def words(setting: str) -> str:
-    """A setting as people read it: "student width", "with low rank", "int8 calibration", "last step"."""
-    if setting == "last":
-        return "last step"
-    return setting.replace("distill.", "distillation ").replace("finetune.", "fine-tuning ").replace(".", " ").replace(
-        "_", " "
-    )  # fmt: skip

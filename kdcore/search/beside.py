@@ -34,7 +34,7 @@ def join(workspace: Workspace, folder: Path, document: dict[str, Any]) -> None:
             time.sleep(EVERY_SECONDS)
         trying = Trying(workspace, folder, parse(document["search"]), stay, lambda keys: None, alone=False)
         trying.told = found["reference"]
-        while trying.trained() < found["target"]:
+        while trying.tried() < found["target"]:
             stay()
             trying.one()
     except Stopped:

@@ -13,6 +13,7 @@ Trials = Iterable[Mapping[str, Any]]
 ROUNDING = 1e-9
 POINTS = 10.0  # of accuracy count as much as being beyond another limit by all of it
 TRAINED = "trained"
+STOPPED = "stopped"  # by successive halving: its figures are those after fewer steps
 
 
 def _mb(value: float) -> str:
@@ -128,3 +129,16 @@ def front(rows: Trials, coded: bool = False) -> list[Row]:
         if not kept or row["accuracy"] > kept[-1]["accuracy"]:
             kept.append(row)
     return kept
+
+
+def counted(found: Mapping[str, Any], of: int | None = None) -> str:
+    """How many candidates came to what: "12 of 30 candidates trained, 3 stopped early, 5 not trained (…)".
+
+    `of`: how many there will be, those that are stopped early among them.
+    """
+    states = [trial["state"] for trial in found["trials"]]
+    trained, stopped = states.count(TRAINED), states.count(STOPPED)
+    early = f", {stopped} stopped early" if stopped else ""
+    others = len(states) - trained - stopped
+    candidates = f"{trained} of {of} candidates" if of else format.plural(trained, "candidate")
+    return f"{candidates} trained{early}, {others} not trained (beyond a limit, or not possible)"

@@ -21,6 +21,7 @@ from kdcore.recipe import parse as parse_recipe
 
 Goal = Literal["accuracy", "size", "latency"]
 GOALS: dict[Goal, str] = {"accuracy": "Accuracy", "size": "Size", "latency": "Latency"}
+HALVED, RUNGS = 3, 3  # of successive halving: one in three goes on; to a ninth, a third and all of the steps
 TIMED = ("latency_ms", "batch_ms")  # the limits that need a stopwatch
 
 
@@ -86,6 +87,11 @@ class Search(Part):
         description="Share of the recipe's training steps for each candidate. Below 1, the best three are trained in "
         "full at the end; one of them wins.",
     )
+    halving: bool = Field(
+        False,
+        description="Successive halving: each candidate begins with a ninth of its training steps. After a ninth and "
+        "after a third, only the best third so far goes on, from the start with more steps.",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the search. Networks are trained with the recipe's.")
     timing_seconds: float = Field(
         8.0, ge=0, le=600, description="Time budget of the final timing, in seconds. 0: no timing."
@@ -115,6 +121,12 @@ class Search(Part):
     def limits_of_trials(self) -> dict[str, float]:
         """The limits that a candidate can be held to: after a part of the training its accuracy says nothing yet."""
         return self.limits if self.effort == 1 else self.at_most.given
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """The shares of the training steps that a candidate is trained with, one after the other while it is good."""
+        shares = [1 / HALVED**place for place in reversed(range(RUNGS))] if self.halving else [1.0]
+        return tuple(share * self.effort for share in shares)
 
     @property
     def timed(self) -> bool:
@@ -170,6 +182,9 @@ def _contradictions(search: Search) -> list[Problem]:
     if not search.at_most.given and search.best == ("accuracy",):
         message = "without a limit the most accurate model is the largest: give a limit, or make size or latency best"
         found.append(Problem("at_most", message))
+    if search.halving and search.best != ("accuracy",):
+        message = "candidates are stopped early by their accuracy: make accuracy alone best, or leave halving out"
+        found.append(Problem("halving", message))
     if search.lose_at_most is None and "accuracy" not in search.best:
         message = "the smallest or fastest model that may lose any accuracy is of no use: say how much it may lose"
         found.append(Problem("lose_at_most", message))

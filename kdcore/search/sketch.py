@@ -55,33 +55,36 @@ class Sketches:
         self._images = kind.ready(kind.tensor(self.dataset.train_images[seen]))
         self._targets = self._labels(seen)
         self._known: dict[str, Weight] = {}
+        self._layers: dict[str, list[str]] = {}
 
     def weight(self, recipe: Recipe) -> Weight:
         """Raises CompressError, ExportError or ValueError where the chain does not work on such a network."""
-        asked = json.dumps([recipe.student.model.model_dump(), [step.model_dump() for step in recipe.compress]])
+        asked = _asked(recipe)
         if asked not in self._known:
             with self.drawn(recipe) as (_, weight):
                 self._known[asked] = weight
         return self._known[asked]
 
     def layers(self, recipe: Recipe) -> list[str]:
-        """The names of the layers that a step may shrink, from first to last: all but the classifier."""
-        network = self._begin(recipe)
-        head = models.head(network)
-        return [name for name, layer in layers_of(network).items() if layer is not head]
+        """The names of the layers of the network that this Recipe makes, in their order. Raises as `weight` does."""
+        asked = _asked(recipe)
+        if asked not in self._layers:
+            with _folder() as folder:
+                network, _ = self._carry_out(recipe, folder)
+            self._layers[asked] = list(layers_of(network))
+        return self._layers[asked]
 
     @contextmanager
     def drawn(self, recipe: Recipe) -> Iterator[tuple[Path, Weight]]:
         """The untrained file, which computes what the trained one will, and its figures. Raises as `weight` does."""
-        folder = Path(tempfile.mkdtemp(prefix="sketch-"))
-        try:
-            network, path = self._carry_out(recipe, folder)
+        with _folder() as folder:
+            network, made = self._carry_out(recipe, folder)
+            path = made or self._exported(network, folder)
             params = sum(parameter.numel() for parameter in network.parameters())
             yield path, Weight(path.stat().st_size, macs(network.eval(), self.dataset.shape), params)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
-    def _carry_out(self, recipe: Recipe, folder: Path) -> tuple[nn.Module, Path]:
+    def _carry_out(self, recipe: Recipe, folder: Path) -> tuple[nn.Module, Path | None]:
+        """The network after the steps, and the file where the last step makes one."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = self._begin(recipe)
@@ -89,7 +92,7 @@ class Sketches:
             for step in recipe.compress:
                 outcome = self._step(network, step, folder)
                 network, path = outcome.network, outcome.onnx
-            return network, path or self._exported(network, folder)
+            return network, path
 
     def _begin(self, recipe: Recipe) -> nn.Module:
         if self.original:
@@ -123,6 +126,20 @@ class Sketches:
         if self.dataset.multilabel:
             return torch.from_numpy(labels.astype(np.float32))
         return torch.nn.functional.one_hot(torch.from_numpy(labels).long(), len(self.dataset.classes)).float()
+
+
+def _asked(recipe: Recipe) -> str:
+    """What a sketch depends on."""
+    return json.dumps([recipe.student.model.model_dump(), [step.model_dump() for step in recipe.compress]])
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="sketch-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def train_steps(search: Search) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from kdcore.models.traits import ArchitectureTraits
 from kdcore.plan.rules import steps as order
 from kdcore.recipe import Recipe, parse
 from kdcore.registry import Searched
+from kdcore.search.groups import Groups
 from kdcore.search.request import Search
 
 Settings = dict[str, Any]
@@ -26,8 +28,8 @@ Ask = Callable[[str, Searched], Any]
 NOTHING = "nothing"  # the last step of a chain that ends with a step of another kind, or has none
 STUDENT, METHOD, FINETUNE = "student", "distill", "finetune"
 SHARE = Searched("share", 0.1, 1.0, log=True)  # of the student's training steps
-SLOPE = Searched("slope", -0.3, 0.3, smallest=0.0)  # what the last layer gets more, and the first less, than the mean
-FLAT = 0.05  # a slope below this is none
+ALIKE, BY_SENSITIVITY = "alike", "by sensitivity"
+LAYERS = Searched("layers", choices=(ALIKE, BY_SENSITIVITY))
 RATE = Searched("learning_rate", 0.001, 0.02, log=True)
 ORDER = " > "  # between the names of steps that follow each other
 MOST_SHRINKING = 2  # steps before the last one
@@ -42,11 +44,19 @@ class Knob(NamedTuple):
 
 
 class Space:
-    """`train_steps`: optimizer steps of the Recipe's training; fine-tuning takes a share of them. `layers`: names those
-    of the network that a Recipe's chain begins with, from first to last; without it all layers are treated alike."""
+    """`train_steps`: optimizer steps of the Recipe's training; fine-tuning takes a share of them. `layers`: names the
+    layers of the network that a Recipe makes, in their order. `groups`: by step, those of the layers that may
+    differ; where there are none, all layers are treated alike."""
 
-    def __init__(self, search: Search, train_steps: int, layers: Callable[[Recipe], Sequence[str]] | None = None):
+    def __init__(
+        self,
+        search: Search,
+        train_steps: int,
+        layers: Callable[[Recipe], Sequence[str]] = lambda recipe: (),
+        groups: Mapping[str, Groups] | None = None,
+    ):
         self.search, self.base, self.train_steps, self.layers = search, search.recipe, train_steps, layers
+        self.groups = groups or {}
         names = [entry.name for entry in registry.entries("step") if self._fits(StepTraits.named(entry.name))]
         self.shrinking = [name for name in names if not StepTraits.named(name).final]
         final = [name for name in names if StepTraits.named(name).final]
@@ -74,15 +84,34 @@ class Space:
         if len(chosen) > 1 and len(orders := self._orders(chosen)) > 1:
             choose(_order_of(chosen), Searched("order", choices=tuple(orders)))
         chosen.append(choose("last", Searched("last", choices=tuple(self.last))))
-        if (first := self.chain(found)[:1]) and self.layers and any(one.by_layer for one in _searched_of(first[0])):
-            choose(f"{first[0]}.slope", SLOPE)
         for name in (name for name in chosen if name != NOTHING):
+            apart = name in self.groups and choose(f"{name}.{LAYERS.option}", LAYERS) == BY_SENSITIVITY
             for searched in _searched_of(name):
-                choose(f"{name}.{searched.option}", searched)
+                for option in self._options(name, searched) if apart else [searched.option]:
+                    choose(f"{name}.{option}", searched)
         if any("finetune" in self._steps.get(name, ()) for name in chosen):
             for searched in (SHARE, RATE):
                 choose(f"{FINETUNE}.{searched.option}", searched)
         return found
+
+    def _options(self, name: str, searched: Searched) -> list[str]:
+        """What an option is called where the groups of layers differ: one for each, if it takes a value by layer."""
+        return [f"{searched.option}.{group}" for group in self.groups[name].names] if searched.by_layer else [
+            searched.option
+        ]  # fmt: skip
+
+    def by_layer(self) -> list[tuple[str, Searched]]:
+        """The steps whose layers may differ, with the option that then has a value for each."""
+        return [(name, one) for name in (*self.shrinking, *self.last) for one in _searched_of(name) if one.by_layer]
+
+    def apart(self, name: str, values: Mapping[str, float], last: str) -> Settings:
+        """The settings of this step alone, before the `last`, with these values of the groups of layers."""
+        [option] = [one.option for one in _searched_of(name) if one.by_layer]
+        given = {f"{name}.{option}.{group}": value for group, value in values.items()} | {
+            f"{name}.{LAYERS.option}": BY_SENSITIVITY
+        }
+        own = self._own([name, last] if name != last else [name])
+        return self.settings(lambda asked, searched: given[asked] if asked in given else own(asked, searched))
 
     def _networks(self) -> list[tuple[str, Any, Any]]:
         student, method = self.base.student.model, self.base.distill
@@ -122,32 +151,28 @@ class Space:
                 document["student"]["model"][option] = value
             elif part == METHOD:
                 document["distill"][option] = value
-        document["compress"] = [self._step(name, settings) for name in self.chain(settings)]
-        for step in document["compress"]:
+        document["compress"] = []
+        for name in self.chain(settings):
+            step = self._step(name, settings, partial(self._by_group, name, document))
             if effort < 1 and "finetune" in step:
                 steps = step["finetune"]["steps"]
                 step["finetune"] = step["finetune"] | {"steps": max(min(1, steps), round(effort * steps))}
-        for step in document["compress"][:1]:
-            self._slope(step, settings, document)
+            document["compress"] = [*document["compress"], step]
         return parse(document)
 
-    def _slope(self, step: dict[str, Any], settings: Mapping[str, Any], document: dict[str, Any]) -> None:
-        """Lets the first step treat its layers differently, from first to last."""
-        slope = settings.get(f"{step['step']}.slope", 0.0)
-        if abs(slope) < FLAT or self.layers is None:
-            return
-        names = self.layers(parse(document))
-        for searched in (one for one in _searched_of(step["step"]) if one.by_layer):
-            middle, last = step[searched.option], max(1, len(names) - 1)
-            step[searched.by_layer] = {
-                name: _rounded(_within(middle + slope * (2 * place / last - 1), searched))
-                for place, name in enumerate(names)
-            }
+    def _by_group(self, name: str, document: Mapping[str, Any]) -> dict[str, str]:
+        """The group of each layer of the network that this Recipe makes."""
+        return self.groups[name].among(self.layers(parse(document)))
 
-    def _step(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _step(self, name: str, settings: Mapping[str, Any], by_group: Callable[[], dict[str, str]]) -> dict[str, Any]:
         options = self._steps[name] | ({"policy": {}} if "policy" in self._steps[name] else {})
+        apart = settings.get(f"{name}.{LAYERS.option}") == BY_SENSITIVITY
         for searched in _searched_of(name):
-            options[searched.option] = settings.get(f"{name}.{searched.option}", options[searched.option])
+            option = f"{name}.{searched.option}"
+            if apart and searched.by_layer:
+                of = {layer: settings[f"{option}.{group}"] for layer, group in by_group().items()}
+                options[searched.by_layer] = of
+            options[searched.option] = settings.get(option, options[searched.option])
         if "finetune" in options and f"{FINETUNE}.share" in settings:
             steps = max(1, round(settings[f"{FINETUNE}.share"] * self.train_steps))
             rate = settings[f"{FINETUNE}.learning_rate"]
@@ -158,8 +183,12 @@ class Space:
         """A candidate in a few words: "width 12, pruned 40 %, int8"."""
         sizes = [f"{name.partition('.')[2]} {value:g}" if isinstance(value, int | float) else str(value)
                  for name, value in settings.items() if name.startswith(f"{STUDENT}.")]  # fmt: skip
-        steps = [registry.validate("step", self._step(name, settings)) for name in self.chain(settings)]
+        steps = [registry.validate("step", self._named(name, settings)) for name in self.chain(settings)]
         return ", ".join([*sizes, *(StepTraits.of(step).label for step in steps)]) or "the original"
+
+    def _named(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The step as its label needs it: groups stand for their layers."""
+        return self._step(name, settings, lambda: {group: group for group in self.groups[name].names})
 
     def about(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """What a table says of a candidate."""
@@ -188,8 +217,8 @@ class Space:
                 return names[-1] if names and names[-1] in self.last else self.last[0]
             if part == FINETUNE:
                 return self._finetuning(names)[option]
-            if option == "slope":
-                return 0.0
+            if option == LAYERS.option:
+                return ALIKE
             if searched.option == "order":
                 asked = ORDER.join(one for one in names if one in self.shrinking)
                 return asked if asked in searched.choices else searched.choices[0]
@@ -212,15 +241,18 @@ class Space:
 
     def knobs(self) -> Iterator[Knob]:
         """What a person would turn: one method at a time, the same for all layers, alone or before int8."""
-        lasts = self.last if self.search.coded else [last for last in (NOTHING, "int8") if last in self.last]
-        for last in lasts:
+        for last in self.usual_lasts():
             for name in self._sizing():
                 names = [name.partition(".")[0], last]
                 yield Knob(name, self._searched(name), self.settings(self._own(names)))
         for last in self.last:
-            for searched in _searched_of(last) if last != NOTHING else ():
+            for searched in _searched_of(last):
                 if searched.smallest is not None and not searched.choices:
                     yield Knob(f"{last}.{searched.option}", searched, self.settings(self._own([last])))
+
+    def usual_lasts(self) -> list[str]:
+        """The last steps that a person would take, whatever comes before them."""
+        return self.last if self.search.coded else [last for last in (NOTHING, "int8") if last in self.last]
 
     def _sizing(self) -> list[str]:
         parts = [(STUDENT, ArchitectureTraits.of(self.base.student.model))] if self.base.start == "train" else []
@@ -241,7 +273,7 @@ class Space:
 
 
 def _searched_of(step: str) -> tuple[Searched, ...]:
-    return StepTraits.named(step).search or ()
+    return StepTraits.named(step).search or () if step != NOTHING else ()
 
 
 def _order_of(names: Sequence[str]) -> str:

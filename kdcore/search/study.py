@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import Trial, TrialState
 
 from kdcore.registry import Searched
-from kdcore.search.request import Search
+from kdcore.search.request import HALVED, Search
 from kdcore.search.space import Settings
 
 NAME = "study.log"
@@ -49,8 +50,9 @@ class Study:
         storage = JournalStorage(backend)
         directions = [DIRECTIONS[goal] for goal in search.best]
         self._study = optuna.create_study(
-            study_name="search", storage=storage, directions=directions, load_if_exists=True
-        )
+            study_name="search", storage=storage, directions=directions, load_if_exists=True,
+            pruner=SuccessiveHalvingPruner(min_resource=1, reduction_factor=HALVED),
+        )  # fmt: skip
         self._study.sampler = _sampler(search, len(self._study.trials))
         if alone:
             self._take_over()
@@ -92,6 +94,12 @@ class Study:
             self._study.tell(trial, list(values))
         else:
             self._study.tell(trial, state=TrialState.PRUNED)
+
+    def behind(self, trial: Trial, rung: int, accuracy: float) -> bool:
+        """Whether it is not among the best after this rung of successive halving (0, 1, …), asynchronous as in Li et
+        al. 2018, arXiv:1810.05934, algorithm 2."""
+        trial.report(accuracy, HALVED**rung)
+        return trial.should_prune()
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ class Searching:
         trying.told = self.document["reference"]
         trying.seed()
         if self.document.pop("final", None) or not self.document["target"]:  # a search that had ended goes on
-            self.document |= {"target": trying.trained() + self.search.trials, "spent": 0.0}
+            self.document |= {"target": trying.tried() + self.search.trials, "spent": 0.0}
         self._write(trying)
         return trying
 
@@ -90,7 +90,7 @@ class Searching:
 
     def _share(self, trying: Trying) -> float:
         """Of the trials or of the time, whichever is further, 0..1."""
-        left = self.document["target"] - trying.trained()
+        left = self.document["target"] - trying.tried()
         shares = [1 - left / self.search.trials]
         if self.search.minutes:
             shares.append(self._spent() / (60 * self.search.minutes))

@@ -14,9 +14,11 @@ from optuna.trial import Trial
 from kdcore.execute.run import Stopped
 from kdcore.problems import first_line
 from kdcore.recipe import Recipe
-from kdcore.search import judging, uniform
+from kdcore.report import format
+from kdcore.search import judging, starts, uniform
 from kdcore.search.candidates import TRIAL_SECONDS, Candidate, Candidates, at_pace
-from kdcore.search.request import Search
+from kdcore.search.groups import Groups
+from kdcore.search.request import HALVED, RUNGS, Search
 from kdcore.search.sketch import Sketches, Weight, train_steps
 from kdcore.search.space import Settings, Space
 from kdcore.search.study import Study, suggest
@@ -25,6 +27,7 @@ from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore.search")
 
+TRIED = (judging.TRAINED, judging.STOPPED)
 UNSURE = 1.25  # a file's latency before training says no more than this about that of the trained file
 
 
@@ -49,8 +52,19 @@ class Trying:
         original = workspace.model(self.reference.key) if recipe.start == "model" else None
         self.sketches = Sketches(recipe, workspace.cache / "onnx", original)
         self.space = Space(search, train_steps(search), self.sketches.layers)
+        self.space.groups = self._groups()
         self.study = Study(folder, search, alone=alone)
         self.told: dict[str, Any] = {}  # of the reference, in search.json
+
+    def _groups(self) -> dict[str, Groups]:
+        """The groups of layers; none, where the student cannot be trained as the Recipe has it."""
+        try:
+            return starts.measured(self.candidates, self.space, self.check)
+        except Stopped:
+            raise
+        except Exception as error:  # as for a trial
+            log.info("layers are treated alike: %s", first_line(error))
+            return {}
 
     def describe_reference(self) -> dict[str, Any]:
         """What search.json says of the reference; its times are those that limits are meant for."""
@@ -60,25 +74,29 @@ class Trying:
 
     def seed(self) -> None:
         """The first candidates: the Recipe as it is, and what a person would try, one method at a time, as large as the
-        limit allows. None for a search at random."""
+        limit allows, alike or as layer sensitivity proposes. None for a search at random."""
         if self.study.seeded:
+            return
+        if self.search.sampler == "random":
+            self.study.seed([])
             return
         most, own = self.search.at_most.size_bytes, self.space.as_asked()
         first: list[Settings] = [own] if own else []
         if most:
             first += uniform.chains(self.space, self.sketches, most, self.check)
-        self.study.seed([] if self.search.sampler == "random" else first)
+        self.study.seed(first + starts.by_sensitivity(self.space, self.sketches, most, self.check))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """What is known of each trial, those that repeat an earlier one left out."""
         return [row for row in self.study.rows if "repeats" not in row]
 
-    def trained(self) -> int:
-        return sum(row["state"] == judging.TRAINED for row in self.rows)
+    def tried(self) -> int:
+        """How many candidates were trained, those that were stopped early among them."""
+        return sum(row["state"] in TRIED for row in self.rows)
 
     def one(self) -> bool:
-        """Tries a candidate; whether it was trained."""
+        """Tries a candidate; whether it was trained, if only in part."""
         trial = self.study.ask()
         started = time.perf_counter()
         settings = self.space.settings(partial(suggest, trial))
@@ -89,7 +107,7 @@ class Trying:
                 self._tell(trial, {**known, "repeats": known["number"]})
                 return False
             row |= {"recipe": recipe.document(), "state": "failed"}
-            row |= self._made(recipe)
+            row |= self._made(trial, settings, recipe)
         except Stopped:
             raise
         except Exception as error:  # a network or a step says in many ways that the two do not fit
@@ -97,25 +115,38 @@ class Trying:
         row["seconds"] = time.perf_counter() - started
         self._tell(trial, row)
         log.info("trial %d: %s: %s", trial.number, row["label"], row.get("why", row["state"]))
-        return bool(row["state"] == judging.TRAINED)
+        return row["state"] in TRIED
 
     def _known(self, recipe: Recipe) -> dict[str, Any] | None:
         """The trial that tried just this."""
         identity = digest(recipe.document())
         return next((row for row in self.rows if "recipe" in row and digest(row["recipe"]) == identity), None)
 
-    def _made(self, recipe: Recipe) -> dict[str, Any]:
+    def _made(self, trial: Trial, settings: Settings, recipe: Recipe) -> dict[str, Any]:
         """The figures of a candidate; those that need training only where it can be within the limits."""
         limits = self.search.at_most.given
         with self.sketches.drawn(recipe) as (path, weight):
             known = self._weighed(path, weight)
         if any(value > judging.ROUNDING for value in judging.excess(known, limits).values()):
             return {**known, "state": "beyond", "why": judging.shortfall(known, limits)}
+        if stopped := self._halved(trial, settings):
+            return stopped
         built = self.candidates.build(recipe)
         lost = 100 * (self.reference.accuracy - built.accuracy)
         return {
             "state": judging.TRAINED, **figures(built), "lost": lost, "keys": list(built.keys), **self._measured(built),
         }  # fmt: skip
+
+    def _halved(self, trial: Trial, settings: Settings) -> dict[str, Any] | None:
+        """What is known of a candidate that is worse than others after fewer steps; None of one that goes on."""
+        for rung, effort in enumerate(self.search.rungs[:-1]):
+            built = self.candidates.build(self.space.recipe(settings, effort=effort))
+            if self.study.behind(trial, rung, built.accuracy):
+                share = f"1/{HALVED ** (RUNGS - 1 - rung)}"
+                said = f"{format.percent(built.accuracy)} on validation images after {share} of the training steps"
+                why = f"{said} is not among the best third"
+                return {"state": judging.STOPPED, **figures(built), "keys": list(built.keys), "why": why}
+        return None
 
     def _weighed(self, path: Path, weight: Weight) -> dict[str, Any]:
         """What is known before training: exact but for the latency, which counts only where it is far off."""

@@ -35,17 +35,28 @@ def _turned(space: Space, sketches: Sketches, knob: Knob, most: float) -> Settin
         return knob.fixed | {knob.name: steady}
 
     def fits(value: float) -> bool:
-        try:
-            return sketches.weight(space.recipe(at(value))).size_bytes <= most
-        except (ValueError, RuntimeError):
-            return False  # the chain does not work on such a network
+        return weighs_at_most(most, space, sketches, at(value))
 
+    value = largest(small, large, fits, log=searched.log)
+    return None if value is None else at(value)
+
+
+def weighs_at_most(most: float, space: Space, sketches: Sketches, settings: Settings) -> bool:
+    """Whether these settings' file has at most so many bytes; not where the chain does not work on such a network."""
+    try:
+        return sketches.weight(space.recipe(settings)).size_bytes <= most
+    except (ValueError, RuntimeError):
+        return False
+
+
+def largest(small: float, large: float, fits: Callable[[float], bool], *, log: bool = False) -> float | None:
+    """The value nearest to `large` that fits, found by halving; None where even `small` does not."""
     if fits(large):
-        return at(large)
+        return large
     if not fits(small):
         return None
     good, bad = small, large
     for _ in range(HALVINGS):
-        middle = (good * bad) ** 0.5 if searched.log else (good + bad) / 2
+        middle = (good * bad) ** 0.5 if log else (good + bad) / 2
         good, bad = (middle, bad) if fits(middle) else (good, middle)
-    return at(good)
+    return good

@@ -176,10 +176,13 @@ class Weighed(TypedDict):
 
 
 class Trial(Weighed):
-    """A candidate of a search. Beyond: its size or the like, known before training, is beyond a limit; `why` says how."""
+    """A candidate of a search. Beyond: its size or the like, known before training, is beyond a limit; `why` says how.
+
+    Stopped: by successive halving, after the training that `accuracy` is of.
+    """
 
     number: Count
-    state: Literal["trained", "beyond", "failed"]
+    state: Literal["trained", "stopped", "beyond", "failed"]
     why: NotRequired[str]
     seconds: NotRequired[Seconds]
 

@@ -97,7 +97,10 @@ def _asked() -> dict[str, Any]:
             "Training of each candidate (share)", 0.05, 1.0, 1.0, 0.05, key="search_effort",
             help=Search.model_fields["effort"].description, **KEEP,
         )  # fmt: skip
-        more = {"trials": trials, "effort": effort}
+        halving = st.toggle(
+            "Successive halving", key="search_halving", help=Search.model_fields["halving"].description, **KEEP
+        )
+        more = {"trials": trials, "effort": effort, "halving": halving}
     return {"at_most": at_most, "lose_at_most": lost, "minutes": minutes, "best": [best], **more}
 
 
@@ -130,5 +133,11 @@ def _place(field: str) -> str:
     name = field.partition("at_most.")[2]
     if name in (known := USUAL | SELDOM):
         return known[name].label
-    words = {"at_most": "Limits", "lose_at_most": "Lose at most", "best": "Make best", "search": "Search"}
+    words = {
+        "at_most": "Limits",
+        "lose_at_most": "Lose at most",
+        "best": "Make best",
+        "halving": "Successive halving",
+        "search": "Search",
+    }
     return words.get(field) or place_of(field.removeprefix("recipe."))

@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.data import upload
-from kdcore.figures.search import importances, words
+from kdcore.figures.search import importances
 from kdcore.figures.settings import parallel
 from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 from kdcore.report import format
+from kdcore.search.wording import apart, words
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import SearchFound
 from pages.shared import charts, draft, store
@@ -51,6 +52,9 @@ def _compared(final: Any, chosen: Any) -> None:
         "Reference": final.get("reference"),
     }
     told = {name: _facts(one) for name, one in columns.items() if one}
+    searched = [name for name in told if "settings" in columns[name]]
+    for name, options in zip(searched, apart([columns[name] for name in searched]), strict=True):
+        told[name] |= {"Other options": plain(options or format.MISSING)}
     st.table(pd.DataFrame(told), border="horizontal")
     images = chosen.get("test_images") or 0
     effort = format.plural(final.get("control_trials", 0), "uniform chain")

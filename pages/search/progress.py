@@ -10,13 +10,19 @@ import streamlit as st
 
 from kdcore.figures.search import against_size
 from kdcore.report import format
-from kdcore.search.judging import asked, fits
+from kdcore.search.judging import asked, counted, fits
 from kdcore.search.request import Search, parse
+from kdcore.search.wording import apart
 from kdcore.workspace.shapes import SearchFound
 from pages.shared import charts, roles, store
 from pages.shared.text import plain
 
-STATES = {"trained": "trained", "beyond": "not trained: beyond a limit", "failed": "not possible"}
+STATES = {
+    "trained": "trained",
+    "stopped": "stopped early",
+    "beyond": "not trained: beyond a limit",
+    "failed": "not possible",
+}
 
 
 def search_of(folder: Path) -> Search:
@@ -29,13 +35,11 @@ def show(folder: Path, found: SearchFound | None) -> None:
     said = asked(search) or "no limits"
     st.markdown(f":material/straighten: {plain(said[:1].upper() + said[1:])}.")
     if not found or not found["target"]:
-        st.caption("The chart appears with the first candidate; the teacher is trained before that.")
+        st.caption("The chart appears with the first candidate; teacher and student are trained before that.")
         return
     trained = [trial for trial in found["trials"] if trial["state"] == "trained"]
-    others = len(found["trials"]) - len(trained)
     st.caption(
-        f"{len(trained)} of {found['target']} candidates trained, {others} not trained (beyond a limit, or not "
-        "possible). Accuracy is on validation examples; test examples are only used at the end."
+        f"{counted(found, of=found['target'])}. Accuracy is on validation examples; test examples are only used at the end."
     )
     if trained:
         charts.show(against_size(found, search.limits_of_trials), key="candidates")
@@ -46,7 +50,8 @@ def show(folder: Path, found: SearchFound | None) -> None:
 
 def _table(found: SearchFound, limits: dict[str, float]) -> pd.DataFrame:
     rows = sorted(found["trials"], key=lambda trial: (-trial.get("accuracy", -1.0), trial.get("size_bytes") or 0))
-    return pd.DataFrame([_line(row, limits) for row in rows])
+    options = apart(rows)
+    return pd.DataFrame([_line(row, limits) | {"Other options": said} for row, said in zip(rows, options, strict=True)])
 
 
 def _line(row: Any, limits: dict[str, float]) -> dict[str, Any]:

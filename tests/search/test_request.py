@@ -34,6 +34,8 @@ def test_a_size_and_a_tolerated_loss_are_enough():
         ({"at_most": {"latency_ms": 2}}, "timing_seconds"),
         ({"trials": 0}, "trials"),
         ({"recipe": {"train": {"steps": 0}}}, "recipe.train.steps"),
+        ({"halving": True, "best": ["accuracy", "size"]}, "halving"),
+        ({"halving": True, "best": "size"}, "halving"),
         ({"recipe": {"sweep": {"train.steps": [1, 2]}}}, "recipe.sweep"),
         ({"recipe": {"distill": {"method": "simkd"}}}, "recipe.distill.method"),
     ],

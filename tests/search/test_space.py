@@ -7,9 +7,11 @@ import pytest
 from kdcore.compress.traits import StepTraits
 from kdcore.plan.plan import plan
 from kdcore.plan.rules import steps
+from kdcore.search.groups import groups
 from kdcore.search.request import parse
 from kdcore.search.space import Space
 from tests.search.conftest import document
+from tests.search.test_groups import sensitivity
 
 
 def space(**asked):
@@ -90,13 +92,25 @@ def test_a_search_from_a_model_varies_its_steps_alone():
     assert not any(name.startswith(("student.", "distill.")) for name in names)
 
 
-def test_the_first_step_may_shrink_its_layers_differently():
-    made = Space(parse(document()), train_steps=10, layers=lambda recipe: ["first", "middle", "last"])
-    chosen = made.settings(at_random(3)) | {"with.low_rank": False, "with.prune_structured": True, "last": "int8"}
-    chosen |= {"prune_structured.ratio": 0.5, "prune_structured.slope": 0.2}
-    assert made.recipe(chosen).compress[0].policy == {"first": 0.3, "middle": 0.5, "last": 0.7}
-    assert made.recipe(chosen | {"prune_structured.ratio": 0.8}).compress[0].policy["last"] == 0.85, (
-        "its range ends there"
+def test_groups_of_layers_may_be_shrunk_differently_by_any_step_of_a_chain():
+    split = {0: ["stem", "a", "b", "head"], 1: ["stem.0", "stem.1", "a", "b", "head"]}  # low_rank splits a layer
+    found = {"weight_quant": groups(sensitivity(stem=1, a=3, b=2, head=1))}
+    made = Space(parse(document()), 10, lambda recipe: split[len(recipe.compress)], found)
+    asked = dict(zip(("first", "sensitive", "robust", "last"), (8, 6, 3, 4), strict=True))
+    chosen = made.apart("weight_quant", asked, "weight_quant")
+    [step] = made.recipe(chosen).compress
+    assert step.policy == {"stem": 8, "a": 6, "b": 3, "head": 4}
+    assert made.label(chosen).endswith("by layer")
+    after = made.recipe(chosen | {"with.low_rank": True, "low_rank.share": 0.5}).compress[1]
+    assert after.policy == {"stem.0": 8, "stem.1": 8, "a": 6, "b": 3, "head": 4}
+    assert not made.recipe(chosen | {"weight_quant.layers": "alike"}).compress[0].policy
+    assert all(knob.fixed.get("weight_quant.layers") != "by sensitivity" for knob in made.knobs()), (
+        "the control is uniform"
     )
-    assert not made.recipe(chosen | {"prune_structured.slope": 0.01}).compress[0].policy
-    assert all(knob.fixed.get("prune_structured.slope", 0) == 0 for knob in made.knobs()), "the control is uniform"
+
+
+def test_only_steps_whose_layers_may_differ_are_asked_about_groups():
+    made = Space(parse(document()), 10, groups={"prune_structured": groups(sensitivity(a=1, b=2, c=3))})
+    names = {name for seed in range(30) for name in made.settings(at_random(seed))}
+    assert {"prune_structured.ratio.first", "prune_structured.ratio.middle", "prune_structured.ratio"} <= names
+    assert not any(name.startswith(("low_rank.share.", "weight_quant.layers")) for name in names)

@@ -12,6 +12,7 @@ from kdcore.files import Damaged, lock, read_json
 from kdcore.jobs import api
 from kdcore.recipe import parse as parse_recipe
 from kdcore.search import beside, candidates, final, smallest, task
+from kdcore.search.judging import counted
 from kdcore.search.request import parse
 from kdcore.search.sketch import Sketches
 from kdcore.search.study import INTERRUPTED
@@ -100,7 +101,7 @@ def test_a_killed_search_loses_no_trial_and_does_none_twice(begun, searched, mon
     build, built = candidates.Candidates.build, []
 
     def until_the_second(self, recipe):
-        if len(built) == 2:
+        if len(built) == 3:  # the student whose layers are measured, and two candidates
             raise Killed
         built.append(recipe)
         return build(self, recipe)
@@ -223,3 +224,46 @@ def test_a_limit_that_nothing_meets_ends_with_the_nearest(begun):
     assert end["winner"] is None
     assert end["nearest"]["lost"] > 0
     assert "points over the limit of 0 points" in end["words"]
+
+
+def test_successive_halving_stops_those_that_are_behind_and_survives_a_kill(begun, monkeypatch):
+    workspace, _ = begun
+    run = api.search(workspace, parse(document(halving=True, trials=3)))
+    folder = workspace.run(run)
+    told = json.loads((folder / "recipe.json").read_text())
+    build, built = candidates.Candidates.build, []
+
+    def until_the_first_has_gone_on(self, recipe):
+        if len(built) == 2:  # the student whose layers are measured, and the first rung of the first candidate
+            raise Killed
+        built.append(build(self, recipe))
+        return built[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(candidates.Candidates, "build", until_the_first_has_gone_on)
+        with pytest.raises(Killed):
+            task.Searching(workspace, folder, told, lambda: None).carry_out()
+    made = {path: path.stat().st_mtime_ns for path in workspace.models.glob(f"*/{DONE}")}
+    falling = iter(range(100, 0, -1))
+    monkeypatch.setattr(candidates.Candidates, "_accuracy", lambda *_: next(falling) / 100)
+    carry_out(workspace, run)
+    found = shapes.search(folder)
+    first, *others = [trial for trial in found["trials"] if trial["state"] in ("trained", "stopped")]
+    assert [first["state"], *(trial["state"] for trial in others)] == ["trained", "stopped", "stopped"]
+    assert all("after 1/9 of the training steps" in trial["why"] for trial in others)
+    steps = [
+        read_json(workspace.model(trial["keys"][1]) / "report.json")["train"]["steps"] for trial in (first, *others)
+    ]
+    assert steps == [10, 1, 1]
+    assert found["final"]["winner"]["key"] == first["key"]
+    assert counted(found).startswith("1 candidate trained, 2 stopped early")
+    assert all(path.stat().st_mtime_ns == changed for path, changed in made.items()), "none was built twice"
+
+
+def test_groups_of_layers_come_from_the_student_of_the_recipe(searched):
+    """Its sensitivity is measured once, and stays beside its model."""
+    workspace, _, found = searched
+    kept = [path.name for path in workspace.models.glob("*/sensitivity-*.json")]
+    assert sorted(kept) == ["sensitivity-filters.json", "sensitivity-quantize.json"]
+    settings = {name for trial in found["trials"] for name in trial["settings"]}
+    assert "weight_quant.layers" in settings or "prune_structured.layers" in settings

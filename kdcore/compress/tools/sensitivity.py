@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, Literal, NamedTuple
 
+from kdcore import models
 from kdcore.compress.step import CompressError
 from kdcore.compress.tools import quant_grid
 from kdcore.compress.tools.masks import layers_of, picked
@@ -56,9 +57,8 @@ def measure(
     """
     check(kind, strengths)
     norms = followers(network) if kind == "filters" else {}
-    layers = layers_of(network)
-    if kind == "filters":
-        layers.pop("head", None)
+    head = models.head(network) if kind == "filters" else None
+    layers = {name: layer for name, layer in layers_of(network).items() if layer is not head}
     rows = []
     for place, (name, layer) in enumerate(layers.items()):
         on_layer(name, place + 1, len(layers))

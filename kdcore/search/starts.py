@@ -1,0 +1,68 @@
+"""Where a search begins beside the uniform chains: the mixes that layer sensitivity proposes, by groups of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kdcore.compress.step import CompressError
+from kdcore.compress.tools.sensitivity import Kind
+from kdcore.execute.sensitivity import of_model
+from kdcore.registry import Searched
+from kdcore.search.candidates import Candidates
+from kdcore.search.groups import Groups, groups
+from kdcore.search.sketch import Sketches
+from kdcore.search.space import Settings, Space
+from kdcore.search.uniform import largest, weighs_at_most
+
+BUDGETS = (0.5, 0.25)  # shares of the bytes, where no limit on the file's size says how small it must be
+LEAST, MOST = 0.02, 0.98
+
+
+def measured(candidates: Candidates, space: Space, check: Callable[[], None]) -> dict[str, Groups]:
+    """By step, the groups of the layers of the Recipe's student before its steps (or of the original model).
+
+    The student is trained for it as a candidate is. Measured once: the documents stay beside the model. Raises what a
+    stage raises.
+    """
+    wanted = space.by_layer()
+    if not wanted:
+        return {}
+    recipe = space.recipe({}, effort=space.search.effort)
+    folder = candidates.workspace.model(candidates.build(recipe).key)
+    found = {}
+    for step, searched in wanted:
+        kind: Kind = searched.sensitivity  # type: ignore[assignment]
+        made = groups(of_model(folder, recipe, kind, on_layer=lambda *_: check()))
+        if made:
+            found[step] = made
+    return found
+
+
+def by_sensitivity(space: Space, sketches: Sketches, most: float | None, check: Callable[[], None]) -> list[Settings]:
+    """For each step whose layers may differ, the mix of at most so many bytes that loses least; alone, before int8."""
+    found: list[Settings] = []
+    for step, searched in space.by_layer():
+        for last in space.usual_lasts() if step in space.shrinking else [step]:
+            check()
+            if step in space.groups:
+                found += _mixes(space, sketches, (step, searched, last), most)
+    return found
+
+
+def _mixes(space: Space, sketches: Sketches, of: tuple[str, Searched, str], most: float | None) -> list[Settings]:
+    step, searched, last = of
+
+    def at(budget: float) -> Settings:
+        return space.apart(step, space.groups[step].start(budget, searched), last)
+
+    def fits(budget: float) -> bool:
+        try:
+            mix = at(budget)
+        except CompressError:
+            return False  # no mix is so small
+        return most is None or weighs_at_most(most, space, sketches, mix)
+
+    budgets = [largest(LEAST, MOST, fits)] if most else [budget for budget in BUDGETS if fits(budget)]
+    mixes = [at(budget) for budget in budgets if budget is not None]
+    prefix = f"{step}.{searched.option}."
+    return [mix for mix in mixes if len({mix[name] for name in mix if name.startswith(prefix)}) > 1]
