@@ -187,11 +187,13 @@ def searched(found: SearchFound) -> None:
 
     coded = any(trial.get("coded_bytes") for trial in found["trials"])  # then it is what counts
     best = front(found["trials"], coded)
+    timed = {"latency_ms": "latency,\nbatch 1", "batch_ms": "per image,\nbatch 64"}
+    shown_times = {name: title for name, title in timed.items() if any(name in row for row in best)}
     listing(
-        ["candidate", "validation", "coded size" if coded else "size", "ms, batch 1"],
+        ["candidate", "validation", "coded size" if coded else "size", *shown_times.values()],
         [
             [name, format.percent(row["accuracy"]), format.size(value_of("size", row, coded)),
-             format.milliseconds(row.get("latency_ms"))]
+             *(format.milliseconds(row.get(one)) for one in shown_times)]
             for name, row in zip(namesakes(best), best, strict=True)
         ],
     )  # fmt: skip

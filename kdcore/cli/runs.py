@@ -17,6 +17,7 @@ from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
+    from kdcore.workspace.plans import Plan
 
 
 def add(command: Add) -> None:
@@ -90,6 +91,7 @@ def _submitted(chosen: argparse.Namespace, workspace: Workspace) -> str:
     run_id = api.submit(workspace, recipe, preset)
     if not preset or chosen.set:  # an unchanged preset needs no counting of parameters first
         _warn(recipe)
+        say_how_many(recipe, workspace.plan(run_id))
     return run_id
 
 
@@ -132,6 +134,14 @@ def _warn(recipe: Recipe) -> None:
     teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
     for problem in advice(recipe, teacher, student):
         output.complain(f"{problem.field}: {problem.message}")
+
+
+def say_how_many(recipe: Recipe, plan: Plan) -> None:
+    """Says how many images each step looks at, and how much so many test images can tell, as the form does."""
+    from kdcore.report.images import looked_at, told_by
+
+    for sentence in filter(None, (*looked_at(recipe, plan.dataset), told_by(plan.dataset))):
+        output.complain(sentence)
 
 
 def list_runs(chosen: argparse.Namespace, workspace: Workspace) -> None:

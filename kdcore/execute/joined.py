@@ -145,10 +145,10 @@ def build(workspace: Workspace, run: Path) -> None:
     what was not finished goes on from its checkpoint.
     """
     worker = leader(run)
-    if worker is None or not _wanted(run, worker):
+    if worker is None or not wanted(run, worker):
         return
     threading.Thread(target=_end_with, args=(run, worker), daemon=True).start()
-    _yield_to_the_page()
+    yield_to_the_page()
     (run / FOLDER).mkdir(exist_ok=True)
     path = run / FOLDER / f"{worker}.{socket.gethostname().replace('.', '-')}.{os.getpid()}.jsonl"
     events = EventLog(path)
@@ -174,7 +174,7 @@ def _build(workspace: Workspace, run: Path, events: EventLog) -> None:
     stages.build(sorted(plan.stages, key=lambda stage: -stage.seed))
 
 
-def _wanted(run: Path, worker: str) -> bool:
+def wanted(run: Path, worker: str) -> bool:
     """Whether the worker lives, and nobody has asked for the run's end."""
     try:
         return leader(run) == worker and held(run / "lock") and shapes.meta(run)["requested"] not in ENDING
@@ -183,10 +183,11 @@ def _wanted(run: Path, worker: str) -> bool:
 
 
 def _end_with(run: Path, worker: str) -> None:
-    while _wanted(run, worker):
+    while wanted(run, worker):
         time.sleep(LOOK_SECONDS)
     os._exit(0)
 
 
-def _yield_to_the_page() -> None:
+def yield_to_the_page() -> None:
+    """Lowers this process's priority."""
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5)

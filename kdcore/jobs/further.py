@@ -28,6 +28,7 @@ def build(workspace: Workspace, run_id: str) -> None:
     if "search" in document:
         from kdcore.search.beside import join
 
+        joined.yield_to_the_page()
         join(workspace, folder, dict(document))
         return
     if kind := shapes.kind(document):

@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kdcore.execute import joined
 from kdcore.execute.run import Stopped
-from kdcore.files import held
 from kdcore.search.request import parse
 from kdcore.search.trying import Trying
 from kdcore.workspace import shapes
-from kdcore.workspace.state import ENDING
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore.search")
@@ -24,8 +23,10 @@ def join(workspace: Workspace, folder: Path, document: dict[str, Any]) -> None:
     """Tries candidates until the search has enough or its worker has gone. What it finds goes to the study: the worker
     alone writes to the other files of the run."""
 
+    worker = joined.leader(folder)
+
     def stay() -> None:
-        if not held(folder / "lock") or shapes.meta(folder)["requested"] in ENDING:
+        if worker is None or not joined.wanted(folder, worker):
             raise Stopped(keep=False)
 
     try:

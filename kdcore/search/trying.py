@@ -23,11 +23,12 @@ from kdcore.search.sketch import Sketches, Weight, train_steps
 from kdcore.search.space import Settings, Space
 from kdcore.search.study import Study, suggest
 from kdcore.workspace.keys import digest
+from kdcore.workspace.shapes import TRIED
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore.search")
 
-TRIED = (judging.TRAINED, judging.STOPPED)
+
 UNSURE = 1.25  # a file's latency before training says no more than this about that of the trained file
 
 

@@ -18,6 +18,7 @@ from kdcore.measure.robustness import FILE as ROBUSTNESS
 from kdcore.problems import Problem, RecipeError
 from kdcore.report.reading import RunFiles
 from kdcore.report.sessions import choose_session, newest_first
+from kdcore.workspace import shapes
 from kdcore.workspace.integrity import DONE, inventory
 from kdcore.workspace.state import files
 from kdcore.workspace.workspace import Workspace
@@ -34,6 +35,8 @@ def write_run(workspace: Workspace, run_id: str, file: Path | BinaryIO) -> None:
     """
     if files(workspace.run(run_id)).result is None:
         _refuse(f"{run_id} has not ended: export it when it has, or cancel it")
+    if shapes.kind(shapes.asked(workspace.run(run_id))) == "search":
+        _refuse(f"{run_id} is a search, which goes on only where it was made: export a run of its winning recipe")
     run = RunFiles(workspace, run_id)
     if not run.variants:
         _refuse(f"{run_id} has no finished model of its own: there is nothing to compare elsewhere")

@@ -233,6 +233,7 @@ class Serving(TypedDict):
 
 LAYER_TIMES = "layer-times.json"  # beside the model
 SEARCH = "search.json"  # in the folder of a search's run
+TRIED = ("trained", "stopped")  # the states of a search's trials that count
 
 validator = cache(TypeAdapter)  # made when it is first needed: that takes milliseconds
 

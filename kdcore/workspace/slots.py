@@ -8,7 +8,7 @@ from functools import cache
 
 from kdcore import machine
 from kdcore.files import Damaged
-from kdcore.workspace import settings
+from kdcore.workspace import settings, shapes
 from kdcore.workspace.workspace import Workspace
 
 
@@ -40,8 +40,11 @@ def environment(slot: int) -> dict[str, str]:
 
 
 def stages_to_share(workspace: Workspace, run_id: str) -> int:
-    """How many stages of a run still train and could start now: each could have a process of its own."""
+    """How many stages of a run still train and could start now: each could have a process of its own. Of a search, how
+    many candidates are left."""
     with contextlib.suppress(Damaged, OSError, LookupError):
+        if found := shapes.search(workspace.run(run_id)):
+            return max(0, found["target"] - sum(trial["state"] in shapes.TRIED for trial in found["trials"]))
         due = [stage for stage in workspace.plan(run_id).stages if not workspace.complete(stage.key)]
         keys = {stage.key for stage in due}
         return sum(bool(stage.steps) and not keys & set(stage.inputs) for stage in due)

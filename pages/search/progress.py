@@ -17,6 +17,7 @@ from kdcore.workspace.shapes import SearchFound
 from pages.shared import charts, roles, store
 from pages.shared.text import plain
 
+PER_IMAGE = "Time per image, batch 64"
 STATES = {
     "trained": "trained",
     "stopped": "stopped early",
@@ -64,7 +65,8 @@ def _line(row: Any, limits: dict[str, float]) -> dict[str, Any]:
         "Validation accuracy": format.percent(row.get("accuracy")),
         "Size": format.size(row.get("size_bytes")),
         **({"Coded size": format.size(row.get("coded_bytes"))} if "coded_bytes" in limits else {}),
-        "Latency": format.milliseconds(row.get("latency_ms")),
+        "Latency, batch 1": format.milliseconds(row.get("latency_ms")),
+        **({PER_IMAGE: format.milliseconds(row.get("batch_ms"))} if "batch_ms" in limits else {}),
         "Parameters": format.count(row.get("params")),
         "State": state,
         "Why": row.get("why", ""),

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from kdcore.cli import main
+from kdcore.cli import main, runs
 from kdcore.cli.runs import recipe_of
 from kdcore.jobs import api
 from kdcore.report.layers import COLUMNS
@@ -178,6 +178,15 @@ def test_a_recipe_file_is_the_same_as_the_preset(workspace, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(small().to_json())
     assert recipe_of(str(path), [])[0] == recipe_of("quickstart", CUTS)[0]
+
+
+def test_a_changed_recipe_says_how_many_images_its_steps_need(workspace, monkeypatch, capsys):
+    monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    monkeypatch.setattr(runs, "_warn", lambda recipe: None)  # counts parameters in a process of its own
+    assert main.main(["submit", "quickstart", "--set", 'compress=[{"step": "int8", "images": 16}]']) == 0
+    said = capsys.readouterr().err
+    assert "Int8 looks at 16 images at most." in said
+    assert "test images has a 95 % interval" in said
 
 
 def test_cancel_resume_and_delete_steer_a_run(workspace, monkeypatch, capsys):

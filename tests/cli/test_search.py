@@ -67,7 +67,7 @@ def test_show_prints_the_candidates_and_the_outcome(searched, monkeypatch, capsy
     assert json.loads(capsys.readouterr().out)["final"]["words"] == found["final"]["words"]
 
 
-def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch):  # noqa: F811
+def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch, capsys):  # noqa: F811
     """The command itself, but for the worker, which this process is."""
     made, _, found = searched
     home = shutil.copytree(made.root, tmp_path / "w", ignore=shutil.ignore_patterns("index.sqlite*"))
@@ -77,6 +77,7 @@ def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch
     cuts = [word for cut in (*CUTS, *STEPS) for word in ("--set", cut)]
     options = ["--at-most", "size=6kB", "--lose-at-most", "any", "--trials", "3", "-o", str(tmp_path / "best.json")]
     assert main.main(["search", "quickstart", *cuts, *options]) == 0
+    assert "test images has a 95 % interval" in capsys.readouterr().err
     assert json.loads((tmp_path / "best.json").read_text())["student"] == found["final"]["winner"]["recipe"]["student"]
 
 

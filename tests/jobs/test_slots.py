@@ -6,7 +6,7 @@ import pytest
 
 from kdcore import machine
 from kdcore.cli import main
-from kdcore.files import held, read_json
+from kdcore.files import held, read_json, write_json
 from kdcore.jobs import api, dispatcher
 from kdcore.workspace import settings, slots
 from tests.jobs.conftest import until
@@ -75,6 +75,20 @@ def test_an_idle_slot_helps_a_run_and_makes_room_for_the_next(workspace, started
     assert started[2:] == [("worker", second, "7")]
     assert started.ended == [("build", first, "7")]
     assert [slot["helps"] for slot in read_json(workspace.root / "dispatcher.json")["slots"]] == [False, False]
+
+
+def test_an_idle_slot_helps_a_search_while_candidates_are_left(workspace, started):
+    run_id = api.submit(workspace, small())
+    (workspace.run(run_id) / "recipe.json").write_text('{"schema": 1, "search": {}}')
+    found = {"reference": {}, "spent": 0, "best": None, "words": "", "importances": {}}
+    trials = [{"number": 0, "label": "a", "settings": {}, "state": "stopped"},
+              {"number": 1, "label": "b", "settings": {}, "state": "beyond"}]  # fmt: skip
+    serving = dispatcher._Dispatcher(workspace, None)
+    for target in (0, 2, 3):  # not begun; as many left as are at work; one more
+        write_json(workspace.run(run_id) / "search.json", {**found, "target": target, "trials": trials})
+        assert [what[0] for what in started] == ["worker"][: len(started)]
+        serving._fill(serving._waiting())
+    assert started == [("worker", run_id, "4"), ("build", run_id, "7")]
 
 
 def test_a_helper_that_fails_is_not_started_again(workspace, started):

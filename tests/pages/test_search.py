@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from kdcore.files import write_json
 from kdcore.jobs import api
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace import shapes
@@ -33,14 +34,21 @@ def test_without_a_search_the_page_leads_to_the_form(empty):
 
 
 def test_a_search_that_has_ended_shows_winner_control_and_candidates(ended):
-    _, run, found = ended
+    workspace, run, found = ended
+    stopped = found["trials"][0] | {"number": 99, "state": "stopped", "why": "behind after 1/9 of the training steps"}
+    found["trials"].append(stopped)
+    write_json(workspace.run(run) / shapes.SEARCH, found)
     app = opened("search", run=run)
     final = found["final"]
+    assert "1 stopped early" in said(app)
     assert final["winner"]["label"] in app.success[0].value.replace("\\", "")
     table = app.table[0].value
     assert list(table.columns) == ["Winner", "Control (uniform)", "Reference"]
     assert len(app.dataframe[0].value) == len(found["trials"])
-    assert app.dataframe[0].value["State"].tolist().count("within the limits") >= 1
+    candidates = app.dataframe[0].value
+    assert candidates["State"].tolist().count("within the limits") >= 1
+    assert candidates["Why"][candidates["State"] == "stopped early"].tolist() == [stopped["why"]]
+    assert candidates["Other options"].str.contains("int8 calibration").any()
 
 
 def test_the_winning_recipe_opens_in_the_form(ended):

@@ -1,6 +1,7 @@
 """A whole search: what it leaves, that a kill costs nothing, and that test images are looked at once, at the end."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -8,16 +9,19 @@ import optuna
 import pytest
 
 from kdcore.data.dataset import load
-from kdcore.files import Damaged, lock, read_json
+from kdcore.files import Damaged, lock, read_json, write_json
 from kdcore.jobs import api
+from kdcore.problems import RecipeError
 from kdcore.recipe import parse as parse_recipe
 from kdcore.search import beside, candidates, final, smallest, task
 from kdcore.search.judging import counted
 from kdcore.search.request import parse
 from kdcore.search.sketch import Sketches
 from kdcore.search.study import INTERRUPTED
+from kdcore.takeaway.run import run_zip
 from kdcore.workspace import gc, shapes
 from kdcore.workspace.integrity import DONE, inventory
+from kdcore.workspace.state import HEARTBEAT
 from kdcore.workspace.workspace import Workspace
 from tests.search.conftest import carry_out, document
 
@@ -59,6 +63,12 @@ def test_the_clean_up_keeps_the_models_of_a_search(searched):
     workspace, _, found = searched
     gc.collect(workspace)
     assert all(workspace.complete(key) for trial in trained(found) for key in trial["keys"])
+
+
+def test_a_search_stays_where_it_was_made(searched):
+    workspace, run, _ = searched
+    with pytest.raises(RecipeError, match="export a run of its winning recipe"):
+        run_zip(workspace, run)
 
 
 def test_optunas_own_tools_open_the_journal(searched):
@@ -174,6 +184,7 @@ def test_two_workers_share_a_study(begun):
     workspace, run = begun
     folder = workspace.run(run)
     told = json.loads((folder / "recipe.json").read_text())
+    write_json(folder / HEARTBEAT, {"process": os.getpid(), "started": 1.0})
     with lock(folder / "lock"):
         worker = task.Searching(workspace, folder, told, lambda: None)
         first = worker.begin()
@@ -189,6 +200,7 @@ def test_two_workers_share_a_study(begun):
 def test_a_worker_beside_leaves_with_the_searchs_own(begun):
     workspace, run = begun
     folder = workspace.run(run)
+    write_json(folder / HEARTBEAT, {"process": os.getpid(), "started": 1.0})  # of one that was killed
     beside.join(workspace, folder, json.loads((folder / "recipe.json").read_text()))
     assert not (folder / "study.log").exists()
 
