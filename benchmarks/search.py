@@ -1,8 +1,9 @@
-"""Digits under 10 kB: the search against the best uniform chain of its size, and against as many trials at random.
+"""A search against the best uniform chain of its size, and against as many trials at random: digits under 10 kB, or
+CIFAR-100's first 20 classes under 100 kB and 1 ms.
 
-`python -m benchmarks.search [--searches 5] [--trials 20] [--home FOLDER] [--write]`, in an empty workspace, or in that
-in FOLDER, where a killed benchmark goes on. Each search and its networks have a seed of their own. The section is
-written after each search.
+`python -m benchmarks.search [cifar] [--searches 5] [--trials 20] [--quick] [--home FOLDER] [--write]`, in an empty
+workspace, or in that in FOLDER, where a killed benchmark goes on. Each search has a seed of its own, and on digits its
+networks too. The section is written after each search. `--quick` trains hardly anything, to see that all of it works.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import argparse
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.results import publish, table
+from kdcore.data.fetch import fetch
 from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
@@ -23,13 +26,54 @@ from kdcore.recipe import override
 from kdcore.report import format
 from kdcore.report.statistics import paired_interval
 from kdcore.report.verdicts import WORDS, judge
+from kdcore.search import judging
 from kdcore.search.request import Search, parse
 from kdcore.workspace import shapes
 from kdcore.workspace.workspace import Workspace
 
-LIMIT = 10_000  # bytes
 MARGIN = 0.01
-SETTING = ("data.labels=null", "data.validation=0.3", "controls=[]", "compress=[]")
+DIGITS = ("data.labels=null", "data.validation=0.3", "controls=[]", "compress=[]")
+QUICK = ("teacher.train.epochs=null", "teacher.train.steps=20", "train.epochs=null", "train.steps=18")
+
+
+class Task(NamedTuple):
+    """`about`: networks and data in words. `recipe`: by the search's seed. `at_most`: the limits."""
+
+    title: str
+    about: str
+    recipe: Callable[[int], dict[str, Any]]
+    at_most: dict[str, float]
+    halving: bool = False
+
+
+def _digits(seed: int) -> dict[str, Any]:
+    return override(preset("quickstart").recipe.document(), [*DIGITS, f"seeds=[{seed}]"])
+
+
+def _cifar(_: int) -> dict[str, Any]:
+    shared = {"batch_size": 64, "views": {"crop": 4, "flip": True}}
+    return {
+        "name": "CIFAR-100, 20 classes",
+        "data": {"source": {"dataset": "cifar100", "classes": 20}, "validation": 0.1},
+        "teacher": {
+            "model": {"architecture": "resnet", "depth": 20},
+            "train": shared | {"epochs": 15, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 0.0005},
+        },
+        "student": {"model": {"architecture": "resnet", "depth": 8}},
+        "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
+        "train": shared | {"epochs": 5, "optimizer": "adamw", "learning_rate": 0.005},
+        "controls": [],
+        "seeds": [0],
+    }
+
+
+TASKS = {
+    "digits": Task("Search on digits", "Quickstart's networks on digits, all labels", _digits, {"size_bytes": 10_000}),
+    "cifar": Task(
+        "Search on CIFAR-100", "The first 20 classes of CIFAR-100, a resnet20's students, successive halving", _cifar,
+        {"size_bytes": 100_000, "latency_ms": 1.0}, halving=True,
+    ),
+}  # fmt: skip
 
 
 class Outcome(NamedTuple):
@@ -47,25 +91,30 @@ class Outcome(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", nargs="?", choices=TASKS, default="digits")
     parser.add_argument("--searches", type=int, default=5)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--home", type=Path)
     chosen, _ = parser.parse_known_args()
-    command = f"python -m benchmarks.search --searches {chosen.searches} --trials {chosen.trials}"
+    task, quick = TASKS[chosen.task], " --quick" * chosen.quick
+    command = f"python -m benchmarks.search {chosen.task} --searches {chosen.searches} --trials {chosen.trials}{quick}"
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(chosen.home or Path(folder) / "workspace").ensure()
         outcomes: list[Outcome] = []
         for seed in range(chosen.searches):
-            outcomes.append(outcome(workspace, seed, chosen.trials))
-            publish("Search on digits", command, body(outcomes, chosen.trials, chosen.searches))
+            mine, other = (asked(task, seed, chosen.trials, kind, quick=chosen.quick) for kind in ("tpe", "random"))
+            outcomes.append(outcome(workspace, mine, other))
+            publish(task.title, command, body(task, outcomes, chosen.trials, chosen.searches))
         api.stop_all(workspace)
 
 
-def outcome(workspace: Workspace, seed: int, trials: int) -> Outcome:
-    found, seconds = carried_out(workspace, asked(seed, trials, "tpe"))
-    other, _ = carried_out(workspace, asked(seed, trials, "random"))
-    final, by_chance = found["final"], other["final"]
+def outcome(workspace: Workspace, mine: Search, other: Search) -> Outcome:
+    found, seconds = carried_out(workspace, mine)
+    final, by_chance = found["final"], carried_out(workspace, other)[0]["final"]
     winner, control = final["winner"] or final["nearest"], final["control"]
+    if not control:
+        raise SystemExit(f"no uniform chain is as small as {winner['label']}")
     made = Outcome(
         winner["test_accuracy"], control["test_accuracy"],
         (by_chance["winner"] or by_chance["nearest"])["test_accuracy"],
@@ -75,13 +124,16 @@ def outcome(workspace: Workspace, seed: int, trials: int) -> Outcome:
     return made
 
 
-def asked(seed: int, trials: int, sampler: str) -> Search:
-    recipe = override(preset("quickstart").recipe.document(), [*SETTING, f"seeds=[{seed}]"])
-    limits = {"at_most": {"size_bytes": LIMIT}, "lose_at_most": 100, "minutes": None, "timing_seconds": 0}
-    return parse({"recipe": recipe, **limits, "trials": trials, "seed": seed, "sampler": sampler})
+def asked(task: Task, seed: int, trials: int, sampler: str, *, quick: bool = False) -> Search:
+    recipe = override(task.recipe(seed), QUICK if quick else [])
+    timing = 8.0 if "latency_ms" in task.at_most else 0.0
+    limits = {"at_most": task.at_most, "lose_at_most": 100, "minutes": None, "timing_seconds": timing}
+    how = {"trials": trials, "seed": seed, "sampler": sampler, "halving": task.halving}
+    return parse({"recipe": recipe, **limits, **how})
 
 
 def carried_out(workspace: Workspace, search: Search) -> tuple[Any, float]:
+    fetch(search.recipe.data.source)
     run = begun(workspace, search) or api.search(workspace, search)
     for row in follow(workspace, run):
         print(f"\r{search.sampler} {search.seed}: {100 * row.progress:3.0f} %", end="", file=sys.stderr, flush=True)
@@ -100,17 +152,19 @@ def begun(workspace: Workspace, search: Search) -> str | None:
     )
 
 
-def body(outcomes: list[Outcome], trials: int, searches: int) -> str:
+def body(task: Task, outcomes: list[Outcome], trials: int, searches: int) -> str:
     columns = {"search": "search", "uniform": "uniform chain", "at_random": "random search"}
     rows = [[words, *spread([getattr(one, name) for one in outcomes])] for name, words in columns.items()]
     each = [
         [str(seed), one.label, f"{one.size:,}", *(format.percent(share) for share in one[:4]), f"{one.seconds:.0f}"]
         for seed, one in enumerate(outcomes)
     ]
+    said = judging.asked(asked(task, 0, trials, "tpe").model_copy(update={"lose_at_most": None}))
+    limits = said[:1].upper() + said[1:]
     return "\n\n".join(
         [
-            f"{len(outcomes)} of {searches} searches. Quickstart's networks on digits, all labels, at most {LIMIT:,} "
-            f"bytes, {trials} candidates trained by each search. *Uniform*: the best of "
+            f"{len(outcomes)} of {searches} searches. {task.about}. {limits}; {trials} candidates "
+            f"trained by each search. *Uniform*: the best of "
             f"{outcomes[0].uniform_trials} chains of one method, no larger than "
             "the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
             "with. All are chosen by validation images; the accuracies are on the test images.",

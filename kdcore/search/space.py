@@ -107,9 +107,8 @@ class Space:
     def apart(self, name: str, values: Mapping[str, float], last: str) -> Settings:
         """The settings of this step alone, before the `last`, with these values of the groups of layers."""
         [option] = [one.option for one in _searched_of(name) if one.by_layer]
-        given = {f"{name}.{option}.{group}": value for group, value in values.items()} | {
-            f"{name}.{LAYERS.option}": BY_SENSITIVITY
-        }
+        given: Settings = {f"{name}.{option}.{group}": value for group, value in values.items()}
+        given[f"{name}.{LAYERS.option}"] = BY_SENSITIVITY
         own = self._own([name, last] if name != last else [name])
         return self.settings(lambda asked, searched: given[asked] if asked in given else own(asked, searched))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from kdcore.compress.step import CompressError
 from kdcore.compress.tools.sensitivity import Kind
 from kdcore.execute.sensitivity import of_model
 from kdcore.registry import Searched
-from kdcore.search.candidates import Candidates
 from kdcore.search.groups import Groups, groups
 from kdcore.search.sketch import Sketches
 from kdcore.search.space import Settings, Space
@@ -18,21 +18,16 @@ BUDGETS = (0.5, 0.25)  # shares of the bytes, where no limit on the file's size 
 LEAST, MOST = 0.02, 0.98
 
 
-def measured(candidates: Candidates, space: Space, check: Callable[[], None]) -> dict[str, Groups]:
-    """By step, the groups of the layers of the Recipe's student before its steps (or of the original model).
+def measured(space: Space, model: Path, check: Callable[[], None]) -> dict[str, Groups]:
+    """By step, the groups of the layers of the network in the folder `model`, on which chains of steps begin.
 
-    The student is trained for it as a candidate is. Measured once: the documents stay beside the model. Raises what a
-    stage raises.
+    Measured once: the documents stay beside the model. Raises CompressError.
     """
-    wanted = space.by_layer()
-    if not wanted:
-        return {}
-    recipe = space.recipe({}, effort=space.search.effort)
-    folder = candidates.workspace.model(candidates.build(recipe).key)
+    recipe = space.search.recipe
     found = {}
-    for step, searched in wanted:
+    for step, searched in space.by_layer():
         kind: Kind = searched.sensitivity  # type: ignore[assignment]
-        made = groups(of_model(folder, recipe, kind, on_layer=lambda *_: check()))
+        made = groups(of_model(model, recipe, kind, on_layer=lambda *_: check()))
         if made:
             found[step] = made
     return found

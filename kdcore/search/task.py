@@ -74,6 +74,7 @@ class Searching:
         if not self.document["reference"]:
             self.document["reference"] = trying.describe_reference()
         trying.told = self.document["reference"]
+        self.document["measured"] = list(trying.measured)
         trying.seed()
         if self.document.pop("final", None) or not self.document["target"]:  # a search that had ended goes on
             self.document |= {"target": trying.tried() + self.search.trials, "spent": 0.0}

@@ -53,14 +53,18 @@ class Trying:
         original = workspace.model(self.reference.key) if recipe.start == "model" else None
         self.sketches = Sketches(recipe, workspace.cache / "onnx", original)
         self.space = Space(search, train_steps(search), self.sketches.layers)
-        self.space.groups = self._groups()
+        self.measured: tuple[str, ...] = ()  # the keys of the model whose layer sensitivity says the groups
+        self.space.groups = self._groups() if self.space.by_layer() else {}
         self.study = Study(folder, search, alone=alone)
         self.told: dict[str, Any] = {}  # of the reference, in search.json
 
     def _groups(self) -> dict[str, Groups]:
-        """The groups of layers; none, where the student cannot be trained as the Recipe has it."""
+        """The groups of the layers of the Recipe's student before its steps, which is trained for it as a candidate is,
+        or of the original model; none where that cannot be."""
         try:
-            return starts.measured(self.candidates, self.space, self.check)
+            built = self.candidates.build(self.space.recipe({}, effort=self.search.effort))
+            self.measured = built.keys
+            return starts.measured(self.space, self.candidates.workspace.model(built.key), self.check)
         except Stopped:
             raise
         except Exception as error:  # as for a trial

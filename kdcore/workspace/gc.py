@@ -133,7 +133,7 @@ def _searched(folder: Path) -> frozenset[str]:
     final = found.get("final")
     ended = [final["winner"], final["nearest"], final["control"]] if final else []
     models = [*found["trials"], *(one for one in ended if one)]
-    kept = [found["reference"].get("key", ""), *found.get("building", ())]
+    kept = [found["reference"].get("key", ""), *found.get("building", ()), *found.get("measured", ())]
     return frozenset([*kept, *(key for one in models for key in one.get("keys", ()))])
 
 

@@ -202,7 +202,7 @@ class Conclusion(TypedDict):
 
 class SearchFound(TypedDict):
     """What a search has found so far, in search.json. `target`: trials to train; `spent`: seconds of them; `building`: models
-    that are being made."""
+    that are being made; `measured`: the model whose layer sensitivity it began from, and what that was made of."""
 
     reference: dict[str, Any]
     target: Count
@@ -213,6 +213,7 @@ class SearchFound(TypedDict):
     importances: dict[str, float]
     final: NotRequired[Conclusion | None]
     building: NotRequired[list[Key]]
+    measured: NotRequired[list[Key]]
 
 
 class Slot(TypedDict):

@@ -36,7 +36,7 @@ def test_without_a_search_the_page_leads_to_the_form(empty):
 def test_a_search_that_has_ended_shows_winner_control_and_candidates(ended):
     workspace, run, found = ended
     stopped = found["trials"][0] | {"number": 99, "state": "stopped", "why": "behind after 1/9 of the training steps"}
-    found["trials"].append(stopped)
+    found = {**found, "trials": [*found["trials"], stopped]}
     write_json(workspace.run(run) / shapes.SEARCH, found)
     app = opened("search", run=run)
     final = found["final"]

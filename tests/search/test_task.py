@@ -63,6 +63,8 @@ def test_the_clean_up_keeps_the_models_of_a_search(searched):
     workspace, _, found = searched
     gc.collect(workspace)
     assert all(workspace.complete(key) for trial in trained(found) for key in trial["keys"])
+    assert found["measured"]
+    assert all(workspace.complete(key) for key in found["measured"])
 
 
 def test_a_search_stays_where_it_was_made(searched):
