@@ -23,7 +23,8 @@ from kdcore.workspace import gc, shapes
 from kdcore.workspace.integrity import DONE, inventory
 from kdcore.workspace.state import HEARTBEAT
 from kdcore.workspace.workspace import Workspace
-from tests.search.conftest import carry_out, document
+from tests.search.conftest import STEPS, carry_out, document
+from tests.small import small
 
 
 def trained(found):
@@ -277,7 +278,9 @@ def test_successive_halving_stops_those_that_are_behind_and_survives_a_kill(begu
 def test_groups_of_layers_come_from_the_student_of_the_recipe(searched):
     """Its sensitivity is measured once, and stays beside its model."""
     workspace, _, found = searched
-    kept = [path.name for path in workspace.models.glob("*/sensitivity-*.json")]
-    assert sorted(kept) == ["sensitivity-filters.json", "sensitivity-quantize.json"]
-    settings = {name for trial in found["trials"] for name in trial["settings"]}
-    assert "weight_quant.layers" in settings or "prune_structured.layers" in settings
+    kept = list(workspace.models.glob("*/sensitivity-*.json"))
+    assert sorted(path.name for path in kept) == ["sensitivity-filters.json", "sensitivity-quantize.json"]
+    assert {path.parent.name for path in kept} == {found["measured"][-1]}
+    width = small(*STEPS).student.model.width
+    assert read_json(workspace.model(found["measured"][-1]) / "report.json")["train"]["steps"] == 10
+    assert {row["filters"] for path in kept for row in read_json(path)["rows"]} >= {width, 2 * width}
