@@ -187,7 +187,7 @@ def searched(found: SearchFound) -> None:
 
     coded = any(trial.get("coded_bytes") for trial in found["trials"])  # then it is what counts
     best = front(found["trials"], coded)
-    timed = {"latency_ms": "latency,\nbatch 1", "batch_ms": "per image,\nbatch 64"}
+    timed = {"latency_ms": "latency,\nbatch 1", "batch_ms": "per example,\nbatch 64"}
     shown_times = {name: title for name, title in timed.items() if any(name in row for row in best)}
     listing(
         ["candidate", "validation", "coded size" if coded else "size", *shown_times.values()],

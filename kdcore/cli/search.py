@@ -37,7 +37,7 @@ def add(command: Add) -> None:
     parser.add_argument(
         "--at-most", action="append", default=[], metavar="LIMIT",
         help=f"a limit, such as {', '.join(example for _, _, example in LIMITS.values())}; batch is the time per "
-        "image at batch 64: 0.5ms are 2,000 images per second",
+        "example at batch 64: 0.5ms are 2,000 examples per second",
     )  # fmt: skip
     parser.add_argument("--lose-at-most", metavar="POINTS", help="accuracy to lose at most (default: 1; any: no limit)")
     parser.add_argument(

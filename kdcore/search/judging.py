@@ -28,7 +28,7 @@ WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
     "size_bytes": ("size", format.size),
     "coded_bytes": ("coded size", format.size),
     "latency_ms": ("latency", format.milliseconds),
-    "batch_ms": ("time per image at batch 64", format.milliseconds),
+    "batch_ms": ("time per example at batch 64", format.milliseconds),
     "macs": ("MACs", format.count),
     "params": ("parameters", format.count),
     "memory_mb": ("peak memory", _mb),
@@ -113,7 +113,7 @@ def sentence(rows: Sequence[Row], search: Search, limits: Mapping[str, float] | 
         if row.get("latency_ms"):
             facts.append(format.milliseconds(row["latency_ms"]))
         if row.get("batch_ms") and "batch_ms" in search.limits:
-            facts.append(f"{format.milliseconds(row['batch_ms'])} per image at batch 64")
+            facts.append(f"{format.milliseconds(row['batch_ms'])} per example at batch 64")
         return f"{row['label']}: {', '.join(facts)}."
     close = nearest(rows, search)
     if close is None:

@@ -39,8 +39,8 @@ class AtMost(Part):
         None,
         gt=0,
         le=1e6,
-        description="Time per image at batch 64 on one thread of this machine, in milliseconds: 0.5 ms are 2,000 "
-        "images per second.",
+        description="Time per example at batch 64 on one thread of this machine, in milliseconds: 0.5 ms are 2,000 "
+        "examples per second.",
     )
     macs: int | None = Field(None, ge=1, lt=2**50, description="Multiply-accumulates (MACs) of one example.")
     params: int | None = Field(None, ge=1, lt=2**40, description="Parameters of the network.")

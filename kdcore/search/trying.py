@@ -148,7 +148,7 @@ class Trying:
             built = self.candidates.build(self.space.recipe(settings, effort=effort))
             if self.study.behind(trial, rung, built.accuracy):
                 share = f"1/{HALVED ** (RUNGS - 1 - rung)}"
-                said = f"{format.percent(built.accuracy)} on validation images after {share} of the training steps"
+                said = f"{format.percent(built.accuracy)} on validation examples after {share} of the training steps"
                 why = f"{said} is not among the best third"
                 return {"state": judging.STOPPED, **figures(built), "keys": list(built.keys), "why": why}
         return None

@@ -28,7 +28,7 @@ class Limit(NamedTuple):
 USUAL = {"size_bytes": Limit("Size (kB)", 1e3), "latency_ms": Limit("Latency (ms)")}
 SELDOM = {
     "coded_bytes": Limit("Coded size (kB)", 1e3),
-    "batch_ms": Limit("Time per image, batch 64 (ms)"),
+    "batch_ms": Limit("Time per example, batch 64 (ms)"),
     "macs": Limit("MACs (millions)", 1e6),
     "params": Limit("Parameters (thousands)", 1e3),
     "memory_mb": Limit("Peak memory (MB)"),

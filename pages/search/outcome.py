@@ -17,7 +17,7 @@ from kdcore.report import format
 from kdcore.search.wording import apart, words
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import SearchFound
-from pages.search.progress import PER_IMAGE
+from pages.search.progress import PER_EXAMPLE
 from pages.shared import charts, draft, store
 from pages.shared.text import plain
 
@@ -78,7 +78,7 @@ def _facts(one: Any) -> dict[str, str]:
         "Validation accuracy": format.percent(one.get("accuracy")),
         "Size": format.size(one.get("size_bytes")),
         "Latency, batch 1": format.milliseconds(one.get("latency_ms")),
-        PER_IMAGE: format.milliseconds(one.get("batch_ms")),
+        PER_EXAMPLE: format.milliseconds(one.get("batch_ms")),
         "Speed-up": format.times(faster) if faster else format.MISSING,
         "MACs": format.count(one.get("macs")),
     }

@@ -17,7 +17,7 @@ from kdcore.workspace.shapes import SearchFound
 from pages.shared import charts, roles, store
 from pages.shared.text import plain
 
-PER_IMAGE = "Time per image, batch 64"
+PER_EXAMPLE = "Time per example, batch 64"
 STATES = {
     "trained": "trained",
     "stopped": "stopped early",
@@ -40,7 +40,8 @@ def show(folder: Path, found: SearchFound | None) -> None:
         return
     trained = [trial for trial in found["trials"] if trial["state"] == "trained"]
     st.caption(
-        f"{counted(found, of=found['target'])}. Accuracy is on validation examples; test examples are only used at the end."
+        f"{counted(found, of=found['target'])}. Accuracy is on validation examples; test examples are only used at the "
+        "end."
     )
     if trained:
         charts.show(against_size(found, search.limits_of_trials), key="candidates")
@@ -66,7 +67,7 @@ def _line(row: Any, limits: dict[str, float]) -> dict[str, Any]:
         "Size": format.size(row.get("size_bytes")),
         **({"Coded size": format.size(row.get("coded_bytes"))} if "coded_bytes" in limits else {}),
         "Latency, batch 1": format.milliseconds(row.get("latency_ms")),
-        **({PER_IMAGE: format.milliseconds(row.get("batch_ms"))} if "batch_ms" in limits else {}),
+        **({PER_EXAMPLE: format.milliseconds(row.get("batch_ms"))} if "batch_ms" in limits else {}),
         "Parameters": format.count(row.get("params")),
         "State": state,
         "Why": row.get("why", ""),

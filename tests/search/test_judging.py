@@ -40,8 +40,8 @@ def test_where_the_coded_file_counts_its_size_is_told():
 def test_where_throughput_is_limited_the_time_per_image_is_told():
     search = parse(document(at_most={"batch_ms": 0.5}, timing_seconds=1, lose_at_most=None))
     rows = [row("quick", 9000, 0.9, batch_ms=0.25), row("slow", 8000, 0.95, batch_ms=0.8)]
-    assert sentence(rows, search) == "quick: 90.0 % on validation images, 9.00 kB, 0.25 ms per image at batch 64."
-    assert shortfall(rows[1], search.limits).startswith("time per image at batch 64 0.8 ms")
+    assert sentence(rows, search) == "quick: 90.0 % on validation examples, 9.00 kB, 0.25 ms per example at batch 64."
+    assert shortfall(rows[1], search.limits).startswith("time per example at batch 64 0.8 ms")
 
 
 def test_what_was_not_measured_is_not_within_its_limit():
