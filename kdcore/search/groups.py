@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kdcore.compress.step import CompressError
 from kdcore.compress.tools.sensitivity import policy
 from kdcore.registry import Searched
 
@@ -47,9 +48,14 @@ class Groups(NamedTuple):
     def start(self, budget: float, searched: Searched) -> dict[str, float]:
         """By group, the mean of what the layers get in the mix that loses least within `budget`.
 
-        `budget`: a share of their bytes. Raises CompressError where it cannot be reached.
+        `budget`: a share of their bytes. Where it cannot be reached, the strongest change that was measured.
         """
-        mix = policy(self.measured, budget)["policy"]
+        try:
+            mix = policy(self.measured, budget)["policy"]
+        except CompressError:
+            mix = {
+                row["layer"]: row["strength"] for row in self.measured["rows"]
+            }  # the last row of each is the strongest
         untouched = searched.high if searched.smallest == searched.low else searched.low
         weights = {row["layer"]: row["weights"] for row in self.measured["rows"]}
         found = {}

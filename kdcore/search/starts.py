@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kdcore.compress.step import CompressError
 from kdcore.compress.tools.sensitivity import Kind
 from kdcore.execute.sensitivity import of_model
 from kdcore.registry import Searched
@@ -51,13 +50,9 @@ def _mixes(space: Space, sketches: Sketches, of: tuple[str, Searched, str], most
         return space.apart(step, space.groups[step].start(budget, searched), last)
 
     def fits(budget: float) -> bool:
-        try:
-            mix = at(budget)
-        except CompressError:
-            return False  # no mix is so small
-        return most is None or weighs_at_most(most, space, sketches, mix)
+        return weighs_at_most(most or 0, space, sketches, at(budget))
 
-    budgets = [largest(LEAST, MOST, fits)] if most else [budget for budget in BUDGETS if fits(budget)]
+    budgets = [largest(LEAST, MOST, fits)] if most else BUDGETS
     mixes = [at(budget) for budget in budgets if budget is not None]
     prefix = f"{step}.{searched.option}."
     return [mix for mix in mixes if len({mix[name] for name in mix if name.startswith(prefix)}) > 1]
