@@ -201,7 +201,7 @@ def searched(found: SearchFound) -> None:
     final = found.get("final")
     _out.print(shown(final["words"] if final else found["words"]), soft_wrap=True)
     _out.print(f"{counted(found)}.")
-    told = {name: row for name in ("winner", "nearest", "control") if final and (row := final[name])}  # type: ignore[literal-required]
+    told = {name: row for name in ("winner", "nearest", "control") if final and (row := final[name])}
     for (name, row), label in zip(told.items(), namesakes([*told.values()]), strict=True):
         facts = f"{format.percent(row['test_accuracy'])} on test examples, {format.size(row['size_bytes'])}"
         _out.print(shown(f"{name.capitalize()}: {label}, {facts}"), soft_wrap=True)
