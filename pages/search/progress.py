@@ -51,12 +51,14 @@ def show(folder: Path, found: SearchFound | None) -> None:
 
 
 def _table(found: SearchFound, limits: dict[str, float]) -> pd.DataFrame:
+    """What is known of each candidate, the most accurate first; a column that would be empty is left out."""
     rows = sorted(found["trials"], key=lambda trial: (-trial.get("accuracy", -1.0), trial.get("size_bytes") or 0))
-    options = apart(rows)
-    return pd.DataFrame([_line(row, limits) | {"Other options": said} for row, said in zip(rows, options, strict=True)])
+    lines = [_line(row, limits, options) for row, options in zip(rows, apart(rows), strict=True)]
+    told = [name for name in lines[0] if any(line[name] not in ("", format.MISSING) for line in lines)]
+    return pd.DataFrame(lines)[told]
 
 
-def _line(row: Any, limits: dict[str, float]) -> dict[str, Any]:
+def _line(row: Any, limits: dict[str, float], options: str) -> dict[str, Any]:
     state = STATES[row["state"]]
     if row["state"] == "trained":
         state = "within the limits" if fits(row, limits) else "outside the limits"
@@ -67,9 +69,10 @@ def _line(row: Any, limits: dict[str, float]) -> dict[str, Any]:
         "Size": format.size(row.get("size_bytes")),
         **({"Coded size": format.size(row.get("coded_bytes"))} if "coded_bytes" in limits else {}),
         "Latency, batch 1": format.milliseconds(row.get("latency_ms")),
-        **({PER_EXAMPLE: format.milliseconds(row.get("batch_ms"))} if "batch_ms" in limits else {}),
-        "Parameters": format.count(row.get("params")),
+        PER_EXAMPLE: format.milliseconds(row.get("batch_ms")),
         "State": state,
+        "Other options": options,
         "Why": row.get("why", ""),
+        "Parameters": format.count(row.get("params")),
         "Time": format.duration(row["seconds"]) if "seconds" in row else "",
     }
