@@ -38,6 +38,7 @@ ROOMS = [
     "recipe",
     "registry",
     "plugins",
+    "hub",
     "json_input",
     "problems",
     "child",

@@ -208,6 +208,10 @@ class Kind(ABC):
     def disturbed(self, one: Items, each: Sequence[Mapping[str, float]]) -> Items:
         """A single item as it is under each of these strengths; a disturbance that is not named does nothing."""
 
+    def unknown(self, items: Items) -> int | None:
+        """The id that stands for what a network has no other for; None where items do not consist of ids."""
+        return None
+
     def example(self, shape: Shape, batch: int = 1, device: torch.device | str = "cpu") -> torch.Tensor:
         """`plain` as a tensor."""
         return torch.from_numpy(self.plain(shape, batch)).to(device)

@@ -14,7 +14,8 @@ from kdcore import arrays
 from kdcore.files import read_json, write_json
 from kdcore.inputs import order, typos
 from kdcore.inputs.kind import Disturbance, Held, Kind, Shape, Shown
-from kdcore.inputs.tokens import PADDING, Ragged, Texts, read
+from kdcore.inputs.ragged import Ragged
+from kdcore.inputs.tokens import PADDING, Texts, read
 from kdcore.lazy import torch
 from kdcore.recipe import Augmentation
 
@@ -130,6 +131,9 @@ class Text(Kind):
 
     def hold(self, items: Texts, rows: np.ndarray, device: torch.device) -> HeldTexts:
         return HeldTexts(items, rows, device)
+
+    def unknown(self, items: Texts) -> int:
+        return items.tokenizer.unknown
 
     def tensor(self, items: Texts, device: torch.device | str = "cpu") -> torch.Tensor:
         return torch.from_numpy(self.feed(items)).to(device)

@@ -8,13 +8,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from kdcore import arrays
+from kdcore.inputs.ragged import Ragged
+from kdcore.inputs.wordpiece import WordPieces
 
-PADDING, UNKNOWN = 0, 1  # ids of every tokenizer
+PADDING = 0  # the id of every tokenizer
+UNKNOWN = 1  # of Characters
 KINDS = (np.int32, np.int64, np.uint8, np.int64)  # of the arrays of Texts
 
 
@@ -34,6 +37,11 @@ class Characters:
     def vocabulary(self) -> int:
         """Number of ids."""
         return 2 + len(self.alphabet)
+
+    @property
+    def unknown(self) -> int:
+        """The id of what the alphabet does not have."""
+        return UNKNOWN
 
     @cached_property
     def digest(self) -> str:
@@ -56,8 +64,13 @@ class Characters:
         return made
 
 
-def read(document: dict[str, Any]) -> Characters:
-    """The tokenizer of a `document`. Raises KeyError, TypeError."""
+Tokenizer = Characters | WordPieces
+
+
+def read(document: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of a `document`. Raises KeyError, TypeError, ValueError."""
+    if document["tokenizer"] == "wordpiece":
+        return WordPieces.read(document)
     return Characters(document["alphabet"], document["longest"])
 
 
@@ -66,44 +79,14 @@ def normalised(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-class Ragged(NamedTuple):
-    """N rows of different lengths, one after the other: `flat` (T,), and where each one ends in it, int64 (N,)."""
-
-    flat: np.ndarray
-    ends: np.ndarray
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return np.diff(self.ends, prepend=0)
-
-    def row(self, place: int) -> np.ndarray:
-        """One of them."""
-        return self.flat[self.ends[place - 1] if place else 0 : self.ends[place]]
-
-    def rows(self, places: np.ndarray) -> Ragged:
-        """Some of them, in this order."""
-        lengths = self.lengths[places]
-        ends = np.cumsum(lengths)
-        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        return Ragged(self.flat[np.repeat(self.ends[places] - lengths, lengths) + within], ends)
-
-    def padded(self) -> np.ndarray:
-        """int64 (N, L), each row filled with PADDING to the length of the longest."""
-        lengths = self.lengths
-        filled = np.arange(max(lengths, default=1)) < lengths[:, None]
-        made = np.full(filled.shape, PADDING, np.int64)
-        made[filled] = self.flat
-        return made
-
-
 class Texts:
     """N texts as data sets hold them: `ids` of their tokens, and the texts themselves, `raw` as UTF-8."""
 
-    def __init__(self, ids: Ragged, raw: Ragged, tokenizer: Characters):
+    def __init__(self, ids: Ragged, raw: Ragged, tokenizer: Tokenizer):
         self.ids, self.raw, self.tokenizer = ids, raw, tokenizer
 
     @classmethod
-    def of(cls, texts: Iterable[str], tokenizer: Characters) -> Texts:
+    def of(cls, texts: Iterable[str], tokenizer: Tokenizer) -> Texts:
         """Tokenised now, once and for all."""
         clean = [normalised(text) for text in texts]
         encoded = [text.encode("utf-8", "replace") for text in clean]

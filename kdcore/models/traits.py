@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kdcore.registry import Searched, Traits
+from kdcore.registry import Options, Searched, Traits
+
+
+def _as_they_are(options: Any) -> Options:
+    return options
+
+
+def _fits(options: Any, shape: Any) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -25,3 +33,5 @@ class ArchitectureTraits(Traits):
     reads: str = "pictures"
     names: Callable[[Any, int, tuple[int, int, int]], Mapping[str, str]] | None = None
     search: tuple[Searched, ...] = ()
+    pinned: Callable[[Any], Options] = _as_they_are
+    unfit: Callable[[Any, Any], Mapping[str, str]] = _fits

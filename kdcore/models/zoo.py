@@ -16,6 +16,7 @@ from kdcore.models import names, resize
 from kdcore.registry import Options
 
 SCHEMA = 1
+UNFETCHED = {"pretrained": False, "weights": ""}  # options that ask for published weights, without them
 BEFORE_ACTIVATION = " before activation"  # after a tap's name: its features before the ReLU at their end
 
 
@@ -45,8 +46,9 @@ def create(
     if classes < 2:
         raise ValueError(f"a classifier needs at least 2 classes, not {classes}")
     entry = registry.entry_of("architecture", architecture)
-    if not fetch and "pretrained" in type(architecture).model_fields:
-        architecture = architecture.model_copy(update={"pretrained": False})
+    if not fetch:
+        without = {name: value for name, value in UNFETCHED.items() if name in type(architecture).model_fields}
+        architecture = architecture.model_copy(update=without)
     return entry.implementation(architecture, classes, shape, Normalize(mean, std) if mean else nn.Identity())
 
 

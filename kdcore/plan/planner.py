@@ -16,6 +16,7 @@ from kdcore.data.splits import Split
 from kdcore.distill.scheme import Link, Scheme, scheme_of
 from kdcore.distill.source import ExternalTeacher
 from kdcore.distill.traits import MethodTraits, SchemeTraits, TeacherTraits
+from kdcore.models.traits import ArchitectureTraits
 from kdcore.recipe import Point, Recipe, Teacher, Train
 from kdcore.registry import Options
 from kdcore.train.order import steps_of
@@ -185,7 +186,7 @@ def _distilled(
     if beside:
         spec |= {
             "scheme": recipe.scheme.model_dump(mode="json"),
-            "beside": [model.model_dump(mode="json") for model in beside],
+            "beside": [ArchitectureTraits.of(model).pinned(model).model_dump(mode="json") for model in beside],
         }
         uses += [("scheme", recipe.scheme), *(("architecture", model) for model in beside)]
     taught = MethodTraits.of(method).teacher and not beside
@@ -228,7 +229,7 @@ def _training(kind: Kind, model: Options, train: Train, images: int) -> dict[str
     """What a spec says of training a new network on so many images."""
     return {
         "kind": kind,
-        "model": model.model_dump(mode="json"),
+        "model": ArchitectureTraits.of(model).pinned(model).model_dump(mode="json"),
         "train": _resolved(train, images),
         "precision": machine.precision(train.precision),
     }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from kdcore import hub
 from kdcore.data.texts import table
-from kdcore.data.texts.build import Labelled, divided, raw
+from kdcore.data.texts.build import Labelled, divided, raw, tokenizer_option
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Work
 from kdcore.paths import absolute
@@ -15,6 +16,8 @@ from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options, register
 
 FIELD = "data.source.path"
+TABLE = "a .csv or .tsv with texts and labels"
+WANTED = {"path": TABLE, "test_path": TABLE, "tokenizer": f"a folder with {hub.TOKENIZER}"}
 
 
 class TextCsv(Options):
@@ -23,7 +26,8 @@ class TextCsv(Options):
     path: str = Field("", description="A .csv or .tsv in UTF-8 whose first line names the columns.")
     text: str = Field("text", min_length=1, max_length=80, description="Name of the column of texts.")
     label: str = Field("label", min_length=1, max_length=80, description="Name of the column of labels.")
-    longest: int = Field(128, ge=2, le=512, description="Characters after which a text is cut.")
+    longest: int = Field(128, ge=2, le=512, description="Tokens after which a text is cut; characters are tokens.")
+    tokenizer: str = tokenizer_option()
     test_path: str = Field("", description="A second table with the texts for testing. Empty: a share of the first.")
     test_share: float = Field(0.2, ge=0.05, le=0.5, description="Share used for testing, without a second table.")
 
@@ -31,6 +35,11 @@ class TextCsv(Options):
     @classmethod
     def _absolute(cls, path: str) -> str:
         return absolute(path)
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _place(cls, tokenizer: str) -> str:
+        return hub.name_or_path(tokenizer)
 
 
 class OwnTexts(Fetch):
@@ -44,7 +53,7 @@ class OwnTexts(Fetch):
         chosen = _options(options)
         if not chosen.path:
             raise RecipeError([Problem(FIELD, "choose the .csv or .tsv with your texts")])
-        return " ".join(_stamp(path, field) for field, path in _tables(chosen).items())
+        return " ".join(_stamp(path, field) for field, path in _files(chosen).items())
 
 
 def _options(options: Options) -> TextCsv:
@@ -58,11 +67,20 @@ def _tables(options: TextCsv) -> dict[str, Path]:
     return {field: Path(path) for field, path in asked.items() if path}
 
 
+def _files(options: TextCsv) -> dict[str, Path]:
+    """The tables and, where that is here, the tokenizer's file, by the options that name them."""
+    try:
+        folder = hub.local(options.tokenizer) if options.tokenizer else None
+    except hub.BadFolder as error:
+        raise RecipeError([Problem("data.source.tokenizer", str(error))]) from None
+    return _tables(options) | ({"tokenizer": folder / hub.TOKENIZER} if folder else {})
+
+
 def _stamp(path: Path, field: str) -> str:
     try:
         found = path.stat()
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}): give a .csv or .tsv with texts and labels"
+        message = f"{path} cannot be read ({error.strerror}): give {WANTED[field]}"
         raise RecipeError([Problem(f"data.source.{field}", message)]) from None
     return f"{found.st_size}-{found.st_mtime_ns}"
 
@@ -85,7 +103,7 @@ def text_csv(options: TextCsv, work: Work) -> RawImages:
     else:
         train, test = divided(train, options.test_share)
     notes = (f"{left_out:,} rows without a text or a label were left out",) if left_out else ()
-    return raw(train, test, options.longest, name=Path(options.path).stem, notes=notes)
+    return raw(train, test, options.longest, options.tokenizer, name=Path(options.path).stem, notes=notes)
 
 
 def _read(path: Path, options: TextCsv, field: str) -> tuple[Labelled, int]:
@@ -94,7 +112,7 @@ def _read(path: Path, options: TextCsv, field: str) -> tuple[Labelled, int]:
     except table.Refused as error:
         raise RecipeError([Problem(f"data.source.{field}", f"{path.name}: {error}")]) from None
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}): give a .csv or .tsv with texts and labels"
+        message = f"{path} cannot be read ({error.strerror}): give {TABLE}"
         raise RecipeError([Problem(f"data.source.{field}", message)]) from None
 
 

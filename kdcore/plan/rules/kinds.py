@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kdcore import registry
+from kdcore import inputs, registry
 from kdcore.compress.traits import StepTraits
 from kdcore.data.types import Dataset
 from kdcore.distill.scheme import scheme_of
@@ -21,7 +21,7 @@ from kdcore.registry import Options
 def problems(recipe: Recipe, dataset: Dataset) -> list[Problem]:
     """What does not take the inputs of the data set, at its field. Where much does not, as after another data set
     was chosen, one suggestion at the data set puts it right."""
-    found = [*_networks(recipe, dataset.kind), *_training(recipe, dataset.kind), *_others(recipe, dataset.kind)]
+    found = [*_networks(recipe, dataset), *_training(recipe, dataset.kind), *_others(recipe, dataset.kind)]
     changes = tuple(change for problem in found for change in problem.changes)
     found = [problem._replace(changes=()) for problem in found]
     if len(changes) > 1:
@@ -30,9 +30,12 @@ def problems(recipe: Recipe, dataset: Dataset) -> list[Problem]:
     return [problem._replace(changes=changes) for problem in found[:1]] + found[1:]
 
 
-def _networks(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
+def _networks(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
+    kind = dataset.kind
     for field, network in _trained(recipe).items():
-        if ArchitectureTraits.of(network).reads == kind.name:
+        traits = ArchitectureTraits.of(network)
+        if traits.reads == kind.name:
+            yield from (Problem(f"{field}.{at}", why) for at, why in traits.unfit(network, dataset.shape).items())
             continue
         names = [entry.name for entry in registry.entries("architecture")]
         fitting = [name for name in names if ArchitectureTraits.named(name).reads == kind.name]
@@ -67,7 +70,8 @@ def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
             yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
     for index, step in enumerate(recipe.compress):
         if kind.name not in StepTraits.of(step).reads:
-            message = f"{_name('step', step)} works on networks for pictures, not for {kind.many}: remove it"
+            read = " and ".join(inputs.named(name).many for name in StepTraits.of(step).reads)
+            message = f"{_name('step', step)} works on networks for {read}, not for {kind.many}: remove it"
             yield Problem(f"compress.{index}.step", message)
     source = _name("teacher", recipe.teacher.source)
     if kind.name not in TeacherTraits.named(source).reads:
