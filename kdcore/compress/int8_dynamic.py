@@ -13,20 +13,27 @@ from kdcore.compress.traits import StepTraits, any_graph
 from kdcore.problems import first_line
 from kdcore.registry import Options, by_options, register
 
-KINDS = {"all": ["Conv", "Gemm", "MatMul"], "linear": ["Gemm", "MatMul"]}
+KINDS = {
+    "all": ["Conv", "Gemm", "MatMul"],
+    "linear": ["Gemm", "MatMul"],
+    "linear and embedding": ["Gemm", "MatMul", "Gather"],
+}
+WHAT = {"all": "", "linear": ", linear layers", "linear and embedding": ", with embedding"}
 
 
 class Int8Dynamic(Options):
     """Options of dynamic int8 quantization."""
 
-    layers: Literal["all", "linear"] = Field(
-        "all", description="Also quantize convolutions, for size; or only linear layers, which ONNX Runtime runs fast."
+    layers: Literal["all", "linear", "linear and embedding"] = Field(
+        "all",
+        description="Also quantize convolutions, for size; or only linear layers, which ONNX Runtime runs fast; or "
+        "those and the embeddings of tokens, most of a language model's bytes.",
     )
     per_channel: bool = Field(True, description="One scale per filter. Off: one per layer, which loses more accuracy.")
 
 
 def _why(options: Int8Dynamic) -> str:
-    if options.layers == "linear":
+    if options.layers != "all":
         return "Only linear layers are quantized; convolutions, if there are any, stay fp32: use static int8 for those."
     return (
         "ONNX Runtime has no fast int8 convolution with dynamic ranges: convolutions run 4 to 20 times "
@@ -44,7 +51,7 @@ def _why(options: Int8Dynamic) -> str:
     traits=StepTraits(
         variant="quantized",
         stage="quantize",
-        label=by_options(lambda options: "int8 dynamic" + (", linear layers" if options.layers == "linear" else "")),
+        label=by_options(lambda options: "int8 dynamic" + WHAT[options.layers]),
         faster=False,
         final=True,
         reads=("pictures", "text"),

@@ -24,6 +24,7 @@ class StepInput(NamedTuple):
     same network. `images`: float32 (n, C, H, W) in [0, 1], training images that the student sees.
     `shape`: (C, H, W). `folder`: for files of the step's own. `seed`: of all its random choices. `targets`: float
     (n, K), what is known of the images, as in a training Task; `labelling` says what they mean.
+    `unknown`: of texts, whose ids are `images` (n, L), the id of a token that the tokenizer does not have.
     """
 
     network: nn.Module
@@ -34,6 +35,7 @@ class StepInput(NamedTuple):
     seed: int
     targets: Tensor | None = None
     labelling: Labelling = ONE_LABEL
+    unknown: int | None = None
 
 
 class StepResult(NamedTuple):

@@ -32,7 +32,8 @@ class StepInputs:
     distributions whose rows sum to 1, or to 0 where an image has no label. `student_features`,
     `teacher_features`: float32 outputs of the taps that the method named, (B, C, H, W) or (B, F). `indices`:
     (B,) place of each image among those that the student is trained on. `step` of `steps`: where training
-    stands. `seed`: for what the method draws at random in this step.
+    stands. `seed`: for what the method draws at random in this step. `known`: bool (B, L), which tokens of the texts
+    are no padding; None for other inputs. Features of texts are (B, L, F).
     """
 
     student: torch.Tensor
@@ -45,6 +46,7 @@ class StepInputs:
     steps: int = 1
     seed: int = 0
     labelling: Labelling = ONE_LABEL
+    known: torch.Tensor | None = None
 
     def label_loss(self) -> torch.Tensor:
         """The student's mean loss on the labels, a scalar in nats."""

@@ -18,7 +18,7 @@ class MethodTraits(Traits):
     `teacher`: whether it needs one. `answers`: whether it wants the teacher's answers in every step; by default those
     that need a teacher do. `taps`: whether it wants features. `inside`: whether it looks into the teacher for more than
     answers; by default those with taps do, and those of weights. `maps`: whether it compares feature maps.
-    `mixup`: whether it takes mixed images. `standardize`: whether it can standardize logits.
+    `tokens`: whether its features are those of a text's tokens. `mixup`: whether it takes mixed images. `standardize`: whether it can standardize logits.
     `labels`: whether it is made for one label an image, for many, or for both.
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
     projector to it is. `parts`: the options of the methods that it combines.
@@ -38,6 +38,7 @@ class MethodTraits(Traits):
     taps: bool = False
     inside: bool | None = None
     maps: bool = False
+    tokens: bool = False
     mixup: bool = True
     standardize: bool = False
     labels: Labels = "one"
@@ -51,6 +52,8 @@ class MethodTraits(Traits):
     @property
     def reads(self) -> tuple[str, ...]:
         """The kinds of input (`kdcore.inputs`) on which it works: features of texts have no fixed length."""
+        if self.tokens:
+            return ("text",)
         return ("pictures",) if self.taps else ("pictures", "text")
 
 

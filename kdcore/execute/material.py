@@ -107,6 +107,7 @@ class Material:
         material = StepInput(
             network, onnx, images, self.dataset.shape, scratch, seed,
             self.targets(self.shares.seen, self.shares.labelled).cpu(), self.labelling,
+            kind.unknown(self.dataset.train_images),
         )  # fmt: skip
         outcome: StepResult = registry.entry_of("step", step).implementation(material, step)
         return outcome

@@ -220,3 +220,8 @@ class Kind(ABC):
 def laid_out(batch: torch.Tensor) -> torch.Tensor:
     """Maps (B, C, H, W) channels last, which convolutions are fastest with; all else as it is."""
     return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
+
+
+def tokens(batch: torch.Tensor) -> torch.Tensor | None:
+    """Which places of a batch of ids (B, L) hold tokens and no padding, bool; None for a batch of anything else."""
+    return None if batch.is_floating_point() else batch != 0

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from kdcore.distill.method import Method, StepInputs, Taps
+from kdcore.inputs.kind import tokens
 from kdcore.train.features import Capture
 from kdcore.train.logit_cache import LogitCache
 from kdcore.train.objective import Batch, Objective
@@ -64,6 +65,7 @@ class DistillationObjective(Objective):
             logits, asked, batch.targets,
             student_features=self._student.take(), teacher_features=features,
             indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,
+            known=tokens(batch.images),
         )  # fmt: skip
         return seen, logits
 

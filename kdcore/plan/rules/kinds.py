@@ -66,7 +66,7 @@ def _training(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
 def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
     for field, method in methods(recipe):
         if any(kind.name not in part.reads for part in part_traits(method)):
-            message = f"{_name('method', method)} compares features, not available for {kind.many}: choose kd or dist"
+            message = f"{_name('method', method)} compares features that {kind.many} do not have: choose kd or dist"
             yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
     for index, step in enumerate(recipe.compress):
         if kind.name not in StepTraits.of(step).reads:
