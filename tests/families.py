@@ -93,8 +93,8 @@ TRAINING: dict[str, Any] = {
 
 
 def step_names() -> list[str]:
-    """The names of all registered steps."""
-    return [entry.name for entry in registry.entries("step")]
+    """The names of the registered steps that work on networks for pictures."""
+    return [entry.name for entry in registry.entries("step") if "pictures" in StepTraits.named(entry.name).reads]
 
 
 def brief(step: str) -> Options:

@@ -22,6 +22,7 @@ from kdcore.compress.step import StepInput
 from kdcore.data.dataset import load
 from kdcore.export import onnx_file, runtime
 from kdcore.inputs.images import InMemoryImages, pixels
+from kdcore.inputs.text import KIND
 from kdcore.recipe import Augmentation, Train
 from kdcore.registry import Entry
 from kdcore.train.loop import Task, fit
@@ -124,6 +125,8 @@ def _method(entry: Entry) -> list[float]:
 
 
 def _step(entry: Entry) -> list[float]:
+    if "pictures" not in entry.traits.reads:
+        return _step_on_texts(entry)
     network = _network(entry.name if entry.name in SPECIAL else "cnn").eval()
     images = _images(64).float() / 255
     with tempfile.TemporaryDirectory() as name:
@@ -136,6 +139,17 @@ def _step(entry: Entry) -> list[float]:
         else:
             with torch.no_grad():
                 logits = outcome.network(images).numpy()
+    return [float(np.std(logits)), *map(float, logits[0, :2]), sum(p.numel() for p in outcome.network.parameters())]
+
+
+def _step_on_texts(entry: Entry) -> list[float]:
+    texts = KIND.tensor(pairs.texts(vocabulary=30))
+    network = _network("text_encoder", SHAPES["text"]).eval()
+    outcome = entry.implementation(
+        StepInput(network, Path(), texts, SHAPES["text"], Path(), 0, unknown=1), _options(entry)
+    )
+    with torch.no_grad():
+        logits = outcome.network(texts + 8).numpy()
     return [float(np.std(logits)), *map(float, logits[0, :2]), sum(p.numel() for p in outcome.network.parameters())]
 
 

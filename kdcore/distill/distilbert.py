@@ -1,4 +1,4 @@
-"""DistilBERT's recipe: every k-th layer of the teacher, soft targets, labels, and the direction of the hidden states."""
+"""DistilBERT's recipe: every k-th layer of the teacher, soft targets, labels, and the angle of the hidden states."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ class MethodTraits(Traits):
     `teacher`: whether it needs one. `answers`: whether it wants the teacher's answers in every step; by default those
     that need a teacher do. `taps`: whether it wants features. `inside`: whether it looks into the teacher for more than
     answers; by default those with taps do, and those of weights. `maps`: whether it compares feature maps.
-    `tokens`: whether its features are those of a text's tokens. `mixup`: whether it takes mixed images. `standardize`: whether it can standardize logits.
+    `tokens`: whether its features are those of a text's tokens. `mixup`: whether it takes mixed images.
+    `standardize`: whether it can standardize logits.
     `labels`: whether it is made for one label an image, for many, or for both.
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
     projector to it is. `parts`: the options of the methods that it combines.

@@ -97,7 +97,7 @@ def layers_of(options: Bert, config: Mapping[str, Any]) -> int:
 @register(
     "architecture",
     "bert",
-    "BERT for texts, from random or published weights such as MiniLM's; needs pip install 'kdcore[text]'",
+    "BERT for texts, from random weights or published ones such as MiniLM's",
     source="Devlin et al. 2019, arXiv:1810.04805; MiniLM: Wang et al. 2020, arXiv:2002.10957",
     options=Bert,
     traits=ArchitectureTraits(maps=False, reads="text", pinned=_pinned, unfit=_unfit),

@@ -20,8 +20,9 @@ from kdcore.plan.plan import plan
 from kdcore.plan.rules import steps
 from kdcore.problems import RecipeError
 from kdcore.recipe import parse
+from tests.families import step_names
 
-STEPS = [entry.name for entry in registry.entries("step")]
+STEPS = step_names()
 FINAL = {name for name in STEPS if StepTraits.named(name).final}
 UNDONE = {
     *(("share", name) for name in STEPS if name != "code"),

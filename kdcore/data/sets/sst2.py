@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from kdcore import hub
-from kdcore.data.texts.build import Labelled, raw, tokenizer_option
+from kdcore.data.texts.build import Labelled, raw, tokenizer_option, tokenizer_stamp
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
 from kdcore.registry import Options, register
@@ -33,6 +33,14 @@ class Sst2(Options):
         return hub.name_or_path(tokenizer)
 
 
+class Sentences(Fetch):
+    """The authors' tables; they are split anew where a folder's tokenizer changes."""
+
+    def stamp(self, options: Options) -> str:
+        assert isinstance(options, Sst2)
+        return tokenizer_stamp(options.tokenizer)
+
+
 @register(
     "dataset",
     "sst2",
@@ -40,7 +48,7 @@ class Sst2(Options):
     source="Socher et al. 2013, Recursive deep models for semantic compositionality; github.com/clairett/"
     "pytorch-sentiment-classification",
     options=Sst2,
-    traits=DatasetTraits(fetch=Fetch("SST-2", TRAIN, TEST)),
+    traits=DatasetTraits(fetch=Sentences("SST-2", TRAIN, TEST)),
 )
 def sst2(options: Sst2, work: Work) -> RawImages:
     """The authors' training and test sentences that are not neutral; their development sentences are left out."""

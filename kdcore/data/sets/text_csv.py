@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from kdcore import hub
 from kdcore.data.texts import table
-from kdcore.data.texts.build import Labelled, divided, raw, tokenizer_option
+from kdcore.data.texts.build import Labelled, divided, raw, tokenizer_option, tokenizer_stamp
 from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Work
 from kdcore.paths import absolute
@@ -17,7 +17,6 @@ from kdcore.registry import Options, register
 
 FIELD = "data.source.path"
 TABLE = "a .csv or .tsv with texts and labels"
-WANTED = {"path": TABLE, "test_path": TABLE, "tokenizer": f"a folder with {hub.TOKENIZER}"}
 
 
 class TextCsv(Options):
@@ -53,7 +52,8 @@ class OwnTexts(Fetch):
         chosen = _options(options)
         if not chosen.path:
             raise RecipeError([Problem(FIELD, "choose the .csv or .tsv with your texts")])
-        return " ".join(_stamp(path, field) for field, path in _files(chosen).items())
+        stamps = [_stamp(path, field) for field, path in _tables(chosen).items()]
+        return " ".join(filter(None, [*stamps, tokenizer_stamp(chosen.tokenizer)]))
 
 
 def _options(options: Options) -> TextCsv:
@@ -67,20 +67,11 @@ def _tables(options: TextCsv) -> dict[str, Path]:
     return {field: Path(path) for field, path in asked.items() if path}
 
 
-def _files(options: TextCsv) -> dict[str, Path]:
-    """The tables and, where that is here, the tokenizer's file, by the options that name them."""
-    try:
-        folder = hub.local(options.tokenizer) if options.tokenizer else None
-    except hub.BadFolder as error:
-        raise RecipeError([Problem("data.source.tokenizer", str(error))]) from None
-    return _tables(options) | ({"tokenizer": folder / hub.TOKENIZER} if folder else {})
-
-
 def _stamp(path: Path, field: str) -> str:
     try:
         found = path.stat()
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}): give {WANTED[field]}"
+        message = f"{path} cannot be read ({error.strerror}): give {TABLE}"
         raise RecipeError([Problem(f"data.source.{field}", message)]) from None
     return f"{found.st_size}-{found.st_mtime_ns}"
 

@@ -47,6 +47,16 @@ def tokenizer_option(default: str = "") -> Any:
     )
 
 
+def tokenizer_stamp(tokenizer: str) -> str:
+    """Something that changes when a folder's tokenizer does; empty where it is not here. Raises RecipeError."""
+    try:
+        folder = hub.local(tokenizer) if tokenizer else None
+        found = hub.file(folder, hub.TOKENIZER).stat() if folder else None
+    except hub.BadFolder as error:
+        raise RecipeError([Problem(FIELD, str(error))]) from None
+    return f"{found.st_size}-{found.st_mtime_ns}" if found else ""
+
+
 def raw(train: Labelled, test: Labelled, longest: int, tokenizer: str = "", **about: Any) -> RawImages:
     """The data set of these texts; classes in the order of their names.
 

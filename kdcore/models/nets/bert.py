@@ -118,7 +118,7 @@ def spread(wanted: int, offered: int) -> list[int]:
 
 def names(depth: int, layers: int) -> dict[str, str]:
     """The tensors of this network by their names in a folder whose model has `layers`, of which `depth` are taken."""
-    modules = {theirs: ours for theirs, ours in OUTER.items()}
+    modules = dict(OUTER)
     for place, layer in enumerate(spread(depth, layers)):
         modules |= {f"encoder.layer.{layer}.{theirs}": f"stage1.{place}.{ours}" for theirs, ours in LAYER.items()}
     return {f"{theirs}.{part}": f"{ours}.{part}" for theirs, ours in modules.items() for part in ("weight", "bias")}
