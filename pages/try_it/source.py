@@ -12,6 +12,7 @@ from kdcore.data.pictures.names import SUFFIXES, Refused
 from kdcore.data.pictures.single import MOST_BYTES, open_picture
 from kdcore.inputs.kind import Items
 from kdcore.inputs.tokens import Texts
+from kdcore.inputs.wordpiece import MissingExtra
 from kdcore.tryout.manner import Manner, manner
 from kdcore.tryout.prepare import NothingThere, Seen, drawn, pictured
 from kdcore.tryout.strokes import BadDrawing, strokes
@@ -59,7 +60,7 @@ def choose(kind: str, models: list[Chosen], pictures: Pictures, style: Manner | 
         assert style
         seen = _drawing(style, pictures.several) if kind == DRAW else _picture(kind, style, pictures.several)
         return Given(seen.image[None], seen.done) if seen else None
-    except (NothingThere, BadDrawing) as error:
+    except (NothingThere, BadDrawing, MissingExtra) as error:
         st.info(plain(str(error)))
         return None
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +13,13 @@ import torch
 from kdcore import registry
 from kdcore.compress.traits import StepTraits
 from kdcore.data.dataset import load
+from kdcore.data.fetch import fetch
 from kdcore.export import runtime, weights
 from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.recipe import parse
 from kdcore.registry import validate
+from tests import folders
 from tests.texts import csv_source, recipe
 
 STEPS = [entry.name for entry in registry.entries("step") if "text" in StepTraits.named(entry.name).reads]
@@ -89,3 +95,52 @@ def test_a_teacher_of_an_earlier_run_teaches_again(laboratory, carried_out):
     first = carried_out()
     again = carried_out(teacher={"source": {"teacher": "earlier", "model": first.variants[0].keys[0]}})
     assert again.variants[0].keys == first.variants[0].keys
+
+
+@pytest.mark.slow
+def test_a_published_bert_becomes_a_smaller_one(laboratory, tmp_path):
+    pytest.importorskip("tokenizers", reason="splits texts with tokenizers: pip install 'kdcore[text]'")
+    folder = str(folders.folder(tmp_path / "published"))
+    lines = [
+        f"the film is {word}ly {letter},{label}" for word, label in (("good", 1), ("bad", 0)) for letter in "abcde" * 8
+    ]
+    (tmp_path / "films.csv").write_text("\n".join(["text,label", *lines]))
+    source = {"dataset": "text_csv", "path": str(tmp_path / "films.csv"), "tokenizer": folder, "longest": 12}
+    fetch(validate("dataset", source))
+    train = {"steps": 10, "batch_size": 16, "learning_rate": 0.003}
+    document = recipe(
+        source,
+        data={"source": source},
+        teacher={"model": folders.MODEL | {"depth": 4, "weights": folder}, "train": train},
+        student={"model": folders.MODEL},
+        distill={"method": "distilbert"},
+        controls=[{"method": "weight_selection", "layers": "uniform"}],
+        compress=[{"step": "prune_vocabulary"}, {"step": "int8_dynamic", "layers": "linear and embedding"}],
+        train=train,
+        measure={"timing_seconds": 0},
+        seeds=[0],
+    )
+    run_id = api.submit(laboratory.workspace, parse(document))
+    laboratory.carry_out(run_id)
+    plan = laboratory.plan(run_id)
+    folders_of = [laboratory.workspace.model(variant.keys[0]) for variant in plan.variants]
+    sizes = [(folder / "model.onnx").stat().st_size for folder in folders_of]
+    assert sizes == sorted(sizes, reverse=True)
+    report = read_json(folders_of[-1] / "report.json")
+    assert report["quality"]["accuracy"] > 0.8
+    first = plan.stages[0].spec["model"]
+    assert len(first["sha256"]) == 64
+    _in_a_fresh_process(folders_of[-2], load(validate("dataset", source)), tmp_path)
+
+
+def _in_a_fresh_process(folder, dataset, tmp_path):
+    """The pruned network and its file give what they gave here, where nothing can be unpickled."""
+    ids = dataset.kind.feed(dataset.test_images)
+    np.save(tmp_path / "ids.npy", ids)
+    listed = {"images": str(tmp_path / "ids.npy"), "models": {"pruned": str(folder)}}
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    command = [sys.executable, "-m", "tests.reload", str(tmp_path / "list.json"), str(tmp_path / "answers.npz")]
+    subprocess.run(command, check=True)
+    answers = np.load(tmp_path / "answers.npz")
+    np.testing.assert_allclose(answers["pruned/file"], np.load(folder / "logits.npz")["test"], atol=1e-5)
+    np.testing.assert_allclose(answers["pruned/weights"], answers["pruned/file"], atol=1e-4)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from kdcore.data.fetch import fetch
 from kdcore.problems import RecipeError
 from kdcore.registry import validate
+from tests import folders
 
 
 def source(tmp_path, content, name="mine.csv", **options):
@@ -111,3 +114,23 @@ def test_a_label_that_only_the_test_table_has_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="'c' is not in the training table") as refused:
         fetch(source(tmp_path, "text,label\n" + rows("a", "b"), test_path=test))
     assert refused.value.problems[0].field == "data.source.test_path"
+
+
+def test_a_models_tokenizer_splits_the_texts_or_says_what_to_install(tmp_path, monkeypatch):
+    folder = str(folders.folder(tmp_path / "model"))
+    asked = source(tmp_path, "text,label\n" + rows("good", "bad"), tokenizer=folder, longest=8)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(RecipeError, match=r"pip install 'kdcore\[text\]'") as refused:
+        fetch(asked)
+    assert [one.field for one in refused.value.problems] == ["data.source.tokenizer"]
+    monkeypatch.undo()
+    monkeypatch.setenv("KDCORE_DATA", str(tmp_path / "data"))
+    pytest.importorskip("tokenizers", reason="splits texts with tokenizers: pip install 'kdcore[text]'")
+    assert fetch(asked).shape[2:4] == (8, len(folders.WORDS))
+
+
+def test_a_folder_without_a_tokenizer_is_refused_at_its_field(tmp_path):
+    gone = source(tmp_path, "text,label\n" + rows("good", "bad"), tokenizer=str(tmp_path / "gone"))
+    with pytest.raises(RecipeError, match="is no folder with") as refused:
+        fetch(gone)
+    assert [one.field for one in refused.value.problems] == ["data.source.tokenizer"]

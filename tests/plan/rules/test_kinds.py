@@ -9,6 +9,7 @@ import pytest
 from kdcore.plan.plan import plan
 from kdcore.problems import RecipeError
 from kdcore.recipe import override, parse
+from tests import folders
 from tests.texts import csv_source, recipe
 
 
@@ -54,3 +55,12 @@ def test_one_suggestion_puts_everything_right(source):
     assert not any(one.changes for one in found[1:])
     changed = override(document, [f"{path}={json.dumps(value)}" for path, value in found[0].changes])
     assert plan(parse(changed)).dataset["shape"][0] == "text"
+
+
+def test_published_weights_need_texts_that_their_tokenizer_has_split(source, tmp_path):
+    weights = str(folders.folder(tmp_path))
+    (problem,) = refused(recipe(source, student={"model": folders.MODEL | {"weights": weights}}))
+    assert problem.field == "student.model.weights"
+    assert "data.source.tokenizer" in problem.message
+    (problem,) = refused(recipe(source, student={"model": folders.MODEL | {"weights": weights, "depth": 5}}))
+    assert (problem.field, "4 layers" in problem.message) == ("student.model.depth", True)
