@@ -40,7 +40,7 @@ def projection(student: nn.Module, teacher: nn.Module, layers: Order, channels: 
         other = getattr(teacher, name, None)
         matches = list(_matches(child, other, layers, name)) if other is not None and name != "normalize" else []
         if re.match("stem|stage", name) and not any(
-            isinstance(match.student, nn.Conv2d | nn.Linear) for match in matches
+            isinstance(match.student, nn.Conv2d | nn.Linear | nn.Embedding) for match in matches
         ):
             raise Unsuitable(
                 f"the teacher has no layers like the student's {name}: the teacher must be of the student's "
