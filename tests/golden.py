@@ -37,6 +37,7 @@ SHAPES: dict[str, inputs.Shape] = {"pictures": SHAPE, "text": ("text", 6, 12, 40
 # Networks that are other than their defaults; layers can only be tied where two have one shape and no batch norm.
 SPECIAL: dict[str, object] = {
     "cnn": {"architecture": "cnn", "width": 16},
+    "drop_layers": {"architecture": "bert", "depth": 4, "dim": 16, "heads": 2},
     "tie": {"architecture": "mlp", "widths": [32, 32, 32]},
 }
 
@@ -144,7 +145,7 @@ def _step(entry: Entry) -> list[float]:
 
 def _step_on_texts(entry: Entry) -> list[float]:
     texts = KIND.tensor(pairs.texts(vocabulary=30))
-    network = _network("text_encoder", SHAPES["text"]).eval()
+    network = _network(entry.name if entry.name in SPECIAL else "text_encoder", SHAPES["text"]).eval()
     outcome = entry.implementation(
         StepInput(network, Path(), texts, SHAPES["text"], Path(), 0, unknown=1), _options(entry)
     )

@@ -86,7 +86,7 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
     whose layers were split into factors, or tied to each other. The tensors are copied. Raises ValueError, which
     names the tensor that does not fit.
     """
-    from kdcore.models.nets import factored, tied, vocabulary
+    from kdcore.models.nets import bert, factored, tied, vocabulary
 
     architecture = registry.validate("architecture", document["architecture"])
     with torch.device("meta"):
@@ -103,6 +103,7 @@ def rebuild(document: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
 
             last = any(path.startswith("last.") for path in tensors)  # it was kept once
             network = projector.insert(network, **document["projector"], classes=document["classes"], last=last)
+        bert.as_saved(network, tensors)
         factored.as_saved(network, tensors)
         vocabulary.as_saved(network, tensors)
     network.eval()

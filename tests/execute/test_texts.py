@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from kdcore import registry
-from kdcore.compress.traits import StepTraits
 from kdcore.data.dataset import load
 from kdcore.data.fetch import fetch
 from kdcore.export import runtime, weights
@@ -20,9 +19,13 @@ from kdcore.jobs import api
 from kdcore.recipe import parse
 from kdcore.registry import validate
 from tests import folders
-from tests.texts import csv_source, recipe
+from tests.texts import ENCODER, csv_source, recipe
 
-STEPS = [entry.name for entry in registry.entries("step") if "text" in StepTraits.named(entry.name).reads]
+STEPS = [
+    entry.name
+    for entry in registry.entries("step")
+    if "text" in entry.traits.reads and not entry.traits.refuses(validate("architecture", ENCODER), ())
+]
 QUICK = ("int8_dynamic", "prune_unstructured")  # the others are tried by `make test-slow`
 METHODS = ["kd", "dkd", "dist", "wttm", "label_smoothing", "hard_labels", "faulty_kd"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ LAYER = {
     "output.dense": "mlp.linear2",
     "output.LayerNorm": "norm2",
 }
+
+
+def spread(wanted: int, offered: int) -> list[int]:
+    """`wanted` layers out of `offered`, evenly spaced from the first one on: 0 and 3 of 6."""
+    return [place * offered // wanted for place in range(wanted)]
 
 
 class Embeddings(Tokens):
@@ -75,6 +81,22 @@ class Blocks(nn.ModuleList):
         return tokens
 
 
+def drop(network: nn.Module, wanted: int) -> list[int] | None:
+    """Keeps so many of the layers, evenly spaced, and says which; None where the network has no more than that."""
+    blocks = getattr(network, "stage1", None)
+    if not isinstance(blocks, Blocks) or len(blocks) <= wanted:
+        return None
+    kept = spread(wanted, len(blocks))
+    network.stage1 = Blocks(blocks[place] for place in kept)
+    return kept
+
+
+def as_saved(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Leaves out the last layers, where a state dict has none for them."""
+    layers = {name.split(".")[1] for name in tensors if name.startswith("stage1.")}
+    drop(network, max(1, len(layers)))
+
+
 class Pooler(nn.Module):
     """The first token's hidden state, a linear layer and tanh: (B, L, dim) to (B, dim)."""
 
@@ -109,11 +131,6 @@ class Bert(nn.Module):
         tokens = self.stem(self.normalize(ids))
         mask = (ids == PADDING).to(tokens.dtype) * FAR
         return self.head(self.pool(self.stage1(tokens, mask)))
-
-
-def spread(wanted: int, offered: int) -> list[int]:
-    """`wanted` layers out of `offered`, evenly spaced from the first one on: 0 and 3 of 6."""
-    return [place * offered // wanted for place in range(wanted)]
 
 
 def names(depth: int, layers: int) -> dict[str, str]:
