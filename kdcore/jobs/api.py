@@ -12,6 +12,7 @@ import psutil
 from filelock import Timeout
 
 from kdcore.files import Damaged, held, lock, write_json
+from kdcore.jobs import limits
 from kdcore.jobs.mending import mend
 from kdcore.jobs.process import code, end_worker, start
 from kdcore.measure.robustness import MOST_IMAGES
@@ -22,7 +23,7 @@ from kdcore.recipe import Recipe, parse
 from kdcore.report.layers import inside
 from kdcore.search import smallest
 from kdcore.search.request import Search
-from kdcore.workspace import shapes
+from kdcore.workspace import access, shapes
 from kdcore.workspace.library import Library, deployed
 from kdcore.workspace.plans import Plan
 from kdcore.workspace.shapes import KINDS
@@ -44,7 +45,32 @@ def submit(workspace: Workspace, recipe: Recipe, preset: str | None = None) -> s
         "plan.json": plan(recipe, workspace).document(),
         "meta.json": _meta(recipe.name, preset),
     }
+    return _enter(workspace, files)
+
+
+def _enter(workspace: Workspace, files: dict[str, Any]) -> str:
+    """Puts a run into the queue, in the name of whoever acts. Raises Refused."""
+    person = access.who()
+    access.require(access.to_launch() or limits.refusal(workspace, person))
+    if path := limits.outside(workspace, files["recipe.json"]):
+        raise access.Refused(f"{path} is outside what a class may read: upload the file, or ask the lecturer")
+    if person.id:
+        files["meta.json"] |= _place(workspace, person.id) | {"owner": person.id}
     return workspace.new_run(files)
+
+
+def _place(workspace: Workspace, owner: str | None) -> dict[str, int]:
+    """Where a run of this owner comes in the queue."""
+    return {"round": limits.turn(workspace, owner, queue(workspace).runs)} if owner else {}
+
+
+def _own(workspace: Workspace, run_id: str) -> None:
+    """Raises Refused where whoever acts may not change the run."""
+    try:
+        owner = shapes.meta(workspace.run(run_id)).get("owner")
+    except Damaged:
+        owner = None
+    access.require(access.to_change(owner))
 
 
 def search(workspace: Workspace, asked: Search) -> str:
@@ -57,7 +83,7 @@ def search(workspace: Workspace, asked: Search) -> str:
         "plan.json": _measuring(planned),
         "meta.json": _meta(f"Search: {asked.recipe.name}"[:120], "search"),
     }
-    return workspace.new_run(files)
+    return _enter(workspace, files)
 
 
 def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0, *, openvino: bool = False) -> str:
@@ -75,7 +101,7 @@ def bench(workspace: Workspace, run_ids: Iterable[str], seconds: float = 20.0, *
         "plan.json": _measuring(next(iter(plans.values()))),
         "meta.json": _meta(f"Timing {len(plans)} run{'s' * (len(plans) > 1)} together", "bench"),
     }
-    return workspace.new_run(files)
+    return _enter(workspace, files)
 
 
 def robustness(workspace: Workspace, run_ids: Iterable[str], images: int = MOST_IMAGES) -> str:
@@ -98,7 +124,7 @@ def robustness(workspace: Workspace, run_ids: Iterable[str], images: int = MOST_
         "plan.json": _measuring(next(iter(plans.values()))),
         "meta.json": _meta(f"Robustness of {of}"[:120], "robustness"),
     }
-    return workspace.new_run(files)
+    return _enter(workspace, files)
 
 
 def _with_models(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, Plan]:
@@ -123,7 +149,7 @@ def sensitivity(workspace: Workspace, run_id: str, variant: str, kind: str) -> s
         "plan.json": _measuring(workspace.plan(run_id)),
         "meta.json": _meta(f"Layer sensitivity of {variant}"[:120], "sensitivity"),
     }
-    return workspace.new_run(files)
+    return _enter(workspace, files)
 
 
 def layer_times(workspace: Workspace, chosen: Sequence[tuple[str, str]]) -> str:
@@ -139,7 +165,7 @@ def layer_times(workspace: Workspace, chosen: Sequence[tuple[str, str]]) -> str:
         "plan.json": _measuring(workspace.plan(chosen[0][0])),
         "meta.json": _meta(f"Layer times of {names}"[:120], "layer_times"),
     }
-    return workspace.new_run(files)
+    return _enter(workspace, files)
 
 
 def _any_model(workspace: Workspace, found: Plan) -> bool:
@@ -185,9 +211,12 @@ def request(workspace: Workspace, run_id: str, wanted: shapes.Request) -> str:
     Returns the state that it was in. Asking for what is already so changes nothing; a run that is done, asked to run,
     runs again: finished stages are reused, and it is timed again. One that is damaged can be asked to run
     where what is damaged can be made again. A worker that does not hear a cancel is ended by the dispatcher, or without
-    one by this call, in two seconds. Raises UnknownRun, Damaged.
+    one by this call, in two seconds. Raises UnknownRun, Damaged, Refused.
     """
     folder = workspace.run(run_id)
+    _own(workspace, run_id)
+    if wanted == "run":
+        access.require(limits.refusal(workspace, access.who()))
     if wanted == "run" and not held(folder / "lock"):
         mend(folder, _new_meta)
     now = state(folder)
@@ -198,7 +227,8 @@ def request(workspace: Workspace, run_id: str, wanted: shapes.Request) -> str:
         if wanted != "run":
             return meta | {"requested": wanted}
         turn = meta["turn"] + 1 if now in SETTLED else meta["turn"]
-        return meta | {"requested": "run", "turn": turn, "order": time.time(), "code": code()}
+        asked = {"requested": "run", "turn": turn, "order": time.time(), "code": code()}
+        return meta | asked | _place(workspace, meta.get("owner"))
 
     if wanted != "run" or now not in ("queued", "running"):
         _change(workspace, run_id, change)
@@ -208,7 +238,8 @@ def request(workspace: Workspace, run_id: str, wanted: shapes.Request) -> str:
 
 
 def rename(workspace: Workspace, run_id: str, name: str) -> None:
-    """Raises RecipeError when the name is empty or longer than 120 characters, UnknownRun."""
+    """Raises RecipeError when the name is empty or longer than 120 characters, UnknownRun, Refused."""
+    _own(workspace, run_id)
     name = name.strip()
     if not 1 <= len(name) <= 120:
         raise RecipeError([Problem("name", "needs 1 to 120 characters")])
@@ -216,7 +247,9 @@ def rename(workspace: Workspace, run_id: str, name: str) -> None:
 
 
 def annotate(workspace: Workspace, run_id: str, *, notes: str | None = None, tags: Iterable[str] | None = None) -> None:
-    """Sets notes (at most 10,000 characters are kept) and tags (at most 20, of 40 characters). Raises UnknownRun."""
+    """Sets notes (at most 10,000 characters are kept) and tags (at most 20, of 40 characters). Raises UnknownRun,
+    Refused."""
+    _own(workspace, run_id)
     changed: dict[str, Any] = {}
     if notes is not None:
         changed["notes"] = notes[:10_000]
@@ -226,20 +259,23 @@ def annotate(workspace: Workspace, run_id: str, *, notes: str | None = None, tag
 
 
 def reorder(workspace: Workspace, run_id: str, position: int) -> None:
-    """Moves a waiting run to `position` (0 is the next to run) among the waiting ones. Raises UnknownRun."""
+    """Moves a waiting run to `position` (0 is the next to run) among the waiting ones. Raises UnknownRun,
+    Refused."""
+    access.require(access.to_manage())
     waiting = [other for other in queue(workspace).runs if other != run_id and state(workspace.run(other)) == "queued"]
     waiting.insert(position, run_id)
-    orders = sorted(shapes.meta(workspace.run(other)).get("order", 0.0) for other in waiting)
-    for other, order in zip(waiting, orders, strict=True):
-        _change(workspace, other, lambda meta, order=order: meta | {"order": order})  # type: ignore[misc]
+    places = sorted(shapes.place(shapes.meta(workspace.run(other))) for other in waiting)
+    for other, place in zip(waiting, places, strict=True):
+        _change(workspace, other, lambda meta, place=place: shapes.placed(meta, place))  # type: ignore[misc]
 
 
 def delete(workspace: Workspace, run_id: str) -> None:
     """Moves the run to the trash, ending its worker first, whatever that does. Its models stay for other runs.
 
-    Raises UnknownRun, StillRunning.
+    Raises UnknownRun, StillRunning, Refused.
     """
     folder = workspace.run(run_id)
+    _own(workspace, run_id)
     if held(folder / "lock"):
         with contextlib.suppress(Damaged):
             _change(workspace, run_id, lambda meta: meta | {"requested": "delete"})
@@ -253,11 +289,22 @@ def delete(workspace: Workspace, run_id: str) -> None:
 
 
 def restore(workspace: Workspace, run_id: str) -> None:
-    """Takes a run back from the trash; one that was at work when it was deleted is cancelled. Raises UnknownRun."""
+    """Takes a run back from the trash; one that was at work when it was deleted is cancelled. Raises UnknownRun,
+    Refused."""
+    access.require(may_restore(workspace, run_id))
     workspace.restore(run_id)
     with contextlib.suppress(Damaged):
         if shapes.meta(workspace.run(run_id)).get("requested") == "delete":
             _change(workspace, run_id, lambda meta: meta | {"requested": "cancel"})
+
+
+def may_restore(workspace: Workspace, run_id: str) -> str:
+    """Why whoever acts may not take a run back from the trash; empty where they may."""
+    try:
+        folder = workspace.discarded(run_id)
+        return access.to_change(shapes.meta(folder).get("owner") if folder else None)
+    except Damaged:
+        return access.to_change(None)
 
 
 def recipe(workspace: Workspace, run_id: str) -> Recipe:
@@ -279,7 +326,7 @@ def queue(workspace: Workspace) -> Queue:
             if ended(folder):
                 continue
             known = files(folder)
-            now, order = state(folder, known), known.meta.get("order", 0.0)
+            now, order = state(folder, known), shapes.place(known.meta)
         except (Damaged, OSError):
             continue  # the index lists it as damaged
         if now not in SETTLED:

@@ -95,7 +95,7 @@ def _pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
         if seen.meta["requested"] == "run":
             attempt = seen.status["attempt"] if seen.status else 0
             item = Next(run_id, folder, seen.meta["turn"], attempt, seen.meta.get("code", 0), now == "running")
-            waiting.append((seen.meta.get("order", 0.0), run_id, item))
+            waiting.append((shapes.place(seen.meta), run_id, item))
     return [item for _, _, item in sorted(waiting)]
 
 

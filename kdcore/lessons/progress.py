@@ -1,4 +1,5 @@
-"""How far somebody has come in a lesson: one JSON file a lesson, `lessons/<name>.json` in the workspace."""
+"""How far somebody has come in a lesson: one JSON file a lesson, `lessons/<name>.json` in the workspace, or among what
+belongs to a person of a class."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from kdcore.lessons.lesson import Lesson
 from kdcore.lessons.predictions import BadPrediction, Value
 from kdcore.plan.plan import plan
 from kdcore.problems import RecipeError
+from kdcore.workspace import access, people
+from kdcore.workspace.access import Person
 from kdcore.workspace.index import Index
 from kdcore.workspace.plans import Variant
 from kdcore.workspace.workspace import UnknownRun, Workspace
@@ -36,9 +39,10 @@ class AlreadyCommitted(ValueError):
     """A committed prediction stays, until the lesson is reset."""
 
 
-def read(workspace: Workspace, lesson: Lesson) -> Progress:
-    """The progress as it is kept. A file that cannot be read counts as not started, and `trouble` says so."""
-    path = _path(workspace, lesson)
+def read(workspace: Workspace, lesson: Lesson, person: Person | None = None) -> Progress:
+    """The progress of `person`, or of whoever asks. A file that cannot be read counts as not started, and `trouble`
+    says so."""
+    path = _path(workspace, lesson, person)
     try:
         return _progress(lesson, read_json(path))
     except FileNotFoundError:
@@ -50,7 +54,7 @@ def read(workspace: Workspace, lesson: Lesson) -> Progress:
 
 
 def commit(workspace: Workspace, lesson: Lesson, value: Any) -> Progress:
-    """Keeps the prediction. Raises BadPrediction, and AlreadyCommitted where there is one."""
+    """Keeps the prediction. Raises BadPrediction, Refused, and AlreadyCommitted where there is one."""
     accepted = lesson.prediction.accept(value)
     return _change(workspace, lesson, lambda known: _committed(known, accepted))
 
@@ -63,13 +67,14 @@ def follow(workspace: Workspace, lesson: Lesson, run_id: str) -> Progress:
 def reach(workspace: Workspace, lesson: Lesson, step: Step) -> Progress:
     """Keeps that this step was opened, if it is the furthest so far."""
     known = read(workspace, lesson)
-    if STEPS.index(step) <= STEPS.index(known.reached):
+    if STEPS.index(step) <= STEPS.index(known.reached) or access.to_launch():
         return known
     return _change(workspace, lesson, lambda now: now._replace(reached=step))
 
 
 def reset(workspace: Workspace, lesson: Lesson) -> None:
-    """Forgets the lesson's progress. The run and its models stay."""
+    """Forgets the lesson's progress. The run and its models stay. Raises Refused."""
+    access.require(access.to_launch())
     _path(workspace, lesson).unlink(missing_ok=True)
 
 
@@ -111,6 +116,7 @@ def _committed(known: Progress, value: Value) -> Progress:
 
 
 def _change(workspace: Workspace, lesson: Lesson, change: Any) -> Progress:
+    access.require(access.to_launch())
     path = _path(workspace, lesson)
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path.with_suffix(".lock")):
@@ -132,5 +138,5 @@ def _progress(lesson: Lesson, document: Mapping[str, Any]) -> Progress:
     return Progress(prediction, committed, run, document["reached"])
 
 
-def _path(workspace: Workspace, lesson: Lesson) -> Path:
-    return workspace.root / "lessons" / f"{lesson.name}.json"
+def _path(workspace: Workspace, lesson: Lesson, person: Person | None = None) -> Path:
+    return people.own(workspace, person or access.who()) / "lessons" / f"{lesson.name}.json"

@@ -26,7 +26,7 @@ from kdcore.report.format import plural
 from kdcore.report.names import printable
 from kdcore.takeaway import imported
 from kdcore.takeaway.run import DOCUMENTS, LABELS, MANIFEST
-from kdcore.workspace import shapes
+from kdcore.workspace import access, shapes
 from kdcore.workspace.integrity import DONE
 from kdcore.workspace.workspace import Workspace
 
@@ -64,6 +64,8 @@ class Imported(NamedTuple):
 
 def import_run(workspace: Workspace, file: Path) -> Imported:
     """Takes in the run. Raises NotImported, and leaves nothing then."""
+    if refusal := access.to_manage():
+        raise NotImported(refusal)
     workspace.ensure()
     beside = workspace.cache / f".import.{os.getpid()}-{secrets.token_hex(4)}"  # so that `gc` knows a killed writer's
     try:

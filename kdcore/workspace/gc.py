@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdcore.files import Damaged, abandoned, held, remove
-from kdcore.workspace import plans, shapes
+from kdcore.workspace import access, plans, shapes
 from kdcore.workspace.integrity import ASIDE, DONE, LEFTOVERS
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
@@ -51,15 +51,15 @@ def usage(workspace: Workspace) -> Usage:
     """What the workspace holds. Files may come and go meanwhile."""
     unused, unknown = _unused(workspace)
     folders = _folders(workspace.models)
-    sizes = {folder: _bytes(folder) for folder in folders}
+    sizes = {folder: bytes_of(folder) for folder in folders}
     return Usage(
         models=sum(sizes.values()),
         unused_models=sum(sizes.get(folder, 0) for folder in unused),
         model_count=len(folders),
         unused_count=len(unused),
-        trash=_bytes(workspace.trash),
-        datasets=_bytes(workspace.datasets),
-        left=sum(_bytes(path) for path in _left_behind(workspace)),
+        trash=bytes_of(workspace.trash),
+        datasets=bytes_of(workspace.datasets),
+        left=sum(bytes_of(path) for path in _left_behind(workspace)),
         unknown=unknown,
     )
 
@@ -68,10 +68,11 @@ def collect(workspace: Workspace) -> Freed:
     """Removes models that no run's plan names and no worker is training, and what killed writers left behind; empties
     the trash.
 
-    What a plan that cannot be read names is not known: no model is removed while there is one.
+    What a plan that cannot be read names is not known: no model is removed while there is one. Raises Refused.
     """
+    access.require(access.to_manage())
     (models, unknown), trash, left = _unused(workspace), _folders(workspace.trash), _left_behind(workspace)
-    freed = sum(_bytes(folder) for folder in [*models, *trash]) + sum(_bytes(path) for path in left)
+    freed = sum(bytes_of(folder) for folder in [*models, *trash]) + sum(bytes_of(path) for path in left)
     for path in [*models, *trash, *left]:
         with contextlib.suppress(OSError):
             remove(path)
@@ -103,7 +104,7 @@ def _unused(workspace: Workspace) -> _Unused:
     unknown = []
     for run_id in workspace.run_ids():
         try:
-            named |= _named(workspace, run_id)
+            named |= named_by(workspace, run_id)
         except UnknownRun:
             continue  # deleted meanwhile
         except Damaged:
@@ -116,7 +117,8 @@ def _unused(workspace: Workspace) -> _Unused:
     return _Unused([one for one in folders if one.name not in named and not held(one / "lock")], ())
 
 
-def _named(workspace: Workspace, run_id: str) -> frozenset[str]:
+def named_by(workspace: Workspace, run_id: str) -> frozenset[str]:
+    """The models that a run needs. Raises UnknownRun, Damaged."""
     path = workspace.run(run_id) / "plan.json"
     try:
         info = path.stat()
@@ -149,7 +151,8 @@ def _folders(parent: Path) -> list[Path]:
         return []
 
 
-def _bytes(folder: Path) -> int:
+def bytes_of(folder: Path) -> int:
+    """What a file, or a folder with all that it holds, takes."""
     if folder.is_file():
         return _size(str(folder))
     return sum(_size(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names)

@@ -28,7 +28,7 @@ class RunRow(NamedTuple):
     `score`: what it is judged by, named in `measure`: accuracy, or mAP where images have several labels. `damaged`: of a
     damaged run the file that cannot be read; `error` then says why. `note`: what else is wrong with its files.
     `silent_since`: since when its worker does not respond. `kept`: a cancelled run that was asked to stop and keep its
-    results, and has some.
+    results, and has some. `owner`: the id of the person of a class whose run it is.
     """
 
     id: str
@@ -55,6 +55,7 @@ class RunRow(NamedTuple):
     kept: bool = False
     differs: bool = True
     busy: bool = False
+    owner: str | None = None
 
     @property
     def condition(self) -> str:
@@ -228,6 +229,7 @@ class Index:
             silent_since=self._silent_since(row["id"], now, facts),
             differs=summary.get("differs") is not False,
             busy=summary.get("busy") is True,
+            owner=facts.get("owner"),
             kept=now == "cancelled" and facts.get("requested") == "stop" and bool(summary.get("variant")),
         )
 

@@ -25,6 +25,7 @@ CREATE TABLE epoch (key TEXT, epoch INTEGER, step INTEGER, loss REAL, accuracy R
     PRIMARY KEY (key, epoch));
 """
 CURVES = ("epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy")
+OF_META = ("name", "tags", "preset", "created", "requested", "owner")
 WATCHED = ("meta.json", "status.json", "result.json", "plan.json", "recipe.json", "events.jsonl")
 
 
@@ -97,7 +98,7 @@ def _note_damage(database: sqlite3.Connection, workspace: Workspace, run_id: str
         return
     try:
         meta = shapes.meta(folder)
-        facts |= {name: meta.get(name) for name in ("name", "tags", "preset", "created")}
+        facts |= {name: meta.get(name) for name in ("name", "tags", "preset", "created", "owner")}
     except Damaged:
         pass
     file, reason = "its files", f"cannot be read: {error!r}"[:300]
@@ -172,7 +173,7 @@ def _whole(value: Any) -> int:
 
 def _facts(known: Files) -> dict[str, Any]:
     meta, status, result = known
-    facts: dict[str, Any] = {name: meta.get(name) for name in ("name", "tags", "preset", "created", "requested")}
+    facts: dict[str, Any] = {name: meta.get(name) for name in OF_META}
     facts["started"] = status["started"] if status else None
     facts["silent"] = status.get("silent") if status else None
     if result:

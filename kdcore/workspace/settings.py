@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from kdcore.files import Damaged, read_json, write_json
+from kdcore.workspace import access
+from kdcore.workspace.access import Role
 from kdcore.workspace.workspace import Workspace
 
 MOST_SLOTS = 64
@@ -25,16 +27,33 @@ def _web(address: str | None) -> str | None:
 Address = Annotated[str | None, AfterValidator(_web)]
 
 
+class People(BaseModel):
+    """What each person of a class may do and use; None is no limit.
+
+    `role`: of whoever signs in. `queued`: runs of theirs that wait or work. `hours`: of their runs in the last 24.
+    `gigabytes`: of their runs, uploads and the models that only they use. `managers`: e-mail addresses that sign in
+    with OIDC and manage.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    role: Role = "launch"
+    queued: Annotated[int, Field(ge=1, le=1000)] | None = 3
+    hours: Annotated[float, Field(gt=0, le=24 * MOST_SLOTS)] | None = 2.0
+    gigabytes: Annotated[float, Field(gt=0, le=10**6)] | None = 2.0
+    managers: tuple[str, ...] = ()
+
+
 class Settings(BaseModel):
     """`webhook`: the address notified when a run ends; it may hold a secret. `dashboard`: where links lead to.
 
-    `slots`: how many workers run at a time; None: one for each GPU, or one.
+    `slots`: how many workers run at a time; None: one for each GPU, or one. `people`: of a class, see `serve --class`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
     webhook: Address = None
     dashboard: Address = None
     slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] | None = None
+    people: People = People()
 
     @property
     def host(self) -> str:
@@ -53,7 +72,8 @@ def read(workspace: Workspace) -> Settings:
 
 
 def write(workspace: Workspace, **changed: Any) -> None:
-    """Changes some settings; the file is its owner's alone. Raises ValidationError, a ValueError."""
+    """Changes some settings; the file is its owner's alone. Raises ValidationError, a ValueError, and Refused."""
+    access.require(access.to_manage())
     try:
         known = read(workspace)
     except Damaged:

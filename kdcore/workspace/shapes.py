@@ -45,7 +45,8 @@ KINDS = {  # by the field of the run's recipe.json that says the kind
 
 
 class Meta(TypedDict):
-    """What the jobs API writes about a run in meta.json."""
+    """What the jobs API writes about a run in meta.json. Of a class: `owner`, the id of a person, and `round`, in which
+    round of turns the run comes; without one in the first."""
 
     name: str
     requested: Request
@@ -56,6 +57,19 @@ class Meta(TypedDict):
     tags: NotRequired[list[str]]
     preset: NotRequired[str | None]
     code: NotRequired[int]
+    owner: NotRequired[str]
+    round: NotRequired[Count]
+
+
+def place(meta: Meta) -> tuple[int, float]:
+    """What runs are sorted by in the queue: the round of turns, then when they were submitted."""
+    return meta.get("round", 0), meta.get("order", 0.0)
+
+
+def placed(meta: dict[str, Any], place: tuple[int, float]) -> dict[str, Any]:
+    """The meta.json of a run that is moved to this place."""
+    moved = meta | {"order": place[1]}
+    return moved | {"round": place[0]} if place[0] or "round" in meta else moved
 
 
 class Silence(TypedDict):

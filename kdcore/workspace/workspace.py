@@ -133,10 +133,14 @@ class Workspace:
 
     def restore(self, run_id: str) -> None:
         """Moves a run back from the trash, as it was when it was deleted last. Raises UnknownRun."""
-        folder = dict(reversed(self._discarded())).get(run_id)
+        folder = self.discarded(run_id)
         if folder is None or os.path.lexists(self.runs / run_id):
             raise UnknownRun(f"run {run_id!r} is not in the trash of {self.root}")
         shutil.move(folder, self.runs / run_id)
+
+    def discarded(self, run_id: str) -> Path | None:
+        """Where a run lies in the trash since it was deleted last."""
+        return dict(reversed(self._discarded())).get(run_id)
 
     def _discarded(self) -> list[tuple[str, Path]]:
         """Runs in the trash and their folders there, the one deleted last first."""

@@ -16,9 +16,10 @@ from kdcore.report.comparison import BATCH
 from kdcore.report.limits import fits
 from kdcore.report.processor import computes_int8, int8_words
 from kdcore.report.sessions import NOISY, gpu_note, openvino_note, turned
+from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
 from pages.compare import limits, table
-from pages.shared import charts, links, measuring, store
+from pages.shared import charts, links, measuring, people, store
 from pages.shared.text import plain
 
 Row = dict[str, Any]
@@ -175,7 +176,10 @@ def _bench(label: str, key: str, run_ids: list[str], *, openvino: bool) -> None:
         key=key,
         on_click=measuring.queue,
         args=(partial(api.bench, openvino=openvino), run_ids),
-        help=f"Queues one timing session over all variants of these runs{in_both}; takes about half a minute.",
+        **people.unless(
+            access.to_launch(),
+            help=f"Queues one timing session over all variants of these runs{in_both}; takes about half a minute.",
+        ),
     )
 
 

@@ -11,8 +11,10 @@ from kdcore.presets import Group, Preset, presets
 from kdcore.problems import RecipeError
 from kdcore.report import format
 from kdcore.report.headline import headline
+from kdcore.workspace import access
+from kdcore.workspace.access import Refused
 from kdcore.workspace.index import RunRow
-from pages.shared import draft, estimates, store, text
+from pages.shared import draft, estimates, people, store, text
 
 LATEST = 5
 CONSIDERED = "home_considered"  # in the session: the preset whose dialog is open
@@ -26,8 +28,12 @@ GROUPS: dict[Group, str] = {
 
 
 def start(preset: Preset) -> None:
-    """Queues the preset and goes to where it can be watched."""
-    run_id = api.submit(store.workspace(), preset.recipe, preset.name)
+    """Queues the preset and goes to where it can be watched; says why where it cannot be queued."""
+    try:
+        run_id = api.submit(store.workspace(), preset.recipe, preset.name)
+    except Refused as error:
+        st.toast(text.plain(str(error)), icon=":material/error:")
+        return
     api.ensure_dispatcher(store.workspace())
     st.switch_page("runs/page.py", query_params={"run": run_id})
 
@@ -89,6 +95,7 @@ def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
             icon=":material/play_arrow:",
             type="primary" if first else "secondary",
             width="stretch",
+            **people.unless(access.to_launch()),
         )
     if pressed:
         st.session_state[CONSIDERED] = preset.name

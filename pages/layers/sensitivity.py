@@ -13,10 +13,11 @@ from kdcore.figures.sensitivity import sensitivity, strength_of
 from kdcore.jobs import api
 from kdcore.recipe import RecipeError, override, parse
 from kdcore.report import format
+from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.library import gives
 from pages.layers.layer_view import LayerView
-from pages.shared import charts, draft, links, measuring, store
+from pages.shared import charts, draft, links, measuring, people, store
 from pages.shared.text import plain
 
 KINDS = {"prune": "Prune weights", "filters": "Remove filters", "quantize": "Quantize"}
@@ -47,8 +48,11 @@ def show(one: LayerView) -> None:
         st.button(
             "Measure sensitivity", key="measure_sensitivity", type="primary", icon=":material/query_stats:",
             on_click=measuring.queue, args=(api.sensitivity, one.run, one.name, kind),
-            help="Queues a measurement: each layer alone, at several strengths, without training. Takes seconds for a "
-            "small network, minutes for a large one.",
+            **people.unless(
+                access.to_launch(),
+                help="Queues a measurement: each layer alone, at several strengths, without training. Takes seconds "
+                "for a small network, minutes for a large one.",
+            ),
         )  # fmt: skip
     if found:
         _measured(one, found)

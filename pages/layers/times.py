@@ -9,11 +9,11 @@ import streamlit as st
 from kdcore.figures.layer_times import Timed, profile, timed
 from kdcore.files import Damaged
 from kdcore.jobs import api
-from kdcore.workspace import shapes
+from kdcore.workspace import access, shapes
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import LayerTimes
 from pages.layers.layer_view import LayerView
-from pages.shared import charts, measuring, store
+from pages.shared import charts, measuring, people, store
 from pages.shared.text import plain
 
 
@@ -58,7 +58,9 @@ def _offer(named: Mapping[str, LayerView], found: Mapping[str, LayerTimes], wait
             "Measure layer times" if missing else "Measure again", key="measure_times", icon=":material/timer:",
             type="primary" if missing else "secondary", on_click=measuring.queue,
             args=(api.layer_times, [(one.run, one.name) for one in named.values()]),
-            help="Queues a profile of these files, in a process of its own. Nothing is trained.",
+            **people.unless(
+                access.to_launch(), help="Queues a profile of these files, in a process of its own. Nothing is trained."
+            ),
         )  # fmt: skip
 
 

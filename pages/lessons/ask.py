@@ -10,9 +10,10 @@ from kdcore.lessons.lesson import Symptoms
 from kdcore.lessons.predictions import BadPrediction, Choice, Curve, Matching, Number, Value
 from kdcore.lessons.progress import AlreadyCommitted
 from kdcore.report.glossary import explained
+from kdcore.workspace import access
 from pages.lessons import commitment, run
 from pages.lessons.state import Standing, evidence, go
-from pages.shared import charts, store
+from pages.shared import charts, people, store
 
 
 def show(one: Standing) -> None:
@@ -46,13 +47,13 @@ def _ask(one: Standing) -> None:
     st.subheader("Your prediction", anchor=False)
     value = _widget(one)
     pressed = st.button(
-        "Commit prediction", key="commit", type="primary", icon=":material/lock:", disabled=value is None,
-        help="You cannot change it afterwards.",
+        "Commit prediction", key="commit", type="primary", icon=":material/lock:",
+        **people.unless(access.to_launch(), disabled=value is None, help="You cannot change it afterwards."),
     )  # fmt: skip
     if pressed and value is not None:
         try:
             progress.commit(store.workspace(), one.lesson, value)
-        except (BadPrediction, AlreadyCommitted) as error:
+        except (BadPrediction, AlreadyCommitted, access.Refused) as error:
             st.toast(str(error), icon=":material/error:")
         go(one.lesson.name, "result" if one.measured else "measure")
         st.rerun()

@@ -9,8 +9,9 @@ import streamlit as st
 from kdcore.lessons import progress
 from kdcore.lessons.beside import beside
 from kdcore.lessons.lesson import Lesson
+from kdcore.workspace import access
 from pages.lessons.state import Standing, go
-from pages.shared import charts, store
+from pages.shared import charts, people, store
 from pages.shared.text import plain
 
 
@@ -32,7 +33,7 @@ def show(one: Standing) -> None:
 
 def reset(lesson: Lesson) -> None:
     """The button that forgets the prediction, once that is confirmed."""
-    with st.popover("Reset the lesson", icon=":material/restart_alt:"):
+    with st.popover("Reset the lesson", icon=":material/restart_alt:", **people.unless(access.to_launch())):
         st.markdown("Forget your prediction and start again? The run and its models stay.")
         st.button("Reset", key="reset", type="primary", on_click=_reset, args=(lesson,))
 

@@ -7,11 +7,12 @@ import streamlit as st
 from kdcore.lessons import progress
 from kdcore.problems import RecipeError
 from kdcore.report import format
+from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
 from pages.lessons import commitment
 from pages.lessons.catalogue import takes
 from pages.lessons.state import Standing, go
-from pages.shared import estimates, measuring, store
+from pages.shared import estimates, measuring, people, store
 from pages.shared.text import plain
 
 
@@ -47,8 +48,9 @@ def _start(one: Standing) -> None:
         "the run goes on if you close this page."
     )
     st.button(
-        "Measure it now", key="measure", type="primary", icon=":material/play_arrow:", on_click=_submit, args=(one,)
-    )
+        "Measure it now", key="measure", type="primary", icon=":material/play_arrow:", on_click=_submit, args=(one,),
+        **people.unless(access.to_launch()),
+    )  # fmt: skip
 
 
 def _submit(one: Standing) -> None:
@@ -73,7 +75,10 @@ def _draw(now: RunRow) -> None:
 
 def _cancel(run: RunRow) -> None:
     with st.container(horizontal=True):
-        st.button("Cancel", key="cancel", icon=":material/cancel:", on_click=store.ask, args=(run.id, "cancel"))
+        st.button(
+            "Cancel", key="cancel", icon=":material/cancel:", on_click=store.ask, args=(run.id, "cancel"),
+            **people.unless(access.to_change(run.owner)),
+        )  # fmt: skip
         if st.button("Open in Runs", key="to_runs", type="tertiary", icon=":material/arrow_forward:"):
             st.switch_page("runs/page.py", query_params={"run": run.id})
 
@@ -95,7 +100,7 @@ def _ended(run: RunRow) -> None:
         st.error(plain(run.error or ""), title="The run did not finish")
     st.button(
         "Run again", key="again", type="primary", icon=":material/replay:", on_click=store.ask, args=(run.id, "run"),
-        help="Goes on where it stopped.",
+        **people.unless(access.to_change(run.owner), help="Goes on where it stopped."),
     )  # fmt: skip
 
 
@@ -105,6 +110,7 @@ def incomplete(one: Standing, reason: str) -> None:
     if one.run:
         st.button(
             "Run again", key="again", type="primary", icon=":material/replay:", on_click=_again, args=(one,),
+            **people.unless(access.to_change(one.run.owner)),
         )  # fmt: skip
 
 

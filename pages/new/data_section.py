@@ -15,9 +15,10 @@ from kdcore.problems import RecipeError
 from kdcore.recipe import Data
 from kdcore.registry import Options
 from kdcore.report import format
+from kdcore.workspace import access
 from pages.new import fetching, uploads
 from pages.new.form import Form
-from pages.shared import draft
+from pages.shared import draft, people
 from pages.shared.text import plain
 
 SOURCE = "data.source"
@@ -77,7 +78,7 @@ def _under_way(source: Options, progress: Progress | None) -> None:
         else:
             st.progress(min(1.0, progress.done / progress.total), text=plain(_progress_text(progress)))
         st.button("Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
-                  on_click=partial(fetching.cancel, source))  # fmt: skip
+                  on_click=partial(fetching.cancel, source), **people.unless(access.to_launch()))  # fmt: skip
     st.caption("The download continues without this page, and keeps what it has when you cancel.")
 
 
@@ -95,4 +96,5 @@ def _absent(source: Options, now: fetch.Status) -> None:
     st.button(
         f"Retry: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
         key=draft.key("fetch"), type="primary", icon=":material/download:", on_click=partial(fetching.start, source),
+        **people.unless(access.to_launch()),
     )  # fmt: skip

@@ -12,8 +12,10 @@ import psutil
 from kdcore.data import fetch
 from kdcore.data.places import place
 from kdcore.files import read_json, write_json
+from kdcore.jobs import limits
 from kdcore.jobs.process import start as start_process
 from kdcore.registry import Options
+from kdcore.workspace import access
 from pages.shared import store
 
 
@@ -24,7 +26,10 @@ def status(source: Options) -> fetch.Status:
 
 
 def start(source: Options) -> None:
-    """Starts fetching, unless a process is at it already. Raises RecipeError."""
+    """Starts fetching, unless a process is at it already. Raises RecipeError, also Refused."""
+    access.require(access.to_launch())
+    if path := limits.outside(store.workspace(), source.model_dump(mode="json")):
+        raise access.Refused(f"{path} is outside what a class may read")
     if _process(source):
         return
     process = start_process(store.workspace().ensure(), "fetch", json.dumps(source.model_dump(mode="json")))
@@ -33,7 +38,8 @@ def start(source: Options) -> None:
 
 
 def cancel(source: Options) -> None:
-    """Ends the fetching; what was downloaded is kept, and the next one goes on there."""
+    """Ends the fetching; what was downloaded is kept, and the next one goes on there. Raises Refused."""
+    access.require(access.to_launch())
     found = _process(source)
     if found is None:
         return

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from kdcore import registry
+from kdcore.jobs import limits
 from kdcore.recipe import Data, Measure, Problem, Recipe, RecipeError, Student, Train, parse
 from pages.new import data_section, preview, sections, start, teacher_section, vary
 from pages.new.form import Form
-from pages.shared import draft
+from pages.shared import draft, store
 from pages.shared.text import plain
 
 USUAL = ("steps", "epochs", "batch_size", "learning_rate")
@@ -135,6 +136,10 @@ def only(chosen: int) -> None:
 
 
 document = draft.get()
+if strayed := limits.outside(store.workspace(), document):
+    st.error(f"{plain(strayed)} is outside what a class may read: upload the file instead, or ask the lecturer.")
+    st.button("Start afresh", key="afresh", on_click=draft.start)
+    st.stop()
 draft.keep()
 shown = OF_A_MODEL if document["start"] == "model" else SECTIONS
 recipe: Recipe | None = None

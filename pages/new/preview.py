@@ -27,11 +27,12 @@ from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
 from kdcore.report.images import looked_at, told_by
+from kdcore.workspace import access
 from kdcore.workspace.plans import Data, Plan, Stage
 from kdcore.workspace.workspace import Workspace
 from pages.new import search
 from pages.new.form import describe
-from pages.shared import draft, estimates, roles, store
+from pages.shared import draft, estimates, people, roles, store
 from pages.shared.fields import place_of
 from pages.shared.text import plain
 
@@ -106,12 +107,11 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
             st.error(f"**{plain(place_of(problem.field))}**: {plain(problem.message)}")
         slot = st.container()
         pressed = st.button(
-            "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=plan is None
-        )
+            "Start", type="primary", icon=":material/play_arrow:", width="stretch",
+            **people.unless(access.to_launch(), disabled=plan is None),
+        )  # fmt: skip
         if pressed and recipe and plan:
-            run_id = api.submit(store.workspace(), recipe)
-            api.ensure_dispatcher(store.workspace())
-            st.switch_page("runs/page.py", query_params={"run": run_id})
+            _start(recipe)
         search.offer(recipe, plan is not None)
         if recipe:
             _copies(recipe)
@@ -119,6 +119,17 @@ def panel(recipe: Recipe | None, plan: Plan | None, problems: list[Problem]) -> 
         with slot.skeleton(height=180):
             return _numbers(slot, recipe, plan)
     return []
+
+
+def _start(recipe: Recipe) -> None:
+    """Queues the Recipe and goes to where it can be watched; says why where it cannot be queued."""
+    try:
+        run_id = api.submit(store.workspace(), recipe)
+    except access.Refused as error:
+        st.error(plain(str(error)))
+        return
+    api.ensure_dispatcher(store.workspace())
+    st.switch_page("runs/page.py", query_params={"run": run_id})
 
 
 class Networks(NamedTuple):

@@ -10,7 +10,8 @@ from kdcore.jobs import api
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
 from kdcore.search.request import GOALS, AtMost, Goal, Search, parse
-from pages.shared import store
+from kdcore.workspace import access
+from pages.shared import people, store
 from pages.shared.fields import place_of
 from pages.shared.text import plain
 
@@ -52,7 +53,7 @@ def offer(recipe: Recipe | None, ready: bool) -> None:
             st.error(f"**{plain(_place(problem.field))}**: {plain(problem.message)}", icon=":material/error:")
         if st.button(
             "Start the search", key="search_start", icon=":material/manage_search:", width="stretch",
-            disabled=not ready or recipe is None,
+            **people.unless(access.to_launch(), disabled=not ready or recipe is None),
         ) and recipe:  # fmt: skip
             _start({"recipe": recipe.document(), **asked})
 

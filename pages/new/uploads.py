@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from kdcore.data import upload
+from kdcore.jobs import limits
+from kdcore.workspace import access, people
 from pages.new.form import vanished
 from pages.shared import draft, store
 from pages.shared.text import plain
@@ -27,11 +29,12 @@ def _take(path: str, key: str) -> None:
     st.session_state.pop(PROBLEM, None)
     if sent is None:
         return
-    folder = store.workspace().root / "uploads"
+    folder = people.own(store.workspace(), access.who()) / "uploads"
     try:
+        access.require(access.to_launch() or limits.refusal(store.workspace(), access.who()))
         take = upload.receive if sent.name.lower().endswith(".zip") else upload.keep
         kept = take(sent, sent.name, folder)
-    except upload.UploadError as error:
+    except (upload.UploadError, access.Refused) as error:
         st.session_state[PROBLEM] = {path: f"{sent.name} was rejected: {error}"}
         return
     draft.put(draft.get(), path, str(kept))

@@ -12,9 +12,10 @@ from kdcore.files import Damaged
 from kdcore.jobs import api
 from kdcore.jobs.mending import mendable
 from kdcore.recipe import RecipeError, override, parse
+from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import KINDS
-from pages.shared import absent, draft, links, notify, store
+from pages.shared import absent, draft, links, notify, people, store
 from pages.shared.fields import label
 from pages.shared.text import plain
 
@@ -34,7 +35,8 @@ def bar(row: RunRow) -> None:
         if row.preset not in KINDS and st.button("Duplicate", key="duplicate", icon=":material/content_copy:"):
             duplicate(row)
         # What is open, and what a second click would press, belongs to this run and this name alone.
-        with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}"):
+        others = people.unless(access.to_change(row.owner))
+        with st.popover("Rename", icon=":material/edit:", key=f"rename_{row.id}_{row.name}", **others):
             key = f"name_{row.id}"
             st.text_input("Name", row.name, key=key, max_chars=120, on_change=rename, args=(row.id, key))  # Enter saves
             st.button("Save", key="save_name", type="primary", on_click=rename, args=(row.id, key))
@@ -45,12 +47,16 @@ def _of_damaged(row: RunRow) -> None:
     """What can be done about it is all that can be done with it."""
     with st.container(horizontal=True):
         if mendable(row.damaged or ""):
-            st.button("Resume", key="resume", icon=":material/replay:", on_click=store.ask, args=(row.id, "run"))
+            st.button(
+                "Resume", key="resume", icon=":material/replay:", on_click=store.ask, args=(row.id, "run"),
+                **people.unless(access.to_change(row.owner)),
+            )  # fmt: skip
         _deletion(row)
 
 
 def _deletion(row: RunRow) -> None:
-    with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}"):
+    others = people.unless(access.to_change(row.owner))
+    with st.popover("Delete", icon=":material/delete:", key=f"deletion_{row.id}", **others):
         st.markdown(
             f"Delete **{plain(row.name)}**? Its models stay until the clean-up on the page System, and longer where "
             "other runs share them."
@@ -60,19 +66,25 @@ def _deletion(row: RunRow) -> None:
 
 def _steer(row: RunRow) -> None:
     """The buttons that end the run or let it go on."""
+    refusal = access.to_change(row.owner)
     if row.state in ("queued", "waiting", "running"):
-        st.button("Cancel", key="cancel", icon=":material/cancel:", on_click=store.ask, args=(row.id, "cancel"))
+        st.button(
+            "Cancel", key="cancel", icon=":material/cancel:", on_click=store.ask, args=(row.id, "cancel"),
+            **people.unless(refusal),
+        )  # fmt: skip
     if row.state in ("waiting", "running"):
         st.button(
             "Stop and keep", key="stop", icon=":material/stop_circle:", on_click=store.ask,
-            args=(row.id, "stop"), help="Stops training now; finished stages are measured and kept.",
+            args=(row.id, "stop"),
+            **people.unless(refusal, help="Stops training now; finished stages are measured and kept."),
         )  # fmt: skip
     if change := remedy(row):
         changed(row, change)
     elif row.state in ("cancelled", "failed", "interrupted"):
         st.button(
             "Resume", key="resume", icon=":material/replay:", type="primary", on_click=store.ask,
-            args=(row.id, "run"), help="Continues from the last checkpoint; finished stages are reused.",
+            args=(row.id, "run"),
+            **people.unless(refusal, help="Continues from the last checkpoint; finished stages are reused."),
         )  # fmt: skip
 
 
@@ -141,7 +153,7 @@ def rename(run_id: str, key: str) -> None:
 def delete(run_id: str, name: str) -> None:
     try:
         api.delete(store.workspace(), run_id)
-    except RuntimeError as error:
+    except (RuntimeError, access.Refused) as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return
     links.drop("run", "runs")

@@ -18,11 +18,11 @@ from kdcore.report import format
 from kdcore.takeaway.page import report_page
 from kdcore.takeaway.run import run_zip
 from kdcore.takeaway.variant import variant_zip
-from kdcore.workspace import shapes
+from kdcore.workspace import access, shapes
 from kdcore.workspace.index import RunRow, StageRow
 from kdcore.workspace.state import SETTLED
 from pages.runs import actions, waiting
-from pages.shared import charts, estimates, roles, store, text
+from pages.shared import charts, estimates, people, roles, store, text
 
 LOG_LINES = 200
 ICONS = {
@@ -271,5 +271,8 @@ def _notes(row: RunRow) -> None:
     def save() -> None:
         api.annotate(here, row.id, notes=st.session_state[words_key], tags=st.session_state[tags_key])
 
-    st.text_area("Notes", notes, key=words_key, max_chars=10_000, on_change=save)
-    st.multiselect("Tags", sorted({*known, *tags}), tags, key=tags_key, accept_new_options=True, on_change=save)
+    others = people.unless(access.to_change(row.owner))
+    st.text_area("Notes", notes, key=words_key, max_chars=10_000, on_change=save, **others)
+    st.multiselect(
+        "Tags", sorted({*known, *tags}), tags, key=tags_key, accept_new_options=True, on_change=save, **others
+    )

@@ -9,7 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from kdcore.takeaway.importing import NotImported, import_run
-from pages.shared import store
+from kdcore.workspace import access
+from pages.shared import people, store
 from pages.shared.text import plain
 
 TURN, PROBLEM = "import_turn", "import_problem"  # in the session: the number of the uploader, and what was wrong
@@ -17,7 +18,7 @@ TURN, PROBLEM = "import_turn", "import_problem"  # in the session: the number of
 
 def offer() -> None:
     """The place to drop the file; what came is shown at once."""
-    with st.popover("Import a run", icon=":material/upload:"):
+    with st.popover("Import a run", icon=":material/upload:", **people.unless(access.to_manage())):
         key = f"import_{st.session_state.get(TURN, 0)}"
         st.file_uploader(
             "A run as a zip", ["zip"], key=key, on_change=_take, args=(key,),

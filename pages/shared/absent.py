@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 import streamlit as st
 
 from kdcore.jobs import api
+from kdcore.workspace.access import Refused
 from kdcore.workspace.workspace import UnknownRun
-from pages.shared import store
+from pages.shared import people, store
 from pages.shared.text import plain
 
 DELETED = "deleted_run"  # in the session: the run that was deleted last, and its name
@@ -52,12 +53,15 @@ def undo() -> None:
 
 
 def _button(run_id: str, title: str) -> None:
-    st.button(title, key=f"restore_{run_id}", icon=":material/restore_from_trash:", on_click=restore, args=(run_id,))
+    st.button(
+        title, key=f"restore_{run_id}", icon=":material/restore_from_trash:", on_click=restore, args=(run_id,),
+        **people.unless(api.may_restore(store.workspace(), run_id)),
+    )  # fmt: skip
 
 
 def restore(run_id: str) -> None:
     """Takes a run back from the trash; a toast says where that cannot be done."""
     try:
         api.restore(store.workspace(), run_id)
-    except UnknownRun as error:
+    except (UnknownRun, Refused) as error:
         st.toast(plain(str(error)), icon=":material/error:")

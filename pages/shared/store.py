@@ -20,6 +20,7 @@ from kdcore.measure.robustness import FILE
 from kdcore.report import comparison
 from kdcore.report.reading import damage
 from kdcore.workspace import shapes
+from kdcore.workspace.access import Refused
 from kdcore.workspace.index import Index, RunRow
 from kdcore.workspace.plans import Plan, Variant
 from kdcore.workspace.workspace import Workspace
@@ -54,7 +55,7 @@ def ask(run_id: str, wanted: shapes.Request) -> None:
     """Asks for a run's state to change, and sees to it that one that is to go on is served; says why it cannot."""
     try:
         api.request(workspace(), run_id, wanted)
-    except Damaged as error:
+    except (Damaged, Refused) as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return
     if wanted == "run":

@@ -8,7 +8,7 @@ import streamlit as st
 
 from kdcore.files import Damaged
 from kdcore.jobs import webhook
-from kdcore.workspace import settings
+from kdcore.workspace import access, settings
 from pages.shared import store, text
 
 TYPED = "webhook"
@@ -65,6 +65,7 @@ def _save() -> None:
 
 
 def _test() -> None:
+    access.require(access.to_manage())
     webhook.send_test(store.workspace())
 
 

@@ -10,10 +10,10 @@ from kdcore.files import Damaged
 from kdcore.jobs import api
 from kdcore.report import format
 from kdcore.report.processor import int8_words
-from kdcore.workspace import gc, settings, shapes, slots
+from kdcore.workspace import access, gc, settings, shapes, slots
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.workspace import Workspace
-from pages.shared import store, text
+from pages.shared import people, store, text
 from pages.system import notices
 
 MOST_WORKERS = 16
@@ -79,8 +79,11 @@ def workers(about: shapes.Serving | None) -> None:
     st.selectbox(
         "Workers at a time", [None, *range(1, MOST_WORKERS + 1)], key=SLOTS, on_change=_set_slots,
         index=_slots(), format_func=_slots_in_words,
-        help="How many runs work at once. With several GPUs each worker has its own. A free worker helps another run "
-        "with its stages. More workers than cores slow each other down and disturb the timing.",
+        **people.unless(
+            access.to_manage(),
+            help="How many runs work at once. With several GPUs each worker has its own. A free worker helps another "
+            "run with its stages. More workers than cores slow each other down and disturb the timing.",
+        ),
     )  # fmt: skip
     at_work = about.get("slots", []) if about else []
     if len(at_work) > 1:
@@ -109,7 +112,7 @@ def _set_slots() -> None:
 def queue_line(row: RunRow, waiting: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         text.badge(row)
-        st.markdown(text.plain(row.name), width="stretch")
+        st.markdown(people.of(row) + text.plain(row.name), width="stretch")
         if row.id in waiting:
             place = waiting.index(row.id)
             for name, icon, target, off in (
@@ -117,10 +120,14 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
                 ("Later", "arrow_downward", place + 1, place == len(waiting) - 1),
             ):
                 st.button(
-                    name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary", disabled=off,
+                    name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary",
                     on_click=api.reorder, args=(here, row.id, target),
+                    **people.unless(access.to_manage(), disabled=off),
                 )  # fmt: skip
-        st.button("Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=store.ask, args=(row.id, "cancel"))
+        st.button(
+            "Cancel", key=f"cancel_{row.id}", type="tertiary", on_click=store.ask, args=(row.id, "cancel"),
+            **people.unless(access.to_change(row.owner)),
+        )  # fmt: skip
 
 
 @st.cache_data(ttl=20, max_entries=4, show_spinner=False)
@@ -149,7 +156,10 @@ def disk() -> None:
         border="horizontal",
     )
     idle = not (used.unused_count or used.trash or used.left)
-    with st.popover("Clean up", icon=":material/cleaning_services:", disabled=idle, key="clean_up", on_change="rerun"):
+    with st.popover(
+        "Clean up", icon=":material/cleaning_services:", key="clean_up", on_change="rerun",
+        **people.unless(access.to_manage(), disabled=idle),
+    ):  # fmt: skip
         st.markdown(
             "Delete unreferenced models and leftovers of interrupted writes, and empty the trash. Deleted runs can "
             "then no longer be restored."
@@ -199,7 +209,7 @@ with right, st.container(border=True, height="stretch"):
     st.table({text.plain(name): version for name, version in machine.versions().items()}, border="horizontal")
 with st.container(border=True):
     st.subheader("When a run ends", anchor=False)
-    notices.section()
+    notices.section() if not access.to_manage() else st.caption(access.to_manage())
 with st.container(border=True):
     st.subheader("Plug-ins", anchor=False)
     own_code()

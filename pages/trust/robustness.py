@@ -21,8 +21,9 @@ from kdcore.report import format, robustness
 from kdcore.report.documents import write
 from kdcore.report.robustness import Against, Robust
 from kdcore.report.statistics import Paired
+from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
-from pages.shared import charts, links, measuring, store
+from pages.shared import charts, links, measuring, people, store
 from pages.shared.gallery import enlarged, numbered
 from pages.shared.store import Pictures
 from pages.shared.text import plain
@@ -71,7 +72,10 @@ def _offer(run_id: str, missing: list[dict], waiting: RunRow | None, *, some: bo
         st.button(
             "Measure robustness", key="measure_robustness", type="primary", icon=":material/grain:",
             on_click=measuring.queue, args=(api.robustness, [run_id]),
-            help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
+            **people.unless(
+                access.to_launch(),
+                help=f"Queues a measurement of {images}, clean and corrupted in 25 ways. Nothing is trained.",
+            ),
         )  # fmt: skip
     st.caption(f":material/timer: About {format.roughly(seconds)} here, after queued jobs.")
 

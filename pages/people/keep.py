@@ -1,0 +1,33 @@
+"""A browser stays signed in: it is handed a cookie that no script can read. Without cookies a reload signs out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.people.cookie import ADDRESS, COOKIE, HEADER
+from pages.shared.people import SIGNED_OUT, TOKEN
+
+KEPT = "person_kept"  # in the session: the browser has been told
+
+# `data.token`: what to keep, or nothing to forget it.
+JS = """
+export default async function ({ data, setTriggerValue }) {
+  try {
+    await fetch(data.address, { method: "POST", headers: { [data.header]: data.token } })
+  } catch (error) {
+    console.warn(error)
+  }
+  setTriggerValue("told", true)
+}
+"""
+
+_KEEP = st.components.v2.component("kdcore_keep", html="<span></span>", js=JS)
+
+
+def browser() -> None:
+    """Tells the browser once who it is, or that it is nobody any more."""
+    state = st.session_state
+    told = state.get(TOKEN, "") if not state.get(SIGNED_OUT) else ""
+    if state.get(KEPT, st.context.cookies.get(COOKIE, "")) != told:
+        data = {"address": ADDRESS, "header": HEADER, "token": told}
+        _KEEP(key="keep_person", data=data, on_told_change=lambda: state.update({KEPT: told}))

@@ -1,0 +1,77 @@
+"""The door of a class: the class code and a name, or the provider that knows everybody (OIDC)."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import streamlit as st
+
+from kdcore.files import Damaged
+from kdcore.workspace import people
+from kdcore.workspace.people import Admitted, NotAdmitted
+from kdcore.workspace.workspace import Workspace
+from pages.shared.people import PERSON, SIGNED_OUT, TOKEN, provider
+from pages.shared.text import plain
+
+FAILED = "sign_in_failed"  # in the session: how many codes were wrong
+NAMESAKE = "sign_in_namesake"  # in the session: somebody else has the name that was given
+LONGEST_WAIT = 16.0  # seconds after a wrong code; the first costs one, each further one twice as much
+AT_ONCE = threading.BoundedSemaphore(8)  # codes that are looked at; wrong ones hold their place while they wait
+
+
+def show() -> None:
+    """The page of somebody who has not signed in, in the place of every other."""
+    _, middle, _ = st.columns([1, 1.2, 1])
+    with middle:
+        st.title("Sign in", anchor=False)
+        form()
+
+
+def form() -> None:
+    if provider():
+        st.markdown("Your institution's account opens this laboratory.")
+        st.button("Sign in", key="sign_in", type="primary", icon=":material/login:", on_click=st.login)
+        return
+    with st.form("sign_in_form", enter_to_submit=True):
+        name = st.text_input("Your name", key="sign_in_name", max_chars=people.LONGEST_NAME, autocomplete="name")
+        code = st.text_input(
+            "Class code", key="sign_in_code", type="password", max_chars=100, autocomplete="off",
+            help="The lecturer has it. A lecturer gives the lecturers' code here.",
+        )  # fmt: skip
+        back = st.text_input(
+            "Own code", key="sign_in_back", max_chars=100, autocomplete="off", placeholder="if you were here before",
+            help="It stands on your page Class, and makes another browser yours too. Leave it empty the first time.",
+        )  # fmt: skip
+        pressed = st.form_submit_button("Sign in", type="primary", icon=":material/login:")
+    if pressed:
+        try:
+            with st.spinner("Looking at the code"):
+                welcome(attempt(code, name, back))
+        except (NotAdmitted, Damaged) as error:
+            st.error(plain(f"{error}."), icon=":material/lock:")
+            return
+        st.rerun()
+
+
+def attempt(code: str, name: str, back: str) -> Admitted:
+    """Lets in who knows a code. After a wrong one the answer takes its time. Raises NotAdmitted, Damaged."""
+    if not AT_ONCE.acquire(timeout=10):
+        raise NotAdmitted("Many wrong codes are being tried just now: try again in a minute")
+    try:
+        return people.admit(Workspace(), code, name, back)
+    except NotAdmitted as error:
+        if error.guessed:
+            failed = st.session_state.get(FAILED, 0)
+            st.session_state[FAILED] = failed + 1
+            time.sleep(min(LONGEST_WAIT, 2.0**failed))
+        raise
+    finally:
+        AT_ONCE.release()
+
+
+def welcome(admitted: Admitted) -> None:
+    state = st.session_state
+    state.pop(SIGNED_OUT, None)
+    state.pop(FAILED, None)
+    state.update({PERSON: admitted.person.id, TOKEN: admitted.token, NAMESAKE: admitted.namesake})
