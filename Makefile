@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+ADDRESS ?= 127.0.0.1
+NAMES ?=
 JOBS ?= 2
 ARGS ?= -m "not slow"
 VENV := .venv
@@ -20,6 +22,9 @@ help:
 
 app: $(VENV)/.installed  ## install what is needed and open the dashboard on http://127.0.0.1:8501 (PORT=...)
 	@$(BIN)/python -m kdcore app --port $(PORT)
+
+class: $(VENV)/.installed  ## the dashboard for a class that signs in (ADDRESS=0.0.0.0 NAMES=lab.example.org, see docs/class.md)
+	@$(BIN)/python -m kdcore serve --class --address $(ADDRESS) --port $(PORT) $(addprefix --host ,$(NAMES))
 
 quickstart: $(VENV)/.installed  ## the first experiment without a browser: progress, then the table
 	$(BIN)/python -m kdcore run quickstart
@@ -91,4 +96,4 @@ awk '/^[a-z]/ { cuda = /^(torch|torchvision|triton)==|^(cuda|nvidia)-/ } !cuda' 
 $(BIN)/python $(PIP) --no-deps --require-hashes -r $(VENV)/cpu.txt
 endef
 
-.PHONY: help app quickstart test test-slow test-avx2 test-newest test-oldest upgrade lint format docs
+.PHONY: help app class quickstart test test-slow test-avx2 test-newest test-oldest upgrade lint format docs

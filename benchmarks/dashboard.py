@@ -156,8 +156,11 @@ def fill(workspace: Workspace, runs: int) -> None:
 
 
 @contextmanager
-def dashboard(workspace: Workspace) -> Iterator[tuple[str, psutil.Process]]:
-    """The dashboard on a free port, for this workspace: its address and its process. Ended afterwards."""
+def dashboard(workspace: Workspace, serves: str = "") -> Iterator[tuple[str, psutil.Process]]:
+    """The dashboard on a free port, for this workspace: its address and its process. Ended afterwards.
+
+    `serves`: "class" as for `kdcore serve --class`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -165,7 +168,7 @@ def dashboard(workspace: Workspace) -> Iterator[tuple[str, psutil.Process]]:
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", *options],
         cwd=CHECKOUT,
-        env=os.environ | {"KDCORE_HOME": str(workspace.root)},
+        env=os.environ | {"KDCORE_HOME": str(workspace.root), "KDCORE_SERVES": serves},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -8,6 +8,7 @@ import streamlit as st
 from kdcore.report import format
 from kdcore.report.comparison import BATCH
 from kdcore.workspace.index import RunRow
+from pages.shared import people
 from pages.shared.text import STATES
 
 
@@ -30,6 +31,8 @@ def show(rows: list[RunRow], chosen: str) -> str | None:
     # The key holds the ids: when they change, a selection by position would mean other runs.
     place = next((index for index, row in enumerate(shown) if row.id == chosen), None)
     frame = _frame(shown)
+    if (known := people.names()) and any(row.owner for row in shown):
+        frame.insert(1, "owner", [known.get(row.owner or "", "") for row in shown])
     event = st.dataframe(
         frame,
         key=f"runs_{hash(tuple(row.id for row in shown))}",
@@ -54,6 +57,7 @@ def matches(row: RunRow, sought: str, states: list[str]) -> bool:
 
 COLUMNS = {
     "name": st.column_config.TextColumn("Name", pinned=True, width="medium"),
+    "owner": st.column_config.TextColumn("Owner", width="small"),
     "state": st.column_config.TextColumn("State", width="small"),
     "progress": st.column_config.ProgressColumn(
         "Progress", min_value=0, max_value=100, format="%.0f %%", width="small"
