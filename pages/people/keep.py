@@ -5,9 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.people.cookie import ADDRESS, COOKIE, HEADER
-from pages.shared.people import SIGNED_OUT, TOKEN
-
-KEPT = "person_kept"  # in the session: the browser has been told
+from pages.shared.people import KEPT, SIGNED_OUT, TOKEN
 
 # `data.token`: what to keep, or nothing to forget it.
 JS = """

@@ -20,6 +20,7 @@ from pages.shared.text import plain
 SERVES = "KDCORE_SERVES"  # in the environment of the server, see kdcore/cli/app.py
 PERSON = "person"  # in the session: the id of who has signed in
 TOKEN = "person_token"  # in the session: what this browser keeps to be known again
+KEPT = "person_kept"  # in the session: what the browser was told to keep last
 SIGNED_OUT = "signed_out"  # in the session: the browser's cookie no longer counts
 
 Mode = Literal["", "class", "demo"]
@@ -67,9 +68,10 @@ def _recognise(here: Workspace) -> None:
 
 def sign_out() -> None:
     """Forgets who has signed in, here and in the browser."""
-    people.forget(Workspace(), st.session_state.get(TOKEN) or "")
+    token = st.session_state.get(TOKEN) or ""
+    people.forget(Workspace(), token)
     st.session_state.clear()
-    st.session_state[SIGNED_OUT] = True
+    st.session_state.update({SIGNED_OUT: True, KEPT: token})
 
 
 def current() -> Person:
