@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from kdcore.report import format
 from kdcore.report.comparison import BATCH
 from kdcore.workspace.index import RunRow
 
-UNBROKEN = "\N{NO-BREAK SPACE}"  # within a number and its unit
+BEHIND_A_NUMBER, UNBROKEN = re.compile(r"(?<=[\d×]) "), "\N{NO-BREAK SPACE}"
 
 
 def headline(row: RunRow) -> str:
@@ -15,7 +17,7 @@ def headline(row: RunRow) -> str:
         return row.error or ""
     score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
     facts = [score, *([f"{format.times(row.smaller)} smaller"] if row.smaller else []), *_speed(row)]
-    return f"{row.variant or ''}: {', '.join(fact.replace(' ', UNBROKEN) for fact in facts)}"
+    return f"{row.variant or ''}: {', '.join(BEHIND_A_NUMBER.sub(UNBROKEN, fact) for fact in facts)}"
 
 
 def _speed(row: RunRow) -> list[str]:
