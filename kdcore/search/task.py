@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,6 +80,7 @@ class Searching:
         if self.document.pop("final", None) or not self.document["target"]:  # a search that had ended goes on
             self.document |= {"target": trying.tried() + self.search.trials, "spent": 0.0}
         self._write(trying)
+        shutil.rmtree(self.folder / shapes.BUILDING, ignore_errors=True)  # of an earlier worker's company
         return trying
 
     def _search(self, trying: Trying) -> None:

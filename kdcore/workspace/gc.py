@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kdcore.files import Damaged, abandoned, held, remove
+from kdcore.files import Damaged, abandoned, held, read_json, remove
 from kdcore.workspace import access, plans, shapes
 from kdcore.workspace.integrity import ASIDE, DONE, LEFTOVERS
 from kdcore.workspace.workspace import UnknownRun, Workspace
@@ -136,6 +136,8 @@ def _searched(folder: Path) -> frozenset[str]:
     ended = [final["winner"], final["nearest"], final["control"]] if final else []
     models = [*found["trials"], *(one for one in ended if one)]
     kept = [found["reference"].get("key", ""), *found.get("building", ()), *found.get("measured", ())]
+    for path in (folder / shapes.BUILDING).glob("*.json"):
+        kept += read_json(path).get("keys", ())
     return frozenset([*kept, *(key for one in models for key in one.get("keys", ()))])
 
 

@@ -248,6 +248,7 @@ class Serving(TypedDict):
 
 LAYER_TIMES = "layer-times.json"  # beside the model
 SEARCH = "search.json"  # in the folder of a search's run
+BUILDING = "building"  # beside it, a file of the models of each further worker
 TRIED = ("trained", "stopped")  # the states of a search's trials that count
 
 validator = cache(TypeAdapter)  # made when it is first needed: that takes milliseconds

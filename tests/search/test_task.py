@@ -193,9 +193,11 @@ def test_two_workers_share_a_study(begun):
         first = worker.begin()
         first.one()
         beside.join(workspace, folder, told)  # does all that is left
+        gc.collect(workspace)  # before the worker has heard of it
         worker.carry_out()
     found = shapes.search(folder)
     assert len(trained(found)) == found["target"] == 3
+    assert all(workspace.complete(key) for trial in trained(found) for key in trial["keys"])
     recipes = [json.dumps(trial["recipe"], sort_keys=True) for trial in found["trials"]]
     assert len(set(recipes)) == len(recipes)
 
