@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +23,7 @@ class KeptTokens(nn.Module):
         return functional.embedding(self.rows[ids].long(), self.weight)
 
 
-def embedding(network: nn.Module) -> tuple[str, nn.Module] | None:
+def embedding(network: nn.Module) -> tuple[str, Any] | None:
     """The name and the module that embeds a network's tokens; None where it has none."""
     for name, module in network.named_modules():
         if name.endswith("stem.token") and isinstance(module, nn.Embedding | KeptTokens):
