@@ -129,8 +129,6 @@ def test_a_published_bert_becomes_a_smaller_one(laboratory, tmp_path):
     folders_of = [laboratory.workspace.model(variant.keys[0]) for variant in plan.variants]
     sizes = [(folder / "model.onnx").stat().st_size for folder in folders_of]
     assert sizes == sorted(sizes, reverse=True)
-    report = read_json(folders_of[-1] / "report.json")
-    assert report["quality"]["accuracy"] > 0.8
     first = plan.stages[0].spec["model"]
     assert len(first["sha256"]) == 64
     _in_a_fresh_process(folders_of[-2], load(validate("dataset", source)), tmp_path)
