@@ -15,10 +15,11 @@ from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 from kdcore.report import format
 from kdcore.search.wording import apart, words
+from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import SearchFound
 from pages.search.progress import PER_EXAMPLE
-from pages.shared import charts, draft, store
+from pages.shared import charts, draft, people, store
 from pages.shared.text import plain
 
 LEAST = 3  # candidates, for lines beside each other to say something
@@ -38,7 +39,10 @@ def show(row: RunRow, found: SearchFound) -> None:
     if row.state == "done":
         st.button(
             "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
-            help="Goes on with as many candidates again. The test examples are then looked at once more, at the end.",
+            **people.unless(
+                access.to_change(row.owner),
+                help="Goes on with as many candidates again. The test examples are then looked at once more, at the end.",
+            ),
         )  # fmt: skip
     _understand(found)
     if final and chosen and chosen.get("layers"):

@@ -29,13 +29,16 @@ STATE = """() => ({
 
 
 @contextmanager
-def dashboard(home):
-    """The address of a dashboard that serves this workspace; it and its dispatcher are ended afterwards."""
+def dashboard(home, serves=""):
+    """The address of a dashboard that serves this workspace; it and its dispatcher are ended afterwards.
+
+    `serves`: "class" as for `kdcore serve --class`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
-    environment = os.environ | {"KDCORE_HOME": str(home)}
+    environment = os.environ | {"KDCORE_HOME": str(home), "KDCORE_SERVES": serves}
     process = subprocess.Popen(
         command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
