@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 
 import streamlit as st
 from pydantic import ValidationError
@@ -77,8 +76,10 @@ def _under_way(source: Options, progress: Progress | None) -> None:
             st.progress(0.0, text="Starting" if progress is None else plain(progress.doing.capitalize()))
         else:
             st.progress(min(1.0, progress.done / progress.total), text=plain(_progress_text(progress)))
-        st.button("Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
-                  on_click=partial(fetching.cancel, source), **people.unless(access.to_launch()))  # fmt: skip
+        st.button(
+            "Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
+            on_click=people.told(fetching.cancel), args=(source,), **people.unless(access.to_launch()),
+        )  # fmt: skip
     st.caption("The download continues without this page, and keeps what it has when you cancel.")
 
 
@@ -95,6 +96,7 @@ def _absent(source: Options, now: fetch.Status) -> None:
     name = "Prepare" if not now.download_bytes else f"Download ({format.size(now.download_bytes)})"
     st.button(
         f"Retry: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
-        key=draft.key("fetch"), type="primary", icon=":material/download:", on_click=partial(fetching.start, source),
+        key=draft.key("fetch"), type="primary", icon=":material/download:",
+        on_click=people.told(fetching.start), args=(source,),
         **people.unless(access.to_launch()),
     )  # fmt: skip

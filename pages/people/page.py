@@ -17,7 +17,7 @@ from kdcore.workspace import access, people, settings
 from kdcore.workspace.access import Person, Role
 from pages.people import follow, sign_in
 from pages.shared import links, store, text
-from pages.shared.people import provider, sign_out, signed_in
+from pages.shared.people import provider, sign_out, signed_in, told
 
 ROLES: dict[Role, str] = {
     "look": "look: sees everything, starts nothing",
@@ -137,6 +137,7 @@ def everybody() -> None:
             )  # fmt: skip
 
 
+@told
 def _set_role(person: str) -> None:
     access.require(access.to_manage())
     people.set_role(here, person, st.session_state[f"role_{person}"])

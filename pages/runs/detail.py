@@ -268,6 +268,7 @@ def _notes(row: RunRow) -> None:
     known = sorted({tag for other in store.runs() for tag in other.tags})
     words_key, tags_key = f"notes_{row.id}", f"tags_{row.id}"
 
+    @people.told
     def save() -> None:
         api.annotate(here, row.id, notes=st.session_state[words_key], tags=st.session_state[tags_key])
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from functools import cache
-from typing import Any, Literal, cast
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Any, Literal, ParamSpec, cast
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -24,6 +24,7 @@ KEPT = "person_kept"  # in the session: what the browser was told to keep last
 SIGNED_OUT = "signed_out"  # in the session: the browser's cookie no longer counts
 
 Mode = Literal["", "class", "demo"]
+P = ParamSpec("P")
 
 
 def mode() -> Mode:
@@ -96,6 +97,19 @@ def _names(root: str) -> dict[str, str]:
 def of(row: RunRow) -> str:
     """Whose run it is, in Markdown before its name; empty without a class."""
     return f":gray[{plain(names().get(row.owner, 'somebody'))}:] " if mode() and row.owner else ""
+
+
+def told(action: Callable[P, None]) -> Callable[P, None]:
+    """The action, which says on the page where it is refused: a browser may press what is disabled."""
+
+    @wraps(action)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            action(*args, **kwargs)
+        except access.Refused as error:
+            st.toast(plain(str(error)), icon=":material/error:")
+
+    return asked
 
 
 def unless(refusal: str, *, disabled: bool = False, help: str | None = None) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import streamlit as st
 from kdcore.files import Damaged
 from kdcore.jobs import webhook
 from kdcore.workspace import access, settings
-from pages.shared import store, text
+from pages.shared import people, store, text
 
 TYPED = "webhook"
 
@@ -50,7 +50,9 @@ def _result(sent: webhook.Sent) -> None:
         st.caption(f":green[:material/check_circle:] Delivered: {about}.")
 
 
+@people.told
 def _save() -> None:
+    access.require(access.to_manage())
     typed = st.session_state[TYPED].strip()
     if not typed:
         return
@@ -64,10 +66,12 @@ def _save() -> None:
     st.session_state[TYPED] = ""
 
 
+@people.told
 def _test() -> None:
     access.require(access.to_manage())
     webhook.send_test(store.workspace())
 
 
+@people.told
 def _remove() -> None:
     settings.write(store.workspace(), webhook=None)

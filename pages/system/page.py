@@ -105,6 +105,7 @@ def _slots_in_words(number: int | None) -> str:
     return f"Default: {usual}" if number is None else str(number)
 
 
+@people.told
 def _set_slots() -> None:
     settings.write(here, slots=st.session_state[SLOTS])
 
@@ -121,7 +122,7 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
             ):
                 st.button(
                     name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary",
-                    on_click=api.reorder, args=(here, row.id, target),
+                    on_click=people.told(api.reorder), args=(here, row.id, target),
                     **people.unless(access.to_manage(), disabled=off),
                 )  # fmt: skip
         st.button(
@@ -169,6 +170,7 @@ def disk() -> None:
         st.caption("There is nothing to clean up.")
 
 
+@people.told
 def collect() -> None:
     st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)
