@@ -15,7 +15,7 @@ export default async function ({ data, setTriggerValue }) {
   } catch (error) {
     console.warn(error)
   }
-  setTriggerValue("told", true)
+  setTriggerValue("done", true)
 }
 """
 
@@ -28,4 +28,4 @@ def browser() -> None:
     told = state.get(TOKEN, "") if not state.get(SIGNED_OUT) else ""
     if state.get(KEPT, st.context.cookies.get(COOKIE, "")) != told:
         data = {"address": ADDRESS, "header": HEADER, "token": told}
-        _KEEP(key="keep_person", data=data, on_told_change=lambda: state.update({KEPT: told}))
+        _KEEP(key="keep_person", data=data, on_done_change=lambda: state.update({KEPT: told}))

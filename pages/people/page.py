@@ -91,7 +91,7 @@ def answers() -> None:
     lesson = next(one for one in lessons() if one.name == chosen)
     found = gather(here, lesson)
     if not found:
-        st.caption("Nobody has begun this lesson. Here you will see who predicted what, and what their runs measured.")
+        st.caption("No answers yet. Here you will see who predicted what, and what their runs measured.")
         return
     judged = [one.right for one in found if one.right is not None]
     st.markdown(

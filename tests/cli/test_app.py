@@ -8,6 +8,9 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
+from kdcore.cli import main
 from kdcore.paths import CHECKOUT
 
 START_SECONDS = 60
@@ -39,3 +42,15 @@ def test_the_dashboard_answers_on_the_loopback_with_our_settings(tmp_path):
             printed = process.communicate(timeout=20)[0]
     assert f"http://127.0.0.1:{port}" in printed
     assert "You can now view" not in printed  # .streamlit/config.toml silences it
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--class", "--demo"], ["--class", "--address", "0.0.0.0"], ["--class", "--port", "x"]]
+)
+def test_serving_to_everybody_needs_to_know_to_whom_and_under_which_name(arguments, capsys):
+    try:
+        code = main.main(["serve", *arguments])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert "--" in capsys.readouterr().err
