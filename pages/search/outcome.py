@@ -41,7 +41,8 @@ def show(row: RunRow, found: SearchFound) -> None:
             "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
             **people.unless(
                 access.to_change(row.owner),
-                help="Goes on with as many candidates again. The test examples are then looked at once more, at the end.",
+                help="Goes on with as many candidates again. The test examples are then looked at once more, at the "
+                "end.",
             ),
         )  # fmt: skip
     _understand(found)
