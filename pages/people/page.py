@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -152,7 +152,7 @@ def rules() -> None:
             format_func=ROLES.__getitem__,
         )  # fmt: skip
         with st.container(horizontal=True):
-            empty = {"placeholder": "no limit", "width": 200}
+            empty: dict[str, Any] = {"placeholder": "no limit", "width": 200}
             queued = st.number_input("Runs in the queue", 1, 1000, known.queued, key="rule_queued", **empty)
             hours = st.number_input("Hours a day", 0.1, 1000.0, known.hours, 0.5, key="rule_hours", **empty)
             size = st.number_input("Disk (GB)", 0.1, 1e5, known.gigabytes, 0.5, key="rule_disk", **empty)

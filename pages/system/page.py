@@ -211,7 +211,10 @@ with right, st.container(border=True, height="stretch"):
     st.table({text.plain(name): version for name, version in machine.versions().items()}, border="horizontal")
 with st.container(border=True):
     st.subheader("When a run ends", anchor=False)
-    notices.section() if not access.to_manage() else st.caption(access.to_manage())
+    if refusal := access.to_manage():
+        st.caption(refusal)
+    else:
+        notices.section()
 with st.container(border=True):
     st.subheader("Plug-ins", anchor=False)
     own_code()
