@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.metadata
 import os
@@ -23,7 +24,14 @@ VNNI = frozenset({"avx512_vnni", "avx_vnni"})  # int8 products added up in 32 bi
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use; of a Slurm job those that it asked for, also where the cluster binds none."""
+    if asked := os.environ.get("SLURM_CPUS_PER_TASK", ""):
+        with contextlib.suppress(ValueError):
+            return min(int(asked), _cores())
+    return _cores()
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

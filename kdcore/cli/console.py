@@ -62,7 +62,7 @@ def runs(rows: Iterable[RunRow]) -> None:
             [
                 row.id,
                 row.name,
-                format.state(_state(row), row.silent_since),
+                format.state(_state(row), row.silent_since, row.job),
                 format.percent(row.progress),
                 format.percent(row.score),
                 format.times(row.smaller),
@@ -151,7 +151,7 @@ def _doing(workspace: Workspace, row: RunRow) -> str:
 
     if row.state == "queued" and (before := ahead(workspace, row.id)):
         return f"{row.name}: queued behind {format.plural(before, 'run')}"
-    return f"{row.name}: {format.state(row.stage or row.state, row.silent_since)}"
+    return f"{row.name}: {format.state(row.stage or row.state, row.silent_since, row.job)}"
 
 
 def result(workspace: Workspace, run_id: str) -> None:

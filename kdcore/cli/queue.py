@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Literal
 
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from kdcore import registry
 from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput
+from kdcore.registry import Options
 from kdcore.workspace.settings import MOST_SLOTS
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
@@ -20,6 +25,11 @@ def add(command: Add) -> None:
     dispatching.add_argument(
         "--slots", type=int, metavar="N",
         help=f"run up to N workers at a time, 1 to {MOST_SLOTS}; without it as the settings say: one per GPU, or one",
+    )  # fmt: skip
+    dispatching.add_argument(
+        "--launcher", nargs="+", metavar=("NAME", "OPTION=VALUE"),
+        help="where workers run, with its options: slurm partition=gpu gpus=1 (see docs/cluster.md); without it as the "
+        "settings say",
     )  # fmt: skip
     command("worker", work, "run a single run (used by launchers)").add_argument("run")
     command(
@@ -40,7 +50,24 @@ def dispatch(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
     if chosen.slots is not None and not 1 <= chosen.slots <= MOST_SLOTS:
         raise BadInput(f"--slots: {chosen.slots} is not accepted; give 1 to {MOST_SLOTS}")
-    return dispatch(workspace, chosen.idle, chosen.slots)
+    return dispatch(workspace, chosen.idle, chosen.slots, _launcher(chosen.launcher))
+
+
+def _launcher(words: list[str] | None) -> Options | None:
+    """What `--launcher` says; None without it. Raises BadInput."""
+    if not words:
+        return None
+    name, *given = words
+    if wrong := [one for one in given if "=" not in one]:
+        raise BadInput(f"--launcher: {wrong[0]!r} is not accepted; give OPTION=VALUE")
+    options: dict[str, str] = dict(one.split("=", 1) for one in given)  # type: ignore[misc]
+    try:
+        return registry.validate("launcher", {"launcher": name, **options})
+    except ValidationError as error:
+        wrong_one = error.errors(include_url=False)[0]
+        raise BadInput(f"--launcher: {'.'.join(map(str, wrong_one['loc']))}: {wrong_one['msg']}") from None
+    except PydanticCustomError as error:
+        raise BadInput(f"--launcher: {error}") from None
 
 
 def work(chosen: argparse.Namespace, workspace: Workspace) -> int:

@@ -12,7 +12,7 @@ from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput, json_option, write
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace import shapes
-from kdcore.workspace.state import files
+from kdcore.workspace.state import JOBS, files
 from kdcore.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ def list_runs(chosen: argparse.Namespace, workspace: Workspace) -> None:
             console.say(f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}")
         elif row.note:
             console.say(f"{row.id}: {row.note}")
+        elif row.job:
+            console.say(f"{row.id}: {row.job}; logs in {workspace.runs / row.id / JOBS}")
 
 
 def show(chosen: argparse.Namespace, workspace: Workspace) -> None:

@@ -279,7 +279,7 @@ def delete(workspace: Workspace, run_id: str) -> None:
     if held(folder / "lock"):
         with contextlib.suppress(Damaged):
             _change(workspace, run_id, lambda meta: meta | {"requested": "delete"})
-        end_worker(folder)
+    end_worker(folder)  # or the job that waits to become it
     try:
         with lock(folder / "lock"):
             pass

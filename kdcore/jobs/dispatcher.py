@@ -7,30 +7,31 @@ It may be killed at any time: workers go on, and the next dispatcher finds them 
 
 from __future__ import annotations
 
+import logging
 import os
-import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import Timeout
 
-from kdcore import registry
 from kdcore.files import Damaged, lock, write_json
-from kdcore.jobs import webhook
-from kdcore.jobs.heartbeat import Watch
-from kdcore.jobs.process import PATIENCE_SECONDS, code, code_on_disk, end_worker, start
-from kdcore.workspace import shapes, slots
+from kdcore.jobs import launcher, webhook
+from kdcore.jobs.at_work import AtWork, LeftBehind
+from kdcore.jobs.launcher import Job, Launcher, Refused, Unreachable
+from kdcore.jobs.process import code, code_on_disk, start
+from kdcore.registry import Options
+from kdcore.workspace import events, shapes, slots
 from kdcore.workspace.state import SETTLED, files, state
 from kdcore.workspace.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 60.0
 EVERY_SECONDS = 0.25
 MOST_ATTEMPTS = 3
+AGAIN_SECONDS = 30.0  # until a launcher that did not answer is asked again
 BEGAN = time.time()  # when this process did
 
 
@@ -38,15 +39,17 @@ class Next(NamedTuple):
     run_id: str
     folder: Any
     turn: int
-    attempt: int
+    status: shapes.Status | None
     code: int
     running: bool = False  # left behind by a dispatcher that was killed
 
 
-def dispatch(workspace: Workspace, idle_seconds: float = IDLE_SECONDS, asked: int | None = None) -> int:
+def dispatch(
+    workspace: Workspace, idle_seconds: float = IDLE_SECONDS, asked: int | None = None, where: Options | None = None
+) -> int:
     """Serves the queue until it has been empty for a while, or newer code was submitted. Returns the exit code.
 
-    `asked`: how many workers run at a time; None: as the settings say.
+    `asked`: how many workers run at a time, `where`: the launcher; None: as the settings say.
     """
     workspace.ensure()
     code()  # what this process runs, remembered before it changes
@@ -58,7 +61,7 @@ def dispatch(workspace: Workspace, idle_seconds: float = IDLE_SECONDS, asked: in
             return 0  # another one is at work
         try:
             _write(workspace, [])
-            _Dispatcher(workspace, asked).serve(idle_seconds)
+            _Dispatcher(workspace, asked, where).serve(idle_seconds)
         finally:
             holding.release()
         waiting = _pending(workspace, {})
@@ -93,65 +96,30 @@ def _pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
         except (Damaged, OSError):
             continue
         if seen.meta["requested"] == "run":
-            attempt = seen.status["attempt"] if seen.status else 0
-            item = Next(run_id, folder, seen.meta["turn"], attempt, seen.meta.get("code", 0), now == "running")
+            item = Next(run_id, folder, seen.meta["turn"], seen.status, seen.meta.get("code", 0), now == "running")
             waiting.append((shapes.place(seen.meta), run_id, item))
     return [item for _, _, item in sorted(waiting)]
 
 
-def _lives(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is None
-
-
-def _holds(folder: Path) -> bool:
-    """Whether the worker of another dispatcher is still at work."""
+def _epochs(folder: Path) -> int:
+    """How many epochs the run has finished by now."""
     try:
-        return state(folder) in ("running", "stopping")
-    except Damaged:  # or moved to the trash
-        return False
+        return sum(event["type"] == "epoch" for event in events.read(folder / "events.jsonl").events)
+    except Damaged:
+        return 0
 
 
 def _write(workspace: Workspace, at_work: list[shapes.Slot]) -> None:
     write_json(workspace.root / "dispatcher.json", {"process": os.getpid(), "started": BEGAN, "slots": at_work})
 
 
-class _AtWork:
-    """A process in a slot. `lives` answers at once; `helps`: builds stages of a run that another one holds."""
-
-    def __init__(self, item: Next, slot: int, lives: Callable[[], bool], helper: subprocess.Popen[bytes] | None = None):
-        self.item, self.slot, self.helper = item, slot, helper
-        self._lives, self._watch = lives, Watch(item.folder)
-        self._asked: float | None = None
-
-    def goes_on(self) -> bool:
-        """False when it has ended. Notes when it falls silent, and ends it where a cancel was asked for in vain."""
-        if not self._lives():
-            return False
-        if self.helper:
-            return True
-        try:
-            self._watch.look()
-            if shapes.meta(self.item.folder)["requested"] in ("cancel", "delete"):
-                self._asked = self._asked or time.monotonic()
-        except (Damaged, OSError):
-            return True  # moved to the trash under our eyes, or damaged: then it is only waited for
-        if self._asked and time.monotonic() - self._asked > PATIENCE_SECONDS:
-            end_worker(self.item.folder, patience=0.0)
-        return True
-
-    def make_room(self) -> None:
-        """Ends a helper where it stands: what it was building goes on from its checkpoint."""
-        if self.helper:
-            self.helper.kill()
-            self.helper.wait()
-
-
 class _Dispatcher:
-    def __init__(self, workspace: Workspace, asked: int | None):
-        self.workspace, self.asked = workspace, asked
+    def __init__(self, workspace: Workspace, asked: int | None, where: Options | None = None):
+        self.workspace, self.asked, self.where = workspace, asked, where
         self.known: dict[str, int] = {}
-        self.working: list[_AtWork] = []
+        self.working: list[AtWork] = []
         self.unaided: set[str] = set()  # runs whose helper failed
+        self.pause_until = 0.0  # the launcher did not answer
 
     def serve(self, idle_seconds: float) -> None:
         """Returns when nothing has been at work for a while, or newer code was submitted and nothing is at work."""
@@ -162,50 +130,64 @@ class _Dispatcher:
             if _newer(waiting):
                 if not self.working:
                     return
-            else:
+            elif time.monotonic() > self.pause_until:
                 self._fill(waiting)
             if self.working:
                 idle_since = time.monotonic()
             time.sleep(EVERY_SECONDS)
 
     def _look(self) -> None:
-        """Takes those that have ended out of their slots."""
-        ended = [one for one in self.working if not one.goes_on()]
-        for one in ended:
+        """Takes those that have ended out of their slots, and helpers of runs that have."""
+        for one in [one for one in self.working if not one.goes_on()]:
             self.working.remove(one)
-            if not one.helper:
-                self._tell(one.item)
-            elif one.helper.returncode:
-                self.unaided.add(one.item.run_id)
+            if not one.helps:
+                self._tell(one.run_id)
+            elif one.job.failed():
+                self.unaided.add(one.run_id)
+        led = {one.run_id for one in self.working if not one.helps}
+        for one in [one for one in self.working if one.helps and one.run_id not in led]:
+            self._remove(one)
 
-    def _tell(self, item: Next) -> None:
-        threading.Thread(target=webhook.tell, args=(self.workspace, item.run_id)).start()
+    def _remove(self, helper: AtWork) -> None:
+        """Ends a helper where it stands: what it was building goes on from its checkpoint."""
+        helper.job.end()
+        self.working.remove(helper)
+
+    def _tell(self, run_id: str) -> None:
+        threading.Thread(target=webhook.tell, args=(self.workspace, run_id)).start()
 
     def _waiting(self) -> list[Next]:
         """Runs that wait for a slot; those whose workers an earlier dispatcher has left behind come first."""
-        taken = {one.item.run_id for one in self.working if not one.helper}
+        taken = {one.run_id for one in self.working if not one.helps}
         if len(taken) >= self._slots():
             return []
         waiting = [item for item in _pending(self.workspace, self.known) if item.run_id not in taken]
         return sorted(waiting, key=lambda item: not item.running)
 
+    def _launcher(self) -> Launcher:
+        return launcher.of(self.where) if self.where else launcher.chosen(self.workspace)
+
     def _slots(self) -> int:
-        return self.asked or slots.count(self.workspace)
+        return self.asked or slots.count(self.workspace, self._launcher().slots)
 
     def _fill(self, waiting: list[Next]) -> None:
         before = self._shown()
-        for item in waiting:
-            if (slot := self._free()) is None:
-                break
-            self._start(item, slot)
-        if not waiting:
-            self._help()
+        try:
+            for item in waiting:
+                if (slot := self._free()) is None:
+                    break
+                self._start(item, slot)
+            if not waiting:
+                self._help()
+        except Unreachable as error:
+            log.warning("%s", error)
+            self.pause_until = time.monotonic() + AGAIN_SECONDS
         if self._shown() != before:
             _write(self.workspace, self._shown())
 
     def _shown(self) -> list[shapes.Slot]:
         return [
-            {"slot": one.slot, "run": one.item.run_id, "helps": one.helper is not None}
+            {"slot": one.slot, "run": one.run_id, "helps": one.helps}
             for one in sorted(self.working, key=lambda one: one.slot)
         ]
 
@@ -215,51 +197,77 @@ class _Dispatcher:
         if free:
             return min(free)
         for one in self.working:
-            if one.helper and one.slot < self._slots():
-                one.make_room()
-                self.working.remove(one)
+            if one.helps and one.slot < self._slots():
+                self._remove(one)
                 return one.slot
         return None
 
     def _help(self) -> None:
         """Puts a slot that is free to work on a run that has stages for it."""
         free = set(range(self._slots())) - {one.slot for one in self.working}
-        wanting = [one.item for one in self.working if not one.helper and self._wants_help(one.item)] if free else []
-        for item in wanting[:1]:
-            slot = min(free)
-            process = start(self.workspace, "build", item.run_id, environment=slots.environment(slot))
-            self.working.append(_AtWork(item, slot, partial(_lives, process), process))
+        wanting = [one for one in self.working if not one.helps and self._wants_help(one)] if free else []
+        for one in wanting[:1]:
+            try:
+                job = self._launcher().launch(self.workspace, "build", one.run_id, min(free))
+            except Refused as refused:
+                log.warning("%s: no further worker: %s", one.run_id, refused)
+                self.unaided.add(one.run_id)
+                return
+            self.working.append(AtWork(one.folder, min(free), job, helps=True))
 
-    def _wants_help(self, item: Next) -> bool:
-        there = sum(one.item.run_id == item.run_id for one in self.working)
-        return item.run_id not in self.unaided and slots.stages_to_share(self.workspace, item.run_id) > there
+    def _wants_help(self, one: AtWork) -> bool:
+        there = sum(other.run_id == one.run_id for other in self.working)
+        most = self._launcher().workers or there + 1
+        if one.run_id in self.unaided or there >= most:
+            return False
+        return slots.stages_to_share(self.workspace, one.run_id) > there
 
     def _start(self, item: Next, slot: int) -> None:
-        if item.running:
-            self.working.append(_AtWork(item, slot, partial(_holds, item.folder)))
-            return
-        if item.attempt >= MOST_ATTEMPTS:
-            self._fail(item)
-            self._tell(item)
-            return
-        launcher = registry.entry("launcher", "local").implementation
-        worker = launcher(self.workspace, item.run_id, slots.environment(slot))
-        status = {
-            "attempt": item.attempt + 1,
-            "turn": item.turn,
-            "process": worker.pid,
-            "host": socket.gethostname(),
-            "started": time.time(),
-        }
-        write_json(item.folder / "status.json", status)
-        self.working.append(_AtWork(item, slot, partial(_lives, worker)))
+        before = launcher.job_of(item.status)
+        if before and before.lives():
+            self.working.append(AtWork(item.folder, slot, before))
+        elif item.running:
+            self.working.append(AtWork(item.folder, slot, LeftBehind(item.folder)))
+        elif wrong := self._given_up(item, before):
+            self._fail(item, wrong)
+        else:
+            self._launch(item, slot, self._attempts(item))
 
-    def _fail(self, item: Next) -> None:
+    def _attempts(self, item: Next) -> int:
+        """How many there were; of a job, which the cluster may end, only those since an epoch was finished."""
+        if not item.status:
+            return 0
+        mark = item.status.get("epochs")
+        return item.status["attempt"] if mark is None or _epochs(item.folder) <= mark else 0
+
+    def _given_up(self, item: Next, before: Job | None) -> str:
+        """Why the run is not started again; empty where it is."""
+        said = before.condition() if before else ""
+        job = f" ({launcher.named(item.status)}: {said})" if item.status and said else ""
+        if said == "CANCELLED":
+            return f"its job was cancelled from outside{job}"
+        if self._attempts(item) >= MOST_ATTEMPTS:
+            return f"the worker crashed {MOST_ATTEMPTS} times{job}; see log.txt"
+        return ""
+
+    def _launch(self, item: Next, slot: int, attempts: int) -> None:
+        try:
+            job = self._launcher().launch(self.workspace, "worker", item.run_id, slot)
+        except Refused as refused:
+            self._fail(item, str(refused))
+            return
+        status = {"attempt": attempts + 1, "turn": item.turn, **job.about, "started": time.time()}
+        if "job" in job.about:
+            status["epochs"] = _epochs(item.folder)
+        write_json(item.folder / "status.json", status)
+        self.working.append(AtWork(item.folder, slot, job))
+
+    def _fail(self, item: Next, error: str) -> None:
         with lock(item.folder / "lock"):
             result = {
                 "state": "failed",
                 "turn": item.turn,
-                "error": f"the worker crashed {MOST_ATTEMPTS} times; see log.txt",
+                "error": error,
                 "started": None,
                 "finished": time.time(),
                 "stages": [],
@@ -267,3 +275,4 @@ class _Dispatcher:
                 "environment": {},
             }
             write_json(item.folder / "result.json", result)
+        self._tell(item.run_id)

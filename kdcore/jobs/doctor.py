@@ -8,11 +8,13 @@ import sys
 from typing import NamedTuple
 
 from kdcore import machine, plugins, registry
-from kdcore.jobs import versions
+from kdcore.files import Damaged
+from kdcore.jobs import launcher, versions
 from kdcore.jobs.api import queue
 from kdcore.jobs.mending import way_out
 from kdcore.paths import is_checkout
 from kdcore.report import format
+from kdcore.workspace import settings
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
@@ -33,9 +35,9 @@ class Check(NamedTuple):
 
 
 def checks(workspace: Workspace) -> list[Check]:
-    """Looks at Python, the libraries, plug-ins, the device, the disk, the workspace, its runs and the queue."""
+    """Looks at Python, the libraries, plug-ins, the device, the disk, the workspace, its runs, the queue and the launcher."""
     here = [_python(), _versions(), _libraries(), _plugins(), _device()]
-    return [*here, _disk(workspace), *_runs(workspace), _queue(workspace)]
+    return [*here, _disk(workspace), *_runs(workspace), _queue(workspace), _launcher(workspace)]
 
 
 def _python() -> Check:
@@ -110,3 +112,12 @@ def _queue(workspace: Workspace) -> Check:
     now = queue(workspace)
     alive = "the queue is running" if now.dispatcher else "the queue is idle (it starts with the next run)"
     return Check("queue", now.dispatcher or not now.runs, f"{len(now.runs)} runs; {alive}")
+
+
+def _launcher(workspace: Workspace) -> Check:
+    """What the chosen launcher finds when it is tried."""
+    try:
+        chosen = launcher.of(settings.read(workspace).launcher)
+        return Check("launcher", True, chosen.check(workspace))
+    except (Damaged, launcher.Refused, launcher.Unreachable) as error:
+        return Check("launcher", False, str(error))

@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 
 from kdcore.files import Damaged, held, read_json
+from kdcore.jobs.launcher import Job, job_of
 from kdcore.paths import CHECKOUT, data_home
+from kdcore.workspace import shapes
 from kdcore.workspace.state import HEARTBEAT, process
 from kdcore.workspace.workspace import Workspace
 
@@ -69,16 +71,25 @@ def end_children() -> None:
 def end_worker(folder: Path, patience: float = PATIENCE_SECONDS) -> bool:
     """Ends the worker of the run in `folder`, and what it has started, when it has not ended by itself in `patience`.
 
-    Returns whether no worker of the run lives any more; one on another host cannot be ended from here.
+    Returns whether no worker of the run lives any more; one on another host that is no job cannot be ended from here.
     """
     deadline = time.monotonic() + patience
-    while living := _workers(folder):
+    job = _job(folder)
+    while (living := _workers(folder)) or (job and held(folder / "lock")):
         if time.monotonic() > deadline:
             for worker in living:
                 _end_tree(worker)
             break
         time.sleep(0.05)
+    if job:
+        job.end()  # also one that has not begun
     return not _workers(folder) and not held(folder / "lock")
+
+
+def _job(folder: Path) -> Job | None:
+    with contextlib.suppress(Damaged):
+        return job_of(shapes.status(folder))
+    return None
 
 
 def _workers(folder: Path) -> list[psutil.Process]:

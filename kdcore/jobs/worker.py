@@ -17,6 +17,7 @@ from kdcore.files import lock, write_json
 from kdcore.jobs.control import StopSignal
 from kdcore.jobs.process import end_children
 from kdcore.workspace import shapes
+from kdcore.workspace.state import files
 from kdcore.workspace.workspace import Workspace
 
 log = logging.getLogger("kdcore")
@@ -36,6 +37,9 @@ def work(workspace: Workspace, run_id: str) -> int:
         print(f"{run_id}: another worker is already running it", file=sys.stderr)
         return 1
     try:
+        if files(folder).result:  # a job that waited while another one did the run
+            print(f"{run_id}: has ended already", file=sys.stderr)
+            return 0
         _log_to(folder / "log.txt")
         return EXIT_CODES[_Work(workspace, folder).carry_out()]
     finally:

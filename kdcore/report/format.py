@@ -17,9 +17,11 @@ _BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def state(name: str, silent_since: float | None) -> str:
-    """A run's state, and since when (Unix seconds) its worker does not respond where that is so."""
-    return name if silent_since is None else f"{name}, not responding since {moment(silent_since)}"
+def state(name: str, silent_since: float | None, job: str = "") -> str:
+    """A run's state, its job where another system launches it, and since when (Unix seconds) its worker does not
+    respond where that is so."""
+    said = f"{name}, {job}" if job else name
+    return said if silent_since is None else f"{said}, not responding since {moment(silent_since)}"
 
 
 def moment(seconds: float) -> str:

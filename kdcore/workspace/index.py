@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from kdcore.files import Damaged
 from kdcore.workspace.database import Database
 from kdcore.workspace.intake import CURVES, SCHEMA, VERSION, facts_of, sync
-from kdcore.workspace.state import State, files, silent_since, state
+from kdcore.workspace.state import SETTLED, State, files, silent_since, state
 from kdcore.workspace.workspace import Workspace
 
 
@@ -28,7 +28,8 @@ class RunRow(NamedTuple):
     `score`: what it is judged by, named in `measure`: accuracy, or mAP where images have several labels. `damaged`: of a
     damaged run the file that cannot be read; `error` then says why. `note`: what else is wrong with its files.
     `silent_since`: since when its worker does not respond. `kept`: a cancelled run that was asked to stop and keep its
-    results, and has some. `owner`: the id of the person of a class whose run it is.
+    results, and has some. `owner`: the id of the person of a class whose run it is. `job`: of a run that another system
+    launches, its job there in words.
     """
 
     id: str
@@ -56,6 +57,7 @@ class RunRow(NamedTuple):
     differs: bool = True
     busy: bool = False
     owner: str | None = None
+    job: str = ""
 
     @property
     def condition(self) -> str:
@@ -231,11 +233,18 @@ class Index:
             busy=summary.get("busy") is True,
             owner=facts.get("owner"),
             kept=now == "cancelled" and facts.get("requested") == "stop" and bool(summary.get("variant")),
+            job="" if now in SETTLED else _job(facts.get("job")),
         )
 
     def _silent_since(self, run_id: str, now: State, facts: dict[str, Any]) -> float | None:
         live = now in ("running", "waiting", "stopping")
         return silent_since(self.workspace.runs / run_id, facts) if live else None
+
+
+def _job(about: dict[str, str] | None) -> str:
+    if not about:
+        return ""
+    return f"{about['launcher'].capitalize()} job {about['job']} {about['condition']}".strip()
 
 
 def _note(skipped: int) -> str | None:

@@ -176,6 +176,8 @@ def _facts(known: Files) -> dict[str, Any]:
     facts: dict[str, Any] = {name: meta.get(name) for name in OF_META}
     facts["started"] = status["started"] if status else None
     facts["silent"] = status.get("silent") if status else None
+    if status and "job" in status:
+        facts["job"] = {name: status.get(name, "") for name in ("launcher", "job", "condition")}
     if result:
         facts |= {name: result.get(name) for name in ("state", "error", "started", "finished", "summary")}
     return facts

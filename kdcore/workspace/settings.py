@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
+from kdcore import registry
 from kdcore.files import Damaged, read_json, write_json
 from kdcore.workspace import access
 from kdcore.workspace.access import Role
+from kdcore.registry import Options
 from kdcore.workspace.workspace import Workspace
 
 MOST_SLOTS = 64
@@ -24,6 +27,7 @@ def _web(address: str | None) -> str | None:
     return address
 
 
+LauncherChoice = Annotated[SerializeAsAny[Options], BeforeValidator(partial(registry.validate, "launcher"))]
 Address = Annotated[str | None, AfterValidator(_web)]
 
 
@@ -46,7 +50,8 @@ class People(BaseModel):
 class Settings(BaseModel):
     """`webhook`: the address notified when a run ends; it may hold a secret. `dashboard`: where links lead to.
 
-    `slots`: how many workers run at a time; None: one for each GPU, or one. `people`: of a class, see `serve --class`.
+    `slots`: how many workers run at a time; None: as the launcher has it. `launcher`: where workers run.
+    `people`: of a class, see `serve --class`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -54,6 +59,7 @@ class Settings(BaseModel):
     dashboard: Address = None
     slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] | None = None
     people: People = People()
+    launcher: LauncherChoice = Field({"launcher": "local"}, validate_default=True)
 
     @property
     def host(self) -> str:

@@ -80,13 +80,21 @@ class Silence(TypedDict):
 
 
 class Status(TypedDict):
-    """What the dispatcher writes about the present attempt in status.json."""
+    """What the dispatcher writes about the present attempt in status.json.
+
+    The worker is a `process` of `host`, or a `job` of a `launcher`, which was launched from there. `condition`: what that
+    says of it. `epochs`: how many the run had finished when it was launched.
+    """
 
     turn: Count
     attempt: Count
-    process: Annotated[int, Field(ge=1, lt=2**31)]
+    process: NotRequired[Annotated[int, Field(ge=1, lt=2**31)]]
     host: str
     started: Moment
+    launcher: NotRequired[str]
+    job: NotRequired[Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]]
+    condition: NotRequired[str]
+    epochs: NotRequired[Count]
     silent: NotRequired[Silence | None]
 
 

@@ -27,11 +27,11 @@ def usual() -> int:
     return max(1, len(gpus()))
 
 
-def count(workspace: Workspace) -> int:
-    """As the settings say, else the usual number."""
+def count(workspace: Workspace, otherwise: int | None = None) -> int:
+    """As the settings say, else `otherwise`, else the usual number."""
     with contextlib.suppress(Damaged):
-        return settings.read(workspace).slots or usual()
-    return usual()
+        return settings.read(workspace).slots or otherwise or usual()
+    return otherwise or usual()
 
 
 def environment(slot: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ State = Literal["queued", "waiting", "running", "stopping", "cancelled", "failed
 SETTLED = ("cancelled", "failed", "done", "damaged")
 ENDING = ("stop", "cancel", "delete")
 HEARTBEAT = "heartbeat"  # of the run's worker, in the run's folder
+JOBS = "jobs"  # in the run's folder: scripts and logs of the jobs that another system launched for it
 CLOCK_SLACK = 2.0  # s; a process that began later than this after the launch only has the worker's number
 
 
@@ -51,7 +52,8 @@ def state(folder: Path, known: Files | None = None) -> State:
         return "stopping" if ending else "running"
     if ending:
         return "cancelled"
-    return "interrupted" if status and status["attempt"] else "queued"
+    crashed = status and status["attempt"] and "job" not in status  # a job waits for its turn in another queue
+    return "interrupted" if crashed else "queued"
 
 
 def ended(folder: Path) -> bool:
@@ -77,7 +79,7 @@ def _starting(status: Status | None) -> bool:
 
 def process(about: Mapping[str, Any] | None) -> psutil.Process | None:
     """The living process that `process`, `host` and `started` tell of; None on another host, or where it has ended."""
-    if not about or about["host"] != socket.gethostname():
+    if not about or "process" not in about or about["host"] != socket.gethostname():
         return None
     import psutil
 

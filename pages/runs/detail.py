@@ -20,7 +20,7 @@ from kdcore.takeaway.run import run_zip
 from kdcore.takeaway.variant import variant_zip
 from kdcore.workspace import access, shapes
 from kdcore.workspace.index import RunRow, StageRow
-from kdcore.workspace.state import SETTLED
+from kdcore.workspace.state import JOBS, SETTLED
 from pages.runs import actions, waiting
 from pages.shared import charts, estimates, people, roles, store, text
 
@@ -47,7 +47,10 @@ def headline(row: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         text.badge(row)
         st.caption(when(row), width="content")
-    if row.state == "queued":
+    if row.job:
+        logs = store.workspace().runs / row.id / JOBS
+        st.caption(f"{text.plain(row.job)}. Its logs: `{logs}`")
+    elif row.state == "queued":
         waiting.line(row.id)
     if row.state in ("running", "waiting", "stopping"):
         left = f", {format.left(row.eta_seconds)}" if row.eta_seconds is not None else ""

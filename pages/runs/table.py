@@ -94,7 +94,7 @@ def _frame(rows: list[RunRow]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "name": [row.name for row in rows],
-            "state": [format.state(STATES[row.condition][0], row.silent_since) for row in rows],
+            "state": [format.state(STATES[row.condition][0], row.silent_since, row.job) for row in rows],
             "progress": [100 * row.progress for row in rows],
             "stage": [row.stage for row in rows],
             "variant": [row.variant for row in rows],

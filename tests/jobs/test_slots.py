@@ -56,7 +56,6 @@ def started(monkeypatch):
         begun.append((command, run_id, environment["CUDA_VISIBLE_DEVICES"]))
         return Process(*begun[-1])
 
-    monkeypatch.setattr(dispatcher, "start", start)
     monkeypatch.setattr("kdcore.jobs.launchers.local.start", start)
     monkeypatch.setattr(dispatcher, "state", lambda folder, *_: "queued")  # whatever lives
     monkeypatch.setattr(dispatcher.webhook, "tell", lambda *_: None)
@@ -91,13 +90,13 @@ def test_an_idle_slot_helps_a_search_while_candidates_are_left(workspace, starte
     assert started == [("worker", run_id, "4"), ("build", run_id, "7")]
 
 
-def test_a_helper_that_fails_is_not_started_again(workspace, started):
+def test_a_helper_that_fails_is_not_started_again(workspace, started, monkeypatch):
     run_id = api.submit(workspace, small())
     serving = dispatcher._Dispatcher(workspace, None)
     for _ in range(3):
         serving._fill(serving._waiting())
     assert [what[0] for what in started] == ["worker", "build"]
-    serving.working[1].helper.returncode = 1
+    monkeypatch.setattr(serving.working[1].job, "failed", lambda: True)
     started.ended.append(("build", run_id, "7"))
     serving._look()
     serving._fill(serving._waiting())

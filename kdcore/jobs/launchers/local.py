@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
-from collections.abc import Mapping
+from typing import Any
 
+from kdcore.jobs.launcher import Command, Job, Launcher
 from kdcore.jobs.process import start
 from kdcore.registry import register
+from kdcore.workspace import slots
 from kdcore.workspace.workspace import Workspace
 
 
-@register("launcher", "local", "A background process on this machine")
-def launch(workspace: Workspace, run_id: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Starts the worker of a run, with these environment variables too; it outlives whoever started it."""
-    return start(workspace, "worker", run_id, environment=environment)
+class Process:
+    """A process that this one has started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]):
+        self._process = process
+        self.about: dict[str, Any] = {"process": process.pid, "host": socket.gethostname()}
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def condition(self) -> str:
+        return ""
+
+    def failed(self) -> bool:
+        return bool(self._process.returncode)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@register("launcher", "local", "Background processes on this machine")
+class Local(Launcher):
+    """Each slot with a GPU of its own, in turn where there are too few."""
+
+    def launch(self, workspace: Workspace, command: Command, run_id: str, slot: int) -> Job:
+        return Process(start(workspace, command, run_id, environment=slots.environment(slot)))
+
+    def check(self, workspace: Workspace) -> str:
+        return "workers are processes of this machine"
