@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
 
 def checks(workspace: Workspace) -> list[Check]:
-    """Looks at Python, the libraries, plug-ins, the device, the disk, the workspace, its runs, the queue and the launcher."""
+    """Looks at Python, the libraries, plug-ins, device, disk, workspace, its runs, the queue and the launcher."""
     here = [_python(), _versions(), _libraries(), _plugins(), _device()]
     return [*here, _disk(workspace), *_runs(workspace), _queue(workspace), _launcher(workspace)]
 
