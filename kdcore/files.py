@@ -14,12 +14,14 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 SCHEMA = 1
+LOCKS_HOW = "mount the disk with locks (NFS 4; Lustre with -o flock), or set KDCORE_HOME to another disk"
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -137,6 +139,25 @@ def sha256(path: Path) -> str:
 def lock(path: Path, timeout: float = 5.0) -> FileLock:
     """The lock file of a folder's writer. The kernel frees it when its holder dies."""
     return FileLock(path, timeout=timeout)
+
+
+class NoLocks(RuntimeError):
+    """The file system does not honour locks."""
+
+
+@cache
+def require_locks(folder: Path) -> None:
+    """Takes a lock in this folder twice. Raises NoLocks where the second is granted too, or none is."""
+    path = folder / f".locks-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        with FileLock(path, timeout=0):
+            honoured = held(path)
+    except (OSError, NotImplementedError):
+        honoured = False
+    finally:
+        path.unlink(missing_ok=True)
+    if not honoured:
+        raise NoLocks(f"the file system of {folder} does not honour locks: {LOCKS_HOW}")
 
 
 def held(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def home() -> Path:
     """The workspace's folder: `KDCORE_HOME`, or `workspace/` in the checkout; of a wheel `~/.local/share/kdcore`."""
     usual = CHECKOUT / "workspace" if is_checkout() else Path("~/.local/share/kdcore")
     return Path(os.environ.get("KDCORE_HOME") or usual).expanduser().resolve()
+
+
+def index_of(root: Path) -> Path:
+    """The index of the workspace in `root`: there, or in the folder `KDCORE_INDEX`, on a disk that is not shared."""
+    chosen = os.environ.get("KDCORE_INDEX")
+    if not chosen:
+        return root / "index.sqlite"
+    name = hashlib.sha256(str(root).encode()).hexdigest()[:16]
+    return Path(chosen).expanduser().resolve() / f"{name}.sqlite"
 
 
 def data_home() -> Path:

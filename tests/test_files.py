@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from kdcore import files
 from kdcore.files import Damaged, held, lock, read_json, replacing, write_json
 
 
@@ -48,3 +49,13 @@ def test_documents_are_readable_text(tmp_path):
     write_json(tmp_path / "a.json", {"name": "Überraschung"})
     assert "Überraschung" in (tmp_path / "a.json").read_text("utf-8")
     assert json.loads((tmp_path / "a.json").read_text("utf-8"))["schema"] == 1
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch):
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    files.require_locks(tmp_path / "good")
+    monkeypatch.setattr(files, "held", lambda path: False)  # as where everybody is granted every lock
+    with pytest.raises(files.NoLocks, match="does not honour locks"):
+        files.require_locks(tmp_path / "bad")
+    assert not list(tmp_path.glob("*/.locks*"))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from kdcore.cli import output
 from kdcore.cli.command import BAD_INPUT, CANCELLED, DONE, FAILED, BadInput
 from kdcore.cli.parser import parser
-from kdcore.files import Damaged
+from kdcore.files import Damaged, NoLocks
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace.workspace import StillRunning, UnknownRun, Workspace
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadInput, UnknownRun) as error:
         output.complain(error)
         return BAD_INPUT
-    except (Damaged, StillRunning) as error:
+    except (Damaged, NoLocks, StillRunning) as error:
         output.complain(_damage(error, workspace) if isinstance(error, Damaged) else error)
         return FAILED
     except KeyboardInterrupt:

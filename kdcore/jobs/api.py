@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import psutil
 from filelock import Timeout
 
-from kdcore.files import Damaged, held, lock, write_json
+from kdcore.files import Damaged, held, lock, require_locks, write_json
 from kdcore.jobs import limits
 from kdcore.jobs.mending import mend
 from kdcore.jobs.process import code, end_worker, start
@@ -343,8 +343,8 @@ def serving(workspace: Workspace) -> shapes.Serving | None:
 
 
 def ensure_dispatcher(workspace: Workspace) -> None:
-    """Sees to it that somebody serves the queue."""
-    workspace.ensure()
+    """Sees to it that somebody serves the queue. Raises NoLocks."""
+    require_locks(workspace.ensure().root)
     if not held(workspace.root / "dispatcher.lock"):
         start(workspace, "dispatch")
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from filelock import Timeout
 
-from kdcore.files import Damaged, lock, write_json
+from kdcore.files import Damaged, lock, require_locks, write_json
 from kdcore.jobs import launcher, webhook
 from kdcore.jobs.at_work import AtWork, LeftBehind
 from kdcore.jobs.launcher import Job, Launcher, Refused, Unreachable
@@ -51,7 +51,7 @@ def dispatch(
 
     `asked`: how many workers run at a time, `where`: the launcher; None: as the settings say.
     """
-    workspace.ensure()
+    require_locks(workspace.ensure().root)
     code()  # what this process runs, remembered before it changes
     holding = lock(workspace.root / "dispatcher.lock", timeout=1.0)
     while True:

@@ -7,6 +7,7 @@ import sys
 import time
 
 from kdcore.execute import joined
+from kdcore.files import require_locks
 from kdcore.problems import Problem, RecipeError
 from kdcore.workspace import shapes
 from kdcore.workspace.shapes import KINDS
@@ -22,6 +23,7 @@ def build(workspace: Workspace, run_id: str) -> None:
     Raises UnknownRun, Damaged, and RecipeError for a run that builds nothing.
     """
     folder = workspace.run(run_id)
+    require_locks(workspace.root)
     document = shapes.asked(folder)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s joined: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("kdcore").setLevel(logging.INFO)

@@ -16,7 +16,6 @@ from kdcore.workspace.workspace import Workspace
 WAIT_SECONDS = 90.0
 CLOCK_SECONDS = 5.0  # that clocks may differ by
 EVERY_SECONDS = 0.25
-HOW = "mount the disk with locks (NFS 4; Lustre with -o flock)"
 
 
 class Look:

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import Timeout
 
 from kdcore.execute.joined import join
-from kdcore.files import lock, write_json
+from kdcore.files import lock, require_locks, write_json
 from kdcore.jobs.control import StopSignal
 from kdcore.jobs.process import end_children
 from kdcore.workspace import shapes
@@ -25,11 +25,12 @@ EXIT_CODES = {"done": 0, "failed": 1, "damaged": 1, "cancelled": 130}
 
 
 def work(workspace: Workspace, run_id: str) -> int:
-    """Does the run and returns the exit code. Raises UnknownRun.
+    """Does the run and returns the exit code. Raises UnknownRun, NoLocks.
 
     The lock is taken before torch is imported. What the worker prints goes to the run's `log.txt`.
     """
     folder = workspace.run(run_id)
+    require_locks(workspace.root)
     holding = lock(folder / "lock")
     try:
         holding.acquire()

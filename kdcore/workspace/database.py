@@ -97,6 +97,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         self.workspace.ensure()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         try:
             return self._prepared(database)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcore.files import write_json
-from kdcore.paths import home
+from kdcore.paths import home, index_of
 from kdcore.workspace import integrity, plans
 from kdcore.workspace.integrity import ASIDE
 from kdcore.workspace.plans import Plan
@@ -49,7 +49,7 @@ class Workspace:
         self.cache = self.root / "cache"
         self.drafts = self.cache / "drafts"
         self.trash = self.root / "trash"
-        self.index = self.root / "index.sqlite"
+        self.index = index_of(self.root)
 
     def ensure(self) -> Workspace:
         for folder in (self.runs, self.models, self.sessions, self.datasets, self.cache, self.trash):

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdcore.files import read_json
+from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import UnknownRun, Workspace
 
 
@@ -41,3 +42,14 @@ def test_a_discarded_run_comes_back_as_it_was_last(tmp_path):
     for name in (run_id, "../runs"):
         with pytest.raises(UnknownRun):
             workspace.restore(name)
+
+
+def test_the_index_may_lie_on_another_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDCORE_INDEX", str(tmp_path / "local"))
+    one, other = Workspace(tmp_path / "one"), Workspace(tmp_path / "other")
+    assert one.index != other.index
+    index = Index(one)
+    index.sync()
+    assert one.index.parent == tmp_path / "local"
+    assert one.index.is_file()
+    assert not list(one.root.glob("index*"))
