@@ -1,0 +1,127 @@
+"""Two workers against one on the method comparison, then by simulation any number of them, on three experiments.
+
+The ratio is that of one sitting: both orders, one after the other, on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.quickstart import environment
+from benchmarks.results import publish, table
+from kdcore.files import held
+from kdcore.jobs import api
+from kdcore.jobs.follow import follow
+from kdcore.plan.plan import plan
+from kdcore.plan.processes import together
+from kdcore.presets import preset
+from kdcore.recipe import Recipe, override, parse
+from kdcore.workspace import settings
+from kdcore.workspace.events import read
+from kdcore.workspace.plans import Stage
+from kdcore.workspace.workspace import Workspace
+
+PRESET = "which-method"
+WORKERS = (1, 2, 4, 8, 16, 64, 256, 1000)
+POINTS = 100
+TARGET = 0.6
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        walls = defaultdict(list)
+        for number, workers in enumerate((1, 2, 2, 1)):
+            workspace = Workspace(Path(folder) / f"{number}-{workers}").ensure()
+            run_id, seconds = run(workspace, PRESET, workers)
+            walls[workers].append(seconds)
+            if number == 0:
+                method = stage_seconds(workspace, run_id)
+        quickstart = Workspace(Path(folder) / "quickstart").ensure()
+        quick = stage_seconds(quickstart, run(quickstart, "quickstart", 1)[0])
+    ratio = mean(walls[2]) / mean(walls[1])
+    body = [
+        f"*{preset(PRESET).title}* takes {mean(walls[1]):.0f} s with one worker and {mean(walls[2]):.0f} s with two: a "
+        f"ratio of **{ratio:.2f}** (wanted: at most {TARGET}), measured in the order one, two, two, one.",
+        f"Seconds until all stages are built, by simulation from the seconds of each stage; of the sweep over {POINTS} "
+        "temperatures the quickstart's by kind of stage. `infinite` is the critical path.",
+        simulated(method, quick),
+    ]
+    publish("Scale", "python -m benchmarks.scale", "\n\n".join(body))
+
+
+def run(workspace: Workspace, name: str, workers: int) -> tuple[str, float]:
+    """The run's id, and the seconds from its submission to its end, with so many workers."""
+    settings.write(workspace, slots=2)  # more than one: then no worker starts a process of its own beside it
+    command = [sys.executable, "-m", "kdcore", "dispatch", "--slots", str(workers), "--idle", "5"]
+    dispatcher = subprocess.Popen(command, env=environment(workspace.root))
+    while not held(workspace.root / "dispatcher.lock"):
+        time.sleep(0.05)
+    started = time.perf_counter()
+    run_id = api.submit(workspace, preset(name).recipe, name)
+    *_, row = follow(workspace, run_id)
+    seconds = time.perf_counter() - started
+    dispatcher.wait()
+    if row.state != "done":
+        raise SystemExit(f"{run_id}: {row.state}: {row.error}")
+    return run_id, seconds
+
+
+def stage_seconds(workspace: Workspace, run_id: str) -> dict[str, float]:
+    """What each stage took, by its key, as the events have it."""
+    events = read(workspace.run(run_id) / "events.jsonl").events
+    return {one["stage"]: one["seconds"] for one in events if one["type"] == "stage" and one["state"] == "done"}
+
+
+def planned(recipe: Recipe) -> list[Stage]:
+    return list(plan(recipe, Workspace()).stages)
+
+
+def hundred_points() -> list[Stage]:
+    """The stages of the quickstart at so many temperatures: of five sweeps, as one takes 24 points at most."""
+    values = [round(1 + place / 5, 1) for place in range(POINTS)]
+    document = preset("quickstart").recipe.document()
+    sweeps = [override(document, [f'sweep={{"distill.temperature": {values[first::5]}}}']) for first in range(5)]
+    return list({stage.key: stage for sweep in sweeps for stage in planned(parse(sweep))}.values())
+
+
+def by_kind(stages: Sequence[Stage], known: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """The mean seconds of the stages of each kind and role."""
+    found = defaultdict(list)
+    for stage in stages:
+        found[stage.kind, stage.role].append(known[stage.key])
+    return {kind: mean(seconds) for kind, seconds in found.items()}
+
+
+def simulated(method: Mapping[str, float], quick: Mapping[str, float]) -> str:
+    quickstart, sweep = planned(preset("quickstart").recipe), hundred_points()
+    kinds = by_kind(quickstart, quick)
+    rows = [
+        ("method comparison", planned(preset(PRESET).recipe), method),
+        ("quickstart", quickstart, quick),
+        (f"sweep of {POINTS}", sweep, {stage.key: kinds[stage.kind, stage.role] for stage in sweep}),
+    ]
+    head = ["experiment", "stages", *(f"{count:,}" for count in WORKERS), "infinite"]
+    cells = []
+    for name, stages, seconds in rows:
+        walls = [together(stages, seconds, min(count, len(stages))) for count in WORKERS]
+        cells.append([name, str(len(stages)), *(f"{wall:.0f}" for wall in walls), f"{critical(stages, seconds):.0f}"])
+    return table(head, cells)
+
+
+def critical(stages: Sequence[Stage], seconds: Mapping[str, float]) -> float:
+    """The seconds of the longest chain of stages that need each other. Inputs come first in `stages`."""
+    ends: dict[str, float] = {}
+    for stage in stages:
+        ends[stage.key] = seconds[stage.key] + max((ends.get(key, 0.0) for key in stage.inputs), default=0.0)
+    return max(ends.values())
+
+
+if __name__ == "__main__":
+    main()
