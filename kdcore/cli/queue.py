@@ -60,7 +60,7 @@ def _launcher(words: list[str] | None) -> Options | None:
     name, *given = words
     if wrong := [one for one in given if "=" not in one]:
         raise BadInput(f"--launcher: {wrong[0]!r} is not accepted; give OPTION=VALUE")
-    options: dict[str, str] = dict(one.split("=", 1) for one in given)  # type: ignore[misc]
+    options = dict(one.partition("=")[::2] for one in given)
     try:
         return registry.validate("launcher", {"launcher": name, **options})
     except ValidationError as error:
