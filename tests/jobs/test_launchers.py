@@ -108,7 +108,9 @@ def test_only_attempts_without_an_epoch_count(workspace, system):
     log = EventLog(folder / "events.jsonl")
     for number in range(1, 5):
         turn(serving)
-        log("epoch", stage="0" * 64, epoch=number, step=number, loss=1.0)
+        log(
+            "epoch", stage="0" * 64, epoch=number, step=number, loss=1.0, accuracy=0.5, val_loss=None, val_accuracy=None
+        )
         Job.conditions[str(number)] = "TIMEOUT"
     for number in range(5, 9):
         turn(serving)
