@@ -19,6 +19,9 @@ from kdcore.workspace.state import state
 from tests.small import small
 
 
+NOTHING = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"))
+
+
 class Job:
     """A job of a system that does what the test says."""
 
