@@ -18,7 +18,6 @@ from kdcore.workspace.index import Index
 from kdcore.workspace.state import state
 from tests.small import small
 
-
 NOTHING = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"))
 
 
