@@ -13,7 +13,7 @@ from streamlit.navigation.page import StreamlitPage
 from kdcore.files import Damaged, read_json, write_json
 from kdcore.workspace import access
 from kdcore.workspace.workspace import Workspace
-from pages.shared import draft, store, text
+from pages.shared import draft, store
 
 FOLLOW = "follow"  # in the URL of the link, and in the session of who follows
 SHARING = "sharing_view"  # in the session of who leads
@@ -63,7 +63,6 @@ def _follow(pages: Sequence[StreamlitPage]) -> None:
         known = next((one for one in pages if one.url_path == view["page"]), None)
         if known:
             st.switch_page(known, query_params=view["query"])
-    st.caption(f"{text.plain(view['by'])}, {text.ago(view['at'])}")
 
 
 def _path(here: Workspace) -> Path:

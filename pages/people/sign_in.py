@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from time import sleep
 
 import streamlit as st
 
@@ -64,7 +64,7 @@ def attempt(code: str, name: str, back: str) -> Admitted:
         if error.guessed:
             failed = st.session_state.get(FAILED, 0)
             st.session_state[FAILED] = failed + 1
-            time.sleep(min(LONGEST_WAIT, 2.0**failed))
+            sleep(min(LONGEST_WAIT, 2.0**failed))
         raise
     finally:
         AT_ONCE.release()
