@@ -61,7 +61,7 @@ def oneself(person: Person) -> None:
     )
     if code := people.back(here, person.id):
         st.markdown(f"Your own code: `{code}`. With it and your name another browser is you, too.")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if not access.to_manage():
             st.toggle("Share my view", key=follow.SHARING, persist_state="session")
         else:
