@@ -5,10 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Literal
 
-from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
-
-from kdcore import registry
 from kdcore.cli import output
 from kdcore.cli.command import Add, BadInput
 from kdcore.registry import Options
@@ -55,18 +51,11 @@ def dispatch(chosen: argparse.Namespace, workspace: Workspace) -> int:
 
 def _launcher(words: list[str] | None) -> Options | None:
     """What `--launcher` says; None without it. Raises BadInput."""
-    if not words:
-        return None
-    name, *given = words
-    if wrong := [one for one in given if "=" not in one]:
-        raise BadInput(f"--launcher: {wrong[0]!r} is not accepted; give OPTION=VALUE")
-    options = dict(one.partition("=")[::2] for one in given)
+    from kdcore.jobs.launcher import in_words
+
     try:
-        return registry.validate("launcher", {"launcher": name, **options})
-    except ValidationError as error:
-        wrong_one = error.errors(include_url=False)[0]
-        raise BadInput(f"--launcher: {'.'.join(map(str, wrong_one['loc']))}: {wrong_one['msg']}") from None
-    except PydanticCustomError as error:
+        return in_words(words) if words else None
+    except ValueError as error:
         raise BadInput(f"--launcher: {error}") from None
 
 

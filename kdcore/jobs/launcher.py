@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from kdcore import registry
 from kdcore.files import Damaged
@@ -93,3 +96,25 @@ def job_of(status: Mapping[str, Any] | None) -> Job | None:
 def named(status: Mapping[str, Any]) -> str:
     """The job that a status.json names, in words."""
     return f"{status['launcher'].capitalize()} job {status['job']}"
+
+
+def in_words(words: Sequence[str]) -> Options:
+    """Options from a launcher's name and its OPTION=VALUE. Raises ValueError, which says what is wrong."""
+    name, *given = words
+    if wrong := [one for one in given if "=" not in one]:
+        raise ValueError(f"{wrong[0]!r} is not accepted; give OPTION=VALUE")
+    options = dict(one.partition("=")[::2] for one in given)
+    try:
+        return registry.validate("launcher", {"launcher": name, **options})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except PydanticCustomError as error:
+        raise ValueError(str(error)) from None
+
+
+def words_of(options: Options) -> list[str]:
+    """The name of a launcher, and those OPTION=VALUE that are not the usual ones."""
+    chosen = options.model_dump(exclude_defaults=True)
+    name = getattr(options, "launcher")  # noqa: B009
+    return [name, *(f"{option}={value}" for option, value in chosen.items() if option != "launcher")]

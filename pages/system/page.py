@@ -14,7 +14,7 @@ from kdcore.workspace import access, gc, settings, shapes, slots
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.workspace import Workspace
 from pages.shared import people, store, text
-from pages.system import notices
+from pages.system import launching, notices
 
 MOST_WORKERS = 16
 SLOTS = "slots"
@@ -202,6 +202,7 @@ with left, st.container(border=True, height="stretch"):
 with right, st.container(border=True, height="stretch"):
     st.subheader("Queue", anchor=False)
     queue()
+    launching.section()
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True, height="stretch"):
     st.subheader("Models and disk", anchor=False)

@@ -13,6 +13,7 @@ from kdcore import machine, registry
 from kdcore.jobs import api
 from kdcore.presets import preset, presets
 from kdcore.report.names import WORD_JOINER
+from kdcore.workspace import settings
 from pages.shared.text import ago, plain
 from tests.pages.conftest import opened, runs, said
 from tests.small import small
@@ -152,3 +153,14 @@ def test_what_asks_for_a_persons_own_says_what_and_opens_the_form_at_it(empty):
     app.button(key="consider_form").click().run()
     assert app.title[0].value == "New experiment"
     assert any("choose the folder" in error.value for error in app.expander(key="section_0").error)
+
+
+def test_the_launcher_and_its_options_are_chosen_on_system(empty):
+    app = opened("system")
+    app.selectbox(key="launcher").select("slurm").run()
+    app.text_input(key="launcher_options").set_value("gpus=many").run()
+    assert "gpus" in app.error[0].value
+    app.text_input(key="launcher_options").set_value("partition=big gpus=2").run()
+    assert not app.error
+    known = settings.read(empty).launcher
+    assert (known.launcher, known.partition, known.gpus) == ("slurm", "big", 2)
