@@ -11,11 +11,14 @@ from typing import Any
 from kdcore.files import Damaged, lock, write_json
 from kdcore.workspace import events, plans, shapes
 
+BEYOND = 2**40  # past every event, as only whether the log opens is asked; ext4 seeks no further than 2**44
 READERS: dict[str, Callable[[Path], Any]] = {
     "meta.json": shapes.meta,
     "status.json": shapes.status,
     "result.json": shapes.result,
-    "events.jsonl": lambda folder: events.read(folder / "events.jsonl", offset=2**62),  # only whether it opens
+    "events.jsonl": lambda folder: events.read(
+        folder / "events.jsonl", offset=2**40
+    ),  # only whether it opens; ext4 seeks no further than 2**44
 }
 
 
