@@ -233,6 +233,17 @@ def test_catalogs_are_json_with_the_options_and_their_help(capsys):
 def test_doctor_looks_at_everything(workspace, capsys):
     assert main.main(["doctor", "--json"]) == 0
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
-    expected = {"python", "versions", "libraries", "plug-ins", "device", "workspace", "index", "runs", "queue"}
+    expected = {
+        "python",
+        "versions",
+        "libraries",
+        "plug-ins",
+        "device",
+        "workspace",
+        "index",
+        "runs",
+        "queue",
+        "launcher",
+    }
     assert set(checks) == expected
     assert checks["libraries"]["found"].startswith("torch 2.")
