@@ -126,12 +126,16 @@ def _read(path: Path) -> Any:
 def _warn(recipe: Recipe) -> None:
     """Says what is worth knowing about a Recipe that works."""
     from kdcore.data.dataset import load
-    from kdcore.models.cost import costs
+    from kdcore.models.cost import CostError, costs
     from kdcore.plan.rules.advice import advice
 
     data = load(recipe.data.source)
     about = len(data.classes), data.shape
-    teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
+    try:
+        teacher, student = costs([(recipe.teacher.model, *about), (recipe.student.model, *about)])
+    except CostError as error:  # the run is in the queue all the same
+        output.complain(f"no advice on this experiment: {error}")
+        return
     for problem in advice(recipe, teacher, student):
         output.complain(f"{problem.field}: {problem.message}")
 

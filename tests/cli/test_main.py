@@ -10,6 +10,7 @@ import pytest
 from kdcore.cli import main, runs
 from kdcore.cli.runs import recipe_of
 from kdcore.jobs import api
+from kdcore.models import cost
 from kdcore.report.layers import COLUMNS
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
@@ -228,6 +229,18 @@ def test_catalogs_are_json_with_the_options_and_their_help(capsys):
         for entry in json.loads(capsys.readouterr().out):
             assert entry["description"]
             assert all(option.get("description") or "$ref" in option for option in entry["options"].values())
+
+
+def test_an_experiment_whose_cost_cannot_be_counted_is_queued_without_advice(workspace, capsys, monkeypatch):
+    def too_slow(questions):
+        raise cost.CostError("it took too long")
+
+    monkeypatch.setattr(cost, "costs", too_slow)
+    monkeypatch.setattr(api, "ensure_dispatcher", lambda workspace: None)
+    assert main.main(["submit", "quickstart", "--set", "seeds=[0]"]) == 0
+    said = capsys.readouterr()
+    assert [folder.name for folder in workspace.runs.iterdir()] == said.out.split()
+    assert "no advice on this experiment: it took too long" in said.err
 
 
 def test_doctor_looks_at_everything(workspace, capsys):
