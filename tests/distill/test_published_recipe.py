@@ -24,7 +24,11 @@ from kdcore.train.objective import Objective
 torch.set_num_threads(1)
 STEPS, RISING = 60, 10  # a tenth of the steps and more pass until the losses that warm up have their whole weight
 TRAIN = preset("reproduce-the-paper").recipe.train.model_copy(update={"steps": STEPS, "epochs": None})
-METHODS = [entry.name for entry in registry.entries("method")]
+METHODS = [
+    entry.name
+    for entry in registry.entries("method")
+    if MethodTraits.of(registry.validate("method", entry.name)).reads != ("text",)
+]
 
 
 def network(width: int) -> torch.nn.Module:
