@@ -57,8 +57,9 @@ def _recognise(here: Workspace) -> None:
     if provider():
         if st.user.is_logged_in:
             identity = f"{st.user.get('iss')} {st.user.get('sub') or st.user.get('email')}"
-            address = str(st.user.get("email") or "") if st.user.get("email_verified", True) else ""
-            found = people.enter(here, identity, str(st.user.get("name") or address), address)
+            address = str(st.user.get("email") or "")
+            verified = address if str(st.user.get("email_verified")).lower() == "true" else ""
+            found = people.enter(here, identity, str(st.user.get("name") or address), verified)
     else:
         token = str(st.context.cookies.get(COOKIE, ""))
         found = people.by_token(here, token)
