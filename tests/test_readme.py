@@ -46,7 +46,7 @@ def test_every_command_of_the_program_is_told():
     in_the_catalogs_line = {"models", "methods", "schemes", "teachers", "steps"}
     told = {arguments[0] for arguments in COMMANDS} | in_the_catalogs_line
     known = set(main.parser()._subparsers._group_actions[0].choices)
-    assert known - told == {"dispatch", "worker"}  # which nobody types
+    assert known - told == {"worker"}  # which nobody types
 
 
 def test_every_experiment_is_presented_by_its_title():
