@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kdcore import inputs
 from kdcore.compress.traits import StepTraits
 from kdcore.recipe import Recipe
 from kdcore.report import format
@@ -16,19 +17,20 @@ EXAMPLE = 0.9  # an accuracy
 
 def looked_at(recipe: Recipe, dataset: Data) -> list[str]:
     """A sentence for each step that needs images, each chain of a sweep apart from the Recipe's own left out."""
-    return [line for step in recipe.compress for line in _of_step(recipe, step, dataset["seen"])]
+    return [line for step in recipe.compress for line in _of_step(recipe, step, dataset)]
 
 
-def _of_step(recipe: Recipe, step: Any, seen: int) -> Iterator[str]:
+def _of_step(recipe: Recipe, step: Any, dataset: Data) -> Iterator[str]:
+    seen, one = dataset["seen"], inputs.of(dataset["shape"]).one
     traits, tuned = StepTraits.of(step), getattr(step, "finetune", None)
     name = traits.label[:1].upper() + traits.label[1:]
     if traits.looks:
-        most = format.plural(traits.looks, "example")
+        most = format.plural(traits.looks, one)
         here = "" if seen >= traits.looks else f"; there are {seen:,}"
         yield f"{name} looks at {most} at most{here}."
     if tuned is not None and tuned.steps:
         views = tuned.steps * recipe.train.batch_size
-        yield f"{name} is fine-tuned on {format.plural(seen, 'example')}, each {max(1, round(views / seen)):,} times."
+        yield f"{name} is fine-tuned on {format.plural(seen, one)}, each {max(1, round(views / seen)):,} times."
 
 
 def told_by(dataset: Data) -> str:
@@ -38,4 +40,5 @@ def told_by(dataset: Data) -> str:
         return ""
     found = wilson(round(EXAMPLE * count), count)
     interval = format.percent_interval(found.value, found.low, found.high)
-    return f"An accuracy on {format.plural(count, 'test example')} has a 95 % interval as wide as {interval}."
+    one = inputs.of(dataset["shape"]).one
+    return f"An accuracy on {format.plural(count, f'test {one}')} has a 95 % interval as wide as {interval}."

@@ -9,7 +9,7 @@ import pytest
 from kdcore.recipe import parse
 from kdcore.report.images import looked_at, told_by
 
-FEW = {"seen": 28, "test": 8, "multilabel": False}
+FEW = {"seen": 28, "test": 8, "multilabel": False, "shape": [1, 8, 8]}
 STEPS = [
     {"step": "prune_structured", "finetune": {"steps": 70}},
     {"step": "prune_unstructured", "importance": "wanda", "scope": "layer", "finetune": {"steps": 0}},
@@ -20,9 +20,9 @@ STEPS = [
 def test_each_step_says_how_many_images_it_looks_at_and_how_many_there_are():
     recipe = parse({"compress": STEPS, "train": {"batch_size": 32}})
     assert looked_at(recipe, FEW) == [
-        "Pruned 50 % is fine-tuned on 28 examples, each 80 times.",
-        "80 % zeros looks at 256 examples at most; there are 28.",
-        "Int8 looks at 16 examples at most.",
+        "Pruned 50 % is fine-tuned on 28 images, each 80 times.",
+        "80 % zeros looks at 256 images at most; there are 28.",
+        "Int8 looks at 16 images at most.",
     ]
 
 
@@ -34,7 +34,7 @@ def test_the_interval_of_so_many_test_images_is_wilsons(count):
     half = math.sqrt(z2) / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
     said = told_by(FEW | {"test": count})
     assert f"({100 * (centre - half):.1f} to {100 * (centre + half):.1f})" in said
-    assert f"{count} test examples" in said
+    assert f"{count} test images" in said
 
 
 def test_of_several_labels_an_image_there_is_no_accuracy():
