@@ -29,6 +29,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     """
     find = Library(workspace or Workspace()).find
     dataset = load(recipe.data.source)
+    usual = split(dataset, recipe.data)
     labelled: list[int] = []
     precision = machine.precision(recipe.train.precision)
     stages: dict[str, Stage] = {}
@@ -36,7 +37,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     files: dict[str, str] = {}
     for point in points(recipe):
         given = rules.check(point.recipe, dataset, find)
-        shares = split(dataset, point.recipe.data)
+        shares = usual if point.recipe.data == recipe.data else split(dataset, point.recipe.data)
         labelled.append(len(shares.labelled))
         made = planner.rows(point, given, dataset.fingerprint, shares)
         stages |= {stage.key: stage for row in made for stage in row.stages if stage.key not in stages}
@@ -47,7 +48,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
         raise RecipeError([Problem("sweep", f"makes {len(stages)} stages; at most {MOST_STAGES} are accepted")])
     variants = named(rows)
     return Plan(
-        dataset=_describe(dataset, split(dataset, recipe.data), recipe) | _varied(labelled),
+        dataset=_describe(dataset, usual, recipe) | _varied(labelled),
         precision=precision,
         stages=tuple(titled(list(stages.values()), variants)),
         variants=tuple(variants),

@@ -1,4 +1,4 @@
-"""Candidates of one label are told apart by the options in which they differ."""
+"""Candidates with the same label show the options in which they differ."""
 
 from kdcore.search.wording import apart, namesakes
 

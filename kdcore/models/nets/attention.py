@@ -38,3 +38,12 @@ class PreNorm(nn.Module):
         self.mlp = nn.Sequential(
             OrderedDict(linear1=nn.Linear(dim, 4 * dim), gelu=nn.GELU(), linear2=nn.Linear(4 * dim, dim))
         )
+
+
+def draw_weights(network: nn.Module) -> None:
+    """Draws a text network's weights from a normal distribution with standard deviation 0.02; biases are zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)

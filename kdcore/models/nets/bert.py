@@ -12,6 +12,7 @@ from torch import nn
 
 from kdcore import hub
 from kdcore.inputs.tokens import PADDING
+from kdcore.models.nets.attention import draw_weights
 from kdcore.models.nets.text_encoder import FAR, Attention, Tokens
 from kdcore.problems import first_line
 
@@ -121,11 +122,7 @@ class Bert(nn.Module):
         self.stage1 = Blocks(Block(dim, heads) for _ in range(depth))
         self.pool = Pooler(dim)
         self.head = nn.Linear(dim, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
+        draw_weights(self)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.stem(self.normalize(ids))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from kdcore.inputs.tokens import PADDING
-from kdcore.models.nets.attention import Heads, PreNorm
+from kdcore.models.nets.attention import Heads, PreNorm, draw_weights
 
 FAR = -1e4  # added to the score of padding: nothing of it is left, also in half precision
 
@@ -75,11 +75,7 @@ class TextEncoder(nn.Module):
             self.add_module(name, Block(dim, heads))
         self.pool = MeanOfTokens(dim)
         self.head = nn.Linear(dim, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
+        draw_weights(self)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.stem(self.normalize(ids))
