@@ -37,11 +37,12 @@ QUICK = ("teacher.train.epochs=null", "teacher.train.steps=20", "train.epochs=nu
 
 
 class Task(NamedTuple):
-    """`about`: networks and data in words. `recipe`: by the search's seed. `at_most`: the limits."""
+    """`about`: networks and data in words. `recipe`: by the search's seed. `tested`: test images. `at_most`: limits."""
 
     title: str
     about: str
     recipe: Callable[[int], dict[str, Any]]
+    tested: int
     at_most: dict[str, float]
     halving: bool = False
 
@@ -68,10 +69,12 @@ def _cifar(_: int) -> dict[str, Any]:
 
 
 TASKS = {
-    "digits": Task("Search on digits", "Quickstart's networks on digits, all labels", _digits, {"size_bytes": 10_000}),
+    "digits": Task(
+        "Search on digits", "Quickstart's networks on digits, all labels", _digits, 600, {"size_bytes": 10_000},
+    ),
     "cifar": Task(
         "Search on CIFAR-100", "The first 20 classes of CIFAR-100, a resnet20's students, successive halving", _cifar,
-        {"size_bytes": 100_000, "latency_ms": 1.0}, halving=True,
+        2000, {"size_bytes": 100_000, "latency_ms": 1.0}, halving=True,
     ),
 }  # fmt: skip
 
@@ -169,7 +172,7 @@ def body(task: Task, outcomes: list[Outcome], trials: int, searches: int) -> str
             "the winner. *Random search*: as many candidates from the same space, without the uniform chains to begin "
             "with. All are chosen by validation images; the accuracies are on the test images.",
             table(["found by", "median", "range"], rows),
-            "\n".join(f"- {against(outcomes, name, words)}" for name, words in [*columns.items()][1:]),
+            "\n".join(f"- {against(outcomes, name, words, task.tested)}" for name, words in [*columns.items()][1:]),
             table(["seed", "winner", "bytes", "search", "uniform", "random", "validation", "seconds"], each),
         ]
     )
@@ -182,10 +185,10 @@ def spread(shares: list[float]) -> list[str]:
     ]
 
 
-def against(outcomes: list[Outcome], name: str, words: str) -> str:
+def against(outcomes: list[Outcome], name: str, words: str, tested: int) -> str:
     """The search beside another way, paired by seed."""
     mine, other = [one.search for one in outcomes], [getattr(one, name) for one in outcomes]
-    difference = paired_interval(mine, other, 1 / 600)
+    difference = paired_interval(mine, other, 1 / tested)
     interval = (
         f" ({format.signed(100 * difference.low)} to {format.signed(100 * (difference.high or 0))})"
         if (difference.low is not None)
