@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
@@ -84,7 +84,12 @@ class Augmentation(Part):
 
 
 class Train(Part):
-    """How a network is trained. The budget is `steps`, or `epochs` over the images that the student sees."""
+    """How a network is trained. The budget is `steps`, or `epochs` over the images that the student sees.
+
+    `added`: as of `registry.Options`.
+    """
+
+    added: ClassVar[tuple[str, ...]] = ("nesterov", "test_curve")
 
     steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the examples. Instead of steps.")

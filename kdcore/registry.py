@@ -57,9 +57,13 @@ TRAITS = {
 
 
 class Options(BaseModel):
-    """Base of every entry's options: frozen, no unknown fields, no NaN or infinity."""
+    """Base of every entry's options: frozen, no unknown fields, no NaN or infinity.
+
+    `added`: options that are younger than people's models; at their defaults, which change nothing, they are in no key.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    added: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)

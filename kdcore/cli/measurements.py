@@ -36,11 +36,13 @@ def _add_sensitivity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("variant", help="a variant of the run, such as kd")
     parser.add_argument(
         "--step",
-        choices=["prune", "filters", "quantize"],
+        choices=["prune", "filters", "rank", "quantize"],
         default="prune",
-        help="set single weights to zero, remove whole filters, or round weights",
+        help="set single weights to zero, remove whole filters, lower the rank, or round weights",
     )
-    parser.add_argument("--strengths", type=float, nargs="+", default=[], help="shares to prune, or bits")
+    parser.add_argument(
+        "--strengths", type=float, nargs="+", default=[], help="shares to remove, shares of the rank to keep, or bits"
+    )
     parser.add_argument(
         "--budget", type=float, help="propose a strength per layer for this share of the weights' bytes"
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from kdcore import models
 from kdcore.compress.step import CompressError, StepInput, StepResult
+from kdcore.compress.tools.factors import factors, kind_of, product, rank, spectra, weights
 from kdcore.compress.tools.finetune import Finetune
-from kdcore.compress.tools.masks import layers_of
+from kdcore.compress.tools.masks import check_policy, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
 from kdcore.lazy import nn, torch
@@ -22,6 +23,8 @@ HALVINGS = 50  # of the interval in which the share of energy for a size is soug
 class LowRank(Options):
     """Options of low-rank factorization."""
 
+    added: ClassVar[tuple[str, ...]] = ("policy",)
+
     convolutions: Literal["spatial", "channel", "tucker"] = Field(
         "spatial",
         description="How convolutions are split: into a column and a row of the kernel (spatial SVD), into fewer "
@@ -33,6 +36,11 @@ class LowRank(Options):
         "each layer keeps, or the weights that the whole network keeps.",
     )
     share: float = Field(0.5, gt=0, lt=1, description="Share that is kept.")
+    policy: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        {},
+        description="Share of the full rank to keep by layer, as proposed by layer sensitivity, instead of share; "
+        "other layers stay whole. Empty: none.",
+    )
     finetune: Finetune = Field(Finetune(), description="Training after the split, to recover accuracy.")
 
 
@@ -43,8 +51,14 @@ class Layer(NamedTuple):
     kind: str
     spectra: list[torch.Tensor]
 
+    def weights(self, ranks: list[int]) -> int:
+        """How many weights the split layer has."""
+        return weights(self.module.weight.shape, self.kind, ranks)
+
 
 def _label(options: LowRank) -> str:
+    if options.policy:
+        return "low rank by layer"
     what = {"ratio": "", "energy": " of energy", "size": " of size"}[options.by]
     return f"low rank {100 * options.share:g} %{what}"
 
@@ -62,7 +76,7 @@ def _label(options: LowRank) -> str:
         label=by_options(_label),
         faster=True,
         undone_by=UNDONE.get,
-        search=(Searched("share", 0.15, 0.8, smallest=0.15),),
+        search=(Searched("share", 0.15, 0.8, smallest=0.15, by_layer="policy", sensitivity="rank"),),
         reads=("pictures", "text"),
         formula=r"W \approx U_r \Sigma_r V_r^{\top}, \quad r\,(m + n) < m\,n",
         helps=(
@@ -80,13 +94,14 @@ def low_rank(material: StepInput, options: LowRank) -> StepResult:
     from kdcore.models.nets import factored
 
     network = material.network
+    check_policy(options.policy, layers_of(network))
     layers = _layers(network, options.convolutions)
     ranks = _ranks(layers, options, _weights(network))
     report = []
     for name, layer in layers.items():
         whole = layer.module.weight.detach()
-        chosen = ranks[name]
-        if weights(layer, chosen) >= whole.numel():
+        chosen = ranks.get(name, [])
+        if not chosen or layer.weights(chosen) >= whole.numel():
             report.append(_row(name, "whole", layer, [], whole, whole))
             continue
         found = factors(whole, layer.kind, chosen)
@@ -117,8 +132,7 @@ def _layers(network: nn.Module, convolutions: str) -> dict[str, Layer]:
     for name, module in network.named_modules():
         if name and splittable(module) and module is not models.head(network):
             weight: Any = module.weight
-            small = weight.ndim == 2 or 1 in weight.shape[2:]  # one direction alone: nothing to split in space
-            kind = "channel" if small else convolutions
+            kind = kind_of(weight, convolutions)
             found[name] = Layer(module, kind, spectra(weight.detach(), kind))
     return found
 
@@ -127,73 +141,21 @@ def _weights(network: nn.Module) -> int:
     return sum(layer.weight.numel() for layer in layers_of(network).values())
 
 
-def unfoldings(weight: torch.Tensor, kind: str) -> list[torch.Tensor]:
-    """The matrices, float64, whose ranks are cut, of a weight (O, I) or (O, I, kh, kw).
-
-    channel: (O, I·kh·kw). spatial: (I·kh, O·kw). tucker: (I, O·kh·kw) and (O, I·kh·kw).
-    """
-    weight = weight.double()
-    if kind == "spatial":
-        return [weight.permute(1, 2, 0, 3).flatten(2).flatten(0, 1)]
-    return [weight.transpose(0, 1).flatten(1), weight.flatten(1)] if kind == "tucker" else [weight.flatten(1)]
-
-
-def spectra(weight: torch.Tensor, kind: str) -> list[torch.Tensor]:
-    """The singular values, largest first, for each rank of the split."""
-    return [torch.linalg.svdvals(matrix) for matrix in unfoldings(weight, kind)]
-
-
-def factors(weight: torch.Tensor, kind: str, ranks: list[int]) -> list[torch.Tensor]:
-    """The weights of the layers in place of one, in their order, float64; exact at full rank."""
-    cut = []
-    for matrix, rank in zip(unfoldings(weight, kind), ranks, strict=True):
-        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-        cut.append((left[:, :rank], values[:rank].sqrt(), right[:rank]))
-    if kind == "tucker":
-        (inner, _, _), (outer, _, _) = cut
-        core = torch.einsum("oihw,or,is->rshw", weight.double(), outer, inner)
-        return [inner.T[..., None, None], core, outer[..., None, None]]
-    left, root, right = cut[0]
-    left, right = left * root, root[:, None] * right
-    if kind == "spatial":
-        outputs, inputs, height, width = weight.shape
-        column = left.T.reshape(-1, inputs, height, 1)
-        return [column, right.reshape(-1, outputs, width).transpose(0, 1)[:, :, None]]
-    return [right.reshape(-1, *weight.shape[1:]), left.reshape(*left.shape, *[1] * (weight.ndim - 2))]
-
-
-def product(parts: list[torch.Tensor], kind: str) -> torch.Tensor:
-    """The one weight that does what the parts do one after another."""
-    if kind == "tucker":
-        return torch.einsum("si,rshw,or->oihw", parts[0][..., 0, 0], parts[1], parts[2][..., 0, 0])
-    if kind == "spatial":
-        return torch.einsum("rih,orw->oihw", parts[0][..., 0], parts[1][:, :, 0])
-    return torch.tensordot(parts[1].flatten(1), parts[0], 1)
-
-
-def weights(layer: Layer, ranks: list[int]) -> int:
-    """How many weights the split layer has."""
-    outputs, inputs, *kernel = layer.module.weight.shape
-    area = kernel[0] * kernel[1] if kernel else 1
-    if layer.kind == "tucker":
-        return inputs * ranks[0] + ranks[0] * ranks[1] * area + ranks[1] * outputs
-    if layer.kind == "spatial":
-        return ranks[0] * (inputs * kernel[0] + outputs * kernel[1])
-    return ranks[0] * (inputs * area + outputs)
-
-
 def _ranks(layers: dict[str, Layer], options: LowRank, everything: int) -> dict[str, list[int]]:
-    """The ranks of each layer. Raises CompressError for a size that even rank 1 exceeds."""
-    if options.by == "ratio":
+    """The ranks of each layer that is to be split. Raises CompressError for a size that even rank 1 exceeds."""
+    if options.policy or options.by == "ratio":
+        shares = options.policy or dict.fromkeys(layers, options.share)
         return {
-            name: [max(1, round(options.share * len(one))) for one in layer.spectra] for name, layer in layers.items()
+            name: [rank(shares[name], len(one)) for one in layer.spectra]
+            for name, layer in layers.items()
+            if name in shares
         }
     if options.by == "energy":
         return {name: [for_energy(one, options.share) for one in layer.spectra] for name, layer in layers.items()}
     rest = everything - sum(layer.module.weight.numel() for layer in layers.values())
 
     def size(energy: float) -> int:
-        split = (weights(one, [for_energy(s, energy) for s in one.spectra]) for one in layers.values())
+        split = (one.weights([for_energy(s, energy) for s in one.spectra]) for one in layers.values())
         return rest + sum(min(n, one.module.weight.numel()) for n, one in zip(split, layers.values(), strict=True))
 
     budget = options.share * everything
@@ -227,6 +189,6 @@ def _row(
         "ranks": ranks,
         "full_ranks": [len(one) for one in layer.spectra],
         "weights_before": before,
-        "weights": weights(layer, ranks) if ranks else before,
+        "weights": layer.weights(ranks) if ranks else before,
         "error": float(error),
     }

@@ -1,4 +1,4 @@
-"""Layer sensitivity: validation accuracy when one layer alone is pruned or quantized, at several strengths."""
+"""Layer sensitivity: validation accuracy when one layer alone is compressed, at several strengths."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from kdcore.compress.tools.sensitivity import FALLING
 from kdcore.figures import style
 from kdcore.report import format
 
 Document = Mapping[str, Any]
-ROLES = {"prune": "pruned", "filters": "pruned", "quantize": "quantized"}
+ROLES = {"prune": "pruned", "filters": "pruned", "rank": "low_rank", "quantize": "quantized"}
 WHAT = {
     "prune": "Share of the layer's weights set to zero",
     "filters": "Share of the layer's filters removed",
+    "rank": "Share of the layer's full rank kept",
     "quantize": "Bits per weight of the layer",
+}
+DONE = {
+    "prune": "{} of its weights removed",
+    "filters": "{} of its filters removed",
+    "rank": "{} of its rank kept",
+    "quantize": "{}",
 }
 
 
@@ -43,7 +51,7 @@ def sensitivity(measured: Document) -> go.Figure:
 def sensitivity_view(measured: Document) -> Sensitivity:
     rows, kind = measured["rows"], measured["kind"]
     layers = list(dict.fromkeys(row["layer"] for row in rows))
-    strengths = sorted({row["strength"] for row in rows}, reverse=kind == "quantize")
+    strengths = sorted({row["strength"] for row in rows}, reverse=kind in FALLING)
     accuracy = np.full((len(layers), len(strengths)), np.nan)
     for row in rows:
         accuracy[layers.index(row["layer"]), strengths.index(row["strength"])] = row["accuracy"]
@@ -65,8 +73,8 @@ def _title(kind: str, layers: list[str], strengths: tuple[str, ...], lost: NDArr
     at = int(np.nanargmax(lost[most]))
     if lost[most, at] < 0.05:
         return f"No layer is sensitive up to {strengths[-1]}"
-    done = {"prune": "{} of its weights removed", "filters": "{} of its filters removed", "quantize": "{}"}[kind]
-    title = f"Most sensitive: {layers[most]}, {lost[most, at]:.1f} points lost with {done.format(strengths[at])}"
+    done = DONE[kind].format(strengths[at])
+    title = f"Most sensitive: {layers[most]}, {lost[most, at]:.1f} points lost with {done}"
     return title if len(layers) == 1 else f"{title}; least: {layers[least]}, {lost[least, at]:.1f}"
 
 

@@ -23,8 +23,6 @@ from kdcore.train.order import steps_of
 from kdcore.workspace import keys
 from kdcore.workspace.plans import Kind, Stage, Variant
 
-# Fields of Train that are younger than people's models: at their defaults, which change nothing, they are in no key.
-ADDED = ("nesterov", "test_curve")
 ORIGINAL = "original model"  # the first row of a run that starts from one; its steps are fine-tuned with it as teacher
 
 
@@ -208,7 +206,7 @@ def _steps(setting: Setting, student: Row, teacher: Row) -> list[Row]:
 def _step(setting: Setting, step: Options, parent: Row, teacher: str) -> Row:
     recipe = setting.recipe
     traits = StepTraits.of(step)
-    spec = {"kind": "compress", "step": step.model_dump(mode="json"), "data": _student_data(recipe)}
+    spec = {"kind": "compress", "step": step.model_dump(mode="json", exclude=_newer(step)), "data": _student_data(recipe)}
     uses = [("dataset", recipe.data.source), ("step", step)]
     finetune = getattr(step, "finetune", None)
     if finetune is not None and finetune.steps:
@@ -242,8 +240,12 @@ def _finetuning(setting: Setting, finetune: Any) -> dict[str, Any]:
 
 def _resolved(train: Train, images: int) -> dict[str, Any]:
     steps = train.steps or steps_of(train.epochs or 1, images, train.batch_size)
-    newer = {name for name in ADDED if getattr(train, name) == Train.model_fields[name].default}
-    return train.model_dump(mode="json", exclude={"epochs", "precision", *newer}) | {"steps": steps}
+    return train.model_dump(mode="json", exclude={"epochs", "precision", *_newer(train)}) | {"steps": steps}
+
+
+def _newer(asked: Train | Options) -> set[str]:
+    """The fields that no key has, since they are younger than people's models and at their defaults."""
+    return {name for name in asked.added if getattr(asked, name) == type(asked).model_fields[name].default}
 
 
 def _student_data(recipe: Recipe) -> dict[str, Any]:

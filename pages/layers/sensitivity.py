@@ -20,7 +20,7 @@ from pages.layers.layer_view import LayerView
 from pages.shared import charts, draft, links, measuring, people, store
 from pages.shared.text import plain
 
-KINDS = {"prune": "Prune weights", "filters": "Remove filters", "quantize": "Quantize"}
+KINDS = {"prune": "Prune weights", "filters": "Remove filters", "rank": "Low rank", "quantize": "Quantize"}
 
 
 def show(one: LayerView) -> None:

@@ -41,8 +41,7 @@ def show(row: RunRow, found: SearchFound) -> None:
             "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
             **people.unless(
                 access.to_change(row.owner),
-                help="Goes on with as many candidates again. The test examples are then looked at once more, at the "
-                "end.",
+                help="Tries as many candidates again, then uses the test examples once more.",
             ),
         )  # fmt: skip
     _understand(found)
@@ -65,9 +64,9 @@ def _compared(final: Any, chosen: Any) -> None:
     images = chosen.get("test_images") or 0
     effort = format.plural(final.get("control_trials", 0), "uniform chain")
     st.caption(
-        "The control is the best of what one method gives at no more than the winner's size, the same for all "
-        f"layers: {effort} trained for it. Test accuracy is on {images:,} examples, which chose nothing; looked at "
-        f"{format.plural(final['looks'], 'time')}."
+        f"The control is the best of {effort}: one method, the same for all layers, no larger than the winner. Test "
+        f"accuracy is on {images:,} held-out examples, used {format.plural(final['looks'], 'time')} and never to "
+        "choose a candidate."
     )
     if verdict := final.get("verdict"):
         st.markdown(f"**{plain(verdict['words'])}.**")

@@ -26,7 +26,9 @@ if not searches:
     )
     st.stop()
 
-chosen = searches[links.run("Search", searches)]
+head = st.container(horizontal=True, vertical_alignment="bottom")
+with head:
+    chosen = searches[links.run("Search", searches)]
 active = chosen.state in store.ACTIVE
 folder = store.workspace().run(chosen.id)
 
@@ -41,7 +43,8 @@ def live() -> None:
         progress.show(folder, shapes.search(folder))
 
 
-actions.bar(chosen)
+with head:
+    actions.bar(chosen)
 live()
 if not active:
     with store.legible():

@@ -77,7 +77,7 @@ def queue() -> None:
 def workers(about: shapes.Serving | None) -> None:
     """How many runs share this machine, and which slot each of them has."""
     st.selectbox(
-        "Workers at a time", [None, *range(1, MOST_WORKERS + 1)], key=SLOTS, on_change=_set_slots,
+        "Workers at a time", range(MOST_WORKERS + 1), key=SLOTS, on_change=_set_slots,
         index=_slots(), format_func=_slots_in_words,
         **people.unless(
             access.to_manage(),
@@ -100,14 +100,14 @@ def _slots() -> int:
         return 0
 
 
-def _slots_in_words(number: int | None) -> str:
+def _slots_in_words(number: int) -> str:
     usual = "one per GPU" if slots.gpus() else "one"
-    return f"Default: {usual}" if number is None else str(number)
+    return f"Default: {usual}" if not number else str(number)
 
 
 @people.told
 def _set_slots() -> None:
-    settings.write(here, slots=st.session_state[SLOTS])
+    settings.write(here, slots=st.session_state[SLOTS] or None)
 
 
 def queue_line(row: RunRow, waiting: list[str]) -> None:

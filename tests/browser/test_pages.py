@@ -6,25 +6,11 @@ import shutil
 
 import pytest
 
+from benchmarks.dashboard import PAGES
 from tests.browser.conftest import dashboard
 from tests.small import full_workspace
 
 pytestmark = pytest.mark.browser
-TITLES = {
-    "Lessons": "Lessons",
-    "New experiment": "New experiment",
-    "Runs": "Runs",
-    "Search": "Search",
-    "Compare": "Compare",
-    "Soft targets": "Soft targets",
-    "Try it": "Try it",
-    "Trust": "Trust",
-    "Layers": "Layers",
-    "Reference": "Reference",
-    "System": "System",
-    "Home": "Make a neural network small",
-}
-
 PATHS = (
     "lessons", "new", "runs", "search", "compare", "soft_targets", "try_it", "trust", "layers", "reference", "system",
 )  # fmt: skip
@@ -33,7 +19,7 @@ PATHS = (
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_page_is_reached_by_the_navigation(tab, full, scheme):
     visitor = tab(full, color_scheme=scheme).open()
-    for link, title in TITLES.items():
+    for link, title in reversed(PAGES.items()):  # Home, where it is already, comes last
         visitor.go(link)
         visitor.page.get_by_role("heading", name=title, level=1).wait_for()
         assert overflow(visitor.drawn().page) <= 0, link
@@ -68,6 +54,6 @@ def test_a_deep_link_is_whole_right_after_the_start(tab, tmp_path):
     shutil.copytree(full_workspace(), home, ignore=shutil.ignore_patterns("index.sqlite*"))
     with dashboard(home) as address:
         visitor = tab(address).open("layers?variant=teacher")
-        assert visitor.page.get_by_test_id("stTopNavLink").count() == len(TITLES)
+        assert visitor.page.get_by_test_id("stTopNavLink").count() == len(PAGES)
         visitor.page.get_by_text("A: variant").wait_for()
         visitor.check()

@@ -12,6 +12,7 @@ from torch import nn
 from kdcore import models, registry
 from kdcore.compress import low_rank
 from kdcore.compress.step import CompressError
+from kdcore.compress.tools import factors
 from kdcore.export import runtime, weights
 from kdcore.export.onnx_file import export
 from kdcore.models.nets import factored
@@ -28,7 +29,7 @@ def convolution(**options) -> nn.Conv2d:
 
 def split(module: nn.Module, kind: str, ranks: list[int]) -> nn.Sequential:
     parts = factored.split(module, kind, ranks)
-    for part, weight in zip(parts, low_rank.factors(module.weight.detach(), kind, ranks), strict=True):
+    for part, weight in zip(parts, factors.factors(module.weight.detach(), kind, ranks), strict=True):
         part.weight.data.copy_(weight)
     if module.bias is not None:
         parts[-1].bias.data.copy_(module.bias.detach())
@@ -59,9 +60,9 @@ def test_the_error_is_that_of_the_singular_values_left_out(kind, shape):
         for o, i, h, w in np.ndindex(*weight.shape):
             matrix[i * 3 + h, o * 5 + w] = weight[o, i, h, w]
     values = np.linalg.svd(matrix, compute_uv=False)
-    made = low_rank.product(low_rank.factors(weight, kind, [4]), kind)
+    made = factors.product(factors.factors(weight, kind, [4]), kind)
     assert float((made - weight).norm()) == pytest.approx(np.sqrt((values[4:] ** 2).sum()), rel=1e-5)
-    assert np.allclose(low_rank.spectra(weight, kind)[0], values, rtol=1e-5)
+    assert np.allclose(factors.spectra(weight, kind)[0], values, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,15 +70,14 @@ def test_the_product_is_what_the_layers_do(kind):
     module, images = convolution(bias=False), torch.rand(2, 6, 11, 13)
     ranks = [3, 4] if kind == "tucker" else [4]
     parts = split(module, kind, ranks)
-    module.weight.data.copy_(low_rank.product(low_rank.factors(module.weight.detach(), kind, ranks), kind))
+    module.weight.data.copy_(factors.product(factors.factors(module.weight.detach(), kind, ranks), kind))
     torch.testing.assert_close(parts(images), module(images), rtol=1e-4, atol=1e-5)
-    layer = low_rank.Layer(module, kind, [])
-    assert low_rank.weights(layer, ranks) == sum(part.weight.numel() for part in parts)
+    assert factors.weights(module.weight.shape, kind, ranks) == sum(part.weight.numel() for part in parts)
 
 
 def test_tuckers_bases_are_the_leading_directions_of_each_mode():
     weight = convolution().weight.detach().numpy()
-    squeeze, _, expand = low_rank.factors(torch.from_numpy(weight), "tucker", [2, 3])
+    squeeze, _, expand = factors.factors(torch.from_numpy(weight), "tucker", [2, 3])
     outer = np.linalg.svd(weight.reshape(10, -1))[0][:, :3]
     inner = np.linalg.svd(weight.transpose(1, 0, 2, 3).reshape(6, -1))[0][:, :2]
     assert np.allclose(np.abs(outer.T @ expand[..., 0, 0].numpy()), np.eye(3), atol=1e-5)
@@ -88,6 +88,17 @@ def test_energy_is_the_share_of_squared_singular_values():
     spectrum = torch.tensor([4.0, 2.0, 2.0, 1.0])  # squares 16, 4, 4, 1 of 25
     found = [low_rank.for_energy(spectrum, share) for share in (0.1, 0.63, 0.65, 0.8, 0.9, 0.97, 1.0)]
     assert found == [1, 1, 2, 2, 3, 4, 4]
+
+
+def test_a_policy_gives_each_layer_its_share_and_leaves_the_others_whole(trained, material, carry_out):
+    policy = {"stage1.conv": 0.25, "stage2.conv": 0.125}
+    outcome = carry_out(material(trained(width=16), count=100), "low_rank", policy=policy, by="energy")
+    rows = {row["name"]: row for row in outcome.report}
+    assert {name: row["ranks"] for name, row in rows.items()} == {
+        "stem.conv": [], "stage1.conv": [12], "stage2.conv": [round(rows["stage2.conv"]["full_ranks"][0] / 8)],
+    }  # fmt: skip
+    with pytest.raises(CompressError, match="policy names stage9, which is not a layer"):
+        carry_out(material(trained(width=16), count=100), "low_rank", policy={"stage9": 0.5})
 
 
 def test_ratio_takes_the_share_of_every_layers_full_rank(trained, material, carry_out):

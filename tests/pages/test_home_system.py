@@ -164,3 +164,14 @@ def test_the_launcher_and_its_options_are_chosen_on_system(empty):
     assert not app.error
     known = settings.read(empty).launcher
     assert (known.launcher, known.partition, known.gpus) == ("slurm", "big", 2)
+
+
+def test_the_number_of_workers_is_chosen_on_system_and_given_back_to_the_default(empty):
+    app = opened("system")
+    workers = app.selectbox(key="slots")
+    assert workers.format_func(workers.value).startswith("Default")
+    workers.select(3).run()
+    assert settings.read(empty).slots == 3
+    app.selectbox(key="slots").select(0).run()
+    assert settings.read(empty).slots is None
+    assert not app.exception

@@ -100,6 +100,15 @@ def test_options_that_came_later_are_in_a_key_only_where_they_are_used(change):
     assert change.split("=")[0].split(".")[1] not in stage.spec["train"]
 
 
+def test_an_option_of_a_step_that_came_later_is_in_a_key_only_where_it_is_used():
+    usual, by_layer = ({"step": "low_rank"} | more for more in ({}, {"policy": {"stage1.conv": 0.25}}))
+    plans = [plan(small(f"compress={json.dumps([step])}")) for step in (usual, by_layer)]
+    first, second = (made.stages[-1] for made in plans)
+    assert "policy" not in first.spec["step"]
+    assert second.spec["step"]["policy"] == by_layer["policy"]
+    assert first.key != second.key
+
+
 def test_epochs_are_over_the_images_that_the_distilled_student_sees_and_every_arm_gets_their_steps():
     made = plan(small("train.epochs=2", "train.batch_size=64", "data.transfer=true"))
     steps = {stage.role: stage.spec["train"]["steps"] for stage in made.stages if stage.kind != "compress"}

@@ -1,4 +1,4 @@
-"""Layer sensitivity: each layer pruned or quantized alone, at several strengths; and the mixed policy that follows."""
+"""Layer sensitivity: each layer compressed alone, at several strengths; and the mixed policy that follows."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import Any, Literal, NamedTuple
 
 from kdcore import models
 from kdcore.compress.step import CompressError
-from kdcore.compress.tools import quant_grid
+from kdcore.compress.tools import factors, quant_grid
 from kdcore.compress.tools.masks import layers_of, picked
 from kdcore.compress.tools.norms import followers
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.data.labelling import Labelling
 from kdcore.lazy import nn, torch
+from kdcore.models.nets.factored import splittable
 
-Kind = Literal["prune", "filters", "quantize"]
+Kind = Literal["prune", "filters", "rank", "quantize"]
 STRENGTHS: dict[str, tuple[float, ...]] = {
     "prune": (0.5, 0.7, 0.8, 0.9, 0.95),
     "filters": (0.25, 0.5, 0.75),
+    "rank": (0.4, 0.25, 0.125),
     "quantize": (8, 4, 3, 2),
 }
-STEPS = {"prune": "prune_unstructured", "filters": "prune_structured", "quantize": "qat"}
-BUDGETED = {"prune": "weights", "filters": "weights", "quantize": "bytes"}  # zeros leave the file as long as it was
+STEPS = {"prune": "prune_unstructured", "filters": "prune_structured", "rank": "low_rank", "quantize": "qat"}
+BUDGETED = dict.fromkeys(STRENGTHS, "weights") | {"quantize": "bytes"}  # zeros leave the file as long as it was
+FALLING = ("rank", "quantize")  # strengths are what stays: the lowest is the strongest
 BATCH = 256
 UNITS = 20_000  # that a budget is counted in
 
@@ -50,26 +53,25 @@ def measure(
     """A JSON document: a row for each layer and strength, with the accuracy and the loss (nats) that it leaves.
 
     `kind`: "prune" sets the smallest weights to zero, `strengths` being shares; "filters" silences the filters of the
-    smallest L2 norm, not the classifier's, which shows what removing them would do; "quantize" rounds the weights to
-    so many bits, a scale a filter. Batch norm's statistics are taken again each time, as the steps do, and of the
-    whole network for the baseline (after training on blended images that alone can cost points); nothing is trained.
-    `on_layer` hears which layer of how many is next. The network stays as it is. Raises CompressError.
+    smallest L2 norm, not the classifier's, which shows what removing them would do; "rank" keeps a share of the full
+    rank (spatial SVD), not of the classifier's; "quantize" rounds the weights to so many bits, a scale a filter.
+    Batch norm's statistics are taken again each time, as the steps do, and of the whole network for the baseline
+    (after training on blended images that alone can cost points); nothing is trained. `on_layer` hears which layer of
+    how many is next. The network stays as it is. Raises CompressError.
     """
     check(kind, strengths)
     norms = followers(network) if kind == "filters" else {}
-    head = models.head(network) if kind == "filters" else None
-    layers = {name: layer for name, layer in layers_of(network).items() if layer is not head}
+    layers = _layers(network, kind)
     rows = []
     for place, (name, layer) in enumerate(layers.items()):
         on_layer(name, place + 1, len(layers))
-        for strength in sorted(strengths, reverse=kind == "quantize"):
+        for strength in sorted(strengths, reverse=kind in FALLING):
             changed = copy.deepcopy(network)
-            _change(changed, name, kind, strength, norms.get(name))
+            with torch.no_grad():
+                left = _change(changed, name, kind, strength, norms.get(name))
             recalibrate(changed, exam.calibration, 0)
-            weights, filters = layer.weight.numel(), layer.weight.shape[0]
-            rows.append(
-                {"layer": name, "weights": weights, "filters": filters, "strength": strength, **_asked(changed, exam)}
-            )
+            about = {"layer": name, "weights": layer.weight.numel(), "filters": layer.weight.shape[0]}
+            rows.append({**about, **left, "strength": strength, **_asked(changed, exam)})
     alone = copy.deepcopy(network)
     recalibrate(alone, exam.calibration, 0)
     scores = {"untouched": _asked(network, exam), "baseline": _asked(alone, exam)}
@@ -86,20 +88,44 @@ def check(kind: Kind, strengths: Sequence[float]) -> None:
         )
 
 
-def _change(network: nn.Module, name: str, kind: Kind, strength: float, norm: str | None) -> None:
+def _layers(network: nn.Module, kind: Kind) -> dict[str, Any]:
+    """The layers that can be compressed so, by name."""
+    layers: dict[str, Any] = layers_of(network)
+    if kind in ("prune", "quantize"):
+        return layers
+    head = models.head(network)
+    return {
+        name: layer for name, layer in layers.items() if layer is not head and (kind == "filters" or splittable(layer))
+    }
+
+
+def _change(network: nn.Module, name: str, kind: Kind, strength: float, norm: str | None) -> dict[str, int]:
+    """Compresses the layer; the weights that it then has, where their count is not the strength's."""
     layer: Any = network.get_submodule(name)
-    with torch.no_grad():
-        if kind == "quantize":
-            scale = quant_grid.scales(layer.weight, int(strength), clip="mse")
-            layer.weight.copy_(quant_grid.codes(layer.weight, scale, int(strength)) * scale)
-        elif kind == "prune":
-            layer.weight.mul_(picked({name: layer.weight.abs()}, strength, "layer")[name])
-        else:
-            size = layer.weight.flatten(1).norm(dim=1)
-            silent = torch.topk(size, min(round(strength * len(size)), len(size) - 1), largest=False).indices
-            for module in (layer, network.get_submodule(norm) if norm else None):
-                for parameter in module.parameters() if module is not None else ():
-                    parameter[silent] = 0
+    if kind == "quantize":
+        scale = quant_grid.scales(layer.weight, int(strength), clip="mse")
+        layer.weight.copy_(quant_grid.codes(layer.weight, scale, int(strength)) * scale)
+    elif kind == "prune":
+        layer.weight.mul_(picked({name: layer.weight.abs()}, strength, "layer")[name])
+    elif kind == "rank":
+        return {"left": _cut(layer.weight, strength)}
+    else:
+        size = layer.weight.flatten(1).norm(dim=1)
+        silent = torch.topk(size, min(round(strength * len(size)), len(size) - 1), largest=False).indices
+        for module in (layer, network.get_submodule(norm) if norm else None):
+            for parameter in module.parameters() if module is not None else ():
+                parameter[silent] = 0
+    return {}
+
+
+def _cut(weight: torch.Tensor, share: float) -> int:
+    """Cuts the rank; the weights of the factors, or of the whole where those are more."""
+    kind = factors.kind_of(weight, "spatial")
+    ranks = [factors.rank(share, len(values)) for values in factors.spectra(weight, kind)]
+    left = factors.weights(weight.shape, kind, ranks)
+    if left < weight.numel():
+        weight.copy_(factors.product(factors.factors(weight, kind, ranks), kind))
+    return min(left, weight.numel())
 
 
 def _asked(network: nn.Module, exam: EvalSet) -> dict[str, float]:
@@ -115,9 +141,9 @@ def policy(measured: Mapping[str, Any], budget: float) -> dict[str, Any]:
 
     Losses of layers are taken to add up; the best mix is then found exactly, to a step of 1/20,000 of the budget.
     Bytes are those of the measured layers: four a weight that is not zero, or whose filter stays (the inputs that the
-    next layer loses come on top), or those of codes and scales. `policy` names the layers that are changed; `share`
-    is what is reached, `loss` the sum of the losses (nats). Raises CompressError where even the strongest changes do
-    not reach the budget.
+    next layer loses come on top), four a weight of the factors, or those of codes and scales. `policy` names the
+    layers that are changed; `share` is what is reached, `loss` the sum of the losses (nats). Raises CompressError
+    where even the strongest changes do not reach the budget.
     """
     import numpy as np
 
@@ -178,7 +204,7 @@ def _choices(measured: Mapping[str, Any]) -> dict[str, list[_Choice]]:
         if measured["kind"] == "quantize":
             size = weights * strength / 8 + 4 * row["filters"]
         else:
-            size = 4 * weights * (1 - strength)
+            size = 4 * row.get("left", weights * (1 - strength))
         loss = max(options[-1].loss, row["loss"] - measured["baseline"]["loss"])
         if size < options[-1].bytes:
             options.append(_Choice(strength, size, loss))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kdcore.compress.step import CompressError
-from kdcore.compress.tools import quant_grid
+from kdcore.compress.tools import factors, quant_grid
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.sensitivity import EvalSet, check, measure, policy, step
 from kdcore.data.labelling import ONE_LABEL
@@ -90,8 +90,29 @@ def test_silent_filters_say_what_removed_ones_would(trained, exam):
     assert (found["rows"][1]["accuracy"], found["rows"][1]["loss"]) == pytest.approx(judged(removed, exam), abs=1e-3)
 
 
+def test_a_lower_rank_says_what_the_split_layer_would(trained, exam, material, carry_out):
+    network = trained(width=16)
+    found = measure(network, exam, "rank", [0.25, 0.4])
+    assert [(row["layer"], row["strength"]) for row in found["rows"][:3]] == [
+        ("stem.conv", 0.4), ("stem.conv", 0.25), ("stage1.conv", 0.4),
+    ]  # fmt: skip
+    assert "head" not in {row["layer"] for row in found["rows"]}
+    mixed = policy(found, 0.75)
+    made = step(found, mixed)
+    assert made == {"step": "low_rank", "policy": mixed["policy"]}
+    row = next(row for row in found["rows"] if (row["layer"], row["strength"]) == ("stage1.conv", 0.25))
+    split = carry_out(material(trained(width=16), count=100), "low_rank", policy={"stage1.conv": 0.25})
+    parts = split.network.stage1.conv
+    assert row["left"] == sum(part.weight.numel() for part in parts)
+    alone = copy.deepcopy(network)
+    with torch.no_grad():
+        alone.stage1.conv.weight.copy_(factors.product([part.weight for part in parts], "spatial"))
+    recalibrate(alone, exam.calibration, 0)
+    assert (row["accuracy"], row["loss"]) == pytest.approx(judged(alone, exam), abs=2e-3)
+
+
 @pytest.mark.parametrize(
-    ("kind", "strengths"), [("prune", [1.0]), ("filters", []), ("quantize", [0.5]), ("quantize", [9])]
+    ("kind", "strengths"), [("prune", [1.0]), ("filters", []), ("rank", [1.5]), ("quantize", [0.5]), ("quantize", [9])]
 )
 def test_strengths_that_mean_nothing_are_refused(kind, strengths):
     with pytest.raises(CompressError, match=f"strengths of {kind} are"):
