@@ -206,7 +206,11 @@ def _steps(setting: Setting, student: Row, teacher: Row) -> list[Row]:
 def _step(setting: Setting, step: Options, parent: Row, teacher: str) -> Row:
     recipe = setting.recipe
     traits = StepTraits.of(step)
-    spec = {"kind": "compress", "step": step.model_dump(mode="json", exclude=_newer(step)), "data": _student_data(recipe)}
+    spec = {
+        "kind": "compress",
+        "step": step.model_dump(mode="json", exclude=_newer(step)),
+        "data": _student_data(recipe),
+    }
     uses = [("dataset", recipe.data.source), ("step", step)]
     finetune = getattr(step, "finetune", None)
     if finetune is not None and finetune.steps:
