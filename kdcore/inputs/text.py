@@ -132,6 +132,9 @@ class Text(Kind):
     def hold(self, items: Texts, rows: np.ndarray, device: torch.device) -> HeldTexts:
         return HeldTexts(items, rows, device)
 
+    def by_length(self, items: Texts, rows: np.ndarray) -> np.ndarray:
+        return np.argsort(items.ids.lengths[rows], kind="stable")
+
     def unknown(self, items: Texts) -> int:
         return items.tokenizer.unknown
 

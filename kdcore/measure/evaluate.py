@@ -149,5 +149,7 @@ def _layers_of_another(path: Path, shape: Shape) -> list[dict[str, Any]]:
 
 
 def _logits(running: Any, kind: Kind, images: Items, indices: np.ndarray) -> np.ndarray:
-    parts = [indices[at : at + BATCH] for at in range(0, len(indices), BATCH)]
-    return np.concatenate([runtime.logits(running, kind.feed(images[part])) for part in parts])
+    order = kind.by_length(images, indices)
+    parts = [indices[order[at : at + BATCH]] for at in range(0, len(order), BATCH)]
+    found = np.concatenate([runtime.logits(running, kind.feed(images[part])) for part in parts])
+    return found[np.argsort(order)]

@@ -4,10 +4,16 @@ import copy
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 
+from kdcore.data.splits import Split
+from kdcore.data.types import Dataset
 from kdcore.export import runtime
+from kdcore.inputs.text import KIND
+from kdcore.inputs.tokens import Characters, Texts
 from kdcore.measure.calibration import calibration
 from kdcore.measure.evaluate import evaluate
 from kdcore.measure.privacy import losses, privacy
@@ -117,3 +123,38 @@ def test_a_damaged_file_is_refused(trained, digits, shares, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"garbage")
     with pytest.raises(ValueError, match=r"model\.onnx is not a model"):
         evaluate(tmp_path / "model.onnx", trained, digits, shares)
+
+
+def test_texts_are_evaluated_by_length_and_answers_stay_in_order(tmp_path, monkeypatch):
+    chance = np.random.default_rng(0)
+    words = ["".join(chance.choice(list("abcd"), chance.integers(1, 200))) for _ in range(700)]
+    texts, labels = Texts.of(words, Characters("abcd", 200)), np.arange(700) % 2
+    path = tmp_path / "counts.onnx"
+    onnx.save(counting(), path)
+    fed, feed = [], type(KIND).feed
+    monkeypatch.setattr(type(KIND), "feed", lambda kind, items: fed.append(feed(kind, items)) or fed[-1])
+    dataset = Dataset("words", texts, texts, labels, labels, ("even", "odd"), "0" * 64, (), (), KIND)
+    rows = chance.permutation(700)[:300]
+    found = evaluate(path, None, dataset, Split(rows, rows, rows, validation=rows)).logits
+    sums = np.array([[ids.sum(), (ids > 0).sum()] for ids in map(texts.ids.row, range(700))])
+    assert (found["test"] == sums).all()
+    assert (found["validation"] == sums[rows]).all()
+    assert sum(ids.size for ids in fed) < 1.6 * (sums[:, 1].sum() + sums[rows, 1].sum())
+
+
+def counting():
+    """A file whose logits are the sum of a text's ids, and how many there are."""
+    nodes = [
+        helper.make_node("Sign", ["ids"], ["known"]),
+        *(helper.make_node("ReduceSum", [one, "axis"], [f"{one} sum"], keepdims=1) for one in ("ids", "known")),
+        helper.make_node("Concat", ["ids sum", "known sum"], ["both"], axis=1),
+        helper.make_node("Cast", ["both"], ["logits"], to=TensorProto.FLOAT),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "counts",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor("axis", TensorProto.INT64, [1], [1])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
