@@ -59,7 +59,7 @@ def test_every_method_that_matches_responses_works_on_texts(laboratory, carried_
 def short(name):
     """A step that learns for some steps alone, so that the test is quick."""
     known = registry.entry("step", name).options.model_fields
-    quick = {"finetune": {"steps": 5, "learning_rate": 0.001}, "iterations": 5, "least": 100}
+    quick = {"finetune": {"steps": 5, "learning_rate": 0.001}, "iterations": 5, "least": 100, "examples": 16}
     return {"step": name} | {option: value for option, value in quick.items() if option in known}
 
 

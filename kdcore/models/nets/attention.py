@@ -15,6 +15,7 @@ class Heads(nn.Module):
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
+        self.parts = (heads, -1)  # heads and their width, of which the tensors' sizes say the other
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
@@ -22,9 +23,7 @@ class Heads(nn.Module):
 
     def split(self, tokens: torch.Tensor) -> Iterator[torch.Tensor]:
         """Query, key and value of tokens (B, N, dim), each (B, heads, N, dim / heads)."""
-        return (
-            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
-        )
+        return (layer(tokens).unflatten(2, self.parts).transpose(1, 2) for layer in (self.query, self.key, self.value))
 
 
 class PreNorm(nn.Module):

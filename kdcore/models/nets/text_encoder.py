@@ -26,11 +26,16 @@ class Tokens(nn.Module):
 
 
 class Attention(Heads):
-    """Every token (B, L, dim) looks at all others, in several heads. `mask`: 0 for a token, FAR for padding."""
+    """Every token (B, L, dim) looks at all others, in several heads of `width`. `mask`: 0 for a token, FAR for padding.
+
+    There are as many heads as the layers have rows for: pruning removes whole ones.
+    """
 
     def __init__(self, dim: int, heads: int):
         super().__init__(dim, heads)
-        self.scale = (dim // heads) ** -0.5
+        self.width = dim // heads
+        self.parts = (-1, self.width)
+        self.scale = self.width**-0.5
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         query, key, value = self.split(tokens)

@@ -1,7 +1,8 @@
-"""An embedding of some of a tokenizer's ids, which takes all of them."""
+"""An embedding of some of a tokenizer's ids, which takes all of them, and one of fewer values, which are mixed."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,9 +27,25 @@ class KeptTokens(nn.Module):
 def embedding(network: nn.Module) -> tuple[str, Any] | None:
     """The name and the module that embeds a network's tokens; None where it has none."""
     for name, module in network.named_modules():
-        if name.endswith("stem.token") and isinstance(module, nn.Embedding | KeptTokens):
+        if name.endswith(("stem.token", "stem.token.basis")) and isinstance(module, nn.Embedding | KeptTokens):
             return name, module
     return None
+
+
+def factor(network: nn.Module, rank: int) -> nn.Sequential:
+    """Puts an embedding of `rank` values, `basis`, and a linear layer, `mix`, in the place of the embedding."""
+    found = embedding(network)
+    assert found
+    name, whole = found
+    vocabulary, dim = whole.weight.shape
+    with torch.device(whole.weight.device):
+        basis = nn.Embedding(vocabulary, rank)
+        if isinstance(whole, KeptTokens):
+            basis = KeptTokens(len(whole.rows), vocabulary, rank)
+            basis.rows = whole.rows
+        parts = nn.Sequential(OrderedDict(basis=basis, mix=nn.Linear(rank, dim, bias=False)))
+    network.set_submodule(name, parts)
+    return parts
 
 
 def keep(network: nn.Module, ids: torch.Tensor, unknown: int) -> None:
@@ -45,8 +62,13 @@ def keep(network: nn.Module, ids: torch.Tensor, unknown: int) -> None:
 
 
 def as_saved(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Makes place for an embedding of which a state dict has some rows."""
+    """Makes place for an embedding that a state dict has in two factors, or of which it has some rows."""
     found = embedding(network)
+    if found and (mix := tensors.get(f"{found[0]}.mix.weight")) is not None:
+        if mix.ndim != 2:
+            raise ValueError(f"tensor '{found[0]}.mix.weight' is no matrix")
+        factor(network, mix.shape[1])
+        found = embedding(network)
     if found and (rows := tensors.get(f"{found[0]}.rows")) is not None:
         weight = tensors[f"{found[0]}.weight"]
         if rows.ndim != 1 or rows.dtype != torch.int32 or not 0 <= int(rows.min()) <= int(rows.max()) < len(weight):
