@@ -131,6 +131,14 @@ class Train(Part):
         description="Stop after this many epochs without better validation accuracy, and keep the best epoch's "
         "weights. 0: off.",
     )
+    lora: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Train low-rank additions of this rank to the attention's query and value layers, and the "
+        "classifier; all other weights stay as they are (LoRA). The deployed file has them merged. For pre-trained "
+        "text networks; needs the extra text. 0: train all weights.",
+    )
     test_curve: bool = Field(
         False,
         description="Record test accuracy after each epoch too, to compare with papers that print their best test "

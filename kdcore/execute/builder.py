@@ -28,6 +28,7 @@ from kdcore.measure.evaluate import Evaluation, evaluate, evaluate_answers
 from kdcore.measure.privacy import members_of
 from kdcore.models.cost import macs
 from kdcore.recipe import Data, Recipe, Train
+from kdcore.train import lora
 from kdcore.train.checkpoint import Progress
 from kdcore.train.loop import Task, fit
 from kdcore.train.objective import Objective
@@ -210,7 +211,9 @@ class Builder:
         asked = sum(self._macs(key) for key in stage.asked)
         trained = [made.network, *(self._create(model) for model in spec.get("beside", ()))]
         work = 3 * sum(macs(one, shape) for one in trained) + asked
-        return {**about, "images": images, "work": images * work}
+        about |= {"images": images, "work": images * work}
+        rank = spec["train"].get("lora", 0)
+        return about | ({"trainable": lora.trainable(made.network, rank)} if rank else {})
 
     def _macs(self, key: str) -> int:
         cost = read_json(self.workspace.model(key) / "report.json").get("cost") or {}

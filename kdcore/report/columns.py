@@ -75,6 +75,7 @@ KNOWN: dict[str, Column] = {  # COLUMNS, and what is relative to the baseline
     "images_per_s": Column(f"Examples/s, batch {BATCH}", _RATE),
     "throughput": Column(f"Speed-up, batch {BATCH}", _TEXT),
     "params": Column("Parameters", _COUNT),
+    "trainable_params": Column("Trainable parameters", _COUNT),
     "nonzero_params": Column("Nonzero parameters", _COUNT),
     "sparsity": Column("Zeros (%)", _SHARE),
     "macs": Column("MACs", _COUNT),
@@ -113,7 +114,7 @@ RELIABILITY = (  # on the page when they are asked for
 USUAL = (
     "run", "variant", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller", "points", "latency_ms",
     "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s", "throughput", "openvino_ms",
-    "openvino", "openvino_agreement", "params", "sparsity", "agreement", "seeds",
+    "openvino", "openvino_agreement", "params", "trainable_params", "sparsity", "agreement", "seeds",
 )  # fmt: skip
 
 
@@ -132,10 +133,10 @@ def unknown(names: Sequence[str], exact: bool = False) -> str:
 
 
 def usual(rows: Sequence[Row], *, reliability: bool = False) -> list[str]:
-    """The columns that the page shows of these rows: the run, mAP, GPU and OpenVINO often have nothing to say."""
+    """The columns that the page shows of these rows: the run, mAP, GPU, OpenVINO and LoRA often have nothing to say."""
     several = len({row["run"] for row in rows}) > 1
     spare = {name: name for name in USUAL if name == "map" or name.startswith(("cuda_", "openvino_"))}
-    spare["openvino"] = "openvino_ms"
+    spare |= {"openvino": "openvino_ms", "trainable_params": "trainable_params"}
     kept = [name for name in USUAL if name not in spare or any(row[spare[name]] is not None for row in rows)]
     more = RELIABILITY if reliability else ()
     return [*(name for name in kept if several or name != "run"), *more]

@@ -26,15 +26,15 @@ COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
     "interval", "parent_delta", "top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece",
     "temperature", "ece_scaled", "agreement", "kl", "logit_error", "membership_auc", "membership_low",
-    "membership_high", "corrupted_accuracy", "params", "nonzero_params", "sparsity", "macs", "size_bytes", "zip_bytes",
-    "coded_bytes", "session", "latency_ms",
+    "membership_high", "corrupted_accuracy", "params", "trainable_params", "nonzero_params", "sparsity", "macs",
+    "size_bytes", "zip_bytes", "coded_bytes", "session", "latency_ms",
     "latency_p90_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms",
     "openvino_ms", "openvino_speedup", "openvino_speedup_low", "openvino_speedup_high", "openvino_images_per_s",
     "openvino_agreement",
     "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
     "throughput_gain_low", "throughput_gain_high", "peak_memory_mb", "train_seconds", "seeds", "verdict",
 )  # fmt: skip
-WHOLE = ("params", "nonzero_params", "macs", "size_bytes", "zip_bytes", "coded_bytes", "seeds")
+WHOLE = ("params", "trainable_params", "nonzero_params", "macs", "size_bytes", "zip_bytes", "coded_bytes", "seeds")
 QUALITY = ("top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece")
 CALIBRATION = ("temperature", "ece_scaled")
 BATCH = 64  # of the throughput columns; latency is at batch 1
@@ -234,6 +234,7 @@ def _row(
         "membership_high": known.high,
         "corrupted_accuracy": robustness.corrupted(run.workspace, first.key),
         **{name: first.cost.get(name) for name in ("params", "nonzero_params", "sparsity", "macs")},
+        "trainable_params": first.trainable,
         **{name: first.size.get(name) for name in ("size_bytes", "zip_bytes", "coded_bytes")},
         **_timing(variant, session),
         "train_seconds": fmean(model.train_seconds for model in variant.finished),

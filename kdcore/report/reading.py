@@ -31,7 +31,7 @@ class Model(NamedTuple):
 
     A teacher that is only a file of soft labels has an empty `size` and `cost`; `quality` and `answers` are empty too
     where the file does not tell about the test images. `nearly_empty`: layers that its step left few weights, and their
-    share of zeros.
+    share of zeros. `trainable`: how many parameters were trained, where LoRA left the others as they were.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Model(NamedTuple):
     answers: NDArray[Any]
     privacy: dict[str, Any]
     nearly_empty: tuple[tuple[str, float], ...] = ()
+    trainable: int | None = None
 
     @property
     def measure(self) -> Measure:
@@ -178,10 +179,12 @@ def _model(folder: Path, _written: int) -> Model:
     quality, size, cost = (report[part] or {} for part in ("quality", "size", "cost"))
     privacy = report.get("privacy", {})
     answers = said > 0 if "map" in quality else said.argmax(axis=1)
-    seconds = report.get("train", {}).get("seconds", 0.0)
+    train = report.get("train", {})
     rows = [row for row in report.get("step", []) if "zeros" in row and row.get("sparsity", 0) >= NEARLY_EMPTY]
     emptied = tuple((row["name"], row["sparsity"]) for row in rows)
-    return Model(folder.name, quality, size, cost, seconds, answers, privacy, emptied)
+    return Model(
+        folder.name, quality, size, cost, train.get("seconds", 0.0), answers, privacy, emptied, train.get("trainable")
+    )
 
 
 def _teacher_of(row: Planned, planned: Sequence[Planned]) -> str | None:

@@ -17,7 +17,7 @@ from torch import nn
 from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.inputs import Held, Kind
 from kdcore.recipe import Train
-from kdcore.train import checkpoint, memory, order
+from kdcore.train import checkpoint, lora, memory, order
 from kdcore.train.checkpoint import Progress
 from kdcore.train.objective import Batch, Objective
 from kdcore.train.optimizers import factor, optimizer
@@ -68,6 +68,8 @@ def fit(
     is safe on disk, those before the checkpoint first; `check` is called every step and may raise to stop. Raises
     Diverged, OutOfMemory.
     """
+    if task.train.lora:
+        lora.attach(network, task.train.lora)
     trainer = Trainer(network, task, check)
     kept, history = folder / "checkpoint", folder / "history.jsonl"
     progress, rows = checkpoint.resume(kept, history, trainer.modules, trainer.optimizer)
@@ -94,6 +96,8 @@ def fit(
         checkpoint.write(kept, history, trainer.modules, trainer.optimizer, progress)
         on_epoch(row)
     trainer.finish()
+    if task.train.lora:
+        lora.merge(network)
     return progress
 
 

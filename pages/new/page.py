@@ -18,7 +18,7 @@ from pages.shared.text import plain
 
 USUAL = ("steps", "epochs", "batch_size", "learning_rate")
 GROUPS = {  # what is seldom changed of a training
-    "Optimizer": ("optimizer", "nesterov", "weight_decay", "decay_all", "clip_norm", "ema"),
+    "Optimizer": ("optimizer", "nesterov", "weight_decay", "decay_all", "clip_norm", "ema", "lora"),
     "Schedule": ("schedule", "milestones", "warmup", "patience", "test_curve"),
     "Label smoothing and precision": ("label_smoothing", "precision"),
 }

@@ -39,6 +39,7 @@ PLAIN = {  # labels of fields whose names are not clear
     "temperature": "Temperature (T)",
     "finetune": "Fine-tuning",
     "ema": "Moving average of the weights (EMA)",
+    "lora": "LoRA (rank)",
     "clip_norm": "Gradient clipping (max norm)",
     "decay_all": "Weight decay on biases and norms",
     "warmup": "Warm-up",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from kdcore import registry
 from kdcore.data.types import Dataset
 from kdcore.distill.source import ExternalTeacher, Find
-from kdcore.plan.rules import combinations, finished, kinds, labels, measuring, networks, steps
+from kdcore.plan.rules import adapting, combinations, finished, kinds, labels, measuring, networks, steps
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe
 
@@ -25,6 +25,7 @@ def check(recipe: Recipe, dataset: Dataset, find: Find) -> ExternalTeacher | Non
     _refuse(measuring.problems("measure.openvino", recipe.measure.openvino))
     _refuse(finished.problems(recipe) if recipe.start == "model" else ())
     _refuse(kinds.problems(recipe, dataset))
+    _refuse(adapting.problems(recipe, dataset.kind))
     _refuse(labels.problems(recipe, dataset))
     _refuse(networks.problems(recipe, recipe.student.model) if recipe.start == "train" else ())
     source = registry.entry_of("teacher", recipe.teacher.source).implementation(recipe.teacher.source)

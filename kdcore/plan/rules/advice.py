@@ -74,6 +74,12 @@ def _on_evidence(recipe: Recipe) -> Iterator[Warned]:
 
 
 def _on_training(recipe: Recipe) -> Iterator[Warned]:
+    for at, network, train in (
+        ("teacher.train", recipe.teacher.model, recipe.teacher.train),
+        ("train", recipe.student.model, recipe.train),
+    ):
+        if train.lora and not getattr(network, "weights", ""):
+            yield f"{at}.lora", "LoRA keeps the weights that a network begins with, and here they begin at random."
     if _mixes(recipe) and any(not part.mixup for part in part_traits(recipe.distill)):
         message = (
             "This method keeps a memory of each example, which mixup and cutmix blur by blending two images: "
