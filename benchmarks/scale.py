@@ -20,7 +20,7 @@ from kdcore.files import held
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.plan.plan import plan
-from kdcore.plan.processes import together
+from kdcore.plan.processes import critical_path, together
 from kdcore.presets import preset
 from kdcore.recipe import Recipe, override, parse
 from kdcore.workspace import settings
@@ -111,16 +111,8 @@ def simulated(method: Mapping[str, float], quick: Mapping[str, float]) -> str:
     cells = []
     for name, stages, seconds in rows:
         walls = [together(stages, seconds, min(count, len(stages))) for count in WORKERS]
-        cells.append([name, str(len(stages)), *(f"{wall:.0f}" for wall in walls), f"{critical(stages, seconds):.0f}"])
+        cells.append([name, str(len(stages)), *(f"{wall:.0f}" for wall in walls), f"{critical_path(stages, seconds):.0f}"])
     return table(head, cells)
-
-
-def critical(stages: Sequence[Stage], seconds: Mapping[str, float]) -> float:
-    """The seconds of the longest chain of stages that need each other. Inputs come first in `stages`."""
-    ends: dict[str, float] = {}
-    for stage in stages:
-        ends[stage.key] = seconds[stage.key] + max((ends.get(key, 0.0) for key in stage.inputs), default=0.0)
-    return max(ends.values())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from kdcore.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from kdcore.data.types import Dataset
     from kdcore.data.types import Progress as Fetching
+    from kdcore.plan.estimate import Estimate
     from kdcore.registry import Options
     from kdcore.report.hidden import Recalled
     from kdcore.report.robustness import Robust
@@ -50,6 +51,17 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(shown(cell) for cell in row))
     _out.print(table)
+
+
+def plan(stages: Sequence[Mapping[str, Any]], found: Estimate) -> None:
+    """The stages of a plan, and how long they will take."""
+    listing(
+        ["stage", "steps", ""],
+        [[one["stage"], str(one["steps"] or ""), "reused" if one["complete"] else ""] for one in stages],
+    )
+    if found.low and found.high and found.shortest and found.speedup:
+        say(f"{format.between(found.low, found.high)}. {format.shortest(found.shortest, found.speedup)}")
+    say(found.basis)
 
 
 def runs(rows: Iterable[RunRow]) -> None:

@@ -1,4 +1,4 @@
-"""The commands that make experiments and look at them: `run`, `submit`, `runs`, `show`, `compare`."""
+"""The commands that make experiments and look at them: `plan`, `run`, `submit`, `runs`, `show`, `compare`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def add(command: Add) -> None:
     """Adds the commands and their options to the command line."""
     _add_experiment(command("run", run, "run an experiment in the foreground"))
     _add_experiment(command("submit", submit, "queue an experiment and print its run id"))
+    _add_experiment(command("plan", show_plan, "show an experiment's stages and how long they will take; run nothing"))
     json_option(command("runs", list_runs, "list all runs"))
     shown = command("show", show, "one run's table and verdicts, or the layers of one of its variants")
     shown.add_argument("run")
@@ -93,6 +94,30 @@ def _submitted(chosen: argparse.Namespace, workspace: Workspace) -> str:
         _warn(recipe)
         say_how_many(recipe, workspace.plan(run_id))
     return run_id
+
+
+def show_plan(chosen: argparse.Namespace, workspace: Workspace) -> None:
+    """Prints the stages, which of them are there already, and the estimate. Raises BadInput, RecipeError."""
+    from kdcore.models.cost import CostError
+    from kdcore.plan.estimate import Estimate, estimate
+    from kdcore.plan.plan import plan
+
+    recipe, _ = recipe_of(chosen.experiment, chosen.set)
+    planned = plan(recipe, workspace)
+    try:
+        found = estimate(planned, workspace, recipe.measure.timing_seconds, recipe.measure.robustness)
+    except CostError as error:
+        found = Estimate(None, str(error))
+    stages = [
+        {"stage": stage.title, "key": stage.key, "steps": stage.steps, "complete": workspace.complete(stage.key)}
+        for stage in planned.stages
+    ]
+    if chosen.json:
+        output.document({"stages": stages, "estimate": found._asdict()})
+        return
+    from kdcore.cli import console
+
+    console.plan(stages, found)
 
 
 def recipe_of(experiment: str, assignments: Sequence[str]) -> tuple[Recipe, str | None]:

@@ -11,7 +11,7 @@ from kdcore import inputs, machine, registry
 from kdcore.compress.traits import StepTraits
 from kdcore.measure.robustness import CONDITIONS, FILE, MOST_IMAGES
 from kdcore.models.cost import costs
-from kdcore.plan.processes import at_work, together
+from kdcore.plan.processes import at_work, critical_path, together
 from kdcore.registry import Options
 from kdcore.workspace import keys
 from kdcore.workspace.index import Index
@@ -29,13 +29,17 @@ CORRUPTION_SECONDS = 5e-5, 3e-8  # of an image and of each of its values, the me
 class Estimate(NamedTuple):
     """Seconds that a run will take here, None where nothing has run yet, and what the figure rests on.
 
-    `low` and `high`: the same at the tenth and the ninetieth percentile of the paces of earlier stages.
+    `low` and `high`: the same at the tenth and the ninetieth percentile of the paces of earlier stages. `shortest`: with
+    any number of workers, which is start, critical path and measuring; `speedup`: the ideal one, of these against a
+    single worker.
     """
 
     seconds: float | None
     basis: str
     low: float | None = None
     high: float | None = None
+    shortest: float | None = None
+    speedup: float | None = None
 
 
 def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness: bool = False) -> Estimate:
@@ -56,15 +60,20 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     if robustness:
         measuring += robustness_seconds(plan, sizes, workspace)
 
-    def at(share: float) -> float:
+    def each(share: float) -> dict[str, float]:
         pace = _pace(plan, paces, share)
-        each = {key: value * pace[key] for key, value in nominal.items()}
-        return START_SECONDS + measuring + together(due, each, at_work(workspace, due))
+        return {key: value * pace[key] for key, value in nominal.items()}
 
+    def at(share: float) -> float:
+        return START_SECONDS + measuring + together(due, each(share), at_work(workspace, due))
+
+    usual = each(0.5)
+    shortest = START_SECONDS + measuring + critical_path(due, usual)
+    alone = START_SECONDS + measuring + sum(usual[stage.key] for stage in due)
     reused = len(plan.stages) - len(due)
     basis = f"Based on {len(paces)} stages run on this machine"
     basis += f"; {reused} of {len(plan.stages)} stages are reused." if reused else "."
-    return Estimate(at(0.5), basis, low=at(0.1), high=at(0.9))
+    return Estimate(at(0.5), basis, at(0.1), at(0.9), shortest, alone / shortest)
 
 
 def _pace(plan: Plan, paces: Sequence[tuple[str, float]], share: float) -> dict[str, float]:

@@ -53,3 +53,14 @@ def together(due: Sequence[Stage], seconds: Mapping[str, float], count: int) -> 
         done[key] = free[process] = starts[key] + seconds[key]
         left = [stage for stage in left if stage.key != key]
     return max(free)
+
+
+def critical_path(due: Sequence[Stage], seconds: Mapping[str, float]) -> float:
+    """The seconds of the longest chain of stages that need each other: what any number of processes takes at least.
+
+    `due`, `seconds`: as in `together`.
+    """
+    ends: dict[str, float] = {}
+    for stage in due:
+        ends[stage.key] = seconds[stage.key] + max((ends.get(key, 0.0) for key in stage.inputs), default=0.0)
+    return max(ends.values(), default=0.0)

@@ -168,6 +168,16 @@ def between(low: float, high: float) -> str:
     return f"{number if last.split(' ', 1)[1] == unit else first} to {last}"
 
 
+def shortest(seconds: float, speedup: float) -> str:
+    """What further workers could gain of an estimate: nothing below a twentieth."""
+    if speedup < 1.05:
+        return "Further workers would gain nothing: each stage needs the one before it."
+    return (
+        f"With any number of workers about {roughly(seconds)}, which is the critical path: an ideal speed-up of "
+        f"{times(speedup)} over a single worker."
+    )
+
+
 def left(seconds: float) -> str:
     """What is left of a run of which so many seconds seem left: "20 to 60 s left". At 2,530 moments of 17 runs, four of
     five true times lay between 0.36 and 1.26 times the computed one."""

@@ -158,6 +158,8 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
         slot.markdown(plain(others))
     time = estimates.of(recipe)
     slot.markdown(f":material/timer: {plain(estimates.words(time))} · {plain(time.basis)}")
+    if time.shortest and time.speedup:
+        slot.caption(plain(format.shortest(time.shortest, time.speedup)))
     slot.caption(_evaluated(recipe, plan))
     return warnings
 

@@ -66,6 +66,14 @@ def test_it_scales_with_what_the_machine_did_before(tmp_path, monkeypatch):
     assert seconds[1] == pytest.approx(2 * seconds[0])
 
 
+def test_the_ideal_speed_up_is_that_of_the_critical_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(Index, "pace", lambda self: [("", 100.0)])
+    found = estimate(plan(small()), Workspace(tmp_path), 1.0)
+    assert 1.0 + START_SECONDS < found.shortest < found.seconds
+    assert found.speedup > 1.5
+    assert estimate(plan(small("controls=[]", "seeds=[0]")), Workspace(tmp_path), 1.0).speedup < found.speedup
+
+
 def test_the_range_is_that_of_the_paces(tmp_path, monkeypatch):
     monkeypatch.setattr(Index, "pace", lambda self: [("", value / 10) for value in range(11)])
     found = estimate(plan(small()), Workspace(tmp_path), 1.0)

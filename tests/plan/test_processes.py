@@ -5,7 +5,7 @@ import pytest
 from kdcore import machine
 from kdcore.plan import processes as module
 from kdcore.plan.plan import plan
-from kdcore.plan.processes import processes, together
+from kdcore.plan.processes import critical_path, processes, together
 from tests.machines import two_cores
 from tests.small import small
 
@@ -36,3 +36,11 @@ def test_two_processes_wait_for_what_a_stage_needs():
     # Models that are there already are waited for no more.
     assert together(stages[1:], seconds, 2) == 6
     assert together((), {}, 2) == 0
+
+
+def test_no_number_of_processes_is_faster_than_the_critical_path():
+    stages = plan(small()).stages
+    seconds = {stage.key: place + 1.0 for place, stage in enumerate(stages)}
+    assert critical_path(stages, seconds) == together(stages, seconds, len(stages))
+    assert critical_path(stages[1:], seconds) < critical_path(stages, seconds) < together(stages, seconds, 1)
+    assert critical_path((), {}) == 0
