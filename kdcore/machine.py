@@ -19,13 +19,14 @@ LIBRARIES = (
     "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino", "torch-pruning", "streamlit", "plotly", "numpy",
     "pandas",
 )  # fmt: skip
+CORES = "KDCORE_CORES"  # in the environment of a job: the cores that it asked for
 FAST_BF16 = {"avx512_bf16", "amx_bf16"}
 VNNI = frozenset({"avx512_vnni", "avx_vnni"})  # int8 products added up in 32 bits
 
 
 def cores() -> int:
-    """Cores that this process may use; of a Slurm job those that it asked for, also where the cluster binds none."""
-    if asked := os.environ.get("SLURM_CPUS_PER_TASK", ""):
+    """Cores that this process may use; of a job those that it asked for, also where the cluster binds none."""
+    if asked := os.environ.get(CORES) or os.environ.get("SLURM_CPUS_PER_TASK"):
         with contextlib.suppress(ValueError):
             return min(int(asked), _cores())
     return _cores()

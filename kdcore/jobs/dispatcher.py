@@ -244,7 +244,7 @@ class _Dispatcher:
         """Why the run is not started again; empty where it is."""
         said = before.condition() if before else ""
         job = f" ({launcher.named(item.status)}: {said})" if item.status and said else ""
-        if said == "CANCELLED":
+        if said == launcher.CANCELLED:
             return f"its job was cancelled from outside{job}"
         if self._attempts(item) >= MOST_ATTEMPTS:
             return f"the worker crashed {MOST_ATTEMPTS} times{job}; see log.txt"

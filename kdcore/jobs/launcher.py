@@ -15,6 +15,7 @@ from kdcore.workspace import settings
 from kdcore.workspace.workspace import Workspace
 
 Command = Literal["worker", "build"]
+CANCELLED = "CANCELLED"  # the condition of a job that somebody has ended
 
 
 class Refused(RuntimeError):
@@ -30,7 +31,8 @@ class Job(Protocol):
 
     @property
     def about(self) -> dict[str, Any]:
-        """For the run's status.json, how it is found again: `process` and `host`, or `launcher`, `job` and `host`."""
+        """For the run's status.json, how it is found again: `process` and `host`, or `launcher`, `job` and `host`,
+        and the `address` of a cluster that has one."""
 
     def lives(self) -> bool:
         """Whether it has not ended, or has not even begun. Answers at once."""
@@ -58,8 +60,8 @@ class Launcher:
         """Starts `python -m kdcore COMMAND RUN_ID`; it outlives whoever started it. Raises Refused, Unreachable."""
         raise NotImplementedError
 
-    def find(self, job: str) -> Job:
-        """One that an earlier process launched, by the `job` of its `about`."""
+    def find(self, about: Mapping[str, Any]) -> Job:
+        """One that an earlier process launched, by its `about`."""
         raise NotImplementedError
 
     def check(self, workspace: Workspace) -> str:
@@ -90,7 +92,7 @@ def job_of(status: Mapping[str, Any] | None) -> Job | None:
     except registry.UnknownEntry:
         return None
     launcher: Launcher = entry.implementation(entry.options())
-    return launcher.find(status["job"])
+    return launcher.find(status)
 
 
 def named(status: Mapping[str, Any]) -> str:

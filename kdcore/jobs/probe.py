@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from kdcore.files import held, lock, read_json, write_json
 from kdcore.jobs.launcher import Job, Refused
 from kdcore.workspace.workspace import Workspace
 
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = 90.0  # for the job to begin
+ANSWER_SECONDS = 600.0  # for its answer once it has: a busy node takes long to start Python
 CLOCK_SECONDS = 5.0  # that clocks may differ by
 EVERY_SECONDS = 0.25
 
@@ -23,6 +25,10 @@ class Look:
 
     def __init__(self, question: Path):
         self.question = question
+
+    def arguments(self) -> list[str]:
+        """Those with which Python does it."""
+        return ["-m", "kdcore.jobs.probe", str(self.question)]
 
     def __call__(self) -> None:
         answer = self.question.with_suffix(".answer")
@@ -51,8 +57,8 @@ def probe(workspace: Workspace, submit: Callable[[Look], Job]) -> str:
 
 def _answer(job: Job, path: Path) -> dict[str, Any]:
     """The answer, and `earliest`: until when there was none (Unix seconds)."""
-    deadline, earliest = time.monotonic() + WAIT_SECONDS, time.time()
-    while time.monotonic() < deadline:
+    asked, earliest = time.monotonic(), time.time()
+    while time.monotonic() - asked < (ANSWER_SECONDS if job.condition() == "RUNNING" else WAIT_SECONDS):
         if answer := read_json(path, None):
             return {**answer, "earliest": earliest}
         earliest = time.time()
@@ -64,8 +70,9 @@ def _answer(job: Job, path: Path) -> dict[str, Any]:
                     "workspace, and this Python?"
                 )
         time.sleep(EVERY_SECONDS)
+    said = job.condition()
     job.end()
-    raise Refused(f"a job was accepted but has not started in {WAIT_SECONDS:.0f} s: {job.condition()}; try later")
+    raise Refused(f"a job was accepted but has not answered in {time.monotonic() - asked:.0f} s: {said}; try later")
 
 
 def _judged(answer: dict[str, Any], token: str) -> str:
@@ -80,3 +87,7 @@ def _judged(answer: dict[str, Any], token: str) -> str:
     if off > CLOCK_SECONDS:
         raise Refused(f"the clock of {host} differs by {off:.0f} s: let NTP set the clocks")
     return f"a job on {host} sees the workspace and its locks; the clocks agree"
+
+
+if __name__ == "__main__":
+    Look(Path(sys.argv[1]))()

@@ -37,16 +37,20 @@ def code_on_disk() -> int:
     return max(path.stat().st_mtime_ns for path in package.rglob("*.py"))
 
 
+def surroundings(workspace: Workspace) -> dict[str, str]:
+    """What a worker finds in its environment, wherever it runs: where this workspace, data and code are."""
+    return {
+        "KDCORE_HOME": str(workspace.root),
+        "KDCORE_DATA": str(data_home()),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))),
+    }
+
+
 def start(
     workspace: Workspace, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Starts `python -m kdcore ARGUMENTS` in a session of its own, for this workspace, with this `environment` too."""
-    variables = os.environ | {
-        "KDCORE_HOME": str(workspace.root),
-        "KDCORE_DATA": str(data_home()),
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))),
-        **(environment or {}),
-    }
+    variables = os.environ | surroundings(workspace) | dict(environment or {})
     windows = os.name == "nt"
     return subprocess.Popen(
         [sys.executable, "-m", "kdcore", *arguments],

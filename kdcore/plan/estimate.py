@@ -29,9 +29,9 @@ CORRUPTION_SECONDS = 5e-5, 3e-8  # of an image and of each of its values, the me
 class Estimate(NamedTuple):
     """Seconds that a run will take here, None where nothing has run yet, and what the figure rests on.
 
-    `low` and `high`: the same at the tenth and the ninetieth percentile of the paces of earlier stages. `shortest`: with
-    any number of workers, which is start, critical path and measuring; `speedup`: the ideal one, of these against a
-    single worker.
+    `low` and `high`: the same at the tenth and the ninetieth percentile of the paces of earlier stages. `shortest`:
+    with any number of workers, that is start, critical path and measuring; `speedup`: the ideal one, of these against
+    a single worker.
     """
 
     seconds: float | None

@@ -82,8 +82,8 @@ class Silence(TypedDict):
 class Status(TypedDict):
     """What the dispatcher writes about the present attempt in status.json.
 
-    The worker is a `process` of `host`, or a `job` of a `launcher`, which was launched from there. `condition`: what that
-    says of it. `epochs`: how many the run had finished when it was launched.
+    The worker is a `process` of `host`, or a `job` of a `launcher`, which was launched from there, on the cluster at
+    `address`. `condition`: what that says of it. `epochs`: how many the run had finished when it was launched.
     """
 
     turn: Count
@@ -93,6 +93,7 @@ class Status(TypedDict):
     started: Moment
     launcher: NotRequired[str]
     job: NotRequired[Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]]
+    address: NotRequired[str]
     condition: NotRequired[str]
     epochs: NotRequired[Count]
     silent: NotRequired[Silence | None]

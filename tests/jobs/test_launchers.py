@@ -9,7 +9,7 @@ import pytest
 
 from kdcore import machine
 from kdcore.cli import main
-from kdcore.jobs import api, at_work, dispatcher, launcher
+from kdcore.jobs import api, at_work, conditions, dispatcher, launcher
 from kdcore.jobs.launcher import Launcher, Refused, Unreachable
 from kdcore.jobs.launchers import slurm
 from kdcore.workspace import settings
@@ -60,7 +60,7 @@ def system(monkeypatch):
     System.launched, System.problem = [], None
     monkeypatch.setattr(Job, "conditions", {})
     monkeypatch.setattr(launcher, "chosen", lambda workspace: System(None))
-    monkeypatch.setattr(slurm.Slurm, "find", lambda self, job: Job(job))
+    monkeypatch.setattr(slurm.Slurm, "find", lambda self, about: Job(about["job"]))
     monkeypatch.setattr(at_work, "PATIENCE_SECONDS", -1.0)
     monkeypatch.setattr(dispatcher.webhook, "tell", lambda *_: None)
     return System
@@ -189,8 +189,8 @@ def commands(tmp_path, monkeypatch):
         (folder / name).chmod(0o755)
     (folder / "jobs").write_text("")
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    monkeypatch.setattr(slurm, "queue", slurm._Queue())
-    monkeypatch.setattr(slurm, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(slurm, "queue", conditions.Conditions(slurm._states, slurm.GONE))
+    monkeypatch.setattr(conditions, "LOOK_SECONDS", 0.0)
     return folder
 
 

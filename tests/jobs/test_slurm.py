@@ -6,20 +6,21 @@ Debian: apt install slurmctld slurmd slurm-client munge.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import time
 
+import psutil
 import pytest
 
 from kdcore.files import held, read_json
-from kdcore.jobs import api, launcher
+from kdcore.jobs import api, launcher, probe
 from kdcore.workspace import settings
 from kdcore.workspace.workspace import Workspace
-from tests.jobs.conftest import settle, until
+from tests import patience
+from tests.jobs.conftest import ON_A_CLUSTER, life, settle, until
 from tests.jobs.test_runs import digests, epochs, synced
 from tests.small import small
 
@@ -83,25 +84,29 @@ def cluster(tmp_path_factory):
         patch.setenv("MUNGE_SOCKET", f"{folder}/munge.socket")
         try:
             for command in (munged, ["slurmctld"], ["slurmd"]):
-                subprocess.run(command, check=True, capture_output=True, timeout=60)
-            until(lambda: b"idle" in subprocess.run(["sinfo"], capture_output=True, check=False).stdout, seconds=60)
+                subprocess.run(command, check=True, capture_output=True, timeout=patience.SECONDS)
+            until(lambda: b"idle" in subprocess.run(["sinfo"], capture_output=True, check=False).stdout)
             yield folder
         finally:
+            subprocess.run(["scancel", "--me"], capture_output=True, check=False)
+            until(lambda: not subprocess.run(["squeue", "--noheader"], capture_output=True, check=False).stdout)
             for name in ("slurmd", "slurmctld", "munge"):
                 end(folder / f"{name}.pid")
 
 
 def end(pid_file):
-    with contextlib.suppress(OSError, ValueError):
-        os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        time.sleep(1.0)
+    with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+        daemon = psutil.Process(int(pid_file.read_text()))
+        daemon.terminate()
+        daemon.wait(patience.SECONDS)
 
 
 def slurm_says(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience.SECONDS).stdout
 
 
-def test_doctor_s_job_sees_the_workspace(cluster, workspace):
+def test_doctor_s_job_sees_the_workspace(cluster, workspace, monkeypatch):
+    monkeypatch.setattr(probe, "WAIT_SECONDS", math.inf)
     settings.write(workspace, launcher=ASKED)
     assert "sees the workspace and its locks" in launcher.chosen(workspace).check(workspace)
     settings.write(workspace, launcher=ASKED | {"partition": "nowhere"})
@@ -111,10 +116,10 @@ def test_doctor_s_job_sees_the_workspace(cluster, workspace):
 
 def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_one(cluster, workspace, tmp_path):
     settings.write(workspace, launcher=ASKED)
-    run_id = api.submit(workspace, small("train.steps=600", "seeds=[0]"))
+    run_id = api.submit(workspace, small(*ON_A_CLUSTER))
     api.ensure_dispatcher(workspace)
     folder = workspace.run(run_id)
-    until(lambda: len(epochs(workspace, run_id)) >= 2)
+    until(lambda: len(epochs(workspace, run_id)) >= 2, sign=life(folder))
     job = read_json(folder / "status.json")["job"]
     assert synced(workspace).run(run_id).job == f"Slurm job {job} RUNNING"
     slurm_says("scancel", "--signal=USR2", job)  # as at its time limit
@@ -134,6 +139,6 @@ def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_on
     told = epochs(workspace, run_id)
     assert len(told) == len(set(told))
     local = Workspace(tmp_path / "local").ensure()
-    assert settle(local, api.submit(local, small("train.steps=600", "seeds=[0]"))).state == "done"
+    assert settle(local, api.submit(local, small(*ON_A_CLUSTER))).state == "done"
     api.stop_all(local)
     assert digests(workspace) == digests(local)

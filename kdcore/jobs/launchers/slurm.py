@@ -6,34 +6,32 @@ Slurm is asked with `squeue`, which works on clusters without accounting too, on
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from kdcore.jobs.launcher import Command, Job, Launcher, Refused, Unreachable
+from kdcore.jobs.conditions import Conditions
+from kdcore.jobs.launcher import CANCELLED, Command, Job, Launcher, Refused, Unreachable
 from kdcore.jobs.probe import probe
-from kdcore.paths import CHECKOUT, data_home
+from kdcore.jobs.process import surroundings
 from kdcore.registry import Options, register
 from kdcore.workspace.settings import MOST_SLOTS
 from kdcore.workspace.state import JOBS
 from kdcore.workspace.workspace import Workspace
 
-LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 15.0
 MOST_TIMEOUTS = 1000  # times that a job goes on after its time limit
 ENDED = {
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
     "TIMEOUT",
 }  # fmt: skip
-CANCELLED = "CANCELLED"
 GONE = "unknown to Slurm"
 
 
@@ -89,32 +87,11 @@ class Task:
         return DelayedSubmission(self)
 
 
-class _Queue:
-    """What Slurm says of this person's jobs, asked at most every two seconds."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-        self._asked = float("-inf")
-
-    def add(self, job: str) -> None:
-        """A job that was just submitted."""
-        self._known[job] = "PENDING"
-
-    def condition(self, job: str) -> str:
-        """Its state, why it waits: "PENDING (Resources)". The last one known where no answer comes."""
-        if time.monotonic() - self._asked > LOOK_SECONDS:
-            self._look()
-            self._asked = time.monotonic()
-        return self._known.get(job, GONE)
-
-    def _look(self) -> None:
-        command = ["squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r"]
-        try:
-            answer = _ask(command)
-        except Unreachable:
-            return
-        found = [line.split("|") for line in answer.splitlines() if line.count("|") == 2]
-        self._known = {job.strip(): _in_words(state, reason) for job, state, reason in found}
+def _states() -> dict[str, str]:
+    """The conditions of this person's jobs. Raises Unreachable."""
+    answer = _ask(["squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r"])
+    found = [line.split("|") for line in answer.splitlines() if line.count("|") == 2]
+    return {job.strip(): _in_words(state, reason) for job, state, reason in found}
 
 
 def _in_words(state: str, reason: str) -> str:
@@ -135,7 +112,7 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["no message"])[-1]
 
 
-queue = _Queue()
+queue = Conditions(_states, GONE)
 
 
 class SlurmJob:
@@ -146,14 +123,14 @@ class SlurmJob:
         self.about: dict[str, Any] = {"launcher": "slurm", "job": job, "host": socket.gethostname()}
 
     def lives(self) -> bool:
-        condition = queue.condition(self._job)
+        condition = queue.of(self._job)
         return condition != GONE and condition not in ENDED
 
     def condition(self) -> str:
-        return queue.condition(self._job)
+        return queue.of(self._job)
 
     def failed(self) -> bool:
-        return queue.condition(self._job) in ENDED - {"COMPLETED", CANCELLED}
+        return queue.of(self._job) in ENDED - {"COMPLETED", CANCELLED}
 
     def end(self) -> None:
         with contextlib.suppress(Unreachable):  # a worker hears of a cancel by itself too
@@ -175,8 +152,8 @@ class Slurm(Launcher):
         made = self._submit(workspace.run(run_id) / JOBS, Task(command, run_id), workspace, f"kdcore {run_id}")
         return SlurmJob(made)
 
-    def find(self, job: str) -> Job:
-        return SlurmJob(job)
+    def find(self, about: Mapping[str, Any]) -> Job:
+        return SlurmJob(about["job"])
 
     def check(self, workspace: Workspace) -> str:
         def submit(task: Any) -> Job:
@@ -212,7 +189,7 @@ class Slurm(Launcher):
             "timeout_min": asked.minutes,
             "cpus_per_task": asked.cpus,
             "mem_gb": asked.memory_gb,
-            "slurm_setup": [f"export {name}={shlex.quote(value)}" for name, value in _environment(workspace).items()],
+            "slurm_setup": [f"export {name}={shlex.quote(value)}" for name, value in surroundings(workspace).items()],
             "slurm_srun_args": [f"--cpus-per-task={asked.cpus}"],  # Slurm 22.05 and later do not pass it on
             "slurm_additional_parameters": {"requeue": True, **extra},
         }
@@ -221,15 +198,6 @@ class Slurm(Launcher):
         if asked.gpus:
             parameters["gpus_per_node"] = asked.gpus
         return parameters
-
-
-def _environment(workspace: Workspace) -> dict[str, str]:
-    paths = filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))
-    return {
-        "KDCORE_HOME": str(workspace.root),
-        "KDCORE_DATA": str(data_home()),
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
 
 
 def _option(text: str) -> tuple[str, str | bool]:
