@@ -1,10 +1,12 @@
 """Two workers against one on the method comparison, then by simulation any number of them, on three experiments.
 
-The ratio is that of one sitting: both orders, one after the other, on a machine that does nothing else.
+`--set PATH=VALUE` changes both Recipes, as `kdcore run` does: `--set train.steps=40` for a first try. The ratio is that
+of one sitting: both orders, one after the other, on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -35,28 +37,33 @@ TARGET = 0.6
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--set", action="append", default=[])
+    changes = parser.parse_known_args()[0].set
+    method, quickstart = (parse(override(preset(name).recipe.document(), changes)) for name in (PRESET, "quickstart"))
     with tempfile.TemporaryDirectory() as folder:
         walls = defaultdict(list)
         for number, workers in enumerate((1, 2, 2, 1)):
             workspace = Workspace(Path(folder) / f"{number}-{workers}").ensure()
-            run_id, seconds = run(workspace, PRESET, workers)
+            run_id, seconds = run(workspace, method, workers)
             walls[workers].append(seconds)
             if number == 0:
-                method = stage_seconds(workspace, run_id)
-        quickstart = Workspace(Path(folder) / "quickstart").ensure()
-        quick = stage_seconds(quickstart, run(quickstart, "quickstart", 1)[0])
+                built = stage_seconds(workspace, run_id)
+        home = Workspace(Path(folder) / "quickstart").ensure()
+        quick = stage_seconds(home, run(home, quickstart, 1)[0])
     ratio = mean(walls[2]) / mean(walls[1])
     body = [
         f"*{preset(PRESET).title}* takes {mean(walls[1]):.0f} s with one worker and {mean(walls[2]):.0f} s with two: a "
         f"ratio of **{ratio:.2f}** (wanted: at most {TARGET}), measured in the order one, two, two, one.",
         f"Seconds until all stages are built, by simulation from the seconds of each stage; of the sweep over {POINTS} "
         "temperatures the quickstart's by kind of stage. `infinite` is the critical path.",
-        simulated(method, quick),
+        simulated(method, built, quickstart, quick),
     ]
-    publish("Scale", "python -m benchmarks.scale", "\n\n".join(body))
+    command = " ".join(["python -m benchmarks.scale", *(f"--set {change}" for change in changes)])
+    publish("Scale", command, "\n\n".join(body))
 
 
-def run(workspace: Workspace, name: str, workers: int) -> tuple[str, float]:
+def run(workspace: Workspace, recipe: Recipe, workers: int) -> tuple[str, float]:
     """The run's id, and the seconds from its submission to its end, with so many workers."""
     settings.write(workspace, slots=2)  # more than one: then no worker starts a process of its own beside it
     command = [sys.executable, "-m", "kdcore", "dispatch", "--slots", str(workers), "--idle", "5"]
@@ -64,7 +71,7 @@ def run(workspace: Workspace, name: str, workers: int) -> tuple[str, float]:
     while not held(workspace.root / "dispatcher.lock"):
         time.sleep(0.05)
     started = time.perf_counter()
-    run_id = api.submit(workspace, preset(name).recipe, name)
+    run_id = api.submit(workspace, recipe)
     *_, row = follow(workspace, run_id)
     seconds = time.perf_counter() - started
     dispatcher.wait()
@@ -83,10 +90,10 @@ def planned(recipe: Recipe) -> list[Stage]:
     return list(plan(recipe, Workspace()).stages)
 
 
-def hundred_points() -> list[Stage]:
-    """The stages of the quickstart at so many temperatures: of five sweeps, as one takes 24 points at most."""
+def hundred_points(recipe: Recipe) -> list[Stage]:
+    """The stages of a Recipe at so many temperatures: of five sweeps, as one takes 24 points at most."""
     values = [round(1 + place / 5, 1) for place in range(POINTS)]
-    document = preset("quickstart").recipe.document()
+    document = recipe.document()
     sweeps = [override(document, [f'sweep={{"distill.temperature": {values[first::5]}}}']) for first in range(5)]
     return list({stage.key: stage for sweep in sweeps for stage in planned(parse(sweep))}.values())
 
@@ -99,19 +106,20 @@ def by_kind(stages: Sequence[Stage], known: Mapping[str, float]) -> dict[tuple[s
     return {kind: mean(seconds) for kind, seconds in found.items()}
 
 
-def simulated(method: Mapping[str, float], quick: Mapping[str, float]) -> str:
-    quickstart, sweep = planned(preset("quickstart").recipe), hundred_points()
-    kinds = by_kind(quickstart, quick)
+def simulated(method: Recipe, built: Mapping[str, float], quickstart: Recipe, quick: Mapping[str, float]) -> str:
+    sweep = hundred_points(quickstart)
+    kinds = by_kind(planned(quickstart), quick)
     rows = [
-        ("method comparison", planned(preset(PRESET).recipe), method),
-        ("quickstart", quickstart, quick),
+        ("method comparison", planned(method), built),
+        ("quickstart", planned(quickstart), quick),
         (f"sweep of {POINTS}", sweep, {stage.key: kinds[stage.kind, stage.role] for stage in sweep}),
     ]
     head = ["experiment", "stages", *(f"{count:,}" for count in WORKERS), "infinite"]
     cells = []
     for name, stages, seconds in rows:
         walls = [together(stages, seconds, min(count, len(stages))) for count in WORKERS]
-        cells.append([name, str(len(stages)), *(f"{wall:.0f}" for wall in walls), f"{critical_path(stages, seconds):.0f}"])
+        walls.append(critical_path(stages, seconds))
+        cells.append([name, str(len(stages)), *(f"{wall:.0f}" for wall in walls)])
     return table(head, cells)
 
 

@@ -34,9 +34,13 @@ def count(workspace: Workspace, otherwise: int | None = None) -> int:
     return otherwise or usual()
 
 
-def environment(slot: int) -> dict[str, str]:
-    """What a process in this slot finds in its environment: a GPU of its own, in turn where there are too few."""
-    return {"CUDA_VISIBLE_DEVICES": gpus()[slot % len(gpus())]} if gpus() else {}
+def environment(slot: int, count: int) -> dict[str, str]:
+    """What a process in this slot of `count` finds in its environment: a GPU of its own, in turn where there are too
+    few, and several where there are more than slots."""
+    if not gpus():
+        return {}
+    own = gpus()[slot::count] or gpus()[slot % len(gpus()) :][:1]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(own)}
 
 
 def stages_to_share(workspace: Workspace, run_id: str) -> int:

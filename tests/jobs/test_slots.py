@@ -108,14 +108,15 @@ def test_one_slot_for_each_gpu_unless_somebody_says_otherwise(workspace, monkeyp
     monkeypatch.setattr(machine, "gpus", lambda: ("A", "B", "C"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
     assert slots.count(workspace) == 2
-    assert slots.environment(3) == {"CUDA_VISIBLE_DEVICES": "5"}
+    assert slots.environment(3, 4) == {"CUDA_VISIBLE_DEVICES": "5"}
+    assert slots.environment(0, 1) == {"CUDA_VISIBLE_DEVICES": "2,5"}
     settings.write(workspace, slots=5)
     assert slots.count(workspace) == 5
     (workspace.root / "settings.json").write_text("[]")
     assert slots.count(workspace) == 2
     slots.gpus.cache_clear()
     monkeypatch.setattr(machine, "gpus", lambda: ())
-    assert (slots.count(workspace), slots.environment(0)) == (1, {})
+    assert (slots.count(workspace), slots.environment(0, 1)) == (1, {})
     slots.gpus.cache_clear()
 
 

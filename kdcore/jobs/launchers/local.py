@@ -36,10 +36,11 @@ class Process:
 
 @register("launcher", "local", "Background processes on this machine")
 class Local(Launcher):
-    """Each slot with a GPU of its own, in turn where there are too few."""
+    """The GPUs are divided among the slots."""
 
     def launch(self, workspace: Workspace, command: Command, run_id: str, slot: int) -> Job:
-        return Process(start(workspace, command, run_id, environment=slots.environment(slot)))
+        environment = slots.environment(slot, slots.count(workspace))
+        return Process(start(workspace, command, run_id, environment=environment))
 
     def check(self, workspace: Workspace) -> str:
         return "workers are processes of this machine"
