@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.people import follow, keep, sign_in
-from pages.shared import links, notify, people
+from pages.shared import links, notify, people, store, text
 
 ICON = str(Path(__file__).parent / "shared" / "icon.png")
 
@@ -121,6 +121,8 @@ try:
         sign_in.show()
     else:
         follow.show(pages, page)
+        if problem := store.without_locks():
+            st.error(text.plain(f"Nothing can run: {problem}."), icon=":material/lock_open:")
         page.run()
 finally:  # a page may stop early
     if not outside:

@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple
 
 from kdcore import machine, plugins, registry
-from kdcore.files import Damaged
+from kdcore.files import Damaged, NoLocks, require_locks
 from kdcore.jobs import launcher, versions
 from kdcore.jobs.api import queue
 from kdcore.jobs.mending import way_out
@@ -87,6 +87,9 @@ def _disk(workspace: Workspace) -> Check:
         probe = workspace.cache / ".probe"
         probe.touch()
         probe.unlink()
+        require_locks(workspace.root)
+    except NoLocks as error:
+        return Check("workspace", False, str(error))
     except OSError as error:
         return Check("workspace", False, f"{workspace.root} cannot be written ({error.strerror}): set KDCORE_HOME")
     free = shutil.disk_usage(workspace.root).free

@@ -34,7 +34,7 @@ def start(preset: Preset) -> None:
     except Refused as error:
         st.toast(text.plain(str(error)), icon=":material/error:")
         return
-    api.ensure_dispatcher(store.workspace())
+    store.dispatch()
     st.switch_page("runs/page.py", query_params={"run": run_id})
 
 

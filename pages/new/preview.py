@@ -128,7 +128,7 @@ def _start(recipe: Recipe) -> None:
     except access.Refused as error:
         st.error(plain(str(error)))
         return
-    api.ensure_dispatcher(store.workspace())
+    store.dispatch()
     st.switch_page("runs/page.py", query_params={"run": run_id})
 
 

@@ -125,7 +125,7 @@ def _start(document: dict[str, Any]) -> None:
         st.session_state[REFUSED] = error.problems
         st.rerun()
     st.session_state.pop(REFUSED, None)
-    api.ensure_dispatcher(store.workspace())
+    store.dispatch()
     st.switch_page("search/page.py", query_params={"run": run_id})
 
 

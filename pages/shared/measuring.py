@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.jobs import api
 from kdcore.problems import RecipeError
 from kdcore.workspace.index import RunRow
 from pages.shared import store
@@ -22,7 +21,7 @@ def queue(submit: Callable[..., Any], *asked: Any) -> None:
     except RecipeError as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return
-    api.ensure_dispatcher(here)
+    store.dispatch()
 
 
 def latest(kind: str, fits: Callable[[Any], bool]) -> RunRow | None:

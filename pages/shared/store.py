@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -12,7 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kdcore import arrays, inputs
-from kdcore.files import Damaged, read_json
+from kdcore.files import Damaged, NoLocks, read_json, require_locks
 from kdcore.inputs.kind import Items, Kind
 from kdcore.inputs.pictures import KIND as PICTURES
 from kdcore.jobs import api
@@ -48,7 +49,24 @@ def runs() -> list[RunRow]:
 def serve(rows: list[RunRow]) -> None:
     """Makes sure that a queue with runs in it is served: after a restart nothing else would."""
     if any(row.state in ACTIVE for row in rows):
+        dispatch()
+
+
+def dispatch() -> None:
+    """Sees to it that somebody serves the queue; where the disk has no locks nobody can, which every page says."""
+    with suppress(NoLocks):
         api.ensure_dispatcher(workspace())
+
+
+def without_locks() -> str:
+    """Why nothing can run in this workspace, and what to do: its disk does not honour locks; else empty."""
+    root = workspace().root
+    if os.access(root, os.W_OK):
+        try:
+            require_locks(root)
+        except NoLocks as error:
+            return str(error)
+    return ""
 
 
 def ask(run_id: str, wanted: shapes.Request) -> None:
@@ -59,7 +77,7 @@ def ask(run_id: str, wanted: shapes.Request) -> None:
         st.toast(plain(str(error)), icon=":material/error:")
         return
     if wanted == "run":
-        api.ensure_dispatcher(workspace())
+        dispatch()
 
 
 def finished() -> dict[str, RunRow]:

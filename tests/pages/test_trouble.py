@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kdcore.files import lock, read_json, write_json
+from kdcore.files import LOCKS_HOW, NoLocks, lock, read_json, write_json
 from kdcore.jobs import api
 from kdcore.workspace.state import HEARTBEAT, beat
 from pages.shared import store
@@ -128,3 +128,12 @@ def test_a_damaged_index_is_mended_under_the_page(full):
     INDEX_DAMAGES["random pages"](full.index)
     opened("home")
     assert [row.id for row in runs(full)] == before
+
+
+def test_a_disk_without_locks_is_said_on_every_page_with_the_remedy(empty, monkeypatch):
+    def refuse(folder):
+        raise NoLocks(f"the file system of {folder} does not honour locks: {LOCKS_HOW}")
+
+    monkeypatch.setattr(store, "require_locks", refuse)
+    app = opened("reference")
+    assert [one for one in app.error if "does not honour locks" in one.value and "NFS 4" in one.value]
