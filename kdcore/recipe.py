@@ -89,7 +89,7 @@ class Train(Part):
     `added`: as of `registry.Options`.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("nesterov", "test_curve")
+    added: ClassVar[tuple[str, ...]] = ("nesterov", "test_curve", "lora")
 
     steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the examples. Instead of steps.")

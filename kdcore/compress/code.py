@@ -29,7 +29,7 @@ class Code(Options):
         "first.",
         search=(),
         coded=True,
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"\text{bits} \approx - \sum_v n_v \log_2 \tfrac{n_v}{n}",
         helps="Last, for storage and transport: lossless. The file must be decoded before it runs.",
     ),

@@ -35,7 +35,7 @@ class Half(Options):
         graph=any_graph,
         why="On this processor ONNX Runtime has no 16-bit convolution or matrix product: it converts the "
         "weights to fp32 when it loads the file, and computes in fp32.",
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"\hat W = \mathrm{fp16}(W)",
         helps="As a safe first step for storage: half the size and hardly any error; no faster on a CPU.",
     ),

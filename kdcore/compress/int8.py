@@ -50,7 +50,7 @@ class Int8(Options):
         search=(Searched("calibration", choices=("minmax", "percentile")),),
         graph=any_graph,
         looks=by_options(lambda options: options.images),
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"\hat x = s\,(q - z) \\ q = \mathrm{clip}(\lfloor x / s \rceil + z, q_{\min}, q_{\max})",
         helps=(
             "First of all: a quarter of the size for little accuracy, without training; faster where the "

@@ -54,7 +54,7 @@ def _why(options: Int8Dynamic) -> str:
         label=by_options(lambda options: "int8 dynamic" + WHAT[options.layers]),
         faster=False,
         final=True,
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         graph=any_graph,
         why=by_options(_why),
         formula=r"\hat W = s_W\,q_W, \quad s_x = \max |x| / 127 \text{ at every call}",

@@ -57,7 +57,7 @@ def _label(options: Joint) -> str:
         faster=True,
         final=True,
         why="It computes in int8, zeros included. Zeros and few bits save storage only: a zip of the file is smaller.",
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=(
             r"\hat W = s \cdot \mathrm{clip}(\lfloor W / s \rceil) \odot M_t \\ \text{share of zeros in } M_t "
             r"\text{ rises to its target}"

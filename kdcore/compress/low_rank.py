@@ -77,7 +77,7 @@ def _label(options: LowRank) -> str:
         faster=True,
         undone_by=UNDONE.get,
         search=(Searched("share", 0.15, 0.8, smallest=0.15, by_layer="policy", sensitivity="rank"),),
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"W \approx U_r \Sigma_r V_r^{\top}, \quad r\,(m + n) < m\,n",
         helps=(
             "For wide layers whose singular values fall quickly. Small layers cost more in overhead than they save."

@@ -121,7 +121,7 @@ def _beyond_a_graph(options: PruneUnstructured) -> dict[str, str]:
         why=by_options(_why),
         search=(Searched("ratio", 0.3, 0.95, smallest=0.95, by_layer="policy", sensitivity="prune"),),
         coded=True,
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"W \leftarrow W \odot [\, |W| > \theta \,]",
         helps=(
             "Where the file is compressed for storage or transport, or before sharing and coding. The deployed "

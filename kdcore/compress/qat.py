@@ -81,7 +81,7 @@ def _label(options: Qat) -> str:
         final=True,
         why=by_options(_why),
         search=(),
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"\hat x = s \cdot \mathrm{clip}(\lfloor x / s \rceil, -Q_N, Q_P), \quad s \text{ is learned}",
         helps="For few bits, or where int8 after training loses too much. It needs training examples and time.",
     ),

@@ -47,7 +47,7 @@ def _undone(step: str) -> str | None:
         "and runs at the same speed. The step 'code' writes the small file.",
         search=(Searched("bits", 2, 6, step=1, smallest=2),),
         coded=True,
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         formula=r"W_{ij} \leftarrow c_{k(i, j)} \\ \min_{c, k} \sum (W_{ij} - c_{k(i,j)})^2, \; |c| \le 2^b",
         helps="Before coding: few distinct values cost few bits. Alone it makes the deployed file no smaller.",
     ),

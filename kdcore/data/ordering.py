@@ -39,6 +39,13 @@ def label_set_order(labels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.array(first, dtype=order.dtype), order[~np.isin(order, first)]])
 
 
+def whole_order(whole: np.ndarray, seed: Sequence[int]) -> np.ndarray:
+    """A random order of what `whole` (N,) numbers, the items of each as they were."""
+    numbers, which = np.unique(whole, return_inverse=True)
+    rank = np.random.RandomState(list(seed)).permutation(len(numbers))
+    return np.argsort(rank[which], kind="stable")
+
+
 def images_by_class(labels: np.ndarray, classes: int) -> np.ndarray:
     """How many images each of the K classes has, int64 (K,), from labels (N,), or 0 and 1 (N, K)."""
     if labels.ndim == 2:

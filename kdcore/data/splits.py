@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdcore.data.ordering import label_set_order, stratified_order
+from kdcore.data.ordering import label_set_order, stratified_order, whole_order
 from kdcore.data.types import Dataset
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Data
@@ -40,16 +40,34 @@ def split(dataset: Dataset, data: Data) -> Split:
     labels = np.asarray(dataset.train_labels)
     hidden = _hidden(dataset, data.hide_classes)
     count = max(round(data.validation * len(labels)), len(dataset.classes))
-    ordered = label_set_order if dataset.multilabel else stratified_order
-    order = ordered(labels, (0, _VALIDATION))
+    whole = dataset.kind.together(dataset.train_images)
+    order = _order(dataset, np.arange(len(labels)), (0, _VALIDATION))
+    count = _whole(count, order, whole)
     validation, pool = np.sort(order[:count]), np.sort(order[count:])
-    shown = pool[ordered(labels[pool], (data.seed, LABELLED))]
+    shown = _order(dataset, pool, (data.seed, LABELLED))
     if hidden:
         shown = shown[~np.isin(labels[shown], hidden)]
-    wanted = _wanted(data, len(shown), len(dataset.classes) - len(hidden))
+    wanted = _whole(_wanted(data, len(shown), len(dataset.classes) - len(hidden)), shown, whole)
     labelled, rest = np.sort(shown[:wanted]), np.sort(shown[wanted:])
     seen = np.concatenate([labelled, rest]) if data.transfer else labelled
     return Split(teacher=pool, labelled=labelled, seen=seen, validation=validation)
+
+
+def _order(dataset: Dataset, places: np.ndarray, seed: Sequence[int]) -> np.ndarray:
+    """These training images in a random order, in which those that belong together follow each other."""
+    whole = dataset.kind.together(dataset.train_images)
+    if whole is not None:
+        return places[whole_order(whole[places], seed)]
+    ordered = label_set_order if dataset.multilabel else stratified_order
+    return places[ordered(np.asarray(dataset.train_labels)[places], seed)]
+
+
+def _whole(count: int, order: np.ndarray, whole: np.ndarray | None) -> int:
+    """The first `count` of an order, and what belongs together with the last of them."""
+    if whole is None or not 0 < count < len(order):
+        return count
+    last = np.flatnonzero(whole[order] == whole[order[count - 1]])[-1]
+    return int(last) + 1
 
 
 def _hidden(dataset: Dataset, names: Sequence[str]) -> list[int]:
@@ -57,6 +75,9 @@ def _hidden(dataset: Dataset, names: Sequence[str]) -> list[int]:
     classes = dataset.classes
     if names and dataset.multilabel:
         message = "these images have several labels each: hiding one class would hide others too. Leave it empty"
+        raise RecipeError([Problem("data.hide_classes", message)])
+    if names and dataset.kind.together(dataset.train_images) is not None:
+        message = f"{dataset.kind.many} stand in documents with others, so none can be hidden. Leave it empty"
         raise RecipeError([Problem("data.hide_classes", message)])
     unknown = [name for name in names if name not in classes]
     if unknown:

@@ -55,7 +55,7 @@ class MethodTraits(Traits):
         """The kinds of input (`kdcore.inputs`) on which it works: features of texts have no fixed length."""
         if self.tokens:
             return ("text",)
-        return ("pictures",) if self.taps else ("pictures", "text")
+        return ("pictures",) if self.taps else ("pictures", "text", "passages")
 
 
 @dataclass(frozen=True)

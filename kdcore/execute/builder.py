@@ -157,7 +157,7 @@ class Builder:
     def _measured(self, stage: Stage, folder: Path, made: Made) -> Evaluation:
         if made.brought and made.brought.answers:
             return evaluate_answers(made.brought.answers, self.dataset, self.shares)
-        parent = self._parent_logits(stage) if self.dataset.multilabel else None
+        parent = self._parent_logits(stage)
         came_from = self.workspace.model(stage.parent) / "model.onnx" if stage.parent else None
         found = evaluate(
             folder / "model.onnx", made.network, self.dataset, self.shares,
@@ -206,8 +206,8 @@ class Builder:
         about = {"seconds": progress.seconds, "steps": progress.step}
         if made.network is None or not progress.step:
             return {**about, "images": 0, "work": 0}
-        images = progress.step * spec["train"]["batch_size"]
         shape = self.dataset.shape
+        images = progress.step * spec["train"]["batch_size"] // self.dataset.kind.in_one(shape)
         asked = sum(self._macs(key) for key in stage.asked)
         trained = [made.network, *(self._create(model) for model in spec.get("beside", ()))]
         work = 3 * sum(macs(one, shape) for one in trained) + asked

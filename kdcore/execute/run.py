@@ -130,7 +130,7 @@ class Execution:
             network = models.create(
                 options, len(dataset.classes), dataset.shape, dataset.mean, dataset.std, fetch=False
             )
-            sizes[name] = macs(network, dataset.shape)
+            sizes[name] = macs(network, dataset.shape) // dataset.kind.in_one(dataset.shape)
         return sizes
 
     def _robustness(self) -> None:

@@ -216,6 +216,19 @@ class Kind(ABC):
         """The id that stands for what a network has no other for; None where items do not consist of ids."""
         return None
 
+    def together(self, items: Items) -> np.ndarray | None:
+        """The number of the whole, a document, that each item (N,) comes from, where items depend on each other: they
+        then stay in one share. None where each stands for itself."""
+        return None
+
+    def in_one(self, shape: Shape) -> int:
+        """How many items a network answers in one input."""
+        return 1
+
+    def answers(self, logits: np.ndarray, items: Items) -> np.ndarray:
+        """The logits (N, K) of the items among those that a network gives for `feed` of them."""
+        return logits
+
     def example(self, shape: Shape, batch: int = 1, device: torch.device | str = "cpu") -> torch.Tensor:
         """`plain` as a tensor."""
         return torch.from_numpy(self.plain(shape, batch)).to(device)

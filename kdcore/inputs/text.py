@@ -48,7 +48,7 @@ class HeldTexts(Held):
 
     @property
     def portion(self) -> int:
-        return _portion(int(self._lengths.max()))
+        return portion(int(self._lengths.max()))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -145,7 +145,7 @@ class Text(Kind):
         return kept
 
     def portions(self, kept: torch.Tensor) -> Iterator[torch.Tensor]:
-        for part in kept.split(_portion(kept.shape[1])):
+        for part in kept.split(portion(kept.shape[1])):
             yield part[:, : max(1, int((part != PADDING).any(dim=0).sum()))]
 
     def views(
@@ -218,7 +218,8 @@ def _length(shape: Shape) -> int:
     return max(2, TextShape(*shape).length)  # a 1 would become a constant of the exported graph
 
 
-def _portion(length: int) -> int:
+def portion(length: int) -> int:
+    """Texts of this length that fit into one pass without gradients."""
     return max(1, min(PORTION, PORTION_TOKENS // length))
 
 

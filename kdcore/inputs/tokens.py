@@ -63,6 +63,10 @@ class Characters:
         made.flat[made.ends[[not text for text in texts]] - 1] = UNKNOWN
         return made
 
+    def decoded(self, ids: Sequence[int] | np.ndarray) -> str:
+        """The text of these ids; what the alphabet does not have is a question mark."""
+        return "".join(self.alphabet[one - 2] if one >= 2 else "?" for one in ids)
+
 
 Tokenizer = Characters | WordPieces
 

@@ -14,6 +14,7 @@ from kdcore.data.types import Dataset
 from kdcore.export import runtime
 from kdcore.export.layers import layers
 from kdcore.inputs.kind import Items, Kind, Shape
+from kdcore.measure.bits import bits, bits_difference, of_documents
 from kdcore.measure.calibration import calibration
 from kdcore.measure.cost import cost
 from kdcore.measure.multilabel import map_difference, map_interval, multilabel_quality
@@ -23,6 +24,7 @@ from kdcore.measure.size import size
 from kdcore.measure.sqnr import IMAGES, sqnr
 
 BATCH = 256
+DEPENDENT = "examples out of one document depend on each other"
 UNKNOWN_IMAGES = "it was not trained here, so its training examples are unknown"
 
 
@@ -52,8 +54,8 @@ def evaluate(
 
     A file that somebody else made has no network here: its cost is left out, and its layers where they are unknown.
     `hidden`: names of classes that the student was not shown. `parent`: logits float (N, K), on the test split, of the
-    file that this one came from; of images with several labels, quality then has the difference too
-    (`against_parent`, see `map_difference`). `members`: places, among the training images, of those that stand for what
+    file that this one came from; of images with several labels and of running text, quality then has the
+    difference too (`against_parent`, see `map_difference`, `bits_difference`). `members`: places, among the training images, of those that stand for what
     it was trained on (`privacy.members_of`); None where that is not known. `came_from`: the file that this one came
     from; layers then tell their `sqnr_db`, or in `sqnr_note` why they have none, and the report that of the logits
     (`kdcore.measure.sqnr`). Quality is that on the test split; nothing is chosen on it. Raises ValueError when the file
@@ -68,12 +70,13 @@ def evaluate(
     found = layers(path, dataset.shape) if network is not None else _layers_of_another(path, dataset.shape)
     test, validation = ((logits[part], labels[part]) for part in ("test", "validation"))
     measured = _quality(test, validation, dataset, hidden)
-    if dataset.multilabel and parent is not None:
-        measured["against_parent"] = map_difference(test[0], parent, test[1])
-    known = None if members is None else _members(running, dataset, members, test)
+    if parent is not None and (difference := _difference(test, parent, dataset)):
+        measured["against_parent"] = difference
+    dependent = dataset.kind.together(dataset.test_images) is not None
+    known = None if members is None or dependent else _members(running, dataset, members, test)
     report = {
         "quality": measured,
-        "privacy": _privacy(known, dataset.test_labels),
+        "privacy": missing(DEPENDENT) if dependent else _privacy(known, dataset.test_labels),
         "size": size(path),
         "layers": found,
         "sqnr": _noise(path, came_from, found, dataset, split),
@@ -111,7 +114,21 @@ def _quality(
     else:
         recalled = [{"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden]
         found = quality(*test, dataset.classes) | {"hidden": recalled}
+    if (documents := dataset.kind.together(dataset.test_images)) is not None:
+        found |= bits(of_documents(*test, documents))
     return found | {"calibration": calibration(test, validation, hidden)}
+
+
+def _difference(
+    test: tuple[np.ndarray, np.ndarray], parent: np.ndarray, dataset: Dataset
+) -> dict[str, Any] | None:
+    """From the parent's answers, where it is judged by more than each answer alone."""
+    if dataset.multilabel:
+        return map_difference(test[0], parent, test[1])
+    documents = dataset.kind.together(dataset.test_images)
+    if documents is None:
+        return None
+    return bits_difference(of_documents(*test, documents), of_documents(parent, test[1], documents))
 
 
 def _members(running: Any, dataset: Dataset, images: np.ndarray, test: tuple[np.ndarray, np.ndarray]) -> Members:
@@ -150,6 +167,6 @@ def _layers_of_another(path: Path, shape: Shape) -> list[dict[str, Any]]:
 
 def _logits(running: Any, kind: Kind, images: Items, indices: np.ndarray) -> np.ndarray:
     order = kind.by_length(images, indices)
-    parts = [indices[order[at : at + BATCH]] for at in range(0, len(order), BATCH)]
-    found = np.concatenate([runtime.logits(running, kind.feed(images[part])) for part in parts])
+    parts = [images[indices[order[at : at + BATCH]]] for at in range(0, len(order), BATCH)]
+    found = np.concatenate([kind.answers(runtime.logits(running, kind.feed(part)), part) for part in parts])
     return found[np.argsort(order)]

@@ -85,7 +85,7 @@ def robustness(
             batch = images[part]
             feed = kind.feed(kind.corrupted(batch, corruption, severity, seed) if corruption else batch)
             for key, model in running.items():
-                said[key].append(runtime.logits(model, feed))
+                said[key].append(kind.answers(runtime.logits(model, feed), batch))
             steps += 1
             if on_progress:
                 on_progress(steps / (len(parts) * CONDITIONS))

@@ -111,5 +111,5 @@ def check(network: nn.Module, shape: inputs.Shape, classes: int) -> None:
     finally:
         for handle in handles:
             handle.remove()
-    if logits.shape != (1, classes):
+    if logits.shape[1:] != (classes,):
         raise ValueError(f"tensor 'head.weight' makes {logits.shape[-1]} logits, not one for each of {classes} classes")

@@ -53,7 +53,8 @@ def estimate(plan: Plan, workspace: Workspace, timing_seconds: float, robustness
     classes, shape = len(plan.dataset["classes"]), tuple(plan.dataset["shape"])
     asked = architectures(plan)
     counted = costs([(options, classes, shape) for options in asked.values()])
-    sizes = {name: cost.macs for name, cost in zip(asked, counted, strict=True)}
+    alike = inputs.of(shape).in_one(shape)  # answered at once
+    sizes = {name: cost.macs // alike for name, cost in zip(asked, counted, strict=True)}
     due = [stage for stage in plan.stages if not workspace.complete(stage.key)]
     nominal = weights(plan, sizes)
     measuring = measuring_seconds(timing_seconds)

@@ -34,7 +34,8 @@ def answers(model: InferenceSession, given: Items, several: bool, kind: Kind = P
 
     Raises ValueError when the model does not take these images or answers with what is no number.
     """
-    return [answer(logits, several) for logits in runtime.logits(model, kind.feed(given))]
+    said = kind.answers(runtime.logits(model, kind.feed(given)), given)
+    return [answer(logits, several) for logits in said]
 
 
 def answer(logits: NDArray[np.float32], several: bool) -> Answer:

@@ -36,7 +36,7 @@ def _why(options: Any) -> str:
 def traits(name: str) -> StepTraits:
     """The traits of a step that rounds weights; `name` begins its row's label."""
     return StepTraits(
-        reads=("pictures", "text"),
+        reads=("pictures", "text", "passages"),
         variant="quantized",
         stage="quantize",
         label=by_options(lambda options: label(name, options)),

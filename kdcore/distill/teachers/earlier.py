@@ -30,7 +30,7 @@ class Earlier(Options):
     "earlier",
     "A finished model of an earlier run; nothing is trained",
     options=Earlier,
-    traits=TeacherTraits(stage="earlier model", model=True, reads=("pictures", "text")),
+    traits=TeacherTraits(stage="earlier model", model=True, reads=("pictures", "text", "passages")),
 )
 class EarlierTeacher(Source[Earlier]):
     """The model as it is, where it was made on the same data set; else it is measured again on this one."""

@@ -16,7 +16,7 @@ class Trained(Options):
     "trained",
     "Trained here, on all labels",
     options=Trained,
-    traits=TeacherTraits(stage="train teacher", reads=("pictures", "text")),
+    traits=TeacherTraits(stage="train teacher", reads=("pictures", "text", "passages")),
 )
 class TrainedTeacher(Source[Trained]):
     """The run trains it."""

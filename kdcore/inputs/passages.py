@@ -1,0 +1,204 @@
+"""Passages of running text, of which a network predicts every next character.
+
+An example is one character, and its label is the character that follows. A network reads windows of `length` characters
+and gives the logits of every place in them, one row after the other, so the rows are those of the examples.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kdcore import arrays
+from kdcore.files import read_json, write_json
+from kdcore.inputs import order, typos
+from kdcore.inputs.kind import Disturbance, Held, Kind, Shape, Shown
+from kdcore.inputs.text import Text, TextShape, portion
+from kdcore.inputs.tokens import Characters, read
+from kdcore.lazy import torch
+
+PARTS = ("ids", "documents")
+SHORTEST = 3  # characters on which an exported file is compared with its network
+BEFORE = 80  # characters that a page shows before the one in question
+KEEPING = ("replaced", "swapped", "case")  # typos that leave every character in its place
+
+
+class Windows(NamedTuple):
+    """`ids` int32 (W, L) of windows, and the number of the document that each comes from, int32 (W,)."""
+
+    ids: np.ndarray
+    documents: np.ndarray
+
+
+class Passages:
+    """N examples: those at `places` (N,) among all W * L characters of `windows`; by default all of them."""
+
+    def __init__(self, windows: Windows, tokenizer: Characters, places: np.ndarray | None = None):
+        self.windows, self.tokenizer = windows, tokenizer
+        self.places = np.arange(windows.ids.size) if places is None else places
+
+    @property
+    def length(self) -> int:
+        """Characters of a window."""
+        return int(self.windows.ids.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, L)."""
+        return len(self), self.length
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, places: Any) -> Passages:
+        return Passages(self.windows, self.tokenizer, self.places[places])
+
+    def used(self) -> tuple[np.ndarray, np.ndarray]:
+        """The windows that hold the examples, in the order in which they come, and the row of each example among all
+        characters of these."""
+        holding = self.places // self.length
+        found, first, inverse = np.unique(holding, return_index=True, return_inverse=True)
+        ranks = np.argsort(np.argsort(first))
+        return found[np.argsort(first)], ranks[inverse] * self.length + self.places % self.length
+
+    def context(self, row: int) -> str:
+        """What comes before the label of an example, within its window."""
+        window, place = divmod(int(self.places[row]), self.length)
+        return self.tokenizer.decoded(self.windows.ids[window, : place + 1])
+
+
+class HeldPassages(Held):
+    """Training windows; a batch of B characters is B / L of them, one at least."""
+
+    def __init__(self, items: Passages, device: torch.device):
+        self.items, self.device = items, device
+
+    @property
+    def kind(self) -> Kind:
+        return KIND
+
+    @property
+    def portion(self) -> int:
+        return portion(self.items.length) * self.items.length
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
+        return KIND.tensor(self.items[indices], self.device)
+
+    def indices(self, seed: int, step: int, size: int) -> np.ndarray:
+        length = self.items.length
+        windows = order.batch(seed, step, len(self) // length, max(1, size // length))
+        found: np.ndarray = (windows[:, None] * length + np.arange(length)).ravel()
+        return found
+
+
+class Continued(Text):
+    name = "passages"
+    one, many = "character", "characters"
+    corruptions = {name: typos.TITLES[name] for name in KEEPING}
+    corrupted_how = "wrong or swapped letters, or wrong case, before the character in question, at five severities each"
+    sources = ()
+
+    def checked(self, items: Passages, like: Passages) -> Passages:
+        if items.tokenizer != like.tokenizer or not len(items):
+            raise ValueError("passages must have one tokenizer, and there must be some")
+        return items
+
+    def files(self, name: str) -> tuple[str, ...]:
+        return (*(f"{name}.{part}.npy" for part in PARTS), f"{name}.tokenizer.json")
+
+    def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
+        try:
+            items = self.load(folder, name)
+            ids, documents = items.windows
+            known = 0 < ids.min(initial=1) <= ids.max(initial=1) < items.tokenizer.vocabulary
+            kinds = ids.dtype == documents.dtype == np.int32 and documents.shape == ids.shape[:1]
+            return tuple(self.shape(items)) == tuple(shape) and len(items) == count and bool(known) and kinds
+        except (ValueError, TypeError, KeyError, IndexError):
+            return False
+
+    def save(self, items: Passages, folder: Path, name: str) -> None:
+        for part, array in items.windows._asdict().items():
+            arrays.save(folder / f"{name}.{part}.npy", array)
+        write_json(folder / f"{name}.tokenizer.json", items.tokenizer.document())
+
+    def load(self, folder: Path, name: str) -> Passages:
+        tokenizer = read(read_json(folder / f"{name}.tokenizer.json"))
+        if not isinstance(tokenizer, Characters):
+            raise ValueError("passages are read character by character")
+        return Passages(Windows(*(arrays.mapped(folder / f"{name}.{part}.npy") for part in PARTS)), tokenizer)
+
+    def chunks(self, items: Passages) -> Iterator[bytes | memoryview]:
+        yield json.dumps(items.tokenizer.document()).encode()
+        for array in items.windows:
+            yield from arrays.chunks(array)
+
+    def shape(self, items: Passages) -> Shape:
+        tokenizer = items.tokenizer
+        return TextShape(self.name, items.length, items.length, tokenizer.vocabulary, tokenizer.digest)
+
+    def size(self, shape: Shape) -> str:
+        _, length, _, vocabulary, _ = shape
+        return f"windows of {length} characters out of {vocabulary:,}"
+
+    def hold(self, items: Passages, rows: np.ndarray, device: torch.device) -> HeldPassages:
+        return HeldPassages(items[rows], device)
+
+    def together(self, items: Passages) -> np.ndarray:
+        found: np.ndarray = np.asarray(items.windows.documents)[items.places // items.length]
+        return found
+
+    def in_one(self, shape: Shape) -> int:
+        return TextShape(*shape).longest
+
+    def feed(self, items: Passages) -> np.ndarray:
+        return np.asarray(items.windows.ids)[items.used()[0]].astype(np.int64)
+
+    def answers(self, logits: np.ndarray, items: Passages) -> np.ndarray:
+        return logits[items.used()[1]]
+
+    def samples(self, items: Passages) -> list[np.ndarray]:
+        """At three lengths: whole windows, half of them, and the first characters alone."""
+        ids = self.feed(items)
+        return [ids, ids[:, : -(-ids.shape[1] // 2)], ids[:, :SHORTEST]]
+
+    def shown(self, items: Passages, row: int) -> Shown:
+        return Shown(text=items.context(row)[-BEFORE:] + "▁")
+
+    def measured(self, one: Passages) -> str:
+        count = len(one.context(0))
+        return f"{count} character{'s' * (count != 1)} before it"
+
+    def corrupted(self, items: Passages, name: str, severity: int, seed: int = 0) -> Passages:
+        """What the network reads; the characters that it should predict stay as they were written."""
+        tokenizer, share = items.tokenizer, typos.SHARES[severity - 1]
+        used, rows = items.used()
+        texts = [tokenizer.decoded(items.windows.ids[window]) for window in used]
+        changed = [typos.corrupted(text, name, share, tokenizer.alphabet, seed) for text in texts]
+        ids = tokenizer.encoded(changed).flat.reshape(len(used), items.length)
+        return Passages(Windows(ids, items.windows.documents[used]), tokenizer, rows)
+
+    def disturbances(self, shape: Shape) -> dict[str, Disturbance]:
+        return {name: one for name, one in super().disturbances(shape).items() if name in self.corruptions}
+
+    def disturbed(self, one: Passages, each: Sequence[Mapping[str, float]]) -> Passages:
+        window, place = divmod(int(one.places[0]), one.length)
+        tokenizer, text = one.tokenizer, one.tokenizer.decoded(one.windows.ids[window])
+        changed = []
+        for strengths in each:
+            given = text
+            for name, percent in strengths.items():
+                given = typos.corrupted(given, name, percent / 100, tokenizer.alphabet) if percent else given
+            changed.append(given)
+        ids = tokenizer.encoded(changed).flat.reshape(len(changed), one.length)
+        documents = np.repeat(one.windows.documents[window : window + 1], len(changed))
+        return Passages(Windows(ids, documents), tokenizer, np.arange(len(changed)) * one.length + place)
+
+
+KIND = Continued()

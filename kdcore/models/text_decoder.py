@@ -1,0 +1,31 @@
+"""The small language model as a choice."""
+
+from __future__ import annotations
+
+from kdcore.inputs.text import TextShape
+from kdcore.lazy import nn
+from kdcore.models.text_encoder import TextEncoder
+from kdcore.models.traits import ArchitectureTraits
+from kdcore.registry import register
+
+
+class TextDecoder(TextEncoder):
+    """Options of the small language model."""
+
+
+@register(
+    "architecture",
+    "text_decoder",
+    "Small language model (GPT): any depth, width and number of heads",
+    source="Radford et al. 2019, Language models are unsupervised multitask learners, section 2.3",
+    options=TextDecoder,
+    traits=ArchitectureTraits(maps=False, reads="passages"),
+)
+def text_decoder(options: TextDecoder, classes: int, shape: TextShape, normalize: nn.Module) -> nn.Module:
+    """Embedding of tokens and positions, blocks that look back alone, and a linear layer for the next token."""
+    from kdcore.models.nets.text_decoder import TextDecoder as Network
+
+    shape = TextShape(*shape)
+    return Network(
+        options.depth, options.dim, options.heads, classes, shape.vocabulary, shape.longest, normalize=normalize
+    )
