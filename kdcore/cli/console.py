@@ -263,15 +263,17 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
     for name in [*(["run"] if several else []), "variant"]:
         table.add_column(name)
     measure = " or ".join(dict.fromkeys(row["measure"] for row in rows)) or "accuracy"
+    tells = any(row["bits"] is not None for row in rows)  # of language models
     at_one, at_many = "batch 1", f"batch {BATCH}"
     speeds = (f"ms\n{at_one}", f"speed-up\n{at_one}", f"examples/s\n{at_many}", f"speed-up\n{at_many}")
-    for name in (measure, "95 %", "size", *speeds):
+    for name in (*(("bits/char", "95 %") if tells else ()), measure, "95 %", "size", *speeds):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", min_width=10)
     for row in rows:
         cells = [
             *([row["run"]] if several else []),
             row["variant"],
+            *([format.bits(row["bits"]), format.bits_bounds(row["bits_low"], row["bits_high"])] if tells else []),
             format.percent(row["score"]),
             format.percent_bounds(row["score_low"], row["score_high"]),
             format.size(row["size_bytes"]),

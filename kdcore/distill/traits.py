@@ -18,7 +18,8 @@ class MethodTraits(Traits):
     `teacher`: whether it needs one. `answers`: whether it wants the teacher's answers in every step; by default those
     that need a teacher do. `taps`: whether it wants features. `inside`: whether it looks into the teacher for more than
     answers; by default those with taps do, and those of weights. `maps`: whether it compares feature maps.
-    `tokens`: whether its features are those of a text's tokens. `mixup`: whether it takes mixed images.
+    `tokens`: whether its features are those of a text's tokens. `writes`: whether it lets the student write on, as
+    language models do. `mixup`: whether it takes mixed images.
     `standardize`: whether it can standardize logits.
     `labels`: whether it is made for one label an image, for many, or for both.
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
@@ -40,6 +41,7 @@ class MethodTraits(Traits):
     inside: bool | None = None
     maps: bool = False
     tokens: bool = False
+    writes: bool = False
     mixup: bool = True
     standardize: bool = False
     labels: Labels = "one"
@@ -53,8 +55,8 @@ class MethodTraits(Traits):
     @property
     def reads(self) -> tuple[str, ...]:
         """The kinds of input (`kdcore.inputs`) on which it works: features of texts have no fixed length."""
-        if self.tokens:
-            return ("text",)
+        if self.tokens or self.writes:
+            return ("text",) if self.tokens else ("passages",)
         return ("pictures",) if self.taps else ("pictures", "text", "passages")
 
 

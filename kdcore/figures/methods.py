@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.report import format
-from kdcore.report.verdicts import NOT_JUDGED, Verdict, the
+from kdcore.report.verdicts import NOT_JUDGED, UNITS, Verdict, the
 
 ROW = 34  # pixels a method
 
@@ -32,6 +32,7 @@ class Methods(NamedTuple):
     against: str
     methods: tuple[Method, ...]
     corrected: bool = False
+    unit: str = "points"
 
 
 def methods(verdicts: Sequence[Verdict], roles: Mapping[str, str], against: str) -> go.Figure:
@@ -53,12 +54,13 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
         found_out = f"{NOT_JUDGED.capitalize()}, against {the(against)}"
     title = f"{found_out}; best: {best.variant}, {_with_interval(best)}"
     corrected = any(one.compared > 1 for one in judged)
-    return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)), corrected)
+    return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)), corrected, UNITS[best.measure].name)
 
 
 def _with_interval(one: Verdict) -> str:
-    bounds = "" if one.low is None else f" ({format.signed(one.low)} to {format.signed(one.high)})"
-    return format.points(one.points) + bounds
+    unit, _, fine = UNITS[one.measure]
+    bounds = "" if one.low is None else f" ({format.signed(one.low, fine)} to {format.signed(one.high, fine)})"
+    return f"{format.signed(one.points, fine)} {unit}{bounds}"
 
 
 def _figure(view: Methods) -> go.Figure:
@@ -66,7 +68,7 @@ def _figure(view: Methods) -> go.Figure:
     return style.figure(
         [_marks(role, [one for one in view.methods if one.role == role]) for role in named],
         view.title,
-        x={"title": f"Difference (points, 95 %{' after Holm’s correction' * view.corrected})", "zeroline": True,
+        x={"title": f"Difference ({view.unit}, 95 %{' after Holm’s correction' * view.corrected})", "zeroline": True,
            "zerolinecolor": style.INK},
         y={"title": "", "type": "category", "showgrid": False, "categoryorder": "array",
            "categoryarray": [one.name for one in view.methods]},

@@ -18,12 +18,13 @@ from kdcore.inputs.wordpiece import WordPieces
 
 PADDING = 0  # the id of every tokenizer
 UNKNOWN = 1  # of Characters
+FIRST = 2  # the id of an alphabet's first character
 KINDS = (np.int32, np.int64, np.uint8, np.int64)  # of the arrays of Texts
 
 
 @dataclass(frozen=True)
 class Characters:
-    """One token a character: `alphabet` in the order of their ids, from 2. Texts are cut after `longest` characters."""
+    """One token a character: `alphabet` in the order of their ids, from FIRST. Texts are cut after `longest` characters."""
 
     alphabet: str
     longest: int
@@ -36,7 +37,7 @@ class Characters:
     @property
     def vocabulary(self) -> int:
         """Number of ids."""
-        return 2 + len(self.alphabet)
+        return FIRST + len(self.alphabet)
 
     @property
     def unknown(self) -> int:
@@ -58,14 +59,14 @@ class Characters:
         known = np.frombuffer(self.alphabet.encode("utf-32-le", "surrogatepass"), np.uint32)
         codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), np.uint32)
         places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        ids = np.where(known[places] == codes, places + 2, UNKNOWN).astype(np.int32)
+        ids = np.where(known[places] == codes, places + FIRST, UNKNOWN).astype(np.int32)
         made = Ragged(ids, np.cumsum([len(text) for text in cut], dtype=np.int64))
         made.flat[made.ends[[not text for text in texts]] - 1] = UNKNOWN
         return made
 
     def decoded(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of these ids; what the alphabet does not have is a question mark."""
-        return "".join(self.alphabet[one - 2] if one >= 2 else "?" for one in ids)
+        return "".join(self.alphabet[one - FIRST] if one >= FIRST else "?" for one in ids)
 
 
 Tokenizer = Characters | WordPieces

@@ -30,6 +30,7 @@ _BYTES = Kind(lambda count: f"{count / 1000:.1f}", "#,##0")
 _ONE = Kind(lambda value: f"{value:.1f}", "0.0")
 _TWO = Kind(lambda value: f"{value:.2f}", "0.00")
 _FOUR = Kind(lambda value: f"{value:.4f}", "0.0000")
+_THREE = Kind(lambda value: f"{value:.3f}", "0.000")
 _MS = Kind(lambda ms: f"{ms:.4g}", "0.0000")
 _TIMES = Kind(format.times, '0.00"×"')
 _POINTS = Kind(lambda share: format.signed(100 * share), "+0.0%;-0.0%;0.0%")
@@ -52,6 +53,10 @@ KNOWN: dict[str, Column] = {  # COLUMNS, and what is relative to the baseline
     "accuracy_low": Column("Accuracy, low (%)", _SHARE),
     "accuracy_high": Column("Accuracy, high (%)", _SHARE),
     "map": Column("mAP (%)", _SHARE),
+    "bits": Column("Bits/character", _THREE),
+    "bits_low": Column("Bits, low", _THREE),
+    "bits_high": Column("Bits, high", _THREE),
+    "bits_interval": Column("Bits, 95 %", _TEXT),
     "score_interval": Column("95 % interval", _TEXT),
     "interval": Column("Interval over", _TEXT),
     "verdict": Column("Verdict", _TEXT),
@@ -112,7 +117,7 @@ RELIABILITY = (  # on the page when they are asked for
     "membership_interval",
 )  # fmt: skip
 USUAL = (
-    "run", "variant", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller", "points", "latency_ms",
+    "run", "variant", "bits", "bits_interval", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller", "points", "latency_ms",
     "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s", "throughput", "openvino_ms",
     "openvino", "openvino_agreement", "params", "trainable_params", "sparsity", "agreement", "seeds",
 )  # fmt: skip
@@ -133,10 +138,10 @@ def unknown(names: Sequence[str], exact: bool = False) -> str:
 
 
 def usual(rows: Sequence[Row], *, reliability: bool = False) -> list[str]:
-    """The columns that the page shows of these rows: the run, mAP, GPU, OpenVINO and LoRA often have nothing to say."""
+    """The columns that the page shows of these rows: most have nothing to say of many runs."""
     several = len({row["run"] for row in rows}) > 1
     spare = {name: name for name in USUAL if name == "map" or name.startswith(("cuda_", "openvino_"))}
-    spare |= {"openvino": "openvino_ms", "trainable_params": "trainable_params"}
+    spare |= {name: name for name in ("bits", "trainable_params")} | {"bits_interval": "bits", "openvino": "openvino_ms"}
     kept = [name for name in USUAL if name not in spare or any(row[spare[name]] is not None for row in rows)]
     more = RELIABILITY if reliability else ()
     return [*(name for name in kept if several or name != "run"), *more]
@@ -180,6 +185,7 @@ def _values(row: Row, one: Difference, names: Mapping[str, str], baseline: Row) 
         "run": names[row["run"]],
         "verdict": row["judged"],
         "score_interval": format.percent_bounds(row["score_low"], row["score_high"]),
+        "bits_interval": format.bits_bounds(row["bits_low"], row["bits_high"]),
         "membership_interval": _bounds(row["membership_low"], row["membership_high"]),
         "smaller": one.smaller,
         "points": one.points,

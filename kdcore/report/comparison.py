@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
-    "interval", "parent_delta", "top5", "map", "macro_precision", "macro_recall", "macro_f1", "ece",
+    "interval", "parent_delta", "top5", "map", "bits", "bits_low", "bits_high", "macro_precision", "macro_recall", "macro_f1", "ece",
     "temperature", "ece_scaled", "agreement", "kl", "logit_error", "membership_auc", "membership_low",
     "membership_high", "corrupted_accuracy", "params", "trainable_params", "nonzero_params", "sparsity", "macs",
     "size_bytes", "zip_bytes", "coded_bytes", "session", "latency_ms",
@@ -79,6 +79,8 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
 
     Where images have several labels, `accuracy` is the share of images whose whole label set is right, `agreement` that
     of the single decisions, and `map`, which is None elsewhere, the mean average precision.
+
+    `bits`, of language models alone: bits a character with their 95 % interval, which verdicts are then about.
 
     A teacher that is only a file of soft labels has no size and no times, so `speedup` is None in all rows; without
     answers about the test images it has no accuracy either.
@@ -227,6 +229,7 @@ def _row(
         **_accuracy(variant),
         "parent_delta": _parent_delta(run, variant),
         **_quality(variant),
+        **_bits(variant),
         "agreement": _agreement(first, variant.teacher),
         **_fidelity(run, variant),
         "membership_auc": known.auc,
@@ -285,6 +288,9 @@ def _accuracy(variant: MeasuredVariant) -> Row:
     n = variant.first.quality["n"]
     if len(found) > 1:
         interval, basis = t_interval(found, resolution=1 / n), f"t, {format.plural(len(found), 'seed')}"
+    elif documents := variant.first.quality.get("documents"):
+        interval = Interval(found[0], *variant.first.quality["accuracy_interval"])
+        basis = f"bootstrap, {documents} documents"
     else:
         interval, basis = wilson(variant.first.quality["correct"], n), f"Wilson, n={n}"
     value, low, high = _within(interval)
@@ -307,6 +313,17 @@ def _score(variant: MeasuredVariant) -> Row:
 
 def _over_images(variant: MeasuredVariant) -> Interval:
     return Interval(variant.first.score, *variant.first.quality["map_interval"])
+
+
+def _bits(variant: MeasuredVariant) -> Row:
+    """Bits a character, of language models: over the seeds, or over the documents for one."""
+    if "bits" not in variant.first.quality:
+        return dict.fromkeys(("bits", "bits_low", "bits_high"))
+    found = [model.quality["bits"] for model in variant.finished]
+    value, low, high = t_interval(found)
+    if len(found) == 1:
+        low, high = variant.first.quality["bits_interval"]
+    return {"bits": value, "bits_low": low, "bits_high": high}
 
 
 def _within(interval: Interval) -> tuple[float, float, float]:

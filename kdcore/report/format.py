@@ -30,10 +30,10 @@ def moment(seconds: float) -> str:
     return time.strftime("%H:%M" if at[:3] == time.localtime()[:3] else "%d %b, %H:%M", at)
 
 
-def _or_dash(write: Callable[[float], str]) -> Callable[[float | None], str]:
+def _or_dash(write: Callable[..., str]) -> Callable[..., str]:
     @wraps(write)
-    def written(value: float | None) -> str:
-        return MISSING if value is None or not math.isfinite(value) else write(value)
+    def written(value: float | None, *how: int) -> str:
+        return MISSING if value is None or not math.isfinite(value) else write(value, *how)
 
     return written
 
@@ -109,6 +109,16 @@ def percent_change(before: float, after: float) -> str:
     return f"{_one_decimal(before * 100)} to {percent(after)}"
 
 
+def bits(value: float | None) -> str:
+    """Bits a character: 1.853."""
+    return "" if value is None else f"{value:.3f}"
+
+
+def bits_bounds(low: float | None, high: float | None) -> str:
+    """1.802 to 1.911; nothing without both."""
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
 def percent_bounds(low: float | None, high: float | None) -> str:
     """97.4 to 99.4; nothing without both."""
     return "" if low is None or high is None else f"{_one_decimal(low * 100)} to {_one_decimal(high * 100)}"
@@ -121,10 +131,10 @@ def points(value: float) -> str:
 
 
 @_or_dash
-def signed(value: float) -> str:
-    """One decimal with its sign: +1.2, −0.4, 0.0."""
-    text = _one_decimal(value)
-    return text if text.startswith(MINUS) or text == "0.0" else f"+{text}"
+def signed(value: float, decimals: int = 1) -> str:
+    """One decimal, or more, with the sign: +1.2, −0.4, 0.0."""
+    text = _rounded(value, decimals)
+    return text if text.startswith(MINUS) or not float(text) else f"+{text}"
 
 
 @_or_dash
@@ -221,5 +231,9 @@ def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> tuple[float, 
 
 def _one_decimal(value: float) -> str:
     """A real minus sign, and none before a zero."""
-    text = f"{value:.1f}"
-    return "0.0" if text == "-0.0" else text.replace("-", MINUS)
+    return _rounded(value, 1)
+
+
+def _rounded(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if not float(text) else text.replace("-", MINUS)

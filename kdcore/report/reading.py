@@ -18,7 +18,7 @@ from kdcore.workspace import shapes
 from kdcore.workspace.plans import Variant as Planned
 from kdcore.workspace.workspace import Workspace
 
-Measure = Literal["accuracy", "mAP"]
+Measure = Literal["accuracy", "mAP", "bits"]
 READ = ("logits.npz", "members.npz")  # of a model's files, beside the JSON
 NEARLY_EMPTY = 0.98  # share of zeros of a layer through which little comes
 NAMED = 3  # layers that are named
@@ -58,6 +58,17 @@ class Model(NamedTuple):
     def score(self) -> float:
         """The measure that it is judged by, a fraction."""
         return self.quality["map"] if self.measure == "mAP" else self.accuracy
+
+
+    @property
+    def judged_by(self) -> Measure:
+        """What verdicts are about: of a language model, bits a character; else its measure."""
+        return "bits" if "bits" in self.quality else self.measure
+
+    @property
+    def merit(self) -> float:
+        """What verdicts compare, more being better: the score, or the bits a character that it does not take."""
+        return -self.quality["bits"] if self.judged_by == "bits" else self.score
 
 
 class MeasuredVariant(NamedTuple):

@@ -2,7 +2,8 @@
 
 Trained students are compared by seed (paired t-interval), compression steps with the very file that they came from
 (same test images, McNemar's test and the interval that inverts it). Where images have several labels, the measure is
-mean average precision, and steps are judged by its bootstrap over the images. Methods that meet one baseline are
+mean average precision, and steps are judged by its bootstrap over the images; of language models it is bits a
+character, and the bootstrap is over the documents. Methods that meet one baseline are
 corrected after Holm: p, and the interval to the same level, so that a verdict never contradicts its interval.
 """
 
@@ -18,6 +19,7 @@ from kdcore.report import format
 from kdcore.report.reading import Measure, MeasuredVariant, Model, RunFiles, agrees
 from kdcore.report.statistics import CONFIDENCE, Corrected, Paired, holm, paired_interval, paired_proportions
 
+Over = Literal["seeds", "test examples", "test documents"]
 Judgement = Literal["BEATS", "WORSE", "SAME", "INCONCLUSIVE"]
 WORDS: dict[Judgement, str] = {
     "BEATS": "better", "WORSE": "worse", "SAME": "equivalent", "INCONCLUSIVE": "inconclusive",
@@ -65,11 +67,24 @@ def shares(dataset: Mapping[str, Any]) -> str:
     )
 
 
+class Unit(NamedTuple):
+    """Of a difference: how words call it, and how much of it a share of one is. `fine`: decimals."""
+
+    name: str
+    scale: float
+    fine: int
+
+
+UNITS: dict[Measure, Unit] = {
+    "accuracy": Unit("points", 100, 1), "mAP": Unit("points of mAP", 100, 1), "bits": Unit("bits per character", 1, 3),
+}  # fmt: skip
+
+
 class Basis(NamedTuple):
     """What a difference was measured on: `n` of `what`; `compared` methods meet one baseline."""
 
     n: int
-    what: Literal["seeds", "test examples"]
+    what: Over
     measure: Measure = "accuracy"
     compared: int = 1
 
@@ -77,8 +92,8 @@ class Basis(NamedTuple):
 class Verdict(NamedTuple):
     """`variant` compared with `against`.
 
-    `points` is the difference of accuracies, or of what `measure` says, in percentage points, `low` to `high` its
-    interval and `p` the p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than five seeds.
+    `points` is the difference of accuracies, or of what `measure` says, in percentage points, or how many bits a
+    character the variant takes fewer; `low` to `high` its interval and `p` the p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than five seeds.
     The interval is one of 95 %; where `compared` methods meet one baseline, p and interval are corrected after Holm.
     """
 
@@ -92,7 +107,7 @@ class Verdict(NamedTuple):
     few: bool
     words: str
     p: float | None
-    basis: Literal["seeds", "test examples"]
+    basis: Over
     measure: Measure = "accuracy"
     compared: int = 1
 
@@ -166,7 +181,7 @@ def _family(family: list[tuple[MeasuredVariant, MeasuredVariant]], margin: float
     made = []
     for (row, baseline), seeds, alone in zip(family, matched, raw, strict=True):
         difference = alone if alone.p is None else _corrected(seeds, next(corrected))
-        basis = Basis(len(seeds), "seeds", row.first.measure, max(1, len(p_values)))
+        basis = Basis(len(seeds), "seeds", row.first.judged_by, max(1, len(p_values)))
         made.append(_verdict(row.name, baseline.name, difference, margin, basis))
     return made
 
@@ -177,7 +192,7 @@ def _matched(row: MeasuredVariant, baseline: MeasuredVariant) -> list[tuple[Mode
 
 
 def _difference(seeds: list[tuple[Model, Model]], confidence: float = CONFIDENCE) -> Paired:
-    mine, others = ([model.score for model in models] for models in zip(*seeds, strict=True))
+    mine, others = ([model.merit for model in models] for models in zip(*seeds, strict=True))
     return paired_interval(mine, others, 1 / seeds[0][0].quality["n"], confidence)
 
 
@@ -189,11 +204,12 @@ def _step(run: RunFiles, row: MeasuredVariant) -> list[Verdict]:
     parent = next((one for one in run.variants if one.name == row.parent), None)
     if parent is None or run.labels is None:
         return []
-    if row.first.measure == "mAP":
-        against = row.first.quality["against_parent"]
+    if against := row.first.quality.get("against_parent"):
         difference = Paired(against["value"], against["low"], against["high"], against["p"])
-        n = row.first.quality["n"]
-        return [_verdict(row.name, parent.name, difference, _margin(run), Basis(n, "test examples", "mAP"))]
+        quality, measure = row.first.quality, row.first.judged_by
+        over: Over = "test documents" if "documents" in quality else "test examples"
+        basis = Basis(quality.get("documents", quality["n"]), over, measure)
+        return [_verdict(row.name, parent.name, difference, _margin(run), basis)]
     right, parent_right = row.first.answers == run.labels, parent.first.answers == run.labels
     return [on_images(row.name, parent.name, right, parent_right, _margin(run))]
 
@@ -236,9 +252,10 @@ def _margin(run: RunFiles) -> float:
 
 def _verdict(variant: str, against: str, difference: Paired, margin: float, basis: Basis) -> Verdict:
     verdict = judge(difference, margin)
-    value, low, high = (None if part is None else 100 * part for part in difference[:3])
+    scale = UNITS[basis.measure].scale
+    value, low, high = (None if part is None else scale * part for part in difference[:3])
     assert value is not None
-    text = _words(verdict, against, (value, low, high), 100 * margin, _basis_words(basis, difference.p), basis)
+    text = _words(verdict, against, (value, low, high), scale * margin, _basis_words(basis, difference.p), basis)
     few = basis.what == "seeds" and basis.n < ENOUGH_SEEDS
     return Verdict(
         variant, against, value, low, high, basis.n, verdict, few, text, difference.p, basis.what, basis.measure,
@@ -264,15 +281,17 @@ def _words(
 ) -> str:
     """The verdict in a sentence."""
     value, low, high = points
-    of = " of mAP" * (basis.measure == "mAP")
+    unit, _, fine = UNITS[basis.measure]
     name = the(against)
     if low is None or high is None:
-        return f"{NOT_JUDGED.capitalize()} ({format.points(value)}{of} against {name})"
+        return f"{NOT_JUDGED.capitalize()} ({format.signed(value, fine)} {unit} against {name})"
     if verdict == "BEATS":
-        return f"Better than {name} by {value:.1f} points{of} ({low:.1f} to {high:.1f}, {counted})"
+        return f"Better than {name} by {value:.{fine}f} {unit} ({low:.{fine}f} to {high:.{fine}f}, {counted})"
     if verdict == "WORSE":
-        return f"Worse than {name} by {-value:.1f} points{of} ({-high:.1f} to {-low:.1f}, {counted})"
-    interval = f"{format.points(value)}{of} ({format.signed(low)} to {format.signed(high)}, {counted})"
+        return f"Worse than {name} by {-value:.{fine}f} {unit} ({-high:.{fine}f} to {-low:.{fine}f}, {counted})"
+    signed = [format.signed(part, fine) for part in points]
+    interval = f"{signed[0]} {unit} ({signed[1]} to {signed[2]}, {counted})"
     if verdict == "SAME":
-        return f"Equivalent to {name} within {margin:g} point{'s' * (margin != 1)}: {interval}"
+        within = f"{margin:g} {unit}" if basis.measure == "bits" else f"{margin:g} point{'s' * (margin != 1)}"
+        return f"Equivalent to {name} within {within}: {interval}"
     return f"Inconclusive: no significant difference from {name}, {interval}"

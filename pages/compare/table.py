@@ -81,7 +81,8 @@ def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
     """Whether a column has something to show: the run, mAP and the times on a GPU or in OpenVINO often have nothing."""
     if name in OPENVINO:
         return bool(table["openvino_ms"].notna().any())
-    return len(names) > 1 if name == "run" else name not in (*GPU, "map") or bool(table[name].notna().any())
+    often_empty = (*GPU, "map", "bits", "bits_interval")
+    return len(names) > 1 if name == "run" else name not in often_empty or bool(table[name].notna().any())
 
 
 def _inside(row: Row) -> None:
@@ -105,6 +106,8 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "run": [names[row["run"]] for row in rows],
             "variant": [row["variant"] for row in rows],
             "accuracy": [_percent(row["accuracy"]) for row in rows],
+            "bits": [row["bits"] for row in rows],
+            "bits_interval": [format.bits_bounds(row["bits_low"], row["bits_high"]) or None for row in rows],
             "map": [None if row["map"] is None else 100 * row["map"] for row in rows],
             "interval": [_interval(row) for row in rows],
             "verdict": [row["judged"] for row in rows],
@@ -166,6 +169,9 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         "run": text("Run", width="medium"),
         "variant": text("Variant", width=_wide(rows, "variant")),
         "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
+        "bits": number("Bits/character", format="%.3f", help="What the next character takes on average; mean over the "
+                       "seeds. Less is better, and verdicts are about it."),
+        "bits_interval": text("Bits, 95 %", help="Over the seeds, or over the test documents for one seed."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
         "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
                          "over the test examples for one seed. Cut at 0 and 100 %."),

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdcore.data.types import RawImages
 from kdcore.inputs.passages import Passages, Windows
-from kdcore.inputs.tokens import Characters
+from kdcore.inputs.tokens import FIRST, Characters
 
 EXCERPT = 512  # characters of an excerpt that are labelled
 RARE = 20  # a character that the training text has fewer of becomes a space
@@ -53,7 +53,7 @@ def _labelled(documents: Mapping[str, Document], tokenizer: Characters, window: 
     ids = Characters(tokenizer.alphabet, EXCERPT + 1).encoded(clean).flat.reshape(len(clean), EXCERPT + 1)
     windows = np.ascontiguousarray(ids[:, :-1]).reshape(-1, window)
     of_documents = np.repeat(numbers, EXCERPT // window).astype(np.int32)
-    return Passages(Windows(windows, of_documents), tokenizer), ids[:, 1:].ravel().astype(np.int64) - 2
+    return Passages(Windows(windows, of_documents), tokenizer), ids[:, 1:].ravel().astype(np.int64) - FIRST
 
 
 def _all(documents: Mapping[str, Document]) -> Iterator[str]:

@@ -65,7 +65,7 @@ class DistillationObjective(Objective):
             logits, asked, batch.targets,
             student_features=self._student.take(), teacher_features=features,
             indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,
-            known=tokens(batch.images),
+            known=tokens(batch.images), shown=batch.images,
         )  # fmt: skip
         return seen, logits
 
