@@ -29,11 +29,13 @@ from kdcore.train.loop import Task, fit
 from kdcore.workspace import keys
 from tests import pairs
 
-ELSEWHERE = {"surnames", "timm", "torchvision"}  # of a library, whose version is beside every model
+ELSEWHERE = {"python_source", "surnames", "timm", "torchvision"}  # of a library, whose version is beside every model
 PATH = Path(__file__).with_name("golden.json")
 TOLERANCE = {"rel": 2e-3, "abs": 1e-6}
 SHAPE = (1, 8, 8)
-SHAPES: dict[str, inputs.Shape] = {"pictures": SHAPE, "text": ("text", 6, 12, 40, "golden")}
+SHAPES: dict[str, inputs.Shape] = {
+    "pictures": SHAPE, "text": ("text", 6, 12, 40, "golden"), "passages": ("passages", 8, 8, 40, "golden"),
+}  # fmt: skip
 # Networks that are other than their defaults; layers can only be tied where two have one shape and no batch norm.
 SPECIAL: dict[str, object] = {
     "cnn": {"architecture": "cnn", "width": 16},

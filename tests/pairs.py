@@ -11,6 +11,7 @@ from kdcore.data.labelling import MANY_LABELS
 from kdcore.distill.objectives.distillation import DistillationObjective
 from kdcore.distill.traits import MethodTraits, asks, takes
 from kdcore.inputs.images import InMemoryImages, pixels
+from kdcore.inputs.passages import Passages, Windows
 from kdcore.inputs.ragged import Ragged
 from kdcore.inputs.text import KIND
 from kdcore.inputs.tokens import Characters, Texts
@@ -28,8 +29,8 @@ def network(width: int, seed: int) -> torch.nn.Module:
 
 def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Module, Task]:
     """A student as `method` begins it, and the task of learning from a teacher for so many steps on digits."""
-    if MethodTraits.of(method).reads == ("text",):
-        return _taught_texts(method, steps)
+    if (only := _of_one_kind(method)) is not None:
+        return only(method, steps)
     dataset = load(registry.validate("dataset", "digits"))
     images, labels = pixels(dataset.train_images[:100]), torch.from_numpy(np.array(dataset.train_labels[:100]))
     mixes = MethodTraits.of(method).mixup
@@ -58,6 +59,42 @@ def reader(depth: int, seed: int, shape: inputs.Shape, dim: int = 8) -> torch.nn
     torch.manual_seed(seed)
     options = registry.validate("architecture", {"architecture": "bert", "depth": depth, "dim": dim, "heads": 2})
     return models.create(options, 10, shape, [], [])
+
+
+def passages(windows: int = 12, vocabulary: int = 40, length: int = 8) -> tuple[Passages, np.ndarray]:
+    """Windows of random letters from four documents, and which letter follows each."""
+    ids = np.random.default_rng(0).integers(2, vocabulary, (windows, length + 1)).astype(np.int32)
+    documents = (np.arange(windows) * 4 // windows).astype(np.int32)
+    tokenizer = Characters("".join(map(chr, range(200, 198 + vocabulary))), length)
+    items = Passages(Windows(np.ascontiguousarray(ids[:, :-1]), documents), tokenizer)
+    return items, ids[:, 1:].ravel().astype(np.int64) - 2
+
+
+def writer(depth: int, seed: int, shape: inputs.Shape, classes: int = 38) -> torch.nn.Module:
+    """A small language model with random weights."""
+    torch.manual_seed(seed)
+    options = registry.validate("architecture", {"architecture": "text_decoder", "depth": depth, "dim": 8, "heads": 2})
+    return models.create(options, classes, shape, [], [])
+
+
+def _of_one_kind(method: registry.Options):
+    return {("text",): _taught_texts, ("passages",): _taught_passages}.get(MethodTraits.of(method).reads)
+
+
+def _taught_passages(method: registry.Options, steps: int) -> tuple[torch.nn.Module, Task]:
+    known, labels = passages()
+    kind = inputs.named("passages")
+    shape = kind.shape(known)
+    teacher = writer(2, 1, shape).eval().requires_grad_(False)
+    learns = registry.entry_of("method", method).implementation(method)
+    student = learns.begin(writer(1, 0, shape), teacher)
+    held = kind.hold(known, np.arange(len(known)), torch.device("cpu"))
+    truth = torch.from_numpy(labels)
+    task = Task(
+        held, torch.eye(38)[truth], (kind.tensor(known), truth), Train(steps=steps, batch_size=32), steps, "fp32", 0,
+        DistillationObjective(learns, teacher),
+    )  # fmt: skip
+    return student, task
 
 
 def _taught_texts(method: registry.Options, steps: int) -> tuple[torch.nn.Module, Task]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from kdcore.cli import app, catalogs, data, measurements, queue, runs, search, takeaway, upkeep
+from kdcore.cli import app, catalogs, data, measurements, queue, runs, search, takeaway, upkeep, writing
 from kdcore.cli.command import BAD_INPUT, Command
 
-GROUPS = (catalogs, app, data, runs, search, takeaway, queue, measurements, upkeep)  # in the order of the help
+GROUPS = (catalogs, app, data, runs, search, takeaway, queue, measurements, writing, upkeep)  # in the order of the help
 
 
 class _Parser(argparse.ArgumentParser):

@@ -57,9 +57,7 @@ def _kl(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
     return functional.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
-def written_on(
-    network: nn.Module, ids: torch.Tensor, kept: int, generator: torch.Generator
-) -> torch.Tensor:
+def written_on(network: nn.Module, ids: torch.Tensor, kept: int, generator: torch.Generator) -> torch.Tensor:
     """Windows (B, L) whose tokens after the first `kept` the network has drawn one after the other, at temperature 1."""
     text = ids.clone()
     with torch.no_grad():

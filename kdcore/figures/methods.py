@@ -54,7 +54,9 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
         found_out = f"{NOT_JUDGED.capitalize()}, against {the(against)}"
     title = f"{found_out}; best: {best.variant}, {_with_interval(best)}"
     corrected = any(one.compared > 1 for one in judged)
-    return Methods(title, against, tuple(sorted(found, key=lambda one: one.points)), corrected, UNITS[best.measure].name)
+    return Methods(
+        title, against, tuple(sorted(found, key=lambda one: one.points)), corrected, UNITS[best.measure].name
+    )
 
 
 def _with_interval(one: Verdict) -> str:

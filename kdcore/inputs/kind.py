@@ -62,7 +62,7 @@ class Shown(NamedTuple):
 class Kind(ABC):
     """A kind of input. `one`, `many`: what people call it. `onnx_name`: of the exported file's input. `corruptions`:
     titles by name, five of them; `corrupted_how`: what they do, in words. `sources`: how a person can bring one of
-    their own: "draw", "upload", "camera", "type"."""
+    their own: "draw", "upload", "camera", "type"; "continue": a beginning after which its networks write on."""
 
     name: ClassVar[str]
     one: ClassVar[str]

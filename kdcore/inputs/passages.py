@@ -103,7 +103,7 @@ class Continued(Text):
     one, many = "character", "characters"
     corruptions = {name: typos.TITLES[name] for name in KEEPING}
     corrupted_how = "wrong or swapped letters, or wrong case, before the character in question, at five severities each"
-    sources = ()
+    sources = ("continue",)
 
     def checked(self, items: Passages, like: Passages) -> Passages:
         if items.tokenizer != like.tokenizer or not len(items):

@@ -57,7 +57,9 @@ def bits_difference(found: OfDocuments, parent: OfDocuments) -> dict[str, Any]:
 def _draws(documents: int) -> np.ndarray:
     """How often each document (D,) is in each of the resamples, always the same ones."""
     chance = np.random.RandomState(0)
-    return np.array([np.bincount(chance.randint(documents, size=documents), minlength=documents) for _ in range(RESAMPLES)])
+    return np.array(
+        [np.bincount(chance.randint(documents, size=documents), minlength=documents) for _ in range(RESAMPLES)]
+    )
 
 
 def _interval(drawn: np.ndarray) -> list[float]:

@@ -119,9 +119,7 @@ def _quality(
     return found | {"calibration": calibration(test, validation, hidden)}
 
 
-def _difference(
-    test: tuple[np.ndarray, np.ndarray], parent: np.ndarray, dataset: Dataset
-) -> dict[str, Any] | None:
+def _difference(test: tuple[np.ndarray, np.ndarray], parent: np.ndarray, dataset: Dataset) -> dict[str, Any] | None:
     """From the parent's answers, where it is judged by more than each answer alone."""
     if dataset.multilabel:
         return map_difference(test[0], parent, test[1])

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
-    "interval", "parent_delta", "top5", "map", "bits", "bits_low", "bits_high", "macro_precision", "macro_recall", "macro_f1", "ece",
+    "interval", "parent_delta", "top5", "map", "bits", "bits_low", "bits_high",
+    "macro_precision", "macro_recall", "macro_f1", "ece",
     "temperature", "ece_scaled", "agreement", "kl", "logit_error", "membership_auc", "membership_low",
     "membership_high", "corrupted_accuracy", "params", "trainable_params", "nonzero_params", "sparsity", "macs",
     "size_bytes", "zip_bytes", "coded_bytes", "session", "latency_ms",

@@ -59,7 +59,6 @@ class Model(NamedTuple):
         """The measure that it is judged by, a fraction."""
         return self.quality["map"] if self.measure == "mAP" else self.accuracy
 
-
     @property
     def judged_by(self) -> Measure:
         """What verdicts are about: of a language model, bits a character; else its measure."""

@@ -93,8 +93,9 @@ class Verdict(NamedTuple):
     """`variant` compared with `against`.
 
     `points` is the difference of accuracies, or of what `measure` says, in percentage points, or how many bits a
-    character the variant takes fewer; `low` to `high` its interval and `p` the p-value; None for a single seed. `n` counts what `basis` says; `few`: fewer than five seeds.
-    The interval is one of 95 %; where `compared` methods meet one baseline, p and interval are corrected after Holm.
+    character the variant takes fewer. `low` to `high` its interval and `p` the p-value; None for a single seed. `n`
+    counts what `basis` says; `few`: fewer than five seeds. The interval is one of 95 %; where `compared` methods meet
+    one baseline, p and interval are corrected after Holm.
     """
 
     variant: str

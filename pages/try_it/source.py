@@ -22,13 +22,14 @@ from pages.shared.text import plain
 from pages.try_it.canvas import canvas
 from pages.try_it.variants import Chosen
 
-DRAW, UPLOAD, CAMERA, TYPE, TEST = "draw", "upload", "camera", "type", "test"
+DRAW, UPLOAD, CAMERA, TYPE, CONTINUE, TEST = "draw", "upload", "camera", "type", "continue", "test"
 LONGEST = 1000  # characters of a text
 KINDS = {
     DRAW: "Draw",
     UPLOAD: "Upload",
     CAMERA: "Camera",
     TYPE: "Type",
+    CONTINUE: "Continue",
     TEST: "Test {}",
 }
 

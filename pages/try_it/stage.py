@@ -17,7 +17,7 @@ from kdcore.tryout.manner import Manner
 from pages.shared import charts, gallery, roles
 from pages.shared.store import Pictures
 from pages.shared.text import plain
-from pages.try_it import source
+from pages.try_it import source, writing
 from pages.try_it.source import Given
 from pages.try_it.variants import Chosen
 
@@ -30,6 +30,9 @@ APART = "background-color: rgba(213, 94, 0, 0.22); font-weight: bold"
 @st.fragment
 def show(models: list[Chosen], pictures: Pictures, style: Manner | None, kind: str) -> None:
     """All that an input changes, apart from the rest of the page: the input on the left, what becomes of it right."""
+    if kind == source.CONTINUE:
+        writing.show(models, pictures)
+        return
     left, right = st.columns([1, 3.1], gap="medium")
     with left:
         seen = source.choose(kind, models, pictures, style)

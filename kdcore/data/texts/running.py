@@ -41,9 +41,7 @@ def raw(train: Mapping[str, Document], test: Mapping[str, Document], window: int
         _labelled(part, tokenizer, window) for part in (train, test)
     )
     classes = tuple(SHOWN.get(one, one) for one in tokenizer.alphabet)
-    return RawImages(
-        train_items, train_labels, test_items, test_labels, classes, kind="passages", **about
-    )
+    return RawImages(train_items, train_labels, test_items, test_labels, classes, kind="passages", **about)
 
 
 def _labelled(documents: Mapping[str, Document], tokenizer: Characters, window: int) -> tuple[Any, np.ndarray]:

@@ -1,0 +1,44 @@
+"""Language models that write on: from their file, the same for the same seed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kdcore import inputs
+from kdcore.export import onnx_file, runtime
+from kdcore.tryout.writing import written
+from tests import pairs
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    items, _ = pairs.passages()
+    kind = inputs.named("passages")
+    shape = kind.shape(items)
+    network = pairs.writer(1, 0, shape).eval()
+    with torch.no_grad():
+        network.head.weight.mul_(50)
+    path = tmp_path_factory.mktemp("writer") / "m.onnx"
+    onnx_file.export(network, shape, path, images=kind.samples(items))
+    return runtime.session(path), items.tokenizer, network
+
+
+def test_the_likeliest_characters_are_the_networks_own(model):
+    session, tokenizer, network = model
+    text = "".join(tokenizer.alphabet[:3])
+    for _ in range(10):  # further than the window, which moves on
+        ids = torch.tensor([[tokenizer.alphabet.index(one) + 2 for one in text[-8:]]])
+        with torch.no_grad():
+            text += tokenizer.alphabet[int(network(ids)[-1].argmax())]
+    found = written(session, tokenizer, text[:3], 10, temperature=0)
+    assert found.text == text[3:]
+    assert found.pace > 0
+
+
+def test_a_seed_writes_the_same_again_and_another_something_else(model):
+    session, tokenizer, _ = model
+    texts = [written(session, tokenizer, "xy", 30, temperature=1.5, seed=seed).text for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+    with pytest.raises(ValueError, match="one character"):
+        written(session, tokenizer, "", 3, temperature=1)
