@@ -58,7 +58,7 @@ def _kl(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
 
 
 def written_on(network: nn.Module, ids: torch.Tensor, kept: int, generator: torch.Generator) -> torch.Tensor:
-    """Windows (B, L) whose tokens after the first `kept` the network has drawn one after the other, at temperature 1."""
+    """Windows (B, L) whose tokens after the first `kept` the network has drawn, one after the other."""
     text = ids.clone()
     with torch.no_grad():
         for place in range(kept, ids.shape[1]):
@@ -79,7 +79,7 @@ def written_on(network: nn.Module, ids: torch.Tensor, kept: int, generator: torc
         label="student, GKD",
         role="distilled",
         writes=True,
-        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,D_\beta(p^t \,\|\, p^s),\; x \sim p^s \text{ with probability } \lambda",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,D_\beta(p^t \,\|\, p^s), x \sim p^s \text{ with probability } \lambda",
         helps=(
             "For language models that write at length: the student learns to go on from its own mistakes, which no "
             "given text holds."

@@ -33,7 +33,7 @@ class StepInputs:
     `teacher_features`: float32 outputs of the taps that the method named, (B, C, H, W) or (B, F). `indices`:
     (B,) place of each image among those that the student is trained on. `step` of `steps`: where training
     stands. `seed`: for what the method draws at random in this step. `known`: bool (B, L), which tokens of the texts
-    are no padding; None for other inputs. `shown`: what the networks were given, as they take it. Features of texts are (B, L, F).
+    are no padding; None for other inputs. Features of texts are (B, L, F). `shown`: what the networks were given.
     """
 
     student: torch.Tensor

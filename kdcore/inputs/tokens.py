@@ -24,7 +24,7 @@ KINDS = (np.int32, np.int64, np.uint8, np.int64)  # of the arrays of Texts
 
 @dataclass(frozen=True)
 class Characters:
-    """One token a character: `alphabet` in the order of their ids, from FIRST. Texts are cut after `longest` characters."""
+    """One token a character: `alphabet` in the order of their ids, from FIRST. Texts are cut after `longest`."""
 
     alphabet: str
     longest: int

@@ -54,10 +54,11 @@ def evaluate(
 
     A file that somebody else made has no network here: its cost is left out, and its layers where they are unknown.
     `hidden`: names of classes that the student was not shown. `parent`: logits float (N, K), on the test split, of the
-    file that this one came from; of images with several labels and of running text, quality then has the
-    difference too (`against_parent`, see `map_difference`, `bits_difference`). `members`: places, among the training images, of those that stand for what
-    it was trained on (`privacy.members_of`); None where that is not known. `came_from`: the file that this one came
-    from; layers then tell their `sqnr_db`, or in `sqnr_note` why they have none, and the report that of the logits
+    file that this one came from; of images with several labels and of running text, quality then has the difference
+    too (`against_parent`, see `map_difference`, `bits_difference`). `members`: places, among the training images, of
+    those that stand for what it was trained on (`privacy.members_of`); None where that is not known. `came_from`: the
+    file that this one came from; layers then tell their `sqnr_db`, or in `sqnr_note` why they have none, and the report
+    that of the logits
     (`kdcore.measure.sqnr`). Quality is that on the test split; nothing is chosen on it. Raises ValueError when the file
     cannot be run or gives no finite numbers.
     """

@@ -117,9 +117,10 @@ RELIABILITY = (  # on the page when they are asked for
     "membership_interval",
 )  # fmt: skip
 USUAL = (
-    "run", "variant", "bits", "bits_interval", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller", "points", "latency_ms",
-    "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s", "throughput", "openvino_ms",
-    "openvino", "openvino_agreement", "params", "trainable_params", "sparsity", "agreement", "seeds",
+    "run", "variant", "bits", "bits_interval", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller",
+    "points", "latency_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s",
+    "throughput", "openvino_ms", "openvino", "openvino_agreement", "params", "trainable_params", "sparsity",
+    "agreement", "seeds",
 )  # fmt: skip
 
 
