@@ -67,3 +67,11 @@ def test_its_file_takes_any_batch_and_length_and_it_comes_back_from_its_tensors(
 def test_its_taps_are_the_blocks(network):
     assert list(models.taps(network)) == ["stem", "stage1", "stage2"]
     assert inputs.of(SHAPE).in_one(SHAPE) == 12
+
+
+def test_at_gpt_2s_size_it_has_gpt_2s_parameters_beside_its_own_head():
+    options = validate("architecture", {"architecture": "text_decoder", "depth": 12, "dim": 768, "heads": 12})
+    with torch.device("meta"):
+        made = models.create(options, 50_257, TextShape("passages", 1024, 1024, 50_257, ""), [], [])
+    own = {id(one) for one in made.head.parameters()}  # GPT-2's head is its embedding
+    assert sum(one.numel() for one in made.parameters() if id(one) not in own) == 124_439_808
