@@ -17,7 +17,7 @@ def add(command: Add) -> None:
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("beginning", help="the text that they continue")
     parser.add_argument("--characters", type=int, default=200, help=f"how many they write (max {MOST:,})")
-    parser.add_argument("--temperature", type=float, default=0.7, help="0: always the likeliest character")
+    parser.add_argument("--temperature", type=float, default=0.7, help="0: always the most probable character")
     parser.add_argument("--seed", type=int, default=0)
     json_option(parser)
 

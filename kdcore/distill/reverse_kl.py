@@ -23,7 +23,7 @@ class ReverseKl(Options):
 def reverse_kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
     """T² · KL(student at T ‖ teacher at T), batch mean, in nats; logits (B, K).
 
-    It is large where the student gives probability to a class that the teacher thinks impossible, and small where the
+    It is large where the student gives probability to a class to which the teacher gives none, and small where the
     student leaves out one of several possible classes: soft targets weigh the other way round.
     """
     log_student = functional.log_softmax(student / temperature, dim=1)
@@ -35,7 +35,7 @@ def reverse_kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float)
 @register(
     "method",
     "reverse_kl",
-    "Reverse KL: keep to what the teacher thinks likely",
+    "Reverse KL: keep to what is probable for the teacher",
     source="Gu et al. 2024, arXiv:2306.08543, eq. 1, at each prediction; T² as in Hinton et al. 2015",
     options=ReverseKl,
     traits=MethodTraits(
@@ -45,8 +45,8 @@ def reverse_kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float)
         search=(Searched("temperature", 1, 16, log=True),),
         formula=r"w_h\,\mathrm{CE}(y, p^s) + w_r\,T^2\,\mathrm{KL}(p^s_T \,\|\, p^t_T)",
         helps=(
-            "When a small student cannot follow all that its teacher thinks possible, and should rather be right in "
-            "what it says, as a language model that writes."
+            "When a student is too small for all that its teacher gives probability to, and what it writes should be "
+            "right: a language model."
         ),
     ),
 )

@@ -15,7 +15,7 @@ from kdcore.files import read_json
 from kdcore.inputs.tokens import FIRST, Characters
 from kdcore.measure.quality import log_softmax
 
-COOLEST = 0.05  # temperatures below take the likeliest character
+COOLEST = 0.05  # temperatures below take the most probable character
 
 
 class Written(NamedTuple):

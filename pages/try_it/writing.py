@@ -26,7 +26,7 @@ def show(models: list[Chosen], pictures: Pictures) -> None:
         characters = st.slider("Characters", 50, MOST, 200, step=50, key="try_characters", persist_state="session")
         temperature = st.slider(
             "Temperature (T)", 0.0, 1.5, 0.7, step=0.1, key="try_temperature", persist_state="session",
-            help="0: always the likeliest character; 1: as often as the model thinks; higher: more surprising.",
+            help="0: always the most probable character; 1: the model's own probabilities; higher: more surprising.",
         )  # fmt: skip
         seed = st.number_input("Seed", 0, 9999, 0, key="try_seed", persist_state="session")
     with right:

@@ -24,7 +24,7 @@ def model(tmp_path_factory):
     return runtime.session(path), items.tokenizer, network
 
 
-def test_the_likeliest_characters_are_the_networks_own(model):
+def test_at_temperature_zero_the_characters_are_the_networks_own(model):
     session, tokenizer, network = model
     text = "".join(tokenizer.alphabet[:3])
     for _ in range(10):  # further than the window, which moves on
