@@ -44,6 +44,6 @@ def _agreement(workspace: Workspace, key: str, file: Path, fingerprint: str) -> 
     several = arrays.mapped(folder / "test_labels.npy").ndim > 1
     with np.load(workspace.model(key) / "logits.npz", allow_pickle=False) as logits:
         known = logits["test"][: len(images)]
-    given = openvino_runtime.Model(file).logits(kind.feed(images))
+    given = kind.answers(openvino_runtime.Model(file).logits(kind.feed(images)), images)
     same = (given > 0) == (known > 0) if several else given.argmax(axis=1) == known.argmax(axis=1)
     return {"agreement": float(same.mean()), "images": len(images)}

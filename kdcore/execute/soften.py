@@ -17,6 +17,7 @@ from kdcore.data.dataset import load
 from kdcore.data.splits import split
 from kdcore.data.types import Dataset
 from kdcore.distill import softlabels
+from kdcore.distill.traits import TeacherTraits
 from kdcore.files import read_json, replacing
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Data, parse
@@ -43,6 +44,8 @@ def soften(workspace: Workspace, source: str, target: Path, data: Data) -> Softe
     are trained on the training images without the validation share. Raises RecipeError.
     """
     dataset = load(data.source)
+    if dataset.kind.name not in TeacherTraits.named("soft_labels").reads:
+        raise RecipeError([Problem("--data", f"a soft-label file cannot hold answers about {dataset.kind.many}")])
     if dataset.multilabel:
         raise RecipeError([Problem("--data", f"{dataset.name} has several labels per image; soft labels need one")])
     if source.startswith("sklearn:"):

@@ -18,10 +18,13 @@ from kdcore.recipe import Augmentation, Recipe
 from kdcore.registry import Options
 
 
+USUAL_INPUTS = 16  # of a batch, where each holds several examples
+
+
 def problems(recipe: Recipe, dataset: Dataset) -> list[Problem]:
     """What does not take the inputs of the data set, at its field. Where much does not, as after another data set
     was chosen, one suggestion at the data set puts it right."""
-    found = [*_networks(recipe, dataset), *_training(recipe, dataset.kind), *_others(recipe, dataset.kind)]
+    found = [*_networks(recipe, dataset), *_training(recipe, dataset), *_others(recipe, dataset.kind)]
     changes = tuple(change for problem in found for change in problem.changes)
     found = [problem._replace(changes=()) for problem in found]
     if len(changes) > 1:
@@ -53,11 +56,18 @@ def _trained(recipe: Recipe) -> dict[str, Options]:
     return found
 
 
-def _training(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
+def _training(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
+    kind = dataset.kind
+    least = kind.in_one(dataset.shape)
     trained = {"train": recipe.train}
     if "teacher.model" in _trained(recipe):
         trained["teacher.train"] = recipe.teacher.train
     for field, train in trained.items():
+        if train.batch_size < least:
+            whole = (
+                f"{train.batch_size} is too small: a network reads {least} {kind.many} at once. Give {least} or more"
+            )
+            yield Problem(f"{field}.batch_size", whole, changes=((f"{field}.batch_size", USUAL_INPUTS * least),))
         for name, reason in kind.impossible(train.views).items():
             usual = Augmentation.model_fields[name].default
             yield Problem(f"{field}.views.{name}", reason, changes=((f"{field}.views.{name}", usual),))
