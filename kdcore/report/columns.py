@@ -142,7 +142,10 @@ def usual(rows: Sequence[Row], *, reliability: bool = False) -> list[str]:
     """The columns that the page shows of these rows: most have nothing to say of many runs."""
     several = len({row["run"] for row in rows}) > 1
     spare = {name: name for name in USUAL if name == "map" or name.startswith(("cuda_", "openvino_"))}
-    spare |= {name: name for name in ("bits", "trainable_params")} | {"bits_interval": "bits", "openvino": "openvino_ms"}
+    spare |= {name: name for name in ("bits", "trainable_params")} | {
+        "bits_interval": "bits",
+        "openvino": "openvino_ms",
+    }
     kept = [name for name in USUAL if name not in spare or any(row[spare[name]] is not None for row in rows)]
     more = RELIABILITY if reliability else ()
     return [*(name for name in kept if several or name != "run"), *more]

@@ -17,7 +17,6 @@ from kdcore.problems import Problem
 from kdcore.recipe import Augmentation, Recipe
 from kdcore.registry import Options
 
-
 USUAL_INPUTS = 16  # of a batch, where each holds several examples
 
 
