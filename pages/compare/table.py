@@ -92,7 +92,7 @@ def _inside(row: Row) -> None:
         if st.button("Open in Layers", key="to_layers", icon=":material/layers:"):
             st.switch_page("layers/page.py", query_params=where)
         if st.button("Open in Trust", key="to_trust", icon=":material/verified_user:"):
-            st.switch_page("trust/page.py", query_params=where)
+            st.switch_page("trust/page.py", query_params=where | {"calibration": row["variant"]})
         if st.button("Try it", key="to_try", icon=":material/draw:"):
             st.switch_page("try_it/page.py", query_params=where)
         if st.button("Open in Soft targets", key="to_soft", icon=":material/thermostat:"):

@@ -97,7 +97,7 @@ def _look(row: RunRow) -> None:
     if row.state != "done":
         return
     if row.preset == "robustness" and st.button("Open in Trust", key="see", icon=TRUST):
-        st.switch_page("trust/page.py", query_params={"run": _measured(row)[0]})
+        st.switch_page("trust/page.py", query_params={"run": _measured(row)[0], "part": "robustness"})
     if row.preset == "sensitivity" and st.button("Open in Layers", key="see", icon=LAYERS):
         asked = _measured(row)
         where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}

@@ -8,6 +8,12 @@ from pages.shared import links, store, text
 from pages.trust import calibration, fidelity, privacy, robustness
 
 USUAL = 8  # more variants than this, and the page begins with the first of them
+PARTS = {
+    "calibration": calibration.section,
+    "robustness": robustness.section,
+    "privacy": privacy.section,
+    "fidelity": fidelity.section,
+}
 
 runs = store.finished()
 
@@ -30,17 +36,7 @@ with store.legible():
     known = [variant.name for variant in store.variants(run_id)]
 with variants_column:
     chosen = links.many("Variants", known, "variants", default=known[:USUAL])
+part = links.segments("What to look at", list(PARTS), "part", format_func=str.capitalize)
 st.caption("Results are for each variant's first seed.")
-
-st.header("Calibration", anchor=False)
 with store.legible():
-    calibration.section(run_id, chosen)
-st.header("Robustness", anchor=False)
-with store.legible():
-    robustness.section(run_id, chosen)
-st.header("Privacy", anchor=False)
-with store.legible():
-    privacy.section(run_id, chosen)
-st.header("Fidelity", anchor=False)
-with store.legible():
-    fidelity.section(run_id, chosen)
+    PARTS[part](run_id, chosen)

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_robustness_is_measured_at_the_press_of_a_button(tab, full):
-    visitor = tab(full).open("trust")
+    visitor = tab(full).open("trust?part=robustness")
     page = visitor.page
     page.get_by_role("button", name="Measure robustness").click()
     page.get_by_role("button", name="Open the run").first.wait_for()

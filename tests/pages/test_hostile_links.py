@@ -11,7 +11,7 @@ PARAMETERS = {
     "compare": ("runs", "baseline"),
     "soft_targets": ("run", "variant", "image", "T"),
     "layers": ("run", "run_2", "variant", "variant_2", "layer", "by", "what", "step"),
-    "trust": ("run", "variants", "variant", "calibration", "corruption", "changed"),
+    "trust": ("run", "part", "variants", "calibration"),
     "reference": ("kind",),
 }
 HOSTILE = ("²", "9" * 5000, "../../etc/passwd\x00\x1b[31m\u202e", "**[x](http://evil.example)** <script>")

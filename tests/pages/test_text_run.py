@@ -59,11 +59,12 @@ def test_soft_targets_show_the_texts_instead_of_pictures(texts):
 
 def test_layers_and_trust_show_the_run(texts):
     opened("layers", run=texts)
-    opened("trust", run=texts)
+    for part in ("calibration", "privacy", "fidelity"):
+        opened("trust", run=texts, part=part)
 
 
 def test_robustness_is_that_to_typos_and_its_samples_are_texts(texts):
-    app = opened("trust", run=texts)
+    app = opened("trust", run=texts, part="robustness")
     found = robustness.measured(store.workspace(), texts)
     assert len(found) == 5
     assert list(found[0].scores) == ["replaced", "missing", "doubled", "swapped", "case"]

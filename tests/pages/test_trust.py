@@ -36,6 +36,10 @@ def table(app, column):
     return next(one.value for one in app.dataframe if column in one.value).set_index("variant")
 
 
+def part(app, name):
+    return app.segmented_control(key="part").set_value(name).run()
+
+
 def test_calibration_is_the_reports(full, quickstart):
     shown = table(opened("trust", run=quickstart), "ece")
     for name, folder in models(full, quickstart).items():
@@ -48,7 +52,7 @@ def test_calibration_is_the_reports(full, quickstart):
 
 def test_membership_is_told_on_the_students_labelled_images(full, quickstart):
     """The teacher trained on 1,078 images; here it is asked about the 50 that its students have labels of."""
-    app = opened("trust", run=quickstart)
+    app = opened("trust", run=quickstart, part="privacy")
     shown = table(app, "auc")
     assert set(shown["members"]) == {50}
     for name, folder in models(full, quickstart).items():
@@ -62,7 +66,7 @@ def test_membership_is_told_on_the_students_labelled_images(full, quickstart):
 
 
 def test_fidelity_is_the_comparisons(full, quickstart):
-    shown = table(opened("trust", run=quickstart), "kl")
+    shown = table(opened("trust", run=quickstart, part="fidelity"), "kl")
     for row in comparison.rows(full, [quickstart]):
         found = shown.loc[row["variant"]]
         assert (found["kl"], found["logit_error"]) == pytest.approx((row["kl"], 100 * row["logit_error"]))
@@ -70,24 +74,26 @@ def test_fidelity_is_the_comparisons(full, quickstart):
 
 def test_variants_are_chosen_in_the_url(full, quickstart):
     app = opened("trust", run=quickstart, variants=["teacher", "int8"], calibration="teacher", variant="int8")
-    assert list(table(app, "ece").index) == list(table(app, "kl").index) == ["teacher", "int8"]
+    assert list(table(app, "ece").index) == ["teacher", "int8"]
     assert "Teacher " in said(app)
+    part(app, "fidelity")
+    assert list(table(app, "kl").index) == ["teacher", "int8"]
     assert "Most common error of int8: " in said(app)
     app.multiselect(key="variants").set_value(["student alone"]).run()
     assert asked(app, "variants") == ["student alone"]
-    assert list(table(app, "auc").index) == ["student alone"]
     assert app.selectbox(key="against").value == "teacher"  # it has no parent
+    assert list(table(part(app, "privacy"), "auc").index) == ["student alone"]
 
 
 def test_a_step_is_shown_beside_its_parent_class_by_class(full, quickstart):
-    app = opened("trust", run=quickstart, variant="student distilled")
+    app = opened("trust", run=quickstart, part="fidelity", variant="student distilled")
     assert "than student alone" in said(app) or "as student alone" in said(app)
     app.selectbox(key="variant").set_value("int8").run()
     assert "than pruned 50 %" in said(app) or "as pruned 50 %" in said(app)
 
 
 def test_two_confusion_matrices_stand_beside_their_difference(full, quickstart):
-    app = opened("trust", run=quickstart, variant="int8", against="teacher")
+    app = opened("trust", run=quickstart, part="fidelity", variant="int8", against="teacher")
     words = said(app)
     assert "Most common error of int8: " in words
     assert "Most common error of teacher: " in words
@@ -118,10 +124,10 @@ def test_models_of_before_say_what_to_press(full, quickstart):
         reseal(folder)
     app = opened("trust", run=quickstart)
     assert "Measured before calibration was added: teacher, student alone" in said(app)
-    assert "Measured before membership was added: teacher, student alone" in said(app)
     assert "Duplicate and start the run" in said(app)
-    assert len(table(app, "kl")) == len(models(full, quickstart))
-    app.button(key="again_calibration").click().run()
+    assert "Measured before membership was added: teacher, student alone" in said(part(app, "privacy"))
+    assert len(table(part(app, "fidelity"), "kl")) == len(models(full, quickstart))
+    part(app, "calibration").button(key="again_calibration").click().run()
     assert asked(app, "run") == [quickstart]
     assert app.title[0].value == "Runs"
 
@@ -135,9 +141,9 @@ def test_a_teacher_that_is_a_file_without_test_images(full, quickstart):
     reseal(folder)
     app = opened("trust", run=quickstart)
     assert "teacher: a file of soft labels without test examples" in said(app)
-    assert "Not known: it was not trained here" in said(app)
-    assert "Not known: the teacher is a file of soft labels" in said(app)
     assert "teacher" not in table(app, "ece").index
+    assert "Not known: it was not trained here" in said(part(app, "privacy"))
+    assert "Not known: the teacher is a file of soft labels" in said(part(app, "fidelity"))
 
 
 def test_images_with_several_labels(full, quickstart):
@@ -158,10 +164,10 @@ def test_images_with_several_labels(full, quickstart):
                 np.savez(folder / "members.npz", **{**members, "labels": several(members["labels"])})
             reseal(folder)
     app = opened("trust", run=quickstart)
-    assert "Examples with several labels have no confusion matrix" in said(app)
+    assert set(table(part(app, "privacy"), "auc")["members"]) == {50}
+    assert table(part(app, "fidelity"), "kl")["logit_error"]["teacher"] == 0
     assert "Int8 has " in said(app)
-    assert set(table(app, "auc")["members"]) == {50}
-    assert table(app, "kl")["logit_error"]["teacher"] == 0
+    assert "Examples with several labels have no confusion matrix" in said(app)
 
 
 def several(labels):
@@ -180,8 +186,9 @@ def test_lost_test_images_cost_what_needs_them(full, quickstart):
     for path in full.dataset(plan["dataset"]["fingerprint"]).iterdir():
         path.unlink()
     app = opened("trust", run=quickstart)
-    assert "test examples are no longer in the workspace" in said(app)
     assert len(table(app, "ece")) == len(models(full, quickstart))
+    assert "test examples are no longer in the workspace" in said(part(app, "privacy"))
+    assert "The test examples of this run's data set are no longer in the workspace" in said(part(app, "fidelity"))
 
 
 def test_the_comparison_leads_here_and_shows_columns_on_trust_on_request(full, quickstart):

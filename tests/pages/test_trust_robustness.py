@@ -31,7 +31,7 @@ def measured(full, quickstart):
 
 
 def test_nothing_measured_says_what_it_will_show_and_has_the_button(full, quickstart):
-    app = opened("trust", run=quickstart)
+    app = opened("trust", run=quickstart, part="robustness")
     words = said(app)
     assert "Not measured yet. It shows how accuracy falls" in words
     assert "here, after queued jobs" in words
@@ -48,7 +48,7 @@ def test_a_failure_is_told_and_may_be_tried_again(full, quickstart):
     meta = read_json(full.run(run_id) / "meta.json")
     result = {"state": "failed", "turn": meta["turn"], "error": "the *disk* is full", "stages": []}
     write_json(full.run(run_id) / "result.json", result)
-    app = opened("trust", run=quickstart)
+    app = opened("trust", run=quickstart, part="robustness")
     assert "the *disk* is full" in said(app)
     assert app.button(key="measure_robustness")
 
@@ -60,11 +60,13 @@ def test_its_run_leads_to_what_it_measured_and_shows_no_curves(full, quickstart)
     assert not {"see", "duplicate"} & {button.key for button in app.button}
     meta = read_json(full.run(run_id) / "meta.json")
     write_json(full.run(run_id) / "result.json", {"state": "done", "turn": meta["turn"], "error": None, "stages": []})
-    assert opened("runs", run=run_id).button(key="see").label == "Open in Trust"
+    button = opened("runs", run=run_id).button(key="see")
+    assert button.label == "Open in Trust"
+    assert asked(button.click().run(), "part") == ["robustness"]
 
 
 def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, measured):
-    app = opened("trust", run=quickstart)
+    app = opened("trust", run=quickstart, part="robustness")
     scores, changes = (one.value for one in app.dataframe if {"lost", "beyond"} & set(one.value))
     assert scores["variant"].tolist() == [one.variant for one in measured]
     assert scores["clean"].tolist() == pytest.approx([100 * one.clean for one in measured])
@@ -79,7 +81,7 @@ def test_what_was_measured_is_shown_in_numbers_charts_and_files(quickstart, meas
 
 
 def test_corruption_and_pair_are_in_the_url(quickstart, measured):
-    app = opened("trust", run=quickstart, corruption="blur", changed="int8/teacher")
+    app = opened("trust", run=quickstart, part="robustness", corruption="blur", changed="int8/teacher")
     words = said(app)
     assert "Blur takes int8 from" in words
     assert "From teacher to int8, " in words
@@ -89,14 +91,14 @@ def test_corruption_and_pair_are_in_the_url(quickstart, measured):
 
 
 def test_a_variant_alone_has_nothing_to_be_compared_with(quickstart, measured):
-    app = opened("trust", run=quickstart, variants="teacher")
+    app = opened("trust", run=quickstart, part="robustness", variants="teacher")
     assert "takes teacher from" in said(app)
     assert "its parent, or the teacher" in said(app)
 
 
 def test_variants_that_were_not_measured_are_named(full, quickstart, measured):
     (full.model(measured[-1].key) / robustness.FILE).unlink()
-    app = opened("trust", run=quickstart)
+    app = opened("trust", run=quickstart, part="robustness")
     assert "Not measured yet: int8." in said(app)
     assert "takes pruned 50 % from" in said(app)
     assert app.button(key="measure_robustness")
@@ -114,7 +116,7 @@ def test_the_comparison_learns_of_it_at_once(full, quickstart):
 
 
 def test_the_corruptions_can_be_looked_at(quickstart, full):
-    app = opened("trust", run=quickstart)
+    app = opened("trust", run=quickstart, part="robustness")
     assert "Pixelation" not in said(app), "drawn when it is opened"
     app.session_state["samples"] = True
     app.run()
