@@ -22,6 +22,11 @@ def pytest_configure(config):
         os.environ.pop("KDCORE_DATA", None)
 
 
+def pytest_collection_modifyitems(items):
+    """The longest file first: at the end, two processes would share it, and each make its fixtures."""
+    items.sort(key=lambda item: not item.path.match("tests/jobs/test_runs.py"))
+
+
 def pytest_unconfigure(config):
     if hasattr(config, "kdcore_home"):
         shutil.rmtree(config.kdcore_home, ignore_errors=True)

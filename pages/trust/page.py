@@ -36,7 +36,8 @@ with store.legible():
     known = [variant.name for variant in store.variants(run_id)]
 with variants_column:
     chosen = links.many("Variants", known, "variants", default=known[:USUAL])
-part = links.segments("What to look at", list(PARTS), "part", format_func=str.capitalize)
-st.caption("Results are for each variant's first seed.")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    part = links.segments("What to look at", list(PARTS), "part", format_func=str.capitalize)
+    st.caption("Results are for each variant's first seed.", width="content")
 with store.legible():
     PARTS[part](run_id, chosen)
