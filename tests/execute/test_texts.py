@@ -18,6 +18,7 @@ from kdcore.files import read_json
 from kdcore.jobs import api
 from kdcore.recipe import parse
 from kdcore.registry import validate
+from kdcore.report import columns, comparison
 from tests import folders
 from tests.texts import ENCODER, csv_source, recipe
 
@@ -98,6 +99,20 @@ def test_a_teacher_of_an_earlier_run_teaches_again(laboratory, carried_out):
     first = carried_out()
     again = carried_out(teacher={"source": {"teacher": "earlier", "model": first.variants[0].keys[0]}})
     assert again.variants[0].keys == first.variants[0].keys
+
+
+@pytest.mark.slow
+def test_the_table_shows_what_lora_trains_and_the_file_is_as_large_as_without(laboratory, carried_out, source):
+    pytest.importorskip("peft", reason="adapts with peft: pip install 'kdcore[text]'")
+    train = {"steps": 5, "batch_size": 16, "learning_rate": 0.01}
+    carried_out(train=train | {"lora": 2}, teacher={"model": ENCODER, "train": train})
+    teacher, alone, _ = comparison.rows(laboratory.workspace, [laboratory.workspace.run_ids()[-1]])
+    added, head = 2 * 2 * (16 + 16), 16 * 3 + 3
+    assert (teacher["trainable_params"], alone["trainable_params"]) == (None, added + head)
+    assert alone["params"] == teacher["params"]
+    assert abs(alone["size_bytes"] - teacher["size_bytes"]) < 100
+    assert "trainable_params" in columns.usual([teacher, alone])
+    assert "trainable_params" not in columns.usual([teacher])
 
 
 @pytest.mark.slow

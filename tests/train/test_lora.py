@@ -57,6 +57,8 @@ def test_merging_changes_no_answer_and_the_count_is_that_of_peft(peft):
 
 
 def test_it_resumes_to_the_same_bits(peft, tmp_path):
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
     whole, task = taught()
     fit(whole, task, tmp_path / "whole")
     stopped, task = taught()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import pandas as pd
 import pytest
 
 from kdcore.data.fetch import fetch
 from kdcore.problems import RecipeError
 from kdcore.registry import validate
+from kdcore.report import documents
 from tests import folders
 
 
@@ -91,6 +93,27 @@ HOSTILE = {
     "latin-1": ("text,label\nhello,a\nGarcía,b\n".encode("latin-1"), "line 3 is not written in UTF-8"),
     "mixed": ("text,label\nGarcía,b\n".encode() + "García,b\n".encode("latin-1"), "line 3 is not written in UTF-8"),
 }
+
+
+def test_labels_that_are_formulas_stay_words(tmp_path):
+    labels = ('=HYPERLINK("http://x")', "+1+1", "-2", "@SUM(A1)")
+    lines = [f'text {number},"{label.replace(chr(34), 2 * chr(34))}"' for label in labels for number in range(5)]
+    made = fetch(source(tmp_path, "\n".join(["text,label", *lines])))
+    assert made.classes == tuple(sorted(labels))
+    written = documents.write(pd.DataFrame({"class": made.classes}), "csv").decode().splitlines()[1:]
+    assert not any(line.lstrip('"').startswith(("=", "+", "-", "@")) for line in written)
+
+
+@pytest.mark.slow
+def test_a_million_rows_are_read_line_by_line(tmp_path):
+    lines = (f"text {number},{'ab'[number % 2]}\n" for number in range(10**6))
+    path = tmp_path / "million.csv"
+    with path.open("w") as file:
+        file.write("text,label\n")
+        file.writelines(lines)
+    made = fetch(validate("dataset", {"dataset": "text_csv", "path": str(path)}))
+    assert len(made.train_labels) + len(made.test_labels) == 10**6
+    assert made.train_images[:2].shape[0] == 2
 
 
 @pytest.mark.parametrize("name", HOSTILE)
