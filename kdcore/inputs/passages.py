@@ -150,6 +150,9 @@ class Continued(Text):
     def hold(self, items: Passages, rows: np.ndarray, device: torch.device) -> HeldPassages:
         return HeldPassages(items[rows], device)
 
+    def by_length(self, items: Passages, rows: np.ndarray) -> np.ndarray:
+        return np.arange(len(rows))
+
     def together(self, items: Passages) -> np.ndarray:
         found: np.ndarray = np.asarray(items.windows.documents)[items.places // items.length]
         return found
