@@ -74,8 +74,9 @@ def _training(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
 
 def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
     for field, method in methods(recipe):
-        if any(kind.name not in part.reads for part in part_traits(method)):
-            message = f"{_name('method', method)} compares features that {kind.many} do not have: choose kd or dist"
+        if wrong := [part for part in part_traits(method) if kind.name not in part.reads]:
+            needs = "lets a student write on, as none does for" if wrong[0].writes else "compares features absent from"
+            message = f"{_name('method', method)} {needs} {kind.many}: choose kd or dist"
             yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
     for index, step in enumerate(recipe.compress):
         if kind.name not in StepTraits.of(step).reads:

@@ -9,7 +9,7 @@ import pytest
 from kdcore.plan.plan import plan
 from kdcore.problems import RecipeError
 from kdcore.recipe import override, parse
-from tests import folders
+from tests import folders, passages
 from tests.texts import csv_source, recipe
 
 
@@ -64,3 +64,23 @@ def test_published_weights_need_texts_that_their_tokenizer_has_split(source, tmp
     assert "data.source.tokenizer" in problem.message
     (problem,) = refused(recipe(source, student={"model": folders.MODEL | {"weights": weights, "depth": 5}}))
     assert (problem.field, "4 layers" in problem.message) == ("student.model.depth", True)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "field"),
+    [
+        ("train.batch_size=16", "train.batch_size"),
+        ('student.model={"architecture":"text_encoder"}', "student.model.architecture"),
+        ('distill={"method":"fitnets"}', "distill.method"),
+        ('distill={"method":"distilbert"}', "distill.method"),
+        ('compress=[{"step":"prune_structured"}]', "compress.0.step"),
+        ('compress=[{"step":"prune_vocabulary"}]', "compress.0.step"),
+        ('data.hide_classes=["a"]', "data.hide_classes"),
+    ],
+)
+def test_what_no_language_model_can_do_is_refused_at_its_field(assignment, field):
+    assert [one.field for one in refused(override(passages.recipe(controls=[]), [assignment]))] == [field]
+
+
+def test_the_method_that_lets_a_student_write_is_refused_for_texts(source):
+    assert [one.field for one in refused(override(recipe(source), ['distill={"method":"gkd"}']))] == ["distill.method"]
