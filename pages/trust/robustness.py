@@ -111,7 +111,7 @@ def _measured(found: list[Robust]) -> None:
     of = "" if about["images"] == about["of"] else f" of {about['of']:,}, the same for every variant"
     st.caption(
         f":material/info: On {format.plural(about['images'], 'test example')}{of}; strengths of {about['strengths']}. "
-        "Corrupted: plain mean over five corruptions and five severities, not the paper's mCE. "
+        "Corrupted: plain mean over all corruptions and severities, not the paper's mCE. "
         "Differences are paired on the same examples."
     )
 
