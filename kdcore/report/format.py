@@ -183,7 +183,7 @@ def shortest(seconds: float, speedup: float) -> str:
     if speedup < 1.05:
         return "Further workers would gain nothing: each stage needs the one before it."
     return (
-        f"With any number of workers about {roughly(seconds)}, which is the critical path: an ideal speed-up of "
+        f"At best {roughly(seconds)} with any number of workers (the critical path): an ideal speed-up of "
         f"{times(speedup)} over a single worker."
     )
 

@@ -157,9 +157,8 @@ def _numbers(slot: Any, recipe: Recipe, plan: Plan) -> list[Problem]:
     if (others := company(recipe)) and recipe.start == "train":
         slot.markdown(plain(others))
     time = estimates.of(recipe)
-    slot.markdown(f":material/timer: {plain(estimates.words(time))} · {plain(time.basis)}")
-    if time.shortest and time.speedup:
-        slot.caption(plain(format.shortest(time.shortest, time.speedup)))
+    parallel = format.shortest(time.shortest, time.speedup) if time.shortest and time.speedup else None
+    slot.markdown(f":material/timer: {plain(estimates.words(time))} · {plain(time.basis)}", help=parallel)
     slot.caption(_evaluated(recipe, plan))
     return warnings
 
