@@ -116,3 +116,9 @@ def test_significant_digits_survive(value):
 def test_sizes_never_show_a_number_that_belongs_to_the_next_unit(value):
     number, unit = format.size(value).split()
     assert unit == "GB" or float(number.replace(",", "")) < 1000 or (unit, number) == ("B", "1000")
+
+
+def test_what_further_workers_gain_of_an_estimate():
+    assert "nothing" in format.shortest(20, 1.04)
+    assert format.shortest(20, 1.97).startswith("At best 20 s ")
+    assert "1.97×" in format.shortest(20, 1.97)
