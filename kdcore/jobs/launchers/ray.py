@@ -153,7 +153,7 @@ def _client(address: str) -> Any:
     except ImportError:
         raise Refused("ray is not installed: pip install 'kdcore[ray]'") from None
 
-    class Client(JobSubmissionClient):  # type: ignore[misc]
+    class Client(JobSubmissionClient):
         """One that does not wait for ever."""
 
         def _do_request(self, *arguments: Any, **named: Any) -> Any:
