@@ -243,6 +243,16 @@ def test_an_experiment_whose_cost_cannot_be_counted_is_queued_without_advice(wor
     assert "no advice on this experiment: it took too long" in said.err
 
 
+def test_plan_lists_the_stages_and_starts_nothing(workspace, capsys):
+    assert main.main(["plan", "quickstart", "--set", "seeds=[0]", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["stages"][0] == made["stages"][0] | {"stage": "teacher", "complete": False}
+    assert made["estimate"]["seconds"] is None
+    assert main.main(["plan", "quickstart"]) == 0
+    assert "Nothing has run on this machine yet" in capsys.readouterr().err
+    assert not list(workspace.run_ids())
+
+
 def test_doctor_looks_at_everything(workspace, capsys):
     assert main.main(["doctor", "--json"]) == 0
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
