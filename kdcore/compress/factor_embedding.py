@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import Field
 
@@ -67,7 +68,7 @@ def factor_embedding(material: StepInput, options: FactorEmbedding) -> StepResul
     left, values, right = torch.linalg.svd(whole.double(), full_matrices=False)
     root = values[:rank].sqrt()
     basis, mix = left[:, :rank] * root, (root[:, None] * right[:rank]).T
-    parts = vocabulary.factor(material.network, rank).to(whole.dtype).eval()
+    parts: Any = vocabulary.factor(material.network, rank).to(whole.dtype).eval()
     parts.basis.weight.data.copy_(basis)
     parts.mix.weight.data.copy_(mix)
     error = (whole.double() - basis @ mix.T).norm() / whole.double().norm().clamp(min=1e-30)

@@ -24,12 +24,12 @@ class Units(NamedTuple):
     width: int
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return self.after.in_features // self.width
 
     def keep(self, name: str, places: torch.Tensor) -> dict[str, Any]:
         """Removes all but those at `places` (K,), in order; the row of a report."""
-        row = {"name": name, "kind": self.kind, "before": self.count, "after": len(places)}
+        row = {"name": name, "kind": self.kind, "before": self.number, "after": len(places)}
         rows = (places[:, None] * self.width + torch.arange(self.width)).flatten()
         for layer in self.before:
             layer.weight = nn.Parameter(layer.weight.detach()[rows].clone())
@@ -44,7 +44,7 @@ def of(network: nn.Module) -> dict[str, Units]:
     """The heads and the neurons of every block, by the name of the module that has them."""
     from kdcore.models.nets.text_encoder import Attention
 
-    found = {}
+    found: dict[str, Units] = {}
     for name, module in network.named_modules():
         attention, mlp = getattr(module, "attention", None), getattr(module, "mlp", None)
         if not isinstance(attention, Attention) or mlp is None:
@@ -62,7 +62,7 @@ def scores(found: Mapping[str, Units], material: StepInput, importance: str, cou
     if importance == "l2":
         return {name: _norms(units) for name, units in found.items()}
     generator = torch.Generator().manual_seed(material.seed)
-    return {name: torch.rand(units.count, generator=generator) for name, units in found.items()}
+    return {name: torch.rand(units.number, generator=generator) for name, units in found.items()}
 
 
 def _norms(units: Units) -> torch.Tensor:
@@ -76,7 +76,7 @@ def _by_gradient(found: Mapping[str, Units], material: StepInput, count: int) ->
     """Mean over examples of |sum over the tokens of output times gradient|, of each unit."""
     texts, targets = labelled(material, count)
     kind = inputs.of(material.shape)
-    totals = {name: torch.zeros(units.count) for name, units in found.items()}
+    totals = {name: torch.zeros(units.number) for name, units in found.items()}
     for part, wanted in zip(texts.split(BATCH), targets.split(BATCH), strict=True):
         with _outputs(found) as outputs:
             logits = material.network(next(kind.portions(part)))

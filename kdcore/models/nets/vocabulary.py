@@ -39,7 +39,7 @@ def factor(network: nn.Module, rank: int) -> nn.Sequential:
     name, whole = found
     vocabulary, dim = whole.weight.shape
     with torch.device(whole.weight.device):
-        basis = nn.Embedding(vocabulary, rank)
+        basis: Any = nn.Embedding(vocabulary, rank)
         if isinstance(whole, KeptTokens):
             basis = KeptTokens(len(whole.rows), vocabulary, rank)
             basis.rows = whole.rows
