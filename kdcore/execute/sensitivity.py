@@ -80,8 +80,10 @@ def _exam(recipe: Recipe, dataset: Dataset, count: int, device: torch.device) ->
         hidden = [dataset.classes.index(name) for name in recipe.data.hide_classes]
         validation = validation[np.isin(dataset.train_labels[validation], hidden, invert=True)]
     chance = np.random.RandomState(0)
+    alike = dataset.kind.in_one(dataset.shape)  # one input holds so many examples
     validation, seen = (
-        chance.permutation(rows)[:most] for rows, most in ((validation, count), (shares.seen, CALIBRATION))
+        chance.permutation(rows.reshape(-1, alike))[: -(-most // alike)].ravel()
+        for rows, most in ((validation, count), (shares.seen, CALIBRATION))
     )
     labels = torch.from_numpy(np.array(dataset.train_labels[validation]))
     one_hot = torch.nn.functional.one_hot(labels.long(), len(dataset.classes)) if labels.ndim == 1 else labels

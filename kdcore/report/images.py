@@ -34,11 +34,12 @@ def _of_step(recipe: Recipe, step: Any, dataset: Data) -> Iterator[str]:
 
 
 def told_by(dataset: Data) -> str:
-    """How wide the interval of an accuracy is at this size of the test split; empty for several labels an image."""
-    count = dataset["test"]
-    if dataset["multilabel"] or not count:
+    """How wide the interval of an accuracy is at this size of the test split; empty for several labels an image, and
+    where examples depend on each other."""
+    count, shape = dataset["test"], dataset["shape"]
+    if dataset["multilabel"] or not count or inputs.of(shape).in_one(shape) > 1:
         return ""
     found = wilson(round(EXAMPLE * count), count)
     interval = format.percent_interval(found.value, found.low, found.high)
-    one = inputs.of(dataset["shape"]).one
+    one = inputs.of(shape).one
     return f"An accuracy on {format.plural(count, f'test {one}')} has a 95 % interval as wide as {interval}."

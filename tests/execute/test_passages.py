@@ -8,6 +8,7 @@ import torch
 
 from kdcore import registry
 from kdcore.data.dataset import load
+from kdcore.execute.sensitivity import sensitivity
 from kdcore.export import runtime, weights
 from kdcore.files import read_json
 from kdcore.jobs import api
@@ -23,6 +24,12 @@ METHODS = [
     if "passages" in entry.traits.reads and entry.traits.family != "combinations"
 ]
 STEPS = [entry.name for entry in registry.entries("step") if "passages" in entry.traits.reads]
+
+
+def short(name):
+    known = registry.entry("step", name).options.model_fields
+    quick = {"finetune": {"steps": 5, "learning_rate": 0.001}, "iterations": 5}
+    return {"step": name} | {option: value for option, value in quick.items() if option in known}
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +56,9 @@ def test_every_method_that_matches_responses_works_on_next_characters(laboratory
     assert report["export"]["max_abs_difference"] < 1e-4
 
 
-def short(name):
-    known = registry.entry("step", name).options.model_fields
-    quick = {"finetune": {"steps": 5, "learning_rate": 0.001}, "iterations": 5}
-    return {"step": name} | {option: value for option, value in quick.items() if option in known}
-
-
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [*map(short, STEPS), short("prune_unstructured") | {"importance": "taylor"}])
 def test_a_compressed_file_takes_any_length_and_its_network_comes_back(laboratory, carried_out, step):
-    plan, run_id = carried_out(compress=[short(step)])
+    plan, run_id = carried_out(compress=[step])
     folder = laboratory.workspace.model(plan.variants[-1].keys[0])
     dataset = load(validate("dataset", SOURCE))
     for ids in dataset.kind.samples(dataset.test_images[:64]):
@@ -77,3 +78,11 @@ def test_the_logits_that_are_kept_are_those_of_the_places(laboratory, carried_ou
     logits, some = np.load(folder / "logits.npz")["test"], dataset.test_images[[5, 700]]
     said = dataset.kind.answers(runtime.logits(folder / "model.onnx", dataset.kind.feed(some)), some)
     np.testing.assert_allclose(logits[[5, 700]], said, atol=1e-4)
+
+
+@pytest.mark.parametrize("step", ["prune", "quantize"])
+def test_layer_sensitivity_judges_whole_windows(laboratory, carried_out, step):
+    _, run_id = carried_out()
+    found = sensitivity(laboratory.workspace, run_id, "student distilled", step, [0.5 if step == "prune" else 4])
+    assert found["baseline"]["accuracy"] > 0.1
+    assert all(row["accuracy"] <= 1 for row in found["rows"])

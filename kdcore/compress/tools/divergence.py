@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kdcore.compress.step import CompressError, StepInput
-from kdcore.compress.tools.images import sample
+from kdcore.compress.tools.images import by_input, sample
 from kdcore.lazy import nn, torch
 
 IMAGES = 256
@@ -18,10 +18,13 @@ class Divergence:
 
     def __init__(self, material: StepInput):
         targets, self.labelling = material.targets, material.labelling
-        rows = torch.arange(0) if targets is None else self.labelling.labelled(targets).nonzero().flatten()
-        rows = sample(rows, IMAGES, material.seed)
+        self.right: torch.Tensor | None = None
+        rows = torch.arange(0)
+        if targets is not None:
+            known = self.labelling.labelled(targets).view(len(material.images), -1).all(1)
+            rows = sample(known.nonzero().flatten(), IMAGES, material.seed)
+            self.right = by_input(material.images, targets)[rows].flatten(0, 1) > 0.5
         self.images = material.images[rows]
-        self.right = targets[rows] > 0.5 if targets is not None else None
         self.parent = self.knows(material.network)
 
     def knows(self, network: nn.Module) -> float:

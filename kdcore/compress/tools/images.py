@@ -16,6 +16,11 @@ def sample(values: torch.Tensor, most: int, random: int | torch.Generator) -> to
     return values[torch.randperm(len(values), generator=generator)[:most]]
 
 
+def by_input(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The targets (n * P, K) of n inputs, each of which holds P examples, as (n, P, K); P is 1 but in running text."""
+    return targets.unflatten(0, (len(images), -1))
+
+
 def listen(network: nn.Module, names: Iterable[str], batches: Iterable[torch.Tensor], hear: Heard) -> None:
     """Sends batches through the network without gradients; `hear` gets each named layer's name, input and output."""
 

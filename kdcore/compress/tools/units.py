@@ -80,7 +80,7 @@ def _by_gradient(found: Mapping[str, Units], material: StepInput, count: int) ->
     for part, wanted in zip(texts.split(BATCH), targets.split(BATCH), strict=True):
         with _outputs(found) as outputs:
             logits = material.network(next(kind.portions(part)))
-            loss = material.labelling.loss(logits, wanted) * len(part)
+            loss = material.labelling.loss(logits, wanted.flatten(0, 1)) * len(part)
         for name, gradient in zip(outputs, torch.autograd.grad(loss, list(outputs.values())), strict=True):
             by_unit = (outputs[name].detach() * gradient).sum(1).unflatten(1, (-1, found[name].width)).sum(2)
             totals[name] += by_unit.abs().sum(0) / len(texts)
