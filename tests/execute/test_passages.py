@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 METHODS = [
     entry.name
     for entry in registry.offered("method")
-    if "passages" in entry.traits.reads and entry.traits.family != "combinations"
+    if "passages" in entry.traits.reads and entry.traits.family != "combinations" and entry.traits.labels != "many"
 ]
 STEPS = [entry.name for entry in registry.entries("step") if "passages" in entry.traits.reads]
 
