@@ -48,7 +48,8 @@ def write_on(chosen: argparse.Namespace, workspace: Workspace) -> None:
         return
     for sample in found:
         console.say(f"{sample['variant']}, {significant(sample['characters_per_s'])} characters/s")
-        output.line(f"{chosen.beginning}{sample['text']}\n")
+        for line in f"{chosen.beginning}{sample['text']}\n".split("\n"):
+            output.line(line)
 
 
 def _check(chosen: argparse.Namespace) -> None:

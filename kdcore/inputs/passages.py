@@ -16,7 +16,7 @@ import numpy as np
 from kdcore import arrays
 from kdcore.files import read_json, write_json
 from kdcore.inputs import order, typos
-from kdcore.inputs.kind import Disturbance, Held, Kind, Shape, Shown
+from kdcore.inputs.kind import Disturbance, Held, Items, Kind, Shape, Shown
 from kdcore.inputs.text import Text, TextShape, portion
 from kdcore.inputs.tokens import Characters, read
 from kdcore.lazy import torch
@@ -105,7 +105,7 @@ class Continued(Text):
     corrupted_how = "wrong or swapped letters, or wrong case, before the character in question, at five severities each"
     sources = ("continue",)
 
-    def checked(self, items: Passages, like: Passages) -> Passages:
+    def checked(self, items: Items, like: Items) -> Items:
         if items.tokenizer != like.tokenizer or not len(items):
             raise ValueError("passages must have one tokenizer, and there must be some")
         return items
@@ -123,23 +123,23 @@ class Continued(Text):
         except (ValueError, TypeError, KeyError, IndexError):
             return False
 
-    def save(self, items: Passages, folder: Path, name: str) -> None:
+    def save(self, items: Items, folder: Path, name: str) -> None:
         for part, array in items.windows._asdict().items():
             arrays.save(folder / f"{name}.{part}.npy", array)
         write_json(folder / f"{name}.tokenizer.json", items.tokenizer.document())
 
-    def load(self, folder: Path, name: str) -> Passages:
+    def load(self, folder: Path, name: str) -> Items:
         tokenizer = read(read_json(folder / f"{name}.tokenizer.json"))
         if not isinstance(tokenizer, Characters):
             raise ValueError("passages are read character by character")
         return Passages(Windows(*(arrays.mapped(folder / f"{name}.{part}.npy") for part in PARTS)), tokenizer)
 
-    def chunks(self, items: Passages) -> Iterator[bytes | memoryview]:
+    def chunks(self, items: Items) -> Iterator[bytes | memoryview]:
         yield json.dumps(items.tokenizer.document()).encode()
         for array in items.windows:
             yield from arrays.chunks(array)
 
-    def shape(self, items: Passages) -> Shape:
+    def shape(self, items: Items) -> Shape:
         tokenizer = items.tokenizer
         return TextShape(self.name, items.length, items.length, tokenizer.vocabulary, tokenizer.digest)
 
@@ -147,38 +147,38 @@ class Continued(Text):
         _, length, _, vocabulary, _ = shape
         return f"windows of {length} characters out of {vocabulary:,}"
 
-    def hold(self, items: Passages, rows: np.ndarray, device: torch.device) -> HeldPassages:
+    def hold(self, items: Items, rows: np.ndarray, device: torch.device) -> Held:
         return HeldPassages(items[rows], device)
 
-    def by_length(self, items: Passages, rows: np.ndarray) -> np.ndarray:
+    def by_length(self, items: Items, rows: np.ndarray) -> np.ndarray:
         return np.arange(len(rows))
 
-    def together(self, items: Passages) -> np.ndarray:
+    def together(self, items: Items) -> np.ndarray:
         found: np.ndarray = np.asarray(items.windows.documents)[items.places // items.length]
         return found
 
     def in_one(self, shape: Shape) -> int:
         return TextShape(*shape).longest
 
-    def feed(self, items: Passages) -> np.ndarray:
+    def feed(self, items: Items) -> np.ndarray:
         return np.asarray(items.windows.ids)[items.used()[0]].astype(np.int64)
 
-    def answers(self, logits: np.ndarray, items: Passages) -> np.ndarray:
+    def answers(self, logits: np.ndarray, items: Items) -> np.ndarray:
         return logits[items.used()[1]]
 
-    def samples(self, items: Passages) -> list[np.ndarray]:
+    def samples(self, items: Items) -> list[np.ndarray]:
         """At three lengths: whole windows, half of them, and the first characters alone."""
         ids = self.feed(items)
         return [ids, ids[:, : -(-ids.shape[1] // 2)], ids[:, :SHORTEST]]
 
-    def shown(self, items: Passages, row: int) -> Shown:
+    def shown(self, items: Items, row: int) -> Shown:
         return Shown(text=items.context(row)[-BEFORE:] + "▁")
 
-    def measured(self, one: Passages) -> str:
+    def measured(self, one: Items) -> str:
         count = len(one.context(0))
         return f"{count} character{'s' * (count != 1)} before it"
 
-    def corrupted(self, items: Passages, name: str, severity: int, seed: int = 0) -> Passages:
+    def corrupted(self, items: Items, name: str, severity: int, seed: int = 0) -> Items:
         """What the network reads; the characters that it should predict stay as they were written."""
         tokenizer, share = items.tokenizer, typos.SHARES[severity - 1]
         used, rows = items.used()
@@ -190,7 +190,7 @@ class Continued(Text):
     def disturbances(self, shape: Shape) -> dict[str, Disturbance]:
         return {name: one for name, one in super().disturbances(shape).items() if name in self.corruptions}
 
-    def disturbed(self, one: Passages, each: Sequence[Mapping[str, float]]) -> Passages:
+    def disturbed(self, one: Items, each: Sequence[Mapping[str, float]]) -> Items:
         window, place = divmod(int(one.places[0]), one.length)
         tokenizer, text = one.tokenizer, one.tokenizer.decoded(one.windows.ids[window])
         changed = []

@@ -129,7 +129,7 @@ class Text(Kind):
     def values(self, shape: Shape) -> int:
         return TextShape(*shape).length
 
-    def hold(self, items: Texts, rows: np.ndarray, device: torch.device) -> HeldTexts:
+    def hold(self, items: Texts, rows: np.ndarray, device: torch.device) -> Held:
         return HeldTexts(items, rows, device)
 
     def by_length(self, items: Texts, rows: np.ndarray) -> np.ndarray:
