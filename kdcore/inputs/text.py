@@ -13,7 +13,7 @@ import numpy as np
 from kdcore import arrays
 from kdcore.files import read_json, write_json
 from kdcore.inputs import order, typos
-from kdcore.inputs.kind import Disturbance, Held, Kind, Shape, Shown
+from kdcore.inputs.kind import Disturbance, Held, Items, Kind, Shape, Shown
 from kdcore.inputs.ragged import Ragged
 from kdcore.inputs.tokens import PADDING, Texts, read
 from kdcore.lazy import torch
@@ -138,7 +138,7 @@ class Text(Kind):
     def unknown(self, items: Texts) -> int:
         return items.tokenizer.unknown
 
-    def tensor(self, items: Texts, device: torch.device | str = "cpu") -> torch.Tensor:
+    def tensor(self, items: Items, device: torch.device | str = "cpu") -> torch.Tensor:
         return torch.from_numpy(self.feed(items)).to(device)
 
     def ready(self, kept: torch.Tensor) -> torch.Tensor:
