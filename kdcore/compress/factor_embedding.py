@@ -39,7 +39,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         stage="factor embedding",
         label=by_options(lambda options: f"embedding, rank {100 * options.share:g} %"),
         faster=False,
-        why="Fewer values are stored a token; the linear layer that makes them wide again takes time.",
+        why="It stores fewer values per token; the linear layer that restores the width takes time.",
         refuses=_refuses,
         reads=("text",),
         formula=r"E \approx A B, \quad A \in \mathbb{R}^{V \times r},\ B \in \mathbb{R}^{r \times d}",
