@@ -15,7 +15,6 @@ from kdcore.compress.tools.norms import followers
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.data.labelling import Labelling
 from kdcore.lazy import nn, torch
-from kdcore.models.nets.factored import splittable
 
 Kind = Literal["prune", "filters", "rank", "quantize"]
 STRENGTHS: dict[str, tuple[float, ...]] = {
@@ -90,6 +89,8 @@ def check(kind: Kind, strengths: Sequence[float]) -> None:
 
 def _layers(network: nn.Module, kind: Kind) -> dict[str, Any]:
     """The layers that can be compressed so, by name."""
+    from kdcore.models.nets.factored import splittable
+
     layers: dict[str, Any] = layers_of(network)
     if kind in ("prune", "quantize"):
         return layers
