@@ -27,7 +27,7 @@ TRAIN = preset("reproduce-the-paper").recipe.train.model_copy(update={"steps": S
 METHODS = [
     entry.name
     for entry in registry.entries("method")
-    if MethodTraits.of(registry.validate("method", entry.name)).reads != ("text",)
+    if "pictures" in MethodTraits.of(registry.validate("method", entry.name)).reads
 ]
 
 

@@ -282,7 +282,8 @@ def test_groups_of_layers_come_from_the_student_of_the_recipe(searched):
     """Its sensitivity is measured once, and stays beside its model."""
     workspace, _, found = searched
     kept = list(workspace.models.glob("*/sensitivity-*.json"))
-    assert sorted(path.name for path in kept) == ["sensitivity-filters.json", "sensitivity-quantize.json"]
+    kinds = ["filters", "quantize", "rank"]
+    assert sorted(path.name for path in kept) == [f"sensitivity-{kind}.json" for kind in kinds]
     assert {path.parent.name for path in kept} == {found["measured"][-1]}
     width = small(*STEPS).student.model.width
     assert read_json(workspace.model(found["measured"][-1]) / "report.json")["train"]["steps"] == 10
