@@ -146,7 +146,11 @@ def test_recalibration_helps(trained, material, carry_out, accuracy, monkeypatch
     assert accuracy(recalibrated) > accuracy(plain)
 
 
-NETWORKS = [("cnn", {"width": 16}), ("resnet", {"depth": 8}), ("mlp", {"widths": (64, 64)})]
+NETWORKS = [
+    pytest.param("cnn", {"width": 16}, marks=pytest.mark.slow),
+    ("resnet", {"depth": 8}),
+    ("mlp", {"widths": (64, 64)}),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,8 +24,9 @@ from kdcore.train.objective import Objective
 torch.set_num_threads(1)
 STEPS, RISING = 60, 10  # a tenth of the steps and more pass until the losses that warm up have their whole weight
 TRAIN = preset("reproduce-the-paper").recipe.train.model_copy(update={"steps": STEPS, "epochs": None})
+QUICK = ("kd", "fitnets", "reviewkd")
 METHODS = [
-    entry.name
+    pytest.param(entry.name, marks=[] if entry.name in QUICK else pytest.mark.slow)
     for entry in registry.entries("method")
     if "pictures" in MethodTraits.of(registry.validate("method", entry.name)).reads
 ]

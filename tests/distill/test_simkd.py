@@ -129,7 +129,7 @@ def begun(student, teacher):
     return ReusedClassifier(validate("method", "simkd")).begin(student, teacher)
 
 
-@pytest.mark.parametrize("side", [32, 28, 8])
+@pytest.mark.parametrize("side", [*(pytest.param(side, marks=pytest.mark.slow) for side in (32, 28)), 8])
 def test_larger_maps_are_averaged_down_before_the_projector(side, tmp_path):
     student, document = network("resnet", (1, side, side), depth=8)
     made = begun(student, network("mobilenetv2", (1, side, side))[0]).eval()

@@ -53,9 +53,15 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"), [(name, damage) for name, damages in DAMAGES.items() for damage in damages]
-)
+def cases():
+    """Quick: each kind of damage to one file."""
+    for name, damages in DAMAGES.items():
+        for damage in damages:
+            repeats = damage in MODEL_DAMAGES and name != next(iter(DAMAGES))
+            yield pytest.param(name, damage, marks=[pytest.mark.slow] if repeats else [])
+
+
+@pytest.mark.parametrize(("name", "damage"), cases())
 def test_whatever_befell_it_the_weights_are_those_of_an_undisturbed_training(
     task, tmp_path, whole, caplog, name, damage
 ):
