@@ -1,4 +1,4 @@
-"""Things to be compared, run in turns: short shuffled rounds in one process, told as ratios with intervals."""
+"""Things to be compared, run in turns: short shuffled rounds in one process, reported as ratios with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes carried out through the queue, as the command line does it."""
+"""Recipes run through the queue, as the command line does it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kdcore.workspace.workspace import Workspace
 
 
 def carry_out(asked: Recipe) -> tuple[Workspace, str]:
-    """The workspace, and the id of the finished run; its progress is told on standard error.
+    """The workspace, and the id of the finished run; its progress goes to standard error.
 
     Raises SystemExit with the run's error when it did not finish.
     """

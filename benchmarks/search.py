@@ -66,7 +66,7 @@ def _cifar(_: int) -> dict[str, Any]:
                 "views": views,
             },
         },
-        "student": {"model": {"architecture": "resnet", "depth": 8}},
+        "student": {"model": {"architecture": "cnn", "width": 32}},
         "distill": {"method": "kd", "temperature": 4, "hard_weight": 0.1, "soft_weight": 0.9},
         "train": {"epochs": 3, "optimizer": "adamw", "learning_rate": 0.005, "batch_size": 64},
         "controls": [],
@@ -79,8 +79,8 @@ TASKS = {
         "Search on digits", "Quickstart's networks on digits, all labels", _digits, 600, {"size_bytes": 10_000},
     ),
     "cifar": Task(
-        "Search on CIFAR-100", "The first 20 classes of CIFAR-100, a resnet20's students, successive halving", _cifar,
-        2000, {"size_bytes": 100_000, "latency_ms": 0.5}, halving=True,
+        "Search on CIFAR-100", "The first 20 classes of CIFAR-100, small CNNs taught by a resnet20, successive halving",
+        _cifar, 2000, {"size_bytes": 100_000, "latency_ms": 0.5}, halving=True,
     ),
 }  # fmt: skip
 

@@ -213,8 +213,8 @@ def searched(found: SearchFound) -> None:
     final = found.get("final")
     _out.print(shown(final["words"] if final else found["words"]), soft_wrap=True)
     _out.print(f"{counted(found)}.")
-    told = {name: row for name in ("winner", "nearest", "control") if final and (row := final[name])}
-    for (name, row), label in zip(told.items(), namesakes([*told.values()]), strict=True):
+    models = {name: row for name in ("winner", "nearest", "control") if final and (row := final[name])}
+    for (name, row), label in zip(models.items(), namesakes([*models.values()]), strict=True):
         facts = f"{format.percent(row['test_accuracy'])} on test examples, {format.size(row['size_bytes'])}"
         _out.print(shown(f"{name.capitalize()}: {label}, {facts}"), soft_wrap=True)
     if final and (verdict := final.get("verdict")):
@@ -263,17 +263,17 @@ def comparison(rows: Sequence[dict[str, Any]]) -> None:
     for name in [*(["run"] if several else []), "variant"]:
         table.add_column(name)
     measure = " or ".join(dict.fromkeys(row["measure"] for row in rows)) or "accuracy"
-    tells = any(row["bits"] is not None for row in rows)  # of language models
+    has_bits = any(row["bits"] is not None for row in rows)  # of language models
     at_one, at_many = "batch 1", f"batch {BATCH}"
     speeds = (f"ms\n{at_one}", f"speed-up\n{at_one}", f"examples/s\n{at_many}", f"speed-up\n{at_many}")
-    for name in (*(("bits/char", "95 %") if tells else ()), measure, "95 %", "size", *speeds):
+    for name in (*(("bits/char", "95 %") if has_bits else ()), measure, "95 %", "size", *speeds):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", min_width=10)
     for row in rows:
         cells = [
             *([row["run"]] if several else []),
             row["variant"],
-            *([format.bits(row["bits"]), format.bits_bounds(row["bits_low"], row["bits_high"])] if tells else []),
+            *([format.bits(row["bits"]), format.bits_bounds(row["bits_low"], row["bits_high"])] if has_bits else []),
             format.percent(row["score"]),
             format.percent_bounds(row["score_low"], row["score_high"]),
             format.size(row["size_bytes"]),

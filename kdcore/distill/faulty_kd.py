@@ -48,7 +48,7 @@ class FaultyDistillation(Method[FaultyKd]):
     """`kd` with one thing wrong."""
 
     def taps(self, student: nn.Module, teacher: nn.Module) -> Taps:
-        """None are used. A teacher in training mode must be asked anew each time: nothing it says may be kept."""
+        """None are used. A teacher in training mode must be asked again each time: its answers may not be cached."""
         if self.options.fault != "train_mode":
             return Taps()
         teacher.train()

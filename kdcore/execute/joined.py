@@ -108,9 +108,9 @@ class Joined:
     def _pass_on(self, path: Path, emit: Callable[..., None]) -> None:
         name = path.name.removesuffix(LEFT)
         with contextlib.suppress(Damaged):
-            told = read(path, self._offsets.get(name, 0))
-            self._offsets[name] = max(told.offset, self._offsets.get(name, 0))
-            for event in told.events:
+            arrived = read(path, self._offsets.get(name, 0))
+            self._offsets[name] = max(arrived.offset, self._offsets.get(name, 0))
+            for event in arrived.events:
                 if event["type"] == "stage":
                     self._begun.add(event["stage"])
                 facts: dict[str, Any] = {key: value for key, value in event.items() if key not in ("t", "type")}

@@ -83,8 +83,8 @@ def name(path: str) -> str:
 
 
 def _short(value: Any) -> str:
-    told = describe(value)
-    return told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…"
+    said = describe(value)
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
 
 
 def _setting(path: str, rows: Sequence[Row]) -> Axis:

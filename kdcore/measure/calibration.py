@@ -1,4 +1,4 @@
-"""Calibration: whether a network is right as often as it says, and one temperature that mends it (Guo et al. 2017).
+"""Calibration: whether confidence equals accuracy, and the one temperature that corrects it (Guo et al. 2017).
 
 Where an image may have several labels it is judged by its single decisions, each an answer of two classes.
 """

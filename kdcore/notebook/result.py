@@ -128,13 +128,13 @@ class Result:
         return Run(self.chain, seconds=0, margin=1.0).take(name, workspace)
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {told(self)}>"
+        return f"<{self.name}: {summary(self)}>"
 
     def _repr_html_(self) -> str:
         return table(self.chain).to_html(index=False, border=0)
 
 
-def told(one: Result) -> str:
+def summary(one: Result) -> str:
     """97.2 % (95.9 % to 98.1 %) of 360 test images, 12.4 kB."""
     value, low, high = one.accuracy
     of = f"{one.report['quality']['n']:,} {one.judged_by} images"

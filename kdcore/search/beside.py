@@ -44,7 +44,7 @@ def join(workspace: Workspace, folder: Path, document: dict[str, Any]) -> None:
             stay()
             time.sleep(EVERY_SECONDS)
         trying = Trying(workspace, folder, parse(document["search"]), stay, announce, alone=False)
-        trying.told = found["reference"]
+        trying.described = found["reference"]
         while trying.tried() < found["target"]:
             stay()
             trying.one()

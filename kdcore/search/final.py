@@ -52,15 +52,15 @@ def conclude(found: Found, *, train: bool) -> dict[str, Any]:
     measured = _timed(found, [*chosen, *([control["best"]] if control["best"] else [])])
     chosen = [{**row, **measured.get(row["key"], {})} for row in chosen]
     winner = next((row for row in chosen if judging.fits(row, found.search.limits)), None)
-    told = winner or min(chosen, key=lambda row: judging.beyond(row, found.search.limits))
+    shown = winner or min(chosen, key=lambda row: judging.beyond(row, found.search.limits))
     document = {
         "winner": None if winner is None else _described(found, winner),
-        "nearest": None if winner else _described(found, told),
+        "nearest": None if winner else _described(found, shown),
         "control": control["best"] and _described(found, control["best"] | measured.get(control["best"]["key"], {})),
         "control_trials": control["trials"],
         "reference": {**found.reference, **measured.get(found.model.key, {}), **_tested(found, found.model.key)},
     }
-    return document | {"words": judging.sentence([told], found.search), "verdict": _verdict(found, document)}
+    return document | {"words": judging.sentence([shown], found.search), "verdict": _verdict(found, document)}
 
 
 def _in_full(found: Found, row: Row) -> Row:
@@ -119,11 +119,11 @@ def _timed(found: Found, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
 
 
 def _described(found: Found, row: Row) -> dict[str, Any]:
-    """What the document tells of a model: its figures, its test accuracy, and the Recipe that makes it in full."""
+    """What the document says of a model: its figures, its test accuracy, and the Recipe that makes it in full."""
     whole = found.space.recipe(row["settings"], whole=True).document()
-    layers = read_json(found.candidates.workspace.model(row["key"]) / "report.json").get("layers") or []
-    told = [{name: layer[name] for name in LAYER if name in layer} for layer in layers]
-    return {**row, **_tested(found, row["key"]), "recipe": whole, "layers": told}
+    facts = read_json(found.candidates.workspace.model(row["key"]) / "report.json").get("layers") or []
+    layers = [{name: layer[name] for name in LAYER if name in layer} for layer in facts]
+    return {**row, **_tested(found, row["key"]), "recipe": whole, "layers": layers}
 
 
 def _tested(found: Found, key: str) -> dict[str, Any]:

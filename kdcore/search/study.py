@@ -1,4 +1,4 @@
-"""Optuna's study of a search, in a journal in the run's folder: every trial that was told is on disk."""
+"""Optuna's study of a search, in a journal in the run's folder: every finished trial is on disk."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ class Study:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """What is known of each trial that was told, in their order."""
+        """What is known of each finished trial, in their order."""
         again = self._again()
-        told = [one for one in self._study.trials if one.state.is_finished() and one.number not in again]
-        return [{"number": one.number, **one.user_attrs[ROW]} for one in told if ROW in one.user_attrs]
+        finished = [one for one in self._study.trials if one.state.is_finished() and one.number not in again]
+        return [{"number": one.number, **one.user_attrs[ROW]} for one in finished if ROW in one.user_attrs]
 
     def importances(self) -> dict[str, float]:
         """How much of what the first goal came to each setting explains, 0..1; empty where there are too few trials."""

@@ -74,7 +74,7 @@ class Searching:
         trying = self.trying = Trying(self.workspace, self.folder, self.search, self.check, self._announce)
         if not self.document["reference"]:
             self.document["reference"] = trying.describe_reference()
-        trying.told = self.document["reference"]
+        trying.described = self.document["reference"]
         self.document["measured"] = list(trying.measured)
         trying.seed()
         if self.document.pop("final", None) or not self.document["target"]:  # a search that had ended goes on
@@ -107,7 +107,7 @@ class Searching:
         write_json(self.folder / shapes.SEARCH, self.document | {"building": list(keys)})
 
     def _write(self, trying: Trying) -> None:
-        """search.json as it is now. The study has every trial that was told; this is what pages read."""
+        """search.json as it is now. The study has every finished trial; this is what pages read."""
         rows, limits = trying.rows, self.search.limits_of_trials
         best = judging.ranked(rows, self.search, limits)
         self.document |= {
@@ -123,7 +123,13 @@ class Searching:
         self.check()
         self.emit("session", state="running", progress=ENDING)
         found = final.Found(
-            self.search, trying.space, trying.sketches, trying.candidates, trying.reference, trying.told, trying.rows
+            self.search,
+            trying.space,
+            trying.sketches,
+            trying.candidates,
+            trying.reference,
+            trying.described,
+            trying.rows,
         )
         self.document["looks"] = looks = self.document.get("looks", 0) + 1
         self.document["final"] = {**final.conclude(found, train=train), "looks": looks}

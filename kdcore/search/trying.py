@@ -56,7 +56,7 @@ class Trying:
         self.measured: tuple[str, ...] = ()  # the keys of the model whose layer sensitivity says the groups
         self.space.groups = self._groups() if self.space.by_layer() else {}
         self.study = Study(folder, search, alone=alone)
-        self.told: dict[str, Any] = {}  # of the reference, in search.json
+        self.described: dict[str, Any] = {}  # of the reference, in search.json
 
     def _groups(self) -> dict[str, Groups]:
         """The groups of the layers of the Recipe's student before its steps, which is trained for it as a candidate is,
@@ -163,7 +163,7 @@ class Trying:
         return known
 
     def _measured(self, built: Candidate) -> dict[str, Any]:
-        """What only the file itself tells."""
+        """What only the file itself shows."""
         found: dict[str, Any] = {}
         path = self.candidates.file(built.key)
         if path and self.search.timed:
@@ -175,7 +175,7 @@ class Trying:
     def _timed(self, path: Path) -> dict[str, float]:
         """Beside the reference, and as if that had taken as long as when the search began."""
         times = self.candidates.times(path, self.candidates.file(self.reference.key), TRIAL_SECONDS)
-        return at_pace(times, self.told)
+        return at_pace(times, self.described)
 
     def _tell(self, trial: Trial, row: dict[str, Any]) -> None:
         trained = row["state"] == judging.TRAINED

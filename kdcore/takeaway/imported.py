@@ -114,24 +114,24 @@ def _whole(file: BinaryIO, size: int) -> bool:
 
 def _check_images(folder: Path, run: RunFiles) -> None:
     """The test images are those of the run's data set, and as many as it has."""
-    told = run.plan.dataset
-    if folder.name != told["fingerprint"]:
+    dataset = run.plan.dataset
+    if folder.name != dataset["fingerprint"]:
         _refuse(f"the data set {folder.name[:12]} does not belong to the run")
     about: Any = read_json(folder / "info.json", None)
-    if not isinstance(about, dict) or any(about.get(name) != told[name] for name in ("name", "classes", "shape")):
+    if not isinstance(about, dict) or any(about.get(name) != dataset[name] for name in ("name", "classes", "shape")):
         _refuse("info.json does not describe the run's data set")
-    kind = inputs.of(told["shape"])
+    kind = inputs.of(dataset["shape"])
     for name in (*kind.files("test_images"), "test_labels.npy"):
         if not (folder / name).is_file():
             _refuse(f"the data set has no {name}")
         if name.endswith(".npy"):
             _check_arrays(folder / name)
     labels = np.load(folder / "test_labels.npy", mmap_mode="r")
-    if not kind.fits(folder, "test_images", told["shape"], told["test"]):
+    if not kind.fits(folder, "test_images", dataset["shape"], dataset["test"]):
         _refuse(f"{kind.files('test_images')[0]} has {kind.many} of another size or number than the plan")
-    classes = len(told["classes"])
-    single = labels.shape == (told["test"],) and labels.dtype.kind in "iu"
-    if not (single and bool(((labels >= 0) & (labels < classes)).all())) and labels.shape != (told["test"], classes):
+    classes = len(dataset["classes"])
+    single = labels.shape == (dataset["test"],) and labels.dtype.kind in "iu"
+    if not (single and bool(((labels >= 0) & (labels < classes)).all())) and labels.shape != (dataset["test"], classes):
         _refuse("test_labels.npy does not fit the plan's classes")
 
 

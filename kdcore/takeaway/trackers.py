@@ -110,7 +110,7 @@ def _stages(run: RunFiles) -> Iterator[Told]:
         if found is None:
             continue
         row = rows.get(stage.key, dict.fromkeys(COLUMNS))
-        told = {**found.quality, **found.size, **found.cost, **{name: row[name] for name in KNOWN}}
-        numbers = {name: float(value) for name, value in told.items() if type(value) in (int, float)}
+        figures = {**found.quality, **found.size, **found.cost, **{name: row[name] for name in KNOWN}}
+        numbers = {name: float(value) for name, value in figures.items() if type(value) in (int, float)}
         history = events.history(run.workspace.model(stage.key) / "history.jsonl")
         yield Told(stage.title, stage.key, history, numbers)

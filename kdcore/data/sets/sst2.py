@@ -34,7 +34,7 @@ class Sst2(Options):
 
 
 class Sentences(Fetch):
-    """The authors' tables; they are split anew where a folder's tokenizer changes."""
+    """The authors' tables; they are tokenised again where a folder's tokenizer changes."""
 
     def stamp(self, options: Options) -> str:
         assert isinstance(options, Sst2)
