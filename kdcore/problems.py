@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 
 def first_line(error: BaseException) -> str:
     """The first line of a library's message, 300 letters at most, or the error's name where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def explained(problem: BaseException) -> str:
+    """Why a run failed, in words. The message of a failed look-up is a bare key, which says nothing by itself."""
+    words = str(problem)
+    if isinstance(problem, KeyError | IndexError) or not words:
+        frame = traceback.extract_tb(problem.__traceback__)[-1:]
+        where = f" at {Path(frame[0].filename).name}, line {frame[0].lineno}" if frame else ""
+        words = (
+            f"a fault in the program ({type(problem).__name__}{f': {words}' * bool(words)}{where}); log.txt has it all"
+        )
+    return words
 
 
 class Problem(NamedTuple):

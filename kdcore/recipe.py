@@ -25,6 +25,7 @@ from kdcore.registry import Options
 SHOWN = 80  # characters of a wrong value in a message
 NO_MAPPING = 'contains no recipe; a recipe is a JSON object, as in {"name": "Mine", "distill": {"method": "kd"}}'
 WITHOUT_LABELS = {"method": "kd", "hard_weight": 0.0, "soft_weight": 1.0}  # what a trained model teaches itself by
+MOST_DEVICES = 64  # that train one network together
 MOST_POINTS = 24  # of a sweep: more than that is no longer a lesson but a cluster job
 
 
@@ -89,7 +90,7 @@ class Train(Part):
     `added`: as of `registry.Options`.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("nesterov", "test_curve", "lora")
+    added: ClassVar[tuple[str, ...]] = ("nesterov", "test_curve", "lora", "devices")
 
     steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimizer steps. Instead of epochs.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the examples. Instead of steps.")
@@ -143,6 +144,15 @@ class Train(Part):
         False,
         description="Record test accuracy after each epoch too, to compare with papers that print their best test "
         "epoch. It is never used for selection.",
+    )
+    devices: int = Field(
+        1,
+        ge=1,
+        le=MOST_DEVICES,
+        description="GPUs that train one network together: each computes its share of every batch. Batch size, order, "
+        "views and the statistics of batch norms are those of the whole batch, so weights differ by rounding alone "
+        "(networks with dropout draw differently). Without GPUs: processes that share the cores, which is no faster. "
+        "Fine-tuning after a compression step uses one.",
     )
     views: Augmentation = Augmentation()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

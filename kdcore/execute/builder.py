@@ -17,6 +17,7 @@ from kdcore.data.dataset import load
 from kdcore.data.splits import split
 from kdcore.data.types import Dataset
 from kdcore.distill.method import Method
+from kdcore.execute import crew
 from kdcore.execute.leaving import Facts, leave
 from kdcore.execute.material import Made, Material, method_of, settled
 from kdcore.execute.teachers import Teachers
@@ -32,6 +33,7 @@ from kdcore.train import lora
 from kdcore.train.checkpoint import Progress
 from kdcore.train.loop import Task, fit
 from kdcore.train.objective import Objective
+from kdcore.train.team import Alone
 from kdcore.workspace.plans import Plan, Stage
 from kdcore.workspace.workspace import Workspace
 
@@ -95,27 +97,42 @@ class Builder:
         self.material = replace(self.material, shares=self.shares)
         self.teachers.shares = self.shares
 
+    def take_part(self, stage: Stage, team: Alone, *, on_epoch: Epoch) -> None:
+        """Trains the network of `stage` together with other processes, up to its last checkpoint."""
+        self._share_out(stage)
+        method = _method(stage)
+        network = self._begun(stage, method)
+        fit(network, self._task(stage, method, None), self.workspace.model(stage.key), on_epoch=on_epoch, team=team)
+
     def _carry_out(self, stage: Stage, folder: Path, on_epoch: Epoch, on_phase: Phase, check: Check) -> Made:
         outcome = None
-        chosen = stage.spec.get("method")
-        method = method_of(registry.validate("method", chosen)) if chosen else None
+        method = _method(stage)
         if stage.kind == "compress":
             on_phase("compressing")
             outcome = self._compress(stage, folder)
             network = outcome.network
         else:
-            torch.manual_seed(stage.seed)
-            network = self._create(stage.spec["model"])
-            if method:
-                network = method.begin(network, self.teachers.load(stage.teacher) if stage.teacher else None)
+            network = self._begun(stage, method)
         progress = Progress()
         if "train" in stage.spec:
             on_phase("training")
+            if stage.devices > 1:
+                work = crew.Work(self.workspace, stage, self.data, dict(self.teachers.files))
+                crew.train(work, stage.devices, folder / "scratch", on_epoch=on_epoch, check=check)
+                on_epoch = _heard  # what follows reads their checkpoint
             task = self._task(stage, method, outcome)
             progress = fit(network, task, folder, on_epoch=on_epoch, check=check)
         if outcome and outcome.finish:
             on_phase("finishing")
         return _as_file(Made(network, outcome, progress).finished(), folder / "scratch")
+
+    def _begun(self, stage: Stage, method: Method[Any] | None) -> nn.Module:
+        """The network as its training begins: the same in every process."""
+        torch.manual_seed(stage.seed)
+        network = self._create(stage.spec["model"])
+        if method:
+            network = method.begin(network, self.teachers.load(stage.teacher) if stage.teacher else None)
+        return network
 
     def _create(self, model: dict[str, Any]) -> nn.Module:
         options = registry.validate("architecture", model)
@@ -224,6 +241,15 @@ def builder_of(workspace: Workspace, recipe: Recipe, plan: Plan) -> Builder:
     """What builds the stages of a run: it holds the run's data."""
     dataset = load(recipe.data.source)
     return Builder(workspace, dataset, recipe.data, plan.files)
+
+
+def _method(stage: Stage) -> Method[Any] | None:
+    chosen = stage.spec.get("method")
+    return method_of(registry.validate("method", chosen)) if chosen else None
+
+
+def _heard(row: dict[str, Any]) -> None:
+    """Of a history that has been passed on already."""
 
 
 def _as_file(made: Made, scratch: Path) -> Made:

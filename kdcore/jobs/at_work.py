@@ -38,10 +38,10 @@ class LeftBehind:
 
 
 class AtWork:
-    """A worker in a slot. `helps`: it builds stages of a run that another one holds."""
+    """A worker in one slot, or in several. `helps`: it builds stages of a run that another one holds."""
 
-    def __init__(self, folder: Path, slot: int, job: Job, *, helps: bool = False):
-        self.folder, self.slot, self.job, self.helps = folder, slot, job, helps
+    def __init__(self, folder: Path, slots: tuple[int, ...], job: Job, *, helps: bool = False):
+        self.folder, self.slots, self.job, self.helps = folder, slots, job, helps
         self.run_id = folder.name
         self._watch: Watch | None = None
         self._asked: float | None = None

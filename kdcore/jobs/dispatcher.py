@@ -1,5 +1,7 @@
 """The dispatcher: one process a workspace that launches workers in the order of the queue, one in each slot.
 
+A run that trains on several devices takes as many slots as have that many GPUs, and waits for them at its turn.
+
 A slot that no run needs helps another one: a further worker there builds stages of the same run.
 
 It may be killed at any time: workers go on, and the next dispatcher finds them by their locks.
@@ -165,7 +167,9 @@ class _Dispatcher:
         return sorted(waiting, key=lambda item: not item.running)
 
     def _launcher(self) -> Launcher:
-        return launcher.of(self.where) if self.where else launcher.chosen(self.workspace)
+        made = launcher.of(self.where) if self.where else launcher.chosen(self.workspace)
+        made.asked = self.asked
+        return made
 
     def _slots(self) -> int:
         return self.asked or slots.count(self.workspace, self._launcher().slots)
@@ -174,9 +178,9 @@ class _Dispatcher:
         before = self._shown()
         try:
             for item in waiting:
-                if (slot := self._free()) is None:
+                if not (room := self._room(item.run_id)):
                     break
-                self._start(item, slot)
+                self._start(item, room)
             if not waiting:
                 self._help()
         except Unreachable as error:
@@ -187,33 +191,39 @@ class _Dispatcher:
 
     def _shown(self) -> list[shapes.Slot]:
         return [
-            {"slot": one.slot, "run": one.run_id, "helps": one.helps}
-            for one in sorted(self.working, key=lambda one: one.slot)
+            {"slot": slot, "run": one.run_id, "helps": one.helps}
+            for one in sorted(self.working, key=lambda one: one.slots)
+            for slot in one.slots
         ]
 
-    def _free(self) -> int | None:
-        """A slot that nobody works in, or that a helper leaves for it."""
-        free = set(range(self._slots())) - {one.slot for one in self.working}
-        if free:
-            return min(free)
-        for one in self.working:
-            if one.helps and one.slot < self._slots():
-                self._remove(one)
-                return one.slot
-        return None
+    def _free(self) -> list[int]:
+        """The slots that nobody works in."""
+        return sorted(set(range(self._slots())) - {slot for one in self.working for slot in one.slots})
+
+    def _room(self, run_id: str) -> tuple[int, ...]:
+        """Slots for a run that nobody works in, or that helpers leave for it; none while there are too few."""
+        wanted = slots.devices(self.workspace, run_id) if self._launcher().local else 1
+        free, helpers = self._free(), [one for one in self.working if one.helps and one.slots[0] < self._slots()]
+        for number in range(len(helpers) + 1):
+            left = [slot for one in helpers[:number] for slot in one.slots]
+            if found := slots.enough([*free, *left], self._slots(), wanted):
+                for one in helpers[:number]:
+                    self._remove(one)
+                return tuple(sorted(found))
+        return ()
 
     def _help(self) -> None:
         """Puts a slot that is free to work on a run that has stages for it."""
-        free = set(range(self._slots())) - {one.slot for one in self.working}
+        free = self._free()
         wanting = [one for one in self.working if not one.helps and self._wants_help(one)] if free else []
         for one in wanting[:1]:
             try:
-                job = self._launcher().launch(self.workspace, "build", one.run_id, min(free))
+                job = self._launcher().launch(self.workspace, "build", one.run_id, (free[0],))
             except Refused as refused:
                 log.warning("%s: no further worker: %s", one.run_id, refused)
                 self.unaided.add(one.run_id)
                 return
-            self.working.append(AtWork(one.folder, min(free), job, helps=True))
+            self.working.append(AtWork(one.folder, (free[0],), job, helps=True))
 
     def _wants_help(self, one: AtWork) -> bool:
         there = sum(other.run_id == one.run_id for other in self.working)
@@ -222,16 +232,16 @@ class _Dispatcher:
             return False
         return slots.stages_to_share(self.workspace, one.run_id) > there
 
-    def _start(self, item: Next, slot: int) -> None:
+    def _start(self, item: Next, room: tuple[int, ...]) -> None:
         before = launcher.job_of(item.status)
         if before and before.lives():
-            self.working.append(AtWork(item.folder, slot, before))
+            self.working.append(AtWork(item.folder, room, before))
         elif item.running:
-            self.working.append(AtWork(item.folder, slot, LeftBehind(item.folder)))
+            self.working.append(AtWork(item.folder, room, LeftBehind(item.folder)))
         elif wrong := self._given_up(item, before):
             self._fail(item, wrong)
         else:
-            self._launch(item, slot, self._attempts(item))
+            self._launch(item, room, self._attempts(item))
 
     def _attempts(self, item: Next) -> int:
         """How many there were; of a job, which the cluster may end, only those since an epoch was finished."""
@@ -250,9 +260,9 @@ class _Dispatcher:
             return f"the worker crashed {MOST_ATTEMPTS} times{job}; see log.txt"
         return ""
 
-    def _launch(self, item: Next, slot: int, attempts: int) -> None:
+    def _launch(self, item: Next, room: tuple[int, ...], attempts: int) -> None:
         try:
-            job = self._launcher().launch(self.workspace, "worker", item.run_id, slot)
+            job = self._launcher().launch(self.workspace, "worker", item.run_id, room)
         except Refused as refused:
             self._fail(item, str(refused))
             return
@@ -260,7 +270,7 @@ class _Dispatcher:
         if "job" in job.about:
             status["epochs"] = _epochs(item.folder)
         write_json(item.folder / "status.json", status)
-        self.working.append(AtWork(item.folder, slot, job))
+        self.working.append(AtWork(item.folder, room, job))
 
     def _fail(self, item: Next, error: str) -> None:
         with lock(item.folder / "lock"):

@@ -50,14 +50,19 @@ class Job(Protocol):
 class Launcher:
     """Starts workers. The constructor takes its entry's options, and nothing is asked of anybody before `launch`."""
 
+    local = False  # whether its workers have the GPUs of this machine, as the slots divide them
     slots: int | None = None  # how many workers at a time where the settings do not say; None: one for each GPU, or one
+    asked: int | None = None  # workers at a time, where whoever started the dispatcher said so
     workers: int | None = None  # of them for one run at most; None: as many as there are slots
 
     def __init__(self, options: Options):
         self.options = options
 
-    def launch(self, workspace: Workspace, command: Command, run_id: str, slot: int) -> Job:
-        """Starts `python -m kdcore COMMAND RUN_ID`; it outlives whoever started it. Raises Refused, Unreachable."""
+    def launch(self, workspace: Workspace, command: Command, run_id: str, chosen: tuple[int, ...]) -> Job:
+        """Starts `python -m kdcore COMMAND RUN_ID` in the slots `chosen`; it outlives whoever started it.
+
+        Raises Refused, Unreachable.
+        """
         raise NotImplementedError
 
     def find(self, about: Mapping[str, Any]) -> Job:

@@ -16,6 +16,7 @@ from kdcore.execute.joined import join
 from kdcore.files import lock, require_locks, write_json
 from kdcore.jobs.control import StopSignal
 from kdcore.jobs.process import end_children
+from kdcore.problems import explained
 from kdcore.workspace import shapes
 from kdcore.workspace.state import files
 from kdcore.workspace.workspace import Workspace
@@ -54,18 +55,6 @@ def _log_to(path: Path) -> None:
             os.dup2(file.fileno(), stream.fileno())
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log.setLevel(logging.INFO)
-
-
-def explained(problem: BaseException) -> str:
-    """Why the run failed, in words. The message of a failed look-up is a bare key, which says nothing by itself."""
-    words = str(problem)
-    if isinstance(problem, KeyError | IndexError) or not words:
-        frame = traceback.extract_tb(problem.__traceback__)[-1:]
-        where = f" at {Path(frame[0].filename).name}, line {frame[0].lineno}" if frame else ""
-        words = (
-            f"a fault in the program ({type(problem).__name__}{f': {words}' * bool(words)}{where}); log.txt has it all"
-        )
-    return words
 
 
 class _Work:

@@ -77,6 +77,8 @@ def training_of(given: Mapping[str, Any] | Train | None, count: int, material: M
         train = given if isinstance(given, Train) else Train.model_validate(dict(given or {}))
     except ValidationError as error:
         _refuse_invalid("training", error)
+    if train.devices > 1:
+        refuse("training.devices", "a network of your own exists in this process alone: set it to 1")
     if train.patience and images.judged_by(material) == "validation":
         refuse("test", "with patience, validation images choose the epoch: give test images too")
     steps = train.steps or steps_of(train.epochs or 1, count, train.batch_size)

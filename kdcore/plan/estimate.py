@@ -148,7 +148,8 @@ def _training(stage: Stage, stages: Mapping[str, Stage], sizes: Mapping[str, int
     asked = sum(_macs(_origin(stages[key], stages), sizes) for key in stage.asked)
     beside = sum(sizes[keys.canonical(model)] for model in stage.spec.get("beside", ()))
     work = 3 * (_macs(_origin(stage, stages), sizes) + beside) + asked
-    return stage.spec["train"]["steps"] * stage.spec["train"]["batch_size"] * work
+    devices = stage.devices if machine.device() == "cuda" else 1  # without GPUs, they divide the cores
+    return stage.spec["train"]["steps"] * stage.spec["train"]["batch_size"] * work / devices
 
 
 def _macs(stage: Stage, sizes: Mapping[str, int]) -> int:

@@ -14,7 +14,7 @@ from kdcore.plan import planner, rules
 from kdcore.plan.naming import named, titled
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Recipe, points
-from kdcore.workspace import keys
+from kdcore.workspace import keys, slots
 from kdcore.workspace.library import Library
 from kdcore.workspace.plans import Data, Foreign, Plan, Stage, Variant
 from kdcore.workspace.workspace import Workspace
@@ -27,7 +27,8 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
 
     Raises RecipeError, which names the fields that are wrong.
     """
-    find = Library(workspace or Workspace()).find
+    workspace = workspace or Workspace()
+    find, most_devices = Library(workspace).find, slots.most_devices(workspace)
     dataset = load(recipe.data.source)
     usual = split(dataset, recipe.data)
     labelled: list[int] = []
@@ -36,7 +37,7 @@ def plan(recipe: Recipe, workspace: Workspace | None = None) -> Plan:
     rows: list[Variant] = []
     files: dict[str, str] = {}
     for point in points(recipe):
-        given = rules.check(point.recipe, dataset, find)
+        given = rules.check(point.recipe, dataset, find, most_devices)
         shares = usual if point.recipe.data == recipe.data else split(dataset, point.recipe.data)
         labelled.append(len(shares.labelled))
         made = planner.rows(point, given, dataset.fingerprint, shares)

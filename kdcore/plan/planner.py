@@ -238,7 +238,13 @@ def _training(kind: Kind, model: Options, train: Train, images: int) -> dict[str
 
 
 def _finetuning(setting: Setting, finetune: Any) -> dict[str, Any]:
-    changes = {"steps": finetune.steps, "epochs": None, "learning_rate": finetune.learning_rate, "lora": 0}
+    changes = {
+        "steps": finetune.steps,
+        "epochs": None,
+        "learning_rate": finetune.learning_rate,
+        "lora": 0,
+        "devices": 1,
+    }
     return _resolved(setting.recipe.train.model_copy(update=changes), len(setting.shares.seen))
 
 

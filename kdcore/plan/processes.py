@@ -20,6 +20,8 @@ def processes(due: Sequence[Stage]) -> int:
 
     Two processes need two sets of threads, so that neither waits for the other's cores.
     """
+    if any(stage.devices > 1 for stage in due):
+        return 1  # they take the cores themselves
     if machine.device() != "cpu" or machine.cores() < 2 * machine.threads():
         return 1
     trained = [stage.steps for stage in due if stage.steps]

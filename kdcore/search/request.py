@@ -191,6 +191,10 @@ def _contradictions(search: Search) -> list[Problem]:
         found.append(Problem("lose_at_most", message))
     if recipe.sweep:
         found.append(Problem("recipe.sweep", "a search varies values itself: take the sweep out"))
+    for field, train in (("train", recipe.train), ("teacher.train", recipe.teacher.train)):
+        if train.devices > 1:
+            message = "a search trains many candidates, each on one device: set it to 1"
+            found.append(Problem(f"recipe.{field}.devices", message))
     if recipe.start == "train" and MethodTraits.of(recipe.distill).borrows:
         message = "the student is deployed with its teacher's classifier, whose size a search cannot vary: choose kd"
         found.append(Problem("recipe.distill.method", message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import nn
 from kdcore.inputs import Held
 from kdcore.inputs.kind import laid_out
 from kdcore.train.precision import autocast
+
+Ask = Callable[[torch.Tensor], torch.Tensor]  # a network, or whoever asks it
 
 LIMIT_BYTES = 256 * 2**20
 
@@ -37,7 +40,7 @@ class LogitCache:
         self._kept: dict[Any, torch.Tensor] = {}
         self._bytes = 0
 
-    def ask(self, teacher: nn.Module, stream: Any, step: int, images: torch.Tensor) -> torch.Tensor:
+    def ask(self, teacher: Ask, stream: Any, step: int, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) of the teacher for this step's images (B, C, H, W), without gradient."""
         known = self.known((stream, step))
         if known is not None:

@@ -22,6 +22,7 @@ from kdcore.train.checkpoint import Progress
 from kdcore.train.objective import Batch, Objective
 from kdcore.train.optimizers import factor, optimizer
 from kdcore.train.precision import autocast
+from kdcore.train.team import ALONE, Alone
 
 
 class Diverged(RuntimeError):
@@ -59,20 +60,26 @@ def fit(
     *,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
     check: Callable[[], None] = lambda: None,
+    team: Alone = ALONE,
 ) -> Progress:
     """Trains `network` in place, from the checkpoint in `folder` where there is one.
 
     `history.jsonl` in `folder` gets a row an epoch: epoch, step, loss, accuracy (both on the views), val_loss,
     val_accuracy, learning_rate, images_per_s, and test_accuracy where the task has test images. Accuracy is the share
     of images that are answered right; of many labels, those whose whole label set is. `on_epoch` hears each row once it
-    is safe on disk, those before the checkpoint first; `check` is called every step and may raise to stop. Raises
-    Diverged, OutOfMemory.
+    is safe on disk, those before the checkpoint first; `check` is called every step and may raise to stop. `team`: the
+    processes that train together, each of which calls this with an equal network, task and folder; the first alone
+    judges the network and writes. Raises Diverged, OutOfMemory.
     """
     if task.train.lora:
         lora.attach(network, task.train.lora)
-    trainer = Trainer(network, task, check)
+    trainer = Trainer(network, task, check, team)
     kept, history = folder / "checkpoint", folder / "history.jsonl"
+    if team.rank:
+        team.wait()  # until the first has removed what cannot be used
     progress, rows = checkpoint.resume(kept, history, trainer.modules, trainer.optimizer)
+    if not team.rank:
+        team.wait()
     trainer.resume(progress)
     for row in rows:
         on_epoch(row)
@@ -83,17 +90,18 @@ def fit(
         row = trainer.epoch(progress, end)
         seconds = time.perf_counter() - started
         row["images_per_s"] = (end - progress.step) * task.train.batch_size / seconds
-        with history.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
         progress = replace(
             trainer.judged(progress, row),
             epoch=row["epoch"],
             step=end,
-            history_bytes=history.stat().st_size,
             seconds=progress.seconds + seconds,
             scaler=trainer.scaler.state_dict(),
         )
-        checkpoint.write(kept, history, trainer.modules, trainer.optimizer, progress)
+        if not team.rank:
+            with history.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            progress = replace(progress, history_bytes=history.stat().st_size)
+            checkpoint.write(kept, history, trainer.modules, trainer.optimizer, progress)
         on_epoch(row)
     trainer.finish()
     if task.train.lora:
@@ -104,8 +112,8 @@ def fit(
 class Trainer:
     """A network in training, with everything that its checkpoint must hold."""
 
-    def __init__(self, network: nn.Module, task: Task, check: Callable[[], None]):
-        self.network, self.task, self.check = network, task, check
+    def __init__(self, network: nn.Module, task: Task, check: Callable[[], None], team: Alone = ALONE):
+        self.network, self.task, self.check, self.team = network, task, check, team
         self.device = task.images.device
         self.smoothed = task.lesson.labelling.smoothed(task.targets, task.train.label_smoothing)
         network.to(self.device).to(memory_format=torch.channels_last).train()
@@ -117,6 +125,8 @@ class Trainer:
         self.parameters = [*network.parameters(), *companions.parameters()]
         self.optimizer = optimizer(self.parameters, task.train)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=task.precision == "fp16")
+        task.lesson.team = team
+        self.lesson = team.wrapped(_Lesson(network, companions, task.lesson))
 
     def _prepare(self) -> None:
         """Shows the lesson an example; the network's batch norms do not count it."""
@@ -158,14 +168,15 @@ class Trainer:
         """Trains to step `end` and returns the row of the history. Raises Diverged, OutOfMemory."""
         task = self.task
         generator = torch.Generator().manual_seed(order.views_seed(task.seed, progress.epoch))
-        torch.manual_seed(order.chance_seed(task.seed, progress.step))  # for networks that draw: dropout
+        # for networks that draw, as dropout does: in each process of a team something else
+        torch.manual_seed(order.chance_seed(task.seed, progress.step) + self.team.rank)
         try:
             loss, right, broken = self.steps(progress.step, end, generator)
         except Exception as error:
             if not memory.ran_out(error):
                 raise
             traceback.clear_frames(error.__traceback__)  # they hold the step's tensors
-            raise memory.OutOfMemory(task.train.batch_size, self._fitting()) from error
+            raise memory.OutOfMemory(task.train.batch_size, self._fitting(), self.team.count) from error
         if broken is None and not _finite(self.deployed):
             broken = end
         if broken is not None:
@@ -181,8 +192,13 @@ class Trainer:
         }
 
     def _judge(self, images: tuple[torch.Tensor, torch.Tensor]) -> dict[str, float]:
-        task = self.task
-        return validate(self.deployed, images, task.images.kind, task.precision, task.lesson.labelling)
+        task, names = self.task, ("val_loss", "val_accuracy")
+
+        def judged() -> list[float]:
+            found = validate(self.deployed, images, task.images.kind, task.precision, task.lesson.labelling)
+            return [found[name] for name in names]
+
+        return dict(zip(names, self.team.agreed(judged, len(names)), strict=True))
 
     def steps(self, first: int, end: int, generator: torch.Generator) -> tuple[float, float, int | None]:
         """Trains from step `first` to `end`: mean loss, mean share of right answers, and where the loss broke."""
@@ -201,7 +217,7 @@ class Trainer:
             group["lr"] = rate
         following = self._indices(step + 1) if step + 1 < end else None
         batch = self._batch(step, self._indices(step), generator, following)
-        loss, logits = task.lesson.loss(self.network, batch)
+        loss, logits = self.lesson(batch)
         self.scaler.scale(loss).backward()
         if task.train.clip_norm:
             self.scaler.unscale_(self.optimizer)
@@ -213,7 +229,7 @@ class Trainer:
             task.constrain()
         if task.train.ema:
             _follow(self.modules["average"], self.network, 1 - task.train.ema if step else 1.0)
-        return loss.detach(), task.lesson.labelling.right(logits.detach(), batch.targets)
+        return loss.detach(), task.lesson.labelling.right(logits, batch.targets)
 
     def _indices(self, step: int, size: int | None = None) -> Any:
         task = self.task
@@ -227,7 +243,12 @@ class Trainer:
         return Batch(images, targets, rows, step, task.steps, order.chance_seed(task.seed, step))
 
     def _fitting(self) -> int | None:
-        """The batch size that would have fitted, found by trying; what has been learnt is lost by it."""
+        """The batch size that would have fitted, found by trying; what has been learnt is lost by it.
+
+        None of a team: this process cannot try by itself.
+        """
+        if self.team.count > 1:
+            return None
 
         def attempt(size: int) -> None:
             self.optimizer.zero_grad(set_to_none=True)
@@ -237,6 +258,18 @@ class Trainer:
             self.optimizer.step()  # its state takes memory too
 
         return memory.largest(self.task.train.batch_size, attempt)
+
+
+class _Lesson(nn.Module):
+    """What one step computes of the networks that it trains: the loss, and the student's logits without gradient."""
+
+    def __init__(self, network: nn.Module, companions: nn.Module, objective: Objective):
+        super().__init__()
+        self.network, self.companions, self._objective = network, companions, objective
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, logits = self._objective.loss(self.network, batch)
+        return loss, logits.detach()
 
 
 def _follow(average: nn.Module, network: nn.Module, share: float) -> None:

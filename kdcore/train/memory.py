@@ -9,11 +9,17 @@ import torch
 
 
 class OutOfMemory(RuntimeError):
-    """The batch does not fit the device's memory. `fits`: the largest power-of-two part of it that does; None: none."""
+    """The batch does not fit the memory of so many devices.
 
-    def __init__(self, batch_size: int, fits: int | None):
-        advice = f"batches of {fits} fit" if fits else "smaller ones do not fit either"
-        super().__init__(f"out of memory with batches of {batch_size} images; {advice}")
+    `fits`: the largest power-of-two part of it that does; None: none does, or of several devices it is not known.
+    """
+
+    def __init__(self, batch_size: int, fits: int | None, devices: int = 1):
+        if devices == 1:
+            advice = f"; batches of {fits} fit" if fits else "; smaller ones do not fit either"
+        else:
+            advice = f" on {devices} devices: take smaller ones, or more devices"
+        super().__init__(f"out of memory with batches of {batch_size} images{advice}")
         self.batch_size, self.fits = batch_size, fits
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from kdcore.data.labelling import ONE_LABEL, Labelling
 from kdcore.train.precision import autocast
+from kdcore.train.team import ALONE, Alone
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Batch:
 
 
 class Objective:
-    """Learning from labels, as `labelling` means them. `companions`: what is trained along and saved in checkpoints."""
+    """Learning from labels, as `labelling` means them. `companions`: what is trained along and saved in checkpoints.
+
+    `team`: the processes that compute each batch together, from when `prepare` has returned.
+    """
 
     companions: nn.Module
     precision: str
     labelling: Labelling = ONE_LABEL
+    team: Alone = ALONE
 
     def prepare(self, network: nn.Module, example: Batch, images: int, precision: str) -> None:
         """Called once, with the network on its device, an example of two images, and how many images there are."""
@@ -46,4 +51,4 @@ class Objective:
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """(B, K) float32, computed in the precision of the training."""
         with autocast(images.device, self.precision):
-            return network(images).float()
+            return self.team.answers(network, images).float()

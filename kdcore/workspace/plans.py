@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from kdcore import inputs, registry
 from kdcore.distill.traits import asks
 from kdcore.files import SCHEMA, Damaged, read_json
+from kdcore.recipe import MOST_DEVICES
 from kdcore.workspace.shapes import Count, Key, misshapen
 
 Kind = Literal["train", "given", "distill", "compress"]
@@ -78,12 +79,20 @@ class Stage(_Part):
         steps = spec.get("train", {}).get("steps", 0) if isinstance(spec.get("train", {}), dict) else None
         if not isinstance(steps, int) or not 0 <= steps < 2**53:
             raise ValueError("its training has no number of steps")
+        devices = spec.get("train", {}).get("devices", 1)
+        if not isinstance(devices, int) or not 1 <= devices <= MOST_DEVICES:
+            raise ValueError("its training has no number of devices")
         return spec
 
     @property
     def steps(self) -> int:
         """Of its training; 0 for one that trains nothing."""
         return self.spec.get("train", {}).get("steps", 0)
+
+    @property
+    def devices(self) -> int:
+        """That train it together."""
+        return self.spec.get("train", {}).get("devices", 1)
 
     @property
     def inputs(self) -> tuple[str, ...]:

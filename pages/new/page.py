@@ -20,7 +20,7 @@ USUAL = ("steps", "epochs", "batch_size", "learning_rate")
 GROUPS = {  # what is seldom changed of a training
     "Optimizer": ("optimizer", "nesterov", "weight_decay", "decay_all", "clip_norm", "ema", "lora"),
     "Schedule": ("schedule", "milestones", "warmup", "patience", "test_curve"),
-    "Label smoothing and precision": ("label_smoothing", "precision"),
+    "Label smoothing, precision and devices": ("label_smoothing", "precision", "devices"),
 }
 
 

@@ -194,10 +194,16 @@ def commands(tmp_path, monkeypatch):
     return folder
 
 
-def launched(workspace, **options):
-    run_id = api.submit(workspace, small())
+def launched(workspace, *changes, **options):
+    run_id = api.submit(workspace, small(*changes))
     known = slurm.Slurm(slurm.SlurmOptions(**options))
-    return known.launch(workspace, "worker", run_id, 0)
+    return known.launch(workspace, "worker", run_id, (0,))
+
+
+def test_a_job_asks_for_the_gpus_that_its_training_needs_together(workspace, commands):
+    settings.write(workspace, launcher={"launcher": "slurm", "gpus": 1})
+    launched(workspace, "train.devices=4", gpus=1)
+    assert "#SBATCH --gpus-per-node=4\n" in (commands / "script").read_text()
 
 
 def test_what_is_asked_of_slurm(workspace, commands):

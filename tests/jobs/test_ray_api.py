@@ -35,7 +35,7 @@ def client(monkeypatch):
 
 def launched(workspace, **options):
     run_id = api.submit(workspace, small())
-    return run_id, ray.Ray(ray.RayOptions(address=ADDRESS, **options)).launch(workspace, "worker", run_id, 0)
+    return run_id, ray.Ray(ray.RayOptions(address=ADDRESS, **options)).launch(workspace, "worker", run_id, (0,))
 
 
 def test_what_is_asked_of_ray(workspace, client):

@@ -90,6 +90,49 @@ def test_an_idle_slot_helps_a_search_while_candidates_are_left(workspace, starte
     assert started == [("worker", run_id, "4"), ("build", run_id, "7")]
 
 
+def test_a_run_on_several_devices_waits_for_their_slots_and_is_not_overtaken(workspace, started):
+    first, second, wide, last = (
+        api.submit(workspace, small(f"train.devices={devices}", f"seeds=[{seed}]"))
+        for seed, devices in enumerate((1, 1, 2, 1))
+    )
+    serving = dispatcher._Dispatcher(workspace, None)
+
+    def begun(*ended):
+        for what in ended:
+            api.request(workspace, what[1], "cancel")
+            started.ended.append(what)
+        serving._look()
+        serving._fill(serving._waiting())
+        return [what[1:] for what in started]
+
+    assert begun() == [(first, "4"), (second, "7")]
+    assert begun(("worker", first, "4"))[2:] == [], "one free slot is not enough"
+    assert begun(("worker", second, "7"))[2:] == [(wide, "4,7")]
+    shown = read_json(workspace.root / "dispatcher.json")["slots"]
+    assert [(slot["slot"], slot["run"]) for slot in shown] == [(0, wide), (1, wide)]
+    assert begun(("worker", wide, "4,7"))[3:] == [(last, "4")]
+
+
+def test_the_only_slot_has_all_gpus_also_where_the_dispatcher_was_asked_for_one(workspace, started):
+    run_id = api.submit(workspace, small("train.devices=2"))
+    serving = dispatcher._Dispatcher(workspace, 1)
+    serving._fill(serving._waiting())
+    assert started == [("worker", run_id, "4,7")]
+
+
+def test_slots_are_taken_until_they_have_the_gpus_that_are_wanted(monkeypatch):
+    monkeypatch.setattr(slots, "gpus", lambda: tuple("abcd"))
+    assert slots.enough([0, 1, 2, 3], 4, 3) == (0, 1, 2)
+    assert slots.enough([0, 1], 2, 4) == (0, 1)  # two GPUs each
+    assert slots.enough([1], 2, 2) == (1,)
+    assert slots.enough([0, 4, 5], 8, 2) == (0, 4, 5)  # 0 and 4 share a GPU
+    assert slots.enough([0, 1], 4, 3) == ()
+    assert slots.enough([0, 1, 2, 3], 4, 9) == (0, 1, 2, 3)  # the worker then says that they are too few
+    monkeypatch.setattr(slots, "gpus", lambda: ())
+    assert slots.enough([2, 3], 4, 8) == (2,)
+    assert slots.enough([], 4, 1) == ()
+
+
 def test_a_helper_that_fails_is_not_started_again(workspace, started, monkeypatch):
     run_id = api.submit(workspace, small())
     serving = dispatcher._Dispatcher(workspace, None)
@@ -108,15 +151,15 @@ def test_one_slot_for_each_gpu_unless_somebody_says_otherwise(workspace, monkeyp
     monkeypatch.setattr(machine, "gpus", lambda: ("A", "B", "C"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
     assert slots.count(workspace) == 2
-    assert slots.environment(3, 4) == {"CUDA_VISIBLE_DEVICES": "5"}
-    assert slots.environment(0, 1) == {"CUDA_VISIBLE_DEVICES": "2,5"}
+    assert slots.environment([3], 4) == {"CUDA_VISIBLE_DEVICES": "5"}
+    assert slots.environment([0], 1) == {"CUDA_VISIBLE_DEVICES": "2,5"}
     settings.write(workspace, slots=5)
     assert slots.count(workspace) == 5
     (workspace.root / "settings.json").write_text("[]")
     assert slots.count(workspace) == 2
     slots.gpus.cache_clear()
     monkeypatch.setattr(machine, "gpus", lambda: ())
-    assert (slots.count(workspace), slots.environment(0, 1)) == (1, {})
+    assert (slots.count(workspace), slots.environment([0], 1)) == (1, {})
     slots.gpus.cache_clear()
 
 

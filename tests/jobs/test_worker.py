@@ -6,7 +6,7 @@ import pytest
 
 from kdcore.compress.step import CompressError
 from kdcore.execute.teachers import GoneTeacher
-from kdcore.jobs.worker import explained
+from kdcore.problems import explained
 
 
 def failure(work):

@@ -108,6 +108,7 @@ REFUSED = {
     ),
     "classes": ("classes", lambda own, data, teacher: kdcore.fit(own(8), *data, classes=["a", "b"])),
     "patience": ("test", lambda own, data, teacher: kdcore.fit(own(8), *data[:2], training={"patience": 2})),
+    "devices": ("training.devices", lambda own, data, teacher: kdcore.fit(own(8), *data, training={"devices": 2})),
     "no channel": ("train", lambda own, data, teacher: kdcore.fit(own(8), (data[0][0][:, 0], data[0][1]), data[1])),
     "no labels": ("validation", lambda own, data, teacher: kdcore.fit(own(8), data[0], data[1][0])),
     "label": ("train", lambda own, data, teacher: kdcore.fit(own(8), (data[0][0], data[0][1] + 1), data[1])),

@@ -4,6 +4,7 @@ from kdcore.models.cost import costs
 from kdcore.plan import estimate as module
 from kdcore.plan.estimate import FIXED_SECONDS, NOMINAL_RATE, START_SECONDS, architectures, estimate, weights
 from kdcore.plan.plan import plan
+from kdcore.workspace import slots
 from kdcore.workspace.events import EventLog
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
@@ -44,6 +45,19 @@ def test_a_teacher_whose_weights_alone_are_wanted_costs_no_time():
     images = 60 * small().train.batch_size
     assert weighed() == pytest.approx(FIXED_SECONDS + images * 4e6 / NOMINAL_RATE)
     assert weighed("distill.method=weight_selection") == pytest.approx(FIXED_SECONDS + images * 3e6 / NOMINAL_RATE)
+
+
+def test_devices_share_the_work_of_a_training_where_they_are_gpus(monkeypatch):
+    def training(*changes):
+        made = plan(small(*changes))
+        found = weights(made, dict.fromkeys(architectures(made), 1e6))
+        return next(found[one.key] for one in made.stages if one.role == "distilled") - FIXED_SECONDS
+
+    alone = training()
+    assert training("train.devices=2") == alone
+    monkeypatch.setattr(module.machine, "device", lambda: "cuda")
+    monkeypatch.setattr(slots, "gpus", lambda: ("0", "1"))
+    assert training("train.devices=2") == pytest.approx(alone / 2)
 
 
 def counted(made):

@@ -93,7 +93,7 @@ def test_the_name_and_the_timing_are_in_no_key():
     assert [stage.key for stage in plan(renamed).stages] == [stage.key for stage in plan(small()).stages]
 
 
-@pytest.mark.parametrize("change", ["train.nesterov=false", "train.test_curve=true"])
+@pytest.mark.parametrize("change", ["train.nesterov=false", "train.test_curve=true", "train.devices=2"])
 def test_options_that_came_later_are_in_a_key_only_where_they_are_used(change):
     assert keys_of(small(change), "student alone") != keys_of(small(), "student alone")
     stage = plan(small()).stages[1]

@@ -38,6 +38,10 @@ def bright(count=60):
 
 @pytest.fixture
 def task():
+    return small_task()
+
+
+def small_task():
     images, labels = bright()
     train = Train(steps=90, batch_size=16, views=Augmentation(shift=1, mixup=1.0))
     return Task(InMemoryImages(images), torch.eye(3)[labels], (images[:12], labels[:12]), train, 90, "fp32", seed=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ class DistillationObjective(Objective):
         asked, features = self._ask(batch, logits)
         seen = StepInputs(
             logits, asked, batch.targets,
-            student_features=self._student.take(), teacher_features=features,
+            student_features=self._features_of(self._student, batch), teacher_features=features,
             indices=batch.indices, step=batch.step, steps=batch.steps, seed=batch.seed, labelling=self.labelling,
             known=tokens(batch.images), shown=batch.images,
         )  # fmt: skip
@@ -74,8 +75,12 @@ class DistillationObjective(Objective):
             return logits.new_empty(0, logits.shape[1]), {}
         if self._looked_up is not None:
             return self._looked_up[batch.indices], {}
+        asked = partial(self.team.answers, self._asked)
         with torch.no_grad(), autocast(batch.images.device, self.precision):
             if self._features:
-                return self._asked(batch.images).float(), self._features.take()
+                return asked(batch.images).float(), self._features_of(self._features, batch)
             name = (self.stream, len(batch.images))  # an example of two images is not the step's batch
-            return self.answers.ask(self._asked, name, batch.step, batch.images), {}
+            return self.answers.ask(asked, name, batch.step, batch.images), {}
+
+    def _features_of(self, watching: Capture, batch: Batch) -> dict[str, torch.Tensor]:
+        return {tap: self.team.whole(found, len(batch.images)) for tap, found in watching.take().items()}

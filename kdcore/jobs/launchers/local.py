@@ -38,8 +38,10 @@ class Process:
 class Local(Launcher):
     """The GPUs are divided among the slots."""
 
-    def launch(self, workspace: Workspace, command: Command, run_id: str, slot: int) -> Job:
-        environment = slots.environment(slot, slots.count(workspace))
+    local = True
+
+    def launch(self, workspace: Workspace, command: Command, run_id: str, chosen: tuple[int, ...]) -> Job:
+        environment = slots.environment(chosen, self.asked or slots.count(workspace))
         return Process(start(workspace, command, run_id, environment=environment))
 
     def check(self, workspace: Workspace) -> str:

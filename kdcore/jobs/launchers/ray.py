@@ -22,6 +22,7 @@ from kdcore.jobs.launcher import CANCELLED, Command, Job, Launcher, Refused, Unr
 from kdcore.jobs.probe import Look, probe
 from kdcore.jobs.process import surroundings
 from kdcore.registry import Options, register
+from kdcore.workspace import slots
 from kdcore.workspace.settings import MOST_SLOTS
 from kdcore.workspace.state import JOBS
 from kdcore.workspace.workspace import Workspace
@@ -41,7 +42,7 @@ class RayOptions(Options):
         "", max_length=300, pattern=r"^(https?://[^\s]+)?$",
         description=f"Address of the cluster's API. Empty: {BY_ENVIRONMENT}, else {USUAL}.",
     )  # fmt: skip
-    gpus: int = Field(0, ge=0, le=64, description="GPUs of each job.")
+    gpus: int = Field(0, ge=0, le=64, description="GPUs of each job. More where a run trains on more devices.")
     cpus: int = Field(2, ge=1, le=512, description="Cores of each job; it trains on all but one of them.")
     memory_gb: float = Field(0, ge=0, le=4096, description="Memory reserved for each job (GB). 0: none.")
     workers: int = Field(
@@ -83,9 +84,9 @@ class Ray(Launcher):
         super().__init__(options)
         self.workers = options.workers
 
-    def launch(self, workspace: Workspace, command: Command, run_id: str, slot: int) -> Job:
-        folder = workspace.run(run_id) / JOBS
-        return self._submit(workspace, folder, ["-m", "kdcore", command, run_id], run_id)
+    def launch(self, workspace: Workspace, command: Command, run_id: str, chosen: tuple[int, ...]) -> Job:
+        folder, devices = workspace.run(run_id) / JOBS, slots.devices(workspace, run_id)
+        return self._submit(workspace, folder, ["-m", "kdcore", command, run_id], run_id, devices)
 
     def find(self, about: Mapping[str, Any]) -> Job:
         return RayJob(about["job"], about.get("address") or self._address)
@@ -100,7 +101,8 @@ class Ray(Launcher):
     def _address(self) -> str:
         return self.options.address or os.environ.get(BY_ENVIRONMENT) or USUAL
 
-    def _submit(self, workspace: Workspace, folder: Path, arguments: list[str], name: str) -> Job:
+    def _submit(self, workspace: Workspace, folder: Path, arguments: list[str], name: str, devices: int = 1) -> Job:
+        """`devices`: on which a network is trained at once."""
         asked, made = self.options, f"kdcore-{name}-{secrets.token_hex(3)}"
         folder.mkdir(parents=True, exist_ok=True)
         log = shlex.quote(str(folder / f"{made}.log"))
@@ -112,7 +114,7 @@ class Ray(Launcher):
                 submission_id=made,
                 runtime_env={"env_vars": surroundings(workspace) | cores},
                 entrypoint_num_cpus=asked.cpus,
-                entrypoint_num_gpus=asked.gpus or None,
+                entrypoint_num_gpus=max(asked.gpus, devices) if asked.gpus else None,
                 entrypoint_memory=int(asked.memory_gb * 2**30) or None,
             ),
         )

@@ -22,6 +22,7 @@ from kdcore.jobs.launcher import CANCELLED, Command, Job, Launcher, Refused, Unr
 from kdcore.jobs.probe import probe
 from kdcore.jobs.process import surroundings
 from kdcore.registry import Options, register
+from kdcore.workspace import slots
 from kdcore.workspace.settings import MOST_SLOTS
 from kdcore.workspace.state import JOBS
 from kdcore.workspace.workspace import Workspace
@@ -39,7 +40,7 @@ class SlurmOptions(Options):
     """What each job asks for."""
 
     partition: str = Field("", max_length=200, description="Partition of the cluster. Empty: its default.")
-    gpus: int = Field(0, ge=0, le=64, description="GPUs of each job.")
+    gpus: int = Field(0, ge=0, le=64, description="GPUs of each job. More where a run trains on more devices.")
     cpus: int = Field(2, ge=1, le=512, description="Cores of each job; it trains on all but one of them.")
     memory_gb: float = Field(8, gt=0, le=4096, description="Memory of each job (GB).")
     minutes: int = Field(
@@ -148,8 +149,9 @@ class Slurm(Launcher):
         super().__init__(options)
         self.workers = options.workers
 
-    def launch(self, workspace: Workspace, command: Command, run_id: str, slot: int) -> Job:
-        made = self._submit(workspace.run(run_id) / JOBS, Task(command, run_id), workspace, f"kdcore {run_id}")
+    def launch(self, workspace: Workspace, command: Command, run_id: str, chosen: tuple[int, ...]) -> Job:
+        task, devices = Task(command, run_id), slots.devices(workspace, run_id)
+        made = self._submit(workspace.run(run_id) / JOBS, task, workspace, f"kdcore {run_id}", devices)
         return SlurmJob(made)
 
     def find(self, about: Mapping[str, Any]) -> Job:
@@ -161,9 +163,9 @@ class Slurm(Launcher):
 
         return probe(workspace, submit)
 
-    def _submit(self, folder: Path, task: Any, workspace: Workspace, name: str) -> str:
+    def _submit(self, folder: Path, task: Any, workspace: Workspace, name: str, devices: int = 1) -> str:
         executor = self._executor(folder)
-        executor.update_parameters(name=name, **self._parameters(workspace))
+        executor.update_parameters(name=name, **self._parameters(workspace, devices))
         try:
             job = str(executor.submit(task).job_id)
         except Exception as error:  # submitit raises several of its own, and what subprocess raises
@@ -181,8 +183,8 @@ class Slurm(Launcher):
             raise Refused("there is no sbatch here: start the dispatcher on a machine that can submit to the cluster")
         return submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=MOST_TIMEOUTS)
 
-    def _parameters(self, workspace: Workspace) -> dict[str, Any]:
-        """As submitit's executors take them."""
+    def _parameters(self, workspace: Workspace, devices: int = 1) -> dict[str, Any]:
+        """As submitit's executors take them. `devices`: on which a network is trained at once."""
         asked = self.options
         extra = dict(_option(one) for one in shlex.split(asked.extra))
         parameters = {
@@ -196,7 +198,7 @@ class Slurm(Launcher):
         if asked.partition:
             parameters["slurm_partition"] = asked.partition
         if asked.gpus:
-            parameters["gpus_per_node"] = asked.gpus
+            parameters["gpus_per_node"] = max(asked.gpus, devices)
         return parameters
 
 

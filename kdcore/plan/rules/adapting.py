@@ -13,7 +13,7 @@ from kdcore.recipe import Recipe, Train
 
 def problems(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
     """Trainings that ask for LoRA where it cannot be, at their field."""
-    for field, train in _trainings(recipe).items():
+    for field, train in trainings(recipe).items():
         if not train.lora:
             continue
         at, off = f"{field}.lora", ((f"{field}.lora", 0),)
@@ -23,7 +23,8 @@ def problems(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
             yield Problem(at, f"LoRA needs the package peft: {hub.INSTALL}; or set it to 0", changes=off)
 
 
-def _trainings(recipe: Recipe) -> dict[str, Train]:
+def trainings(recipe: Recipe) -> dict[str, Train]:
+    """The trainings of new networks, by their fields."""
     found = {} if recipe.start == "model" else {"train": recipe.train}
     trained = registry.entry_of("teacher", recipe.teacher.source).name == "trained"
     return found | ({"teacher.train": recipe.teacher.train} if trained and found else {})
