@@ -66,7 +66,7 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
         label=by_options(_label),
         faster=True,
         refuses=_refuses,
-        reads=("text",),
+        reads=("text", "passages"),
         looks=by_options(lambda options: options.examples if options.importance == "gradient" else 0),
         formula=r"I_h = \mathbb{E}_x \left| A_h(x)^\top \frac{\partial \mathcal{L}(x)}{\partial A_h(x)} \right|",
         helps="For text networks of many heads: narrower layers, faster on every machine, without a student to train.",

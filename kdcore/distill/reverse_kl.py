@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from kdcore.distill.kd import soft_targets
 from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.traits import MethodTraits
-from kdcore.lazy import functional, torch
+from kdcore.lazy import torch
 from kdcore.registry import Options, Searched, register
 
 
@@ -26,10 +27,7 @@ def reverse_kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float)
     It is large where the student gives probability to a class to which the teacher gives none, and small where the
     student leaves out one of several possible classes: soft targets weigh the other way round.
     """
-    log_student = functional.log_softmax(student / temperature, dim=1)
-    log_teacher = functional.log_softmax(teacher / temperature, dim=1)
-    divergence = functional.kl_div(log_teacher, log_student, reduction="batchmean", log_target=True)
-    return divergence * temperature**2
+    return soft_targets(teacher, student, temperature)
 
 
 @register(

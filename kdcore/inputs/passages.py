@@ -21,7 +21,6 @@ from kdcore.inputs.text import Text, TextShape, portion
 from kdcore.inputs.tokens import Characters, read
 from kdcore.lazy import torch
 
-PARTS = ("ids", "documents")
 SHORTEST = 3  # characters on which an exported file is compared with its network
 BEFORE = 80  # characters that a page shows before the one in question
 KEEPING = ("replaced", "swapped", "case")  # typos that leave every character in its place
@@ -104,14 +103,7 @@ class Continued(Text):
     corruptions = {name: typos.TITLES[name] for name in KEEPING}
     corrupted_how = "wrong or swapped letters, or wrong case, before the character in question, at five severities each"
     sources = ("continue",)
-
-    def checked(self, items: Items, like: Items) -> Items:
-        if items.tokenizer != like.tokenizer or not len(items):
-            raise ValueError("passages must have one tokenizer, and there must be some")
-        return items
-
-    def files(self, name: str) -> tuple[str, ...]:
-        return (*(f"{name}.{part}.npy" for part in PARTS), f"{name}.tokenizer.json")
+    parts = ("ids", "documents")
 
     def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
         try:
@@ -132,7 +124,7 @@ class Continued(Text):
         tokenizer = read(read_json(folder / f"{name}.tokenizer.json"))
         if not isinstance(tokenizer, Characters):
             raise ValueError("passages are read character by character")
-        return Passages(Windows(*(arrays.mapped(folder / f"{name}.{part}.npy") for part in PARTS)), tokenizer)
+        return Passages(Windows(*(arrays.mapped(folder / f"{name}.{part}.npy") for part in self.parts)), tokenizer)
 
     def chunks(self, items: Items) -> Iterator[bytes | memoryview]:
         yield json.dumps(items.tokenizer.document()).encode()

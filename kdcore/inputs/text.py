@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from kdcore.lazy import torch
 from kdcore.recipe import Augmentation
 
 PORTION, PORTION_TOKENS = 512, 2**15  # texts in one pass without gradients (max), and their tokens
-PARTS = ("ids", "id-ends", "text", "text-ends")
 PICTURES_ALONE = "texts cannot be changed like pictures: set it to {}"
 
 
@@ -71,14 +70,15 @@ class Text(Kind):
     corruptions = typos.TITLES
     corrupted_how = "wrong, missing, doubled or swapped letters, or wrong case, at five severities each"
     sources = ("type",)
+    parts: ClassVar[tuple[str, ...]] = ("ids", "id-ends", "text", "text-ends")  # its arrays on disk
 
-    def checked(self, items: Texts, like: Texts) -> Texts:
+    def checked(self, items: Items, like: Items) -> Items:
         if items.tokenizer != like.tokenizer or not len(items):
-            raise ValueError("texts must have one tokenizer, and there must be some")
+            raise ValueError(f"{self.many} must have one tokenizer, and there must be some")
         return items
 
     def files(self, name: str) -> tuple[str, ...]:
-        return (*(f"{name}.{part}.npy" for part in PARTS), f"{name}.tokenizer.json")
+        return (*(f"{name}.{part}.npy" for part in self.parts), f"{name}.tokenizer.json")
 
     def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
         try:
@@ -94,7 +94,7 @@ class Text(Kind):
         write_json(folder / f"{name}.tokenizer.json", items.tokenizer.document())
 
     def load(self, folder: Path, name: str) -> Texts:
-        ids, id_ends, raw, ends = (arrays.mapped(folder / f"{name}.{part}.npy") for part in PARTS)
+        ids, id_ends, raw, ends = (arrays.mapped(folder / f"{name}.{part}.npy") for part in self.parts)
         return Texts(Ragged(ids, id_ends), Ragged(raw, ends), read(read_json(folder / f"{name}.tokenizer.json")))
 
     def chunks(self, items: Texts) -> Iterator[bytes | memoryview]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kdcore.models.zoo import BEFORE_ACTIVATION, create, describe, head, rebuild, taps
+from kdcore.models.zoo import BEFORE_ACTIVATION, blocks, create, describe, head, rebuild, taps
 
-__all__ = ["BEFORE_ACTIVATION", "create", "describe", "head", "rebuild", "taps"]
+__all__ = ["BEFORE_ACTIVATION", "blocks", "create", "describe", "head", "rebuild", "taps"]

@@ -13,6 +13,7 @@ from kdcore.inputs.text import TextShape
 from kdcore.inputs.wordpiece import WordPieces
 from kdcore.lazy import nn
 from kdcore.models.heads import check_whole
+from kdcore.models.text_encoder import sizes
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.registry import Options, register
 
@@ -110,10 +111,7 @@ def bert(options: Bert, classes: int, shape: TextShape, normalize: nn.Module) ->
     """
     from kdcore.models.nets import bert as nets
 
-    shape = TextShape(*shape)
-    network = nets.Bert(
-        options.depth, options.dim, options.heads, classes, shape.vocabulary, shape.longest, normalize=normalize
-    )
+    network = nets.Bert(*sizes(options, classes, shape), normalize=normalize)
     if options.weights:
         folder = hub.fetched(options.weights)
         for option, reason in _unfit(options, shape).items():

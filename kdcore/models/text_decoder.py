@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kdcore.inputs.text import TextShape
 from kdcore.lazy import nn
-from kdcore.models.text_encoder import TextEncoder
+from kdcore.models.text_encoder import TextEncoder, sizes
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.registry import register
 
@@ -25,7 +25,4 @@ def text_decoder(options: TextDecoder, classes: int, shape: TextShape, normalize
     """Embedding of tokens and positions, blocks that look back alone, and a linear layer for the next token."""
     from kdcore.models.nets.text_decoder import TextDecoder as Network
 
-    shape = TextShape(*shape)
-    return Network(
-        options.depth, options.dim, options.heads, classes, shape.vocabulary, shape.longest, normalize=normalize
-    )
+    return Network(*sizes(options, classes, shape), normalize=normalize)

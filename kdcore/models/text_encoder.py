@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
+from kdcore.inputs import Shape
 from kdcore.inputs.text import TextShape
 from kdcore.lazy import nn
 from kdcore.models.heads import check_whole
@@ -24,6 +27,12 @@ class TextEncoder(Options):
         return self
 
 
+def sizes(options: Any, classes: int, shape: Shape) -> tuple[int, int, int, int, int, int]:
+    """Depth, width, heads, classes, vocabulary and longest text, as networks for texts take them."""
+    of = TextShape(*shape)
+    return options.depth, options.dim, options.heads, classes, of.vocabulary, of.longest
+
+
 @register(
     "architecture",
     "text_encoder",
@@ -36,7 +45,4 @@ def text_encoder(options: TextEncoder, classes: int, shape: TextShape, normalize
     """Embedding of tokens and positions, blocks, the mean over the tokens, and a linear classifier."""
     from kdcore.models.nets.text_encoder import TextEncoder as Network
 
-    shape = TextShape(*shape)
-    return Network(
-        options.depth, options.dim, options.heads, classes, shape.vocabulary, shape.longest, normalize=normalize
-    )
+    return Network(*sizes(options, classes, shape), normalize=normalize)

@@ -119,6 +119,18 @@ def head(network: nn.Module) -> nn.Module:
     return network.get_submodule(own.head if own else "head")
 
 
+def blocks(network: nn.Module) -> dict[str, nn.Module]:
+    """The blocks of a transformer for texts by their paths, first to last; none in other networks.
+
+    Each has an `attention` with the layers `query`, `key`, `value` and `out` in heads of `width`, and a `mlp` of
+    `linear1` and `linear2`.
+    """
+    from kdcore.models.nets.text_encoder import Attention
+
+    named = network.named_modules()
+    return {path: module for path, module in named if isinstance(getattr(module, "attention", None), Attention)}
+
+
 def taps(network: nn.Module) -> dict[str, nn.Module]:
     """The modules whose outputs are the network's features, first to last: "stem", "stage1" and so on.
 

@@ -19,11 +19,12 @@ from kdcore.registry import entry, validate
 SHAPE = TextShape("text", 6, 12, 40, "test")
 BERT = {"architecture": "bert", "depth": 2, "dim": 16, "heads": 4}
 ENCODER = BERT | {"architecture": "text_encoder"}
+DECODER = BERT | {"architecture": "text_decoder"}
 
 
 def network(chosen):
     torch.manual_seed(0)
-    made = models.create(validate("architecture", chosen), 3, SHAPE, [], []).eval()
+    made = models.create(validate("architecture", chosen), 3, SHAPE, [], []).eval()  # a decoder takes the same shape
     with torch.no_grad():  # far enough from each other to be told apart
         for weight in made.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
@@ -36,19 +37,22 @@ def ids(length, rows=3):
 
 def pruned(made, **options):
     texts = ids(12, rows=48)
-    targets = torch.eye(3)[torch.arange(48) % 3]
+    with torch.no_grad():
+        answers = len(made(texts))  # a language model gives one at each place
+    targets = torch.eye(3)[torch.arange(answers) % 3]
     material = StepInput(made, Path(), texts, SHAPE, Path(), 0, targets)
     chosen = validate("step", {"step": "prune_transformer", **options})
     return entry("step", "prune_transformer").implementation(material, chosen)
 
 
-@pytest.mark.parametrize("importance", ["gradient", "l2"])
-def test_what_says_nothing_leaves_and_the_answers_stay(importance):
-    made = network(BERT)
+@pytest.mark.parametrize(("chosen", "importance"), [(BERT, "gradient"), (BERT, "l2"), (DECODER, "gradient")])
+def test_what_says_nothing_leaves_and_the_answers_stay(chosen, importance):
+    made = network(chosen)
+    blocks = list(models.blocks(made).values())
     texts = ids(9)
     mute = [0, 2]
     with torch.no_grad():
-        for one in made.stage1:
+        for one in blocks:
             one.attention.out.weight.unflatten(1, (4, 4))[:, mute] = 0
             for layer in (one.attention.query, one.attention.key, one.attention.value):
                 layer.weight.unflatten(0, (4, 4))[mute] *= 1e-3
@@ -59,8 +63,8 @@ def test_what_says_nothing_leaves_and_the_answers_stay(importance):
     assert [(row["kind"], row["before"], row["after"]) for row in rows] == [
         ("heads", 4, 2), ("heads", 4, 2), ("neurons", 64, 32), ("neurons", 64, 32),
     ]  # fmt: skip
-    assert made.stage1[0].attention.query.weight.shape == (8, 16)
-    assert made.stage1[0].mlp.linear2.weight.shape == (16, 32)
+    assert blocks[0].attention.query.weight.shape == (8, 16)
+    assert blocks[0].mlp.linear2.weight.shape == (16, 32)
     with torch.no_grad():
         torch.testing.assert_close(made(texts), before)
 
@@ -104,7 +108,7 @@ def test_what_it_cannot_work_on_is_said():
     assert "first" in traits.refuses(validate("architecture", "bert"), ["low_rank"])
 
 
-@pytest.mark.parametrize("chosen", [ENCODER, pytest.param(BERT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("chosen", [ENCODER, DECODER, pytest.param(BERT, marks=pytest.mark.slow)])
 def test_the_file_takes_any_batch_of_any_length_and_the_network_comes_back(tmp_path, chosen):
     made = network(chosen)
     described = models.describe(validate("architecture", chosen), 3, SHAPE, [], [])

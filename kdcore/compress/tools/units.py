@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from kdcore import inputs
+from kdcore import inputs, models
 from kdcore.compress.step import StepInput
 from kdcore.compress.tools.gradients import labelled
 from kdcore.lazy import nn, torch
@@ -42,13 +42,10 @@ class Units(NamedTuple):
 
 def of(network: nn.Module) -> dict[str, Units]:
     """The heads and the neurons of every block, by the name of the module that has them."""
-    from kdcore.models.nets.text_encoder import Attention
-
     found: dict[str, Units] = {}
-    for name, module in network.named_modules():
-        attention, mlp = getattr(module, "attention", None), getattr(module, "mlp", None)
-        if not isinstance(attention, Attention) or mlp is None:
-            continue
+    for name, block in models.blocks(network).items():
+        attention: Any = block.attention
+        mlp: Any = block.mlp
         heads = Units("heads", (attention.query, attention.key, attention.value), attention.out, attention.width)
         neurons = Units("neurons", (mlp.linear1,), mlp.linear2, 1)
         found |= {f"{name}.attention": heads, f"{name}.mlp": neurons}

@@ -126,7 +126,7 @@ class Bert(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.stem(self.normalize(ids))
-        mask = (ids == PADDING).to(tokens.dtype) * FAR
+        mask = ((ids == PADDING).to(tokens.dtype) * FAR)[:, None, None, :]
         return self.head(self.pool(self.stage1(tokens, mask)))
 
 

@@ -4,34 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from kdcore.models.nets.attention import Heads, PreNorm, draw_weights
-from kdcore.models.nets.text_encoder import FAR, Tokens
-
-
-class CausalAttention(Heads):
-    """Every token (B, L, dim) looks at itself and those before it. `mask` (1, 1, L, L): FAR for what comes after."""
-
-    def __init__(self, dim: int, heads: int):
-        super().__init__(dim, heads)
-        self.scale = (dim // heads) ** -0.5
-
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        query, key, value = self.split(tokens)
-        scores = query @ key.transpose(2, 3) * self.scale + mask
-        return self.out((functional.softmax(scores, dim=3) @ value).transpose(1, 2).flatten(2))
-
-
-class CausalBlock(PreNorm):
-    """Attention and two linear layers, each after layer norm and beside a shortcut (pre-norm)."""
-
-    def __init__(self, dim: int, heads: int):
-        super().__init__(dim, CausalAttention(dim, heads))
-
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        tokens = tokens + self.attention(self.norm1(tokens), mask)
-        return tokens + self.mlp(self.norm2(tokens))
+from kdcore.models.nets.attention import draw_weights
+from kdcore.models.nets.text_encoder import FAR, Block, Tokens
 
 
 class EachToken(nn.Module):
@@ -57,14 +32,14 @@ class TextDecoder(nn.Module):
         self.stem = Tokens(vocabulary, longest, dim)
         self.stages = [f"stage{index + 1}" for index in range(depth)]
         for name in self.stages:
-            self.add_module(name, CausalBlock(dim, heads))
+            self.add_module(name, Block(dim, heads))
         self.pool = EachToken(dim)
         self.head = nn.Linear(dim, classes)
         draw_weights(self)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.stem(self.normalize(ids))
-        places = torch.ones_like(ids[:1]).cumsum(1)
+        places = torch.ones_like(ids[:1]).cumsum(1)  # a token looks at itself and those before it
         mask = (places[:, None, None, :] > places[:, None, :, None]).to(tokens.dtype) * FAR
         for name in self.stages:
             tokens = self.get_submodule(name)(tokens, mask)

@@ -26,7 +26,9 @@ class Tokens(nn.Module):
 
 
 class Attention(Heads):
-    """Every token (B, L, dim) looks at all others, in several heads of `width`. `mask`: 0 for a token, FAR for padding.
+    """Every token (B, L, dim) looks at others, in several heads of `width`.
+
+    `mask` (B or 1, 1, 1 or L, L): 0 where a token may look at another, FAR where it may not, as at padding.
 
     There are as many heads as the layers have rows for: pruning removes whole ones.
     """
@@ -39,7 +41,7 @@ class Attention(Heads):
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         query, key, value = self.split(tokens)
-        scores = query @ key.transpose(2, 3) * self.scale + mask[:, None, None, :]
+        scores = query @ key.transpose(2, 3) * self.scale + mask
         return self.out((functional.softmax(scores, dim=3) @ value).transpose(1, 2).flatten(2))
 
 
@@ -85,7 +87,7 @@ class TextEncoder(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.stem(self.normalize(ids))
         known = (ids != PADDING).to(tokens.dtype)
-        mask = (1 - known) * FAR
+        mask = ((1 - known) * FAR)[:, None, None, :]
         for name in self.stages:
             tokens = self.get_submodule(name)(tokens, mask)
         return self.head(self.pool(tokens, known))
