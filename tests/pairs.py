@@ -17,6 +17,7 @@ from kdcore.inputs.text import KIND
 from kdcore.inputs.tokens import Characters, Texts
 from kdcore.recipe import Augmentation, Train
 from kdcore.train.loop import Task
+from kdcore.train.objective import Batch
 
 SHAPE = (1, 8, 8)
 
@@ -43,6 +44,31 @@ def taught(method: registry.Options, steps: int, **changes) -> tuple[torch.nn.Mo
     if not takes(method, "one"):
         lesson.labelling, labels = MANY_LABELS, targets
     return student, Task(InMemoryImages(images), targets, (images, labels), train, steps, "fp32", 0, lesson)
+
+
+def terms(
+    name: str,
+    student: torch.nn.Module,
+    teacher: torch.nn.Module,
+    given: torch.Tensor,
+    *,
+    step: int = 0,
+    begin: bool = True,
+    **options,
+) -> dict[str, torch.Tensor]:
+    """What a method's loss consists of in a step of ten on these inputs, with its adapters as they begin."""
+    chosen = registry.validate("method", {"method": name, **options})
+    method = registry.entry_of("method", chosen).implementation(chosen)
+    if begin:
+        student = method.begin(student, teacher)
+    targets = torch.eye(10)[torch.arange(len(given)) % 10]
+    lesson = DistillationObjective(method, teacher.requires_grad_(False))
+    batch = Batch(given, targets, torch.arange(len(given)), step, 10, 0)
+    torch.manual_seed(0)
+    lesson.prepare(student, batch, len(given), "fp32")
+    found = method.loss(lesson._look(student, batch)[0])
+    lesson.close()
+    return found
 
 
 def texts(count: int = 100, vocabulary: int = 40, longest: int = 12) -> Texts:

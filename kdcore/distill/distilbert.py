@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
+from kdcore.distill import blocks
 from kdcore.distill.features import hard_weight, last_stage
 from kdcore.distill.kd import soft_targets
 from kdcore.distill.method import Method, StepInputs, Taps, Unsuitable
@@ -32,6 +35,10 @@ def angles(student: torch.Tensor, teacher: torch.Tensor, known: torch.Tensor) ->
     return (1 - functional.cosine_similarity(student, teacher, dim=2))[known].mean()
 
 
+def _unfit(options: Any, student: Any, teacher: Any) -> str | None:
+    return blocks.too_deep(student, teacher) or blocks.unequal(student, teacher, "dim", "the widths")
+
+
 @register(
     "method",
     "distilbert",
@@ -45,6 +52,7 @@ def angles(student: torch.Tensor, teacher: torch.Tensor, known: torch.Tensor) ->
         role="distilled",
         taps=True,
         tokens=True,
+        unfit=_unfit,
         mixup=False,
         formula=(
             r"w_h\,\mathrm{CE}(y, p^s) + w_s\,T^2\,\mathrm{KL}(p^t_T \,\|\, p^s_T) + w_c\,(1 - \cos(h^s, h^t)), "

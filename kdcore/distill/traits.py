@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from kdcore.registry import Options, Searched, Traits
 
 Labels = Literal["one", "many", "both"]
+
+
+def _fits(options: Any, student: Options, teacher: Options) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -18,9 +23,10 @@ class MethodTraits(Traits):
     `teacher`: whether it needs one. `answers`: whether it wants the teacher's answers in every step; by default those
     that need a teacher do. `taps`: whether it wants features. `inside`: whether it looks into the teacher for more than
     answers; by default those with taps do, and those of weights. `maps`: whether it compares feature maps.
-    `tokens`: whether its features are those of a text's tokens. `writes`: whether it lets the student write on, as
-    language models do. `mixup`: whether it takes mixed images.
-    `standardize`: whether it can standardize logits.
+    `tokens`: whether its features are those of a text's tokens. `blocks`: whether they are those of single blocks of a
+    transformer. `unfit`: by its options and those of student and teacher, why it cannot match the two; None where it
+    can. `writes`: whether it lets the student write on, as language models do. `mixup`: whether it takes mixed images.
+    `pulls`: whether its loss moves single weights of the student. `standardize`: whether it can standardize logits.
     `labels`: whether it is made for one label an image, for many, or for both.
     `borrows`: for a student that is deployed with its teacher's classifier, how many times narrower inside the
     projector to it is. `parts`: the options of the methods that it combines.
@@ -41,7 +47,10 @@ class MethodTraits(Traits):
     inside: bool | None = None
     maps: bool = False
     tokens: bool = False
+    blocks: bool = False
+    unfit: Callable[[Any, Options, Options], str | None] = _fits
     writes: bool = False
+    pulls: bool = False
     mixup: bool = True
     standardize: bool = False
     labels: Labels = "one"

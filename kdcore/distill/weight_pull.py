@@ -61,6 +61,7 @@ def pull(weights: Iterable[torch.Tensor], anchors: Iterable[torch.Tensor]) -> to
         role="distilled",
         labels="both",
         answers=False,
+        pulls=True,
         formula=r"w_h\,\mathrm{CE}(y, p^s) + \tfrac{w}{2}\,\| W^s - W^t_{\text{selected}} \|^2",
         helps=(
             "Where teacher and student belong to one family and labels are few: the weights stay near the "

@@ -101,7 +101,7 @@ def layers_of(options: Bert, config: Mapping[str, Any]) -> int:
     "BERT for texts, from random weights or published ones such as MiniLM's",
     source="Devlin et al. 2019, arXiv:1810.04805; MiniLM: Wang et al. 2020, arXiv:2002.10957",
     options=Bert,
-    traits=ArchitectureTraits(maps=False, reads="text", pinned=_pinned, unfit=_unfit),
+    traits=ArchitectureTraits(maps=False, reads="text", blocks=True, pinned=_pinned, unfit=_unfit),
 )
 def bert(options: Bert, classes: int, shape: TextShape, normalize: nn.Module) -> nn.Module:
     """Embeddings, blocks with layer norm after each part, pooler on the first token, and a new linear classifier.

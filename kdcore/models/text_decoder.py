@@ -19,7 +19,7 @@ class TextDecoder(TextEncoder):
     "Small language model (GPT): any depth, width and number of heads",
     source="Radford et al. 2019, Language models are unsupervised multitask learners, section 2.3",
     options=TextDecoder,
-    traits=ArchitectureTraits(maps=False, reads="passages"),
+    traits=ArchitectureTraits(maps=False, reads="passages", blocks=True),
 )
 def text_decoder(options: TextDecoder, classes: int, shape: TextShape, normalize: nn.Module) -> nn.Module:
     """Embedding of tokens and positions, blocks that look back alone, and a linear layer for the next token."""

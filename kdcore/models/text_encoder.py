@@ -39,7 +39,7 @@ def sizes(options: Any, classes: int, shape: Shape) -> tuple[int, int, int, int,
     "Small transformer encoder for texts: any depth, width and number of heads",
     source="Vaswani et al. 2017, arXiv:1706.03762; pre-norm as in Xiong et al. 2020, arXiv:2002.04745; mean pooling",
     options=TextEncoder,
-    traits=ArchitectureTraits(maps=False, reads="text"),
+    traits=ArchitectureTraits(maps=False, reads="text", blocks=True),
 )
 def text_encoder(options: TextEncoder, classes: int, shape: TextShape, normalize: nn.Module) -> nn.Module:
     """Embedding of tokens and positions, blocks, the mean over the tokens, and a linear classifier."""

@@ -21,7 +21,7 @@ def _fits(options: Any, shape: Any) -> Mapping[str, str]:
 class ArchitectureTraits(Traits):
     """`maps`: whether its features are maps of the image's places. `large`: whether it is counted without its weights.
 
-    `reads`: the kind of input that it takes (`kdcore.inputs`).
+    `reads`: the kind of input that it takes (`kdcore.inputs`). `blocks`: whether it has `models.blocks`.
     `names`: by (options, classes, image shape), the names of another library's tensors to those of this network.
     `search`: the options that a search for a student varies.
     """
@@ -31,6 +31,7 @@ class ArchitectureTraits(Traits):
     maps: bool = True
     large: bool = False
     reads: str = "pictures"
+    blocks: bool = False
     names: Callable[[Any, int, tuple[int, int, int]], Mapping[str, str]] | None = None
     search: tuple[Searched, ...] = ()
     pinned: Callable[[Any], Options] = _as_they_are

@@ -15,6 +15,7 @@ from kdcore import models
 class Capture:
     """Catches the outputs of the named taps at each forward pass. Raises ValueError for a tap that is not there.
 
+    A name that is none of the network's taps is the path of a module in it.
     A name that ends in `models.BEFORE_ACTIVATION` means the tap's features before the ReLU at their end. Where they
     do not end in one but go into a batch norm (networks with pre-activation, such as WRN), what that one makes of them;
     else the features as they are.
@@ -24,15 +25,16 @@ class Capture:
         self._caught: dict[str, torch.Tensor] = {}
         self._passing: dict[str, torch.Tensor] = {}  # what is only needed until the pass is over
         known = models.taps(network)
+        modules = dict(network.named_modules()) | known
         self._handles: list[RemovableHandle] = []
         for name in names:
             tap = name.removesuffix(models.BEFORE_ACTIVATION)
-            if tap not in known:
+            if tap not in modules:
                 raise ValueError(f"there is no tap {tap!r}; taps: {', '.join(known)}")
             if tap == name:
-                self._handles.append(known[tap].register_forward_hook(self._hook(name)))
+                self._handles.append(modules[tap].register_forward_hook(self._hook(name)))
             else:
-                self._watch(name, known[tap], _following(network, known[tap]))
+                self._watch(name, modules[tap], _following(network, modules[tap]))
 
     def _hook(self, name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:

@@ -106,7 +106,12 @@ class Pooler(nn.Module):
         self.dense = nn.Linear(dim, dim)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.dense(tokens[:, 0]))
+        return torch.tanh(self.dense(self.summary(tokens)))
+
+    @staticmethod
+    def summary(tokens: torch.Tensor, known: torch.Tensor | None = None) -> torch.Tensor:
+        """What stands for a whole text, (B, dim), of tokens (B, L, dim): the first one."""
+        return tokens[:, 0]
 
 
 class Bert(nn.Module):

@@ -64,7 +64,12 @@ class MeanOfTokens(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-        return (self.norm(tokens) * known[:, :, None]).sum(1) / known.sum(1, keepdim=True)
+        return self.summary(self.norm(tokens), known)
+
+    @staticmethod
+    def summary(tokens: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """What stands for a whole text, (B, dim), of tokens (B, L, dim). `known` (B, L): 1, and 0 for padding."""
+        return (tokens * known[:, :, None]).sum(1) / known.sum(1, keepdim=True)
 
 
 class TextEncoder(nn.Module):

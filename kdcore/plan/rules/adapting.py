@@ -1,4 +1,4 @@
-"""What LoRA needs: attention on texts, and the package that does it."""
+"""What LoRA needs: attention on texts, the package that does it, and a student that alone is trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from kdcore import hub, registry
+from kdcore.distill.scheme import scheme_of
+from kdcore.distill.traits import MethodTraits, parts
 from kdcore.inputs import Kind
+from kdcore.plan.rules.methods import methods
 from kdcore.problems import Problem
 from kdcore.recipe import Recipe, Train
 
@@ -21,6 +24,25 @@ def problems(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
             yield Problem(at, f"LoRA adapts text networks, not those for {kind.many}: set it to 0", changes=off)
         elif find_spec("peft") is None:
             yield Problem(at, f"LoRA needs the package peft: {hub.INSTALL}; or set it to 0", changes=off)
+    if recipe.start == "train" and recipe.train.lora:
+        yield from _others(recipe)
+
+
+def _others(recipe: Recipe) -> Iterator[Problem]:
+    """A scheme that trains further networks in full, and methods whose loss is about the weights that LoRA freezes."""
+    scheme = scheme_of(recipe)
+    if scheme.beside(recipe):
+        name = registry.entry_of("scheme", recipe.scheme).name
+        message = (
+            f"{name} trains its other networks in full, beside a student by LoRA: choose offline, or set lora to 0"
+        )
+        yield Problem("scheme.scheme", message)
+    for field, method in methods(recipe):
+        frozen = [part for part in parts(method) if MethodTraits.of(part).pulls]
+        if frozen:
+            name = registry.entry_of("method", frozen[0]).name
+            message = f"{name} pulls weights, which LoRA leaves as they are: choose another method, or set lora to 0"
+            yield Problem(f"{field}.method", message)
 
 
 def trainings(recipe: Recipe) -> dict[str, Train]:

@@ -8,7 +8,7 @@ from typing import Any
 from kdcore import registry
 from kdcore.distill.scheme import Scheme, scheme_of
 from kdcore.distill.source import ExternalTeacher
-from kdcore.distill.traits import MethodTraits, looks_inside, part_traits
+from kdcore.distill.traits import MethodTraits, looks_inside, part_traits, parts
 from kdcore.inputs.augmentation import random as views_are_random
 from kdcore.models.traits import ArchitectureTraits
 from kdcore.plan.rules.methods import methods
@@ -58,6 +58,7 @@ def _method(
         yield Problem(f"{field}.method", f"{name} uses features of {reason}: {CHOOSE}")
     if any(part.maps for part in part_traits(method)):
         yield from _maps(recipe, given, field, name)
+    yield from _blocks(recipe, given, field, method)
 
 
 def _unseen(
@@ -77,16 +78,37 @@ def _unseen(
 
 def _maps(recipe: Recipe, given: ExternalTeacher | None, field: str, name: str) -> Iterator[Problem]:
     """Feature maps are compared: a network that makes none of the image's places has nothing to compare."""
-    teacher = registry.validate("architecture", given.architecture) if given and given.architecture else None
-    networks = {"student": recipe.student.model, "teacher": teacher or (None if given else recipe.teacher.model)}
-    for whose, network in networks.items():
-        if network is not None and not ArchitectureTraits.of(network).maps:
+    for whose, network in _networks(recipe, given).items():
+        if not ArchitectureTraits.of(network).maps:
             known = registry.entry_of("architecture", network).name
             message = (
                 f"{name} compares feature maps, but the {whose} ({known}) has none: choose a convolutional "
                 f"{whose}, or a method for plain vectors, such as fitnets or rkd"
             )
             yield Problem(f"{field}.method", message)
+
+
+def _blocks(recipe: Recipe, given: ExternalTeacher | None, field: str, method: Options) -> Iterator[Problem]:
+    """Single blocks of a transformer are compared: both networks must have some, and such as match."""
+    networks = _networks(recipe, given)
+    for part in parts(method):
+        name, traits = registry.entry_of("method", part).name, MethodTraits.of(part)
+        without = [whose for whose, network in networks.items() if not ArchitectureTraits.of(network).blocks]
+        if traits.blocks and without:
+            message = (
+                f"{name} looks into a transformer's blocks, which the {without[0]} does not have: choose a network "
+                "that has some, or a method that matches responses, such as kd"
+            )
+            yield Problem(f"{field}.method", message)
+        elif len(networks) == 2 and (reason := traits.unfit(part, networks["student"], networks["teacher"])):
+            yield Problem(f"{field}.method", f"{name}: {reason}")
+
+
+def _networks(recipe: Recipe, given: ExternalTeacher | None) -> dict[str, Options]:
+    """The architectures of student and teacher, as far as they are known."""
+    teacher = registry.validate("architecture", given.architecture) if given and given.architecture else None
+    found = {"student": recipe.student.model, "teacher": teacher or (None if given else recipe.teacher.model)}
+    return {whose: network for whose, network in found.items() if network is not None}
 
 
 def _name(scheme: Scheme[Any]) -> str:

@@ -44,6 +44,24 @@ def test_with_it_the_rank_is_in_the_key_of_trainings_but_not_of_fine_tuning(text
     assert "lora" not in stages[0].spec["train"]
 
 
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ('scheme={"scheme":"mutual"}', "scheme.scheme"),
+        ('scheme={"scheme":"joint"}', "scheme.scheme"),
+        ('distill={"method":"weight_pull"}', "distill.method"),
+        ('controls=[{"method":"hard_labels"},{"method":"weight_pull"}]', "controls.1.method"),
+        ('distill={"method":"combine","parts":[{"of":{"method":"kd"}},{"of":{"method":"weight_pull"}}]}',
+         "distill.method"),
+    ],
+)  # fmt: skip
+def test_what_would_train_more_or_less_than_the_additions_is_refused(texts, monkeypatch, more, field):
+    monkeypatch.setattr(adapting, "find_spec", lambda name: name)
+    document = override(texts, [more])
+    assert [at for at, _ in fields(document)] == [field]
+    assert plan(parse(override(document, ["train.lora=0"]))).stages
+
+
 def test_random_weights_are_warned_of(texts):
     found = advice(parse(texts), None, Cost(1, 1, 1))
     assert "train.lora" in [problem.field for problem in found]
