@@ -23,7 +23,7 @@ from kdcore.figures.points import (
     side_by_side,
     smaller,
 )
-from kdcore.report import format
+from kdcore.report import format, quality
 
 WIDE = 100  # costs that span more than this factor have a tick for each power of ten alone
 LARGEST, SMALLEST = 46, 7  # pixels across
@@ -88,7 +88,7 @@ def _cost(spot: Spot) -> float:
 
 def _better(one: Spot, other: Spot) -> bool:
     """Whether `one` is no worse in anything, and better in something."""
-    mine, theirs = ((-spot.size.score, spot.size.x, spot.time.x) for spot in (one, other))
+    mine, theirs = ((-spot.size.quality.merit, spot.size.x, spot.time.x) for spot in (one, other))
     return mine != theirs and all(left <= right for left, right in zip(mine, theirs, strict=True))
 
 
@@ -108,7 +108,7 @@ def _flat(view: Cloud) -> go.Figure:
         view.title,
         x={"title": f"File size (kB, log scale)<br>bubble area: latency per example, batch size {view.batch}",
            "type": "log", "tickformat": ",~r", "dtick": "D2"},
-        y={"title": format.axis(spot.size.measure for spot in view.spots), "autorangeoptions": {"maxallowed": 103}},
+        y={"title": _measured(view), "autorangeoptions": {"maxallowed": 103}},
         height=460,
         legend=style.LEGEND | {"itemsizing": "constant"},
         annotations=[
@@ -119,15 +119,19 @@ def _flat(view: Cloud) -> go.Figure:
     )  # fmt: skip
 
 
+def _measured(view: Cloud) -> str:
+    return quality.axis(spot.size.quality.measure for spot in view.spots)
+
+
 def _radius(spot: Spot, slowest: float) -> float:
     return max(SMALLEST, LARGEST * math.sqrt(spot.time.x / slowest)) / 2
 
 
 def _names(view: Cloud, slowest: float, drawn: Mapping[Point, float]) -> dict[Spot, Label]:
     marks = [
-        Mark(spot.size.name, math.log(drawn[spot.size]), score, score, score, _radius(spot, slowest))
+        Mark(spot.size.name, math.log(drawn[spot.size]), y, y, y, _radius(spot, slowest))
         for spot in view.spots
-        for score in [spot.size.score]
+        for y in [spot.size.y]
     ]
     return dict(zip(view.spots, labels(marks, wide=ACROSS), strict=True))
 
@@ -144,7 +148,7 @@ def _bubbles(spots: Sequence[Spot], slowest: float, drawn: Mapping[Point, float]
     look, opacity = _look(spots)
     return {
         "x": [drawn[spot.size] for spot in spots],
-        "y": [100 * spot.size.score for spot in spots],
+        "y": [spot.size.y for spot in spots],
         "mode": "markers",
         "marker": {
             "color": style.tint(look.colour, opacity),
@@ -165,7 +169,7 @@ def _bubbles(spots: Sequence[Spot], slowest: float, drawn: Mapping[Point, float]
 
 def _deep(view: Cloud) -> go.Figure:
     solids = once_in_the_legend([_solid(spots, view.best) for spots in _groups(view).values()])
-    scores = [100 * spot.size.score for spot in view.spots] or [0.0]
+    scores = [spot.size.y for spot in view.spots] or [0.0]
     floor = min(scores) - 0.1 * (max(scores) - min(scores))
     stalks = [_stalk(spot, floor) for spot in view.spots]
     figure = style.figure([*solids, *stalks], view.title, x={"title": ""}, y={"title": ""}, height=520)
@@ -174,7 +178,7 @@ def _deep(view: Cloud) -> go.Figure:
     figure.layout.scene = {
         "xaxis": axis | _ticks(kb) | {"title": {"text": "File size (kB)"}},
         "yaxis": axis | _ticks(ms) | {"title": {"text": f"ms per example, batch {view.batch}"}},
-        "zaxis": axis | {"title": {"text": format.axis(spot.size.measure for spot in view.spots)}},
+        "zaxis": axis | {"title": {"text": _measured(view)}},
         "camera": {"eye": {"x": 1.45, "y": -1.45, "z": 0.5}, "center": {"x": 0, "y": 0, "z": -0.15}},
         "aspectmode": "manual",
         "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.9},
@@ -196,7 +200,7 @@ def _solid(spots: Sequence[Spot], best: Sequence[tuple[str, str]]) -> dict[str, 
         "type": "scatter3d",
         "x": [spot.size.x for spot in spots],
         "y": [spot.time.x for spot in spots],
-        "z": [100 * spot.size.score for spot in spots],
+        "z": [spot.size.y for spot in spots],
         "mode": "markers+text",
         "text": [spot.size.name if spot.size.key in best else "" for spot in spots],
         "textfont": {"size": 11, "color": style.INK},
@@ -214,7 +218,7 @@ def _stalk(spot: Spot, floor: float) -> dict[str, Any]:
         "type": "scatter3d",
         "x": [spot.size.x] * 2,
         "y": [spot.time.x] * 2,
-        "z": [100 * spot.size.score, floor],
+        "z": [spot.size.y, floor],
         "mode": "lines",
         "line": {"color": style.look(spot.size.role).colour, "width": 2},
         "hoverinfo": "skip",

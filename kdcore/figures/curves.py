@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -12,13 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from kdcore.figures import style
 from kdcore.report import format
 
-Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
+Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy", "val_bits"]
 NAMED = ("teacher", "alone", "distilled")  # the roles in the title
 AXES: dict[Quantity, str] = {
     "loss": "Training loss",
     "accuracy": "Training accuracy (%)",
     "val_loss": "Validation loss",
     "val_accuracy": "Validation accuracy (%)",
+    "val_bits": "Validation bits per character",
 }
 
 
@@ -82,9 +84,10 @@ def smooth(values: ArrayLike, weight: float) -> NDArray[np.float64]:
 
 def _line(one: Mapping[str, Any], quantity: Quantity, smoothing: float) -> Line:
     steps = np.asarray(one["step"], dtype=np.float64)
-    values = np.array([np.nan if value is None else value for value in one[quantity]], dtype=np.float64)
+    source, scale = ("val_loss", 1 / math.log(2)) if quantity == "val_bits" else (quantity, 1.0)
+    values = np.array([np.nan if value is None else value for value in one[source]], dtype=np.float64)
     known = np.isfinite(values)
-    scale = 100.0 if quantity.endswith("accuracy") else 1.0
+    scale = 100.0 if quantity.endswith("accuracy") else scale
     return Line(one["variant"], one["role"], one["seed"], steps[known], smooth(scale * values[known], smoothing))
 
 
@@ -114,9 +117,10 @@ def _title(lines: list[Line], quantity: Quantity, without: str) -> str:
 
 def _end(lines: list[Line], quantity: Quantity) -> str:
     """ "student alone 91.2 %", or "best of 3: student distilled (temperature 4) 95.0 %"."""
-    loss = quantity.endswith("loss")
-    best = (min if loss else max)(lines, key=lambda line: line.values[-1])
-    end = f"{best.values[-1]:.2g}" if loss else format.percent(best.values[-1] / 100)
+    share = quantity.endswith("accuracy")
+    best = (max if share else min)(lines, key=lambda line: line.values[-1])
+    number = format.bits(best.values[-1]) if quantity == "val_bits" else f"{best.values[-1]:.2g}"
+    end = format.percent(best.values[-1] / 100) if share else number
     return (f"best of {len(lines)}: " if len(lines) > 1 else "") + f"{best.variant} {end}"
 
 

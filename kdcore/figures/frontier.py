@@ -1,4 +1,4 @@
-"""Accuracy, or mean average precision, against what a model costs: the size of its file, or its latency."""
+"""What variants are judged by, such as accuracy, against what a model costs: the size of its file, or its latency."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from kdcore.figures.points import (
     side_by_side,
     smaller,
 )
-from kdcore.report import format
+from kdcore.report.quality import axis
 
 NARROW = 4  # costs that span less than this factor may have no round number between them
 LABELLED = 8  # more points than this, and their names are left to the hover
 
 
 class Frontier(NamedTuple):
-    """`x_limit` and `y_limit`: at most this cost, at least this score; None for no limit."""
+    """`x_limit` and `y_limit`: at most this cost, at worst this quality, both on their axes; None for no limit."""
 
     title: str
     x_title: str
@@ -77,10 +77,11 @@ def latency_view(rows: Sequence[Row], batch: int = 1, terms: Terms = PLAIN) -> F
 
 
 def _least(terms: Terms) -> float | None:
-    """The least score that is within the limits."""
-    if terms.limits.points is None or terms.baseline is None or terms.baseline.row["score"] is None:
+    """The worst quality that is within the limits, on its axis."""
+    quality = terms.baseline.row["quality"] if terms.baseline else None
+    if terms.limits.points is None or quality is None:
         return None
-    return terms.baseline.row["score"] - terms.limits.points / 100
+    return quality.drawn - quality.scale.sign * terms.limits.points
 
 
 def _shared(points: Sequence[Point]) -> bool:
@@ -109,29 +110,29 @@ def _figure(view: Frontier) -> go.Figure:
         traces,
         view.title,
         x={"title": view.x_title, "type": "log", "tickformat": ",~r", **ticks},
-        y={"title": format.axis(point.measure for point in view.points)},
+        y={"title": axis(point.quality.measure for point in view.points)},
         showlegend=bool(letters) or len(beside) < len(view.points) or NONE in beside.values(),
         annotations=[name_of(point, drawn[point], label) for point, label in beside.items() if label.text],
     )
 
 
 def _names(view: Frontier, drawn: Mapping[Point, float]) -> dict[Point, Label]:
-    marks = [Mark(one.name, math.log(drawn[one]), one.score, one.low, one.high) for one in view.points]
-    corners = [(math.log(one.x), one.score) for one in view.front]
+    marks = [Mark(one.name, math.log(drawn[one]), one.y, *one.ends) for one in view.points]
+    corners = [(math.log(one.x), one.y) for one in view.front]
     stairs = [corner for left, right in pairwise(corners) for corner in (left, (right[0], left[1]))]
-    limits = [[(math.log(x), y / 100) for x, y in line] for line in _limits(view)]
+    limits = [[(math.log(x), y) for x, y in line] for line in _limits(view)]
     return dict(zip(view.points, labels(marks, [[*stairs, *corners[-1:]], *limits]), strict=True))
 
 
 def _limits(view: Frontier) -> list[list[tuple[float, float]]]:
-    """Lines at the highest cost and at the lowest score that are within the limits, in kB or ms and per cent."""
+    """Lines at the highest cost and at the worst quality that are within the limits, on their axes."""
     across = [one.x for one in view.points] or [1.0]
-    up = [bound for one in view.points for bound in (one.low, one.high)] or [1.0]
+    up = [end for one in view.points for end in one.ends] or [1.0]
     lines = []
     if view.x_limit:
-        lines.append([(view.x_limit, 100 * min(up)), (view.x_limit, 100 * max(up))])
+        lines.append([(view.x_limit, min(up)), (view.x_limit, max(up))])
     if view.y_limit is not None:
-        lines.append([(min(across), 100 * view.y_limit), (max(across), 100 * view.y_limit)])
+        lines.append([(min(across), view.y_limit), (max(across), view.y_limit)])
     return lines
 
 
@@ -151,7 +152,7 @@ def _limit(line: Sequence[tuple[float, float]], *, first: bool) -> dict[str, Any
 def _line(best: Sequence[Point]) -> dict[str, Any]:
     return {
         "x": [point.x for point in best],
-        "y": [100 * point.score for point in best],
+        "y": [point.y for point in best],
         "mode": "lines",
         "line": {"color": style.INK, "dash": "dot", "width": 1, "shape": "hv"},
         "name": "Pareto front",
@@ -167,11 +168,11 @@ def _marks(points: list[Point], letters: Mapping[str, str], drawn: Mapping[Point
     hollow = look.symbol.endswith("open")
     return {
         "x": [drawn[point] for point in points],
-        "y": [100 * point.score for point in points],
+        "y": [point.y for point in points],
         "error_y": {
             "type": "data",
-            "array": [100 * (point.high - point.score) for point in points],
-            "arrayminus": [100 * (point.score - point.low) for point in points],
+            "array": [point.ends[1] - point.y for point in points],
+            "arrayminus": [point.y - point.ends[0] for point in points],
             "color": style.tint(look.colour, 0.5),
             "thickness": 1.5,
             "width": 4,

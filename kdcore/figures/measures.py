@@ -31,9 +31,9 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
+    "bits": Measure("Bits per character", 1, ("bits_low", "bits_high")),
     "accuracy": Measure("Test accuracy (%)", 100, ("accuracy_low", "accuracy_high")),
     "map": Measure("mAP (%)", 100, ("score_low", "score_high")),
-    "bits": Measure("Bits per character", 1, ("bits_low", "bits_high")),
     "size_bytes": Measure("File size (kB)", 1e-3),
     "latency_ms": Measure("Latency, batch 1 (ms)"),
     "images_per_s": Measure(f"Throughput, batch {BATCH} (examples/s)"),

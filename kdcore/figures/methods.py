@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from kdcore.figures import style
 from kdcore.report import format
-from kdcore.report.verdicts import NOT_JUDGED, UNITS, Verdict, the
+from kdcore.report.quality import SCALES
+from kdcore.report.verdicts import NOT_JUDGED, Verdict, the
 
 ROW = 34  # pixels a method
 
@@ -55,12 +56,12 @@ def methods_view(verdicts: Sequence[Verdict], roles: Mapping[str, str], against:
     title = f"{found_out}; best: {best.variant}, {_with_interval(best)}"
     corrected = any(one.compared > 1 for one in judged)
     return Methods(
-        title, against, tuple(sorted(found, key=lambda one: one.points)), corrected, UNITS[best.measure].name
+        title, against, tuple(sorted(found, key=lambda one: one.points)), corrected, SCALES[best.measure].unit
     )
 
 
 def _with_interval(one: Verdict) -> str:
-    unit, _, fine = UNITS[one.measure]
+    unit, fine = SCALES[one.measure].unit, SCALES[one.measure].decimals
     bounds = "" if one.low is None else f" ({format.signed(one.low, fine)} to {format.signed(one.high, fine)})"
     return f"{format.signed(one.points, fine)} {unit}{bounds}"
 

@@ -12,6 +12,7 @@ from kdcore.figures.labels import Label
 from kdcore.report import format
 from kdcore.report.comparison import BATCH, Difference
 from kdcore.report.limits import Limits, fits, per_image
+from kdcore.report.quality import Quality
 from kdcore.report.verdicts import the
 
 Row = Mapping[str, Any]
@@ -20,20 +21,17 @@ TOLERABLE = 0.05  # below the reference by more than this, a model is not the on
 
 
 class Point(NamedTuple):
-    """One variant: `x` in kB or milliseconds, scores as fractions, `sentence` for the hover.
+    """One variant: `x` in kB or milliseconds, its `quality`, `sentence` for the hover.
 
-    `score` is what `measure` says, "accuracy" or "mAP". `gain`: times smaller or faster than the reference, None
-    where there is none; `differs`: False for no measurable difference. `fits`: whether it is within the limits.
+    `gain`: times smaller or faster than the reference, None where there is none; `differs`: False for no measurable
+    difference. `fits`: whether it is within the limits.
     """
 
     run: str
     name: str
     role: str
     x: float
-    measure: str
-    score: float
-    low: float
-    high: float
+    quality: Quality
     sentence: str
     gain: float | None
     differs: bool
@@ -43,6 +41,16 @@ class Point(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         return self.run, self.name
+
+    @property
+    def y(self) -> float:
+        return self.quality.drawn
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Those of its interval on the axis; its own place where there is none."""
+        low, high = self.quality.ends
+        return self.quality.scale.factor * low, self.quality.scale.factor * high
 
 
 class Baseline(NamedTuple):
@@ -71,7 +79,7 @@ def of_size(rows: Sequence[Row], terms: Terms) -> list[Point]:
     found = references(rows, terms)
     points = []
     for row in rows:
-        if row["size_bytes"] and row["score"] is not None:
+        if row["size_bytes"] and row["quality"]:
             bytes_ = found.get(row["run"], {}).get("size_bytes")
             gain = bytes_ / row["size_bytes"] if bytes_ else None
             cost = format.size(row["size_bytes"])
@@ -91,7 +99,7 @@ def of_latency(rows: Sequence[Row], batch: int, terms: Terms) -> list[Point]:
     points = []
     for row in rows:
         milliseconds = per_image(row, batch)
-        if milliseconds and row["score"] is not None:
+        if milliseconds and row["quality"]:
             gain = _speed(row, batch, found.get((row["run"], row["variant"])))
             cost = f"{format.milliseconds(milliseconds)} per example (batch {batch})"
             points.append(_point(row, milliseconds, cost, gain, terms))
@@ -104,7 +112,9 @@ def side_by_side(points: Sequence[Point]) -> dict[Point, float]:
     wide = (costs[-1] - costs[0] if costs else 0.0) or math.log(2)
     drawn = {}
     for place, cost in enumerate(costs):
-        column = sorted((point for point in points if math.log(point.x) == cost), key=lambda point: -point.score)
+        column = sorted(
+            (point for point in points if math.log(point.x) == cost), key=lambda point: -point.quality.merit
+        )
         room = min((right - left for left, right in pairwise(costs[max(0, place - 1) : place + 2])), default=wide)
         step = min(APART * wide, 0.8 * room / len(column))
         for turn, point in enumerate(column):
@@ -116,7 +126,7 @@ def name_of(point: Point, x: float, label: Label, radius: float = 7) -> dict[str
     """An annotation: the point's name beside its mark at `x` on a log axis, or joined to it by a thin line."""
     return {
         "x": math.log10(x),
-        "y": 100 * point.score,
+        "y": point.y,
         "text": label.text,
         "ax": label.right if label.leader else 0,
         "ay": -label.up if label.leader else 0,
@@ -149,11 +159,12 @@ def once_in_the_legend(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
 def references(rows: Iterable[Row], terms: Terms) -> dict[str, Row]:
     """What the rows of each run are compared with: the baseline, or the run's own teacher."""
     if terms.baseline is None:
-        return {row["run"]: row for row in rows if row["role"] == "teacher" and row["score"] is not None}
+        return {row["run"]: row for row in rows if row["role"] == "teacher" and row["quality"]}
     baseline = terms.baseline.row
-    if baseline["score"] is None:
+    if not baseline["quality"]:
         return {}
-    return {row["run"]: baseline for row in rows if row["measure"] == baseline["measure"]}
+    measure = baseline["quality"].measure
+    return {row["run"]: baseline for row in rows if row["quality"] and row["quality"].measure == measure}
 
 
 def _speed(row: Row, batch: int, difference: Difference | None) -> tuple[float | None, bool]:
@@ -165,22 +176,22 @@ def _speed(row: Row, batch: int, difference: Difference | None) -> tuple[float |
 
 
 def _point(row: Row, x: float, cost: str, gain: tuple[float | None, bool], terms: Terms) -> Point:
-    bounds = (row["score"], row["score_low"], row["score_high"])
-    sentence = f"{row['variant']}: {format.scored(row['measure'], format.percent_interval(*bounds))}, {cost}"
+    quality: Quality = row["quality"]
+    sentence = f"{row['variant']}: {quality.words}, {cost}"
     of = ""
     if terms.runs:
         sentence, of = f"{terms.runs[row['run']]}, {sentence}", f" of {terms.runs[row['run']]}"
     inside = not terms.limits.any or terms.baseline is None or fits(row, terms.limits, terms.baseline.row)
-    return Point(row["run"], row["variant"], row["role"], x, row["measure"], *bounds, sentence, *gain, of, inside)
+    return Point(row["run"], row["variant"], row["role"], x, quality, sentence, *gain, of, inside)
 
 
 def front(points: Iterable[Point]) -> tuple[Point, ...]:
     """The Pareto front, cheapest first."""
-    best, found = -1.0, []
-    for point in sorted(points, key=lambda point: (point.x, -point.score)):
-        if point.score > best:
+    best, found = -math.inf, []
+    for point in sorted(points, key=lambda point: (point.x, -point.quality.merit)):
+        if point.quality.merit > best:
             found.append(point)
-            best = point.score
+            best = point.quality.merit
     return tuple(found)
 
 
@@ -196,7 +207,7 @@ def headline(rows: Sequence[Row], points: Sequence[Point], gained: Callable[[Poi
     others = [one for one in points if one.role != "teacher" and one.run in found and one.key != _key(found[one.run])]
     if not others:
         return "No other variant is on the Pareto front"
-    near = [one for one in others if one.score >= found[one.run]["score"] - TOLERABLE]
+    near = [one for one in others if one.quality.merit >= found[one.run]["quality"].merit - TOLERABLE]
     chosen = next((one for one in [*near, *reversed(others)] if one.fits), None)
     if chosen is None:
         return "No other variant on the Pareto front is within the limits"
@@ -236,10 +247,14 @@ def faster(point: Point, reference: str, batch: int) -> str:
 
 
 def _gap(point: Point, reference: Row) -> str:
-    difference = point.score - reference["score"]
+    own, other = point.quality, reference["quality"]
+    difference = own.value - other.value
     if abs(difference) < 0.0005:
-        return f"at the same {point.measure}"
+        return f"at the same {own.measure if own.scale.sign > 0 else own.scale.name}"
+    overlap = " (intervals overlap)" * own.meets(other)
+    if own.scale.sign < 0:
+        word = "more" if difference > 0 else "fewer"
+        return f"with {abs(difference):.{own.scale.decimals}f} {word} {own.scale.unit}{overlap}"
     points = format.points(100 * abs(difference)).removeprefix("+")
-    of = "" if point.measure == "accuracy" else f" of {point.measure}"
-    overlap = point.low <= reference["score_high"] and reference["score_low"] <= point.high
-    return f"{points}{of} {'above' if difference > 0 else 'below'} it{' (intervals overlap)' * overlap}"
+    of = "" if own.measure == "accuracy" else f" of {own.measure}"
+    return f"{points}{of} {'above' if difference > 0 else 'below'} it{overlap}"

@@ -12,6 +12,7 @@ from kdcore.figures import style
 from kdcore.inputs import titles
 from kdcore.inputs.kind import SEVERITIES
 from kdcore.report import format
+from kdcore.report.quality import axis
 from kdcore.report.robustness import ClassChange, Robust, by_class
 
 NAMED = 20  # more classes than this do not fit: those that lost most are shown
@@ -56,7 +57,7 @@ def falls_view(found: Sequence[Robust], corruption: str | None = None) -> Falls:
     )
     name = titles()[corruption] if corruption else "Corruption"
     severity = f"Severity of the {_inside(name)} (0: clean)"
-    return Falls(_conclusion(name, lines), format.axis(one.measure for one in found), severity, lines)
+    return Falls(_conclusion(name, lines), axis(one.measure for one in found), severity, lines)
 
 
 def _scores(one: Robust, corruption: str | None) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from kdcore.figures import style
 from kdcore.plan.naming import describe
 from kdcore.report import format
+from kdcore.report.quality import axis
 
 Row = Mapping[str, Any]
 ENOUGH = 6  # points, for a share of the variance to mean anything
@@ -50,7 +51,7 @@ class Importance(NamedTuple):
 def swept(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The last rows of each point of the sweep: those that depend on most of its settings."""
     most = max((len(row["values"]) for row in rows), default=0)
-    found = [row for row in rows if most and len(row["values"]) == most and row["score"] is not None]
+    found = [row for row in rows if most and len(row["values"]) == most and row["quality"]]
     return [row for row in found if row["role"] == found[-1]["role"]]
 
 
@@ -60,9 +61,9 @@ def parallel(rows: Sequence[Row]) -> go.Figure:
 
 
 def parallel_view(rows: Sequence[Row]) -> Parallel:
-    scores = tuple(100 * row["score"] for row in rows)
+    scores = tuple(row["quality"].scale.factor * row["quality"].merit for row in rows)
     axes = [_setting(path, rows) for path in rows[0]["values"]]
-    axes.append(Axis(format.axis(row["measure"] for row in rows), scores))
+    axes.append(Axis(axis(row["quality"].measure for row in rows), tuple(row["quality"].drawn for row in rows)))
     for label, column, scale in (("Size (kB)", "size_bytes", 1e-3), ("Latency, batch 1 (ms)", "latency_ms", 1)):
         found = [row[column] for row in rows]
         if None not in found and max(found) >= VARIED * min(found):
@@ -74,7 +75,7 @@ def parallel_view(rows: Sequence[Row]) -> Parallel:
 
 def _sentence(row: Row) -> str:
     where = ", ".join(f"{name(path)} {_short(value)}" for path, value in row["values"].items())
-    return f"{where}, {format.scored(row['measure'], format.percent(row['score']))}"
+    return f"{where}, {row['quality']._replace(low=None, high=None).words}"
 
 
 def name(path: str) -> str:
@@ -107,7 +108,7 @@ def importances(rows: Sequence[Row]) -> list[Importance] | str:
     levels = [[describe(row["values"][path]) for row in rows] for path in paths]
     if len(rows) < ENOUGH or len(rows) != math.prod(len(set(one)) for one in levels):
         return f"{format.plural(len(rows), 'point')}: too few, or no full grid, to say how much each setting matters."
-    scores = np.array([row["score"] for row in rows])
+    scores = np.array([row["quality"].value for row in rows])
     if not scores.var():
         return "All points have the same score."
     found = [Importance(name(path), _share(scores, one)) for path, one in zip(paths, levels, strict=True)]

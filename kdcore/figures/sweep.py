@@ -1,4 +1,4 @@
-"""Accuracy, or mean average precision, against a value that a sweep varies: how far it holds, where it falls."""
+"""What variants are judged by, such as accuracy, against a swept value: how far it holds, where it falls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from kdcore.figures import style
 from kdcore.plan.naming import describe
 from kdcore.report import format
+from kdcore.report.quality import Quality, axis
 from kdcore.report.verdicts import the
 
 Row = Mapping[str, Any]
@@ -21,7 +22,7 @@ TOLERABLE = 0.05  # a fall by less than this from the best of the series counts 
 
 
 class Series(NamedTuple):
-    """The variants of one role over the swept values, in ascending order; scores as fractions.
+    """The variants of one role over the swept values, in ascending order.
 
     `rest`: the other swept values that they share, as in "epochs 20"; empty where one value is swept. `verdict`: how
     many of them differ from what they are judged against; empty where they are not.
@@ -30,9 +31,7 @@ class Series(NamedTuple):
     role: str
     rest: str
     values: tuple[float, ...]
-    scores: tuple[float, ...]
-    lows: tuple[float, ...]
-    highs: tuple[float, ...]
+    scores: tuple[Quality, ...]
     verdict: str = ""
 
     @property
@@ -46,7 +45,7 @@ class Level(NamedTuple):
     name: str
     role: str
     rest: str
-    score: float
+    score: Quality
 
 
 class Sweep(NamedTuple):
@@ -66,16 +65,16 @@ def sweep_view(rows: Sequence[Row], path: str) -> Sweep:
     found: dict[tuple[str, str], list[Row]] = {}
     levels = []
     for row in rows:
-        if row["score"] is None:
+        if row["quality"] is None:
             continue
         rest = ", ".join(f"{_name(other)} {describe(value)}" for other, value in row["values"].items() if other != path)
         if isinstance(row["values"].get(path), int | float):
             found.setdefault((row["role"], rest), []).append(row)
         else:
-            levels.append(Level(row["variant"], row["role"], rest, row["score"]))
+            levels.append(Level(row["variant"], row["role"], rest, row["quality"]))
     series = tuple(_series(role, rest, path, members) for (role, rest), members in found.items())
     x_title = _name(path).capitalize()
-    measure = rows[0]["measure"] if rows else "accuracy"
+    measure = next((row["quality"].measure for row in rows if row["quality"]), "accuracy")
     return Sweep(_title(series, x_title.lower(), measure), x_title, measure, series, tuple(levels))
 
 
@@ -85,9 +84,8 @@ def _name(path: str) -> str:
 
 def _series(role: str, rest: str, path: str, rows: list[Row]) -> Series:
     rows = sorted(rows, key=lambda row: row["values"][path])
-    scores, lows, highs = (tuple(row[column] for row in rows) for column in ("score", "score_low", "score_high"))
     values = tuple(float(row["values"][path]) for row in rows)
-    return Series(role, rest, values, scores, lows, highs, _verdict(rows))
+    return Series(role, rest, values, tuple(row["quality"] for row in rows), _verdict(rows))
 
 
 def _verdict(rows: Sequence[Row]) -> str:
@@ -117,29 +115,40 @@ def _title(series: Sequence[Series], what: str, measure: str) -> str:
 def _course(one: Series, what: str, measure: str) -> str:
     """Flat (all intervals meet), held and then lost, or between the two whose intervals are furthest apart."""
     pairs = list(zip(one.values, one.scores, strict=True))
-    best, worst = max(one.scores), min(one.scores)
-    if max(one.lows) <= min(one.highs):
-        points = format.plural(math.floor(round(100 * (best - worst), 6)) + 1, "point")
-        return f"{measure} varies by less than {points} over {what} {one.values[0]:g} to {one.values[-1]:g}"
-    held = [value for value, _ in takewhile(lambda pair: pair[1] >= best - TOLERABLE, pairs)]
-    if held and worst < best - TOLERABLE:
-        return (
-            f"{format.percent(best)} at best, within {100 * TOLERABLE:g} points of that up to {what} {held[-1]:g}, "
-            f"{format.percent(worst)} at worst"
-        )
+    best, worst = max(one.scores, key=_merit), min(one.scores, key=_merit)
+    if max(score.ends[0] for score in one.scores) <= min(score.ends[1] for score in one.scores):
+        varies = f"{measure} varies" if best.scale.sign > 0 else f"{best.scale.name} vary"
+        return f"{varies} by {_less_than(best, worst)} over {what} {one.values[0]:g} to {one.values[-1]:g}"
+    held = [value for value, _ in takewhile(lambda pair: pair[1].merit >= best.merit - TOLERABLE, pairs)]
+    if held and worst.merit < best.merit - TOLERABLE:
+        tolerable = f"{best.scale.factor * TOLERABLE:g} {best.scale.unit.removesuffix(' of mAP')}"
+        return f"{best.short} at best, within {tolerable} of that up to {what} {held[-1]:g}, {worst.short} at worst"
     apart = [
         (left, right)
         for left, right in combinations(range(len(pairs)), 2)
-        if one.lows[left] > one.highs[right] or one.lows[right] > one.highs[left]
+        if not one.scores[left].meets(one.scores[right])
     ]
-    ends = max(apart, key=lambda ends: abs(one.scores[ends[0]] - one.scores[ends[1]]))
+    ends = max(apart, key=lambda ends: abs(one.scores[ends[0]].value - one.scores[ends[1]].value))
     (start, before), (end, after) = (pairs[place] for place in ends)
-    return f"from {format.percent(before)} at {what} {start:g} to {format.percent(after)} at {what} {end:g}"
+    return f"from {before.short} at {what} {start:g} to {after.short} at {what} {end:g}"
+
+
+def _merit(score: Quality) -> float:
+    return score.merit
+
+
+def _less_than(best: Quality, worst: Quality) -> str:
+    """A bound on their difference: "less than 2 points", "less than 0.013 bits per character"."""
+    scale = best.scale
+    step = 1 if scale.sign > 0 else 10**-scale.decimals
+    steps = math.floor(round(best.ahead(worst) / step, 6)) + 1
+    bound = format.plural(steps, "point") if scale.sign > 0 else f"{steps * step:.{scale.decimals}f} {scale.unit}"
+    return f"less than {bound}"
 
 
 def _ends(one: Series, what: str) -> str:
     """What a series is at both ends of the range."""
-    first, last = (format.percent(score) for score in (one.scores[0], one.scores[-1]))
+    first, last = one.scores[0].short, one.scores[-1].short
     return f"at {one.rest} from {first} ({what} {one.values[0]:g}) to {last} ({one.values[-1]:g})"
 
 
@@ -156,7 +165,7 @@ def _figure(view: Sweep) -> go.Figure:
            for one in view.series)],
         view.title,
         x={"title": view.x_title + ", log scale" * wide, "type": "log" if wide else "linear", **ticks},
-        y={"title": format.axis([view.measure])},
+        y={"title": axis([view.measure])},
         height=360,
         annotations=[_end(one, view, wide) for one in view.series] if labelled else [],
     )  # fmt: skip
@@ -183,7 +192,7 @@ def _end(one: Series, view: Sweep, wide: bool) -> dict[str, Any]:
     x = one.values[-1]
     return {
         "x": math.log10(x) if wide else x,
-        "y": 100 * one.scores[-1],
+        "y": one.scores[-1].drawn,
         "text": one.rest,
         "xanchor": "left",
         "xshift": 10,
@@ -196,27 +205,31 @@ def _line(one: Series, dash: str, colour: str, x_title: str) -> dict[str, Any]:
     look = style.look(one.role)
     return {
         "x": one.values,
-        "y": [100 * score for score in one.scores],
+        "y": [score.drawn for score in one.scores],
         "error_y": {
             "type": "data",
-            "array": [100 * (high - mid) for high, mid in zip(one.highs, one.scores, strict=True)],
-            "arrayminus": [100 * (mid - low) for low, mid in zip(one.lows, one.scores, strict=True)],
+            "array": [score.scale.factor * (score.ends[1] - score.value) for score in one.scores],
+            "arrayminus": [score.scale.factor * (score.value - score.ends[0]) for score in one.scores],
             "color": style.tint(colour, 0.5),
         },
         "mode": "lines+markers",
         "name": one.name,
         "line": {"color": colour, "dash": dash},
         "marker": {"symbol": look.symbol, "size": 10},
-        "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}} %<extra></extra>",
+        "hovertemplate": f"{one.name}, {x_title.lower()} %{{x:g}}: %{{y:.3g}}{_sign(one.scores[0])}<extra></extra>",
     }
 
 
 def _level(level: Level, dash: str, span: tuple[float, float]) -> dict[str, Any]:
     return {
         "x": span,
-        "y": [100 * level.score] * 2,
+        "y": [level.score.drawn] * 2,
         "mode": "lines",
         "name": level.name,
         "line": {"color": style.look(level.role).colour, "dash": dash, "width": 1.5},
-        "hovertemplate": f"{level.name}: %{{y:.3g}} %<extra></extra>",
+        "hovertemplate": f"{level.name}: %{{y:.3g}}{_sign(level.score)}<extra></extra>",
     }
+
+
+def _sign(score: Quality) -> str:
+    return " %" if score.scale.sign > 0 else f" {score.scale.unit}"

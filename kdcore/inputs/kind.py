@@ -62,7 +62,9 @@ class Shown(NamedTuple):
 class Kind(ABC):
     """A kind of input. `one`, `many`: what people call it. `onnx_name`: of the exported file's input. `corruptions`:
     titles by name, five of them; `corrupted_how`: what they do, in words. `sources`: how a person can bring one of
-    their own: "draw", "upload", "camera", "type"; "continue": a beginning after which its networks write on."""
+    their own: "draw", "upload", "camera", "type"; "continue": a beginning after which its networks write on.
+    `judged_by`: what networks are judged by: "accuracy" (of several labels mAP), or "bits" a character, where they
+    predict each next one."""
 
     name: ClassVar[str]
     one: ClassVar[str]
@@ -71,6 +73,7 @@ class Kind(ABC):
     corruptions: ClassVar[Mapping[str, str]]
     corrupted_how: ClassVar[str]
     sources: ClassVar[tuple[str, ...]]
+    judged_by: ClassVar[str] = "accuracy"
 
     # Items on disk
 

@@ -103,6 +103,7 @@ class Continued(Text):
     corruptions = {name: typos.TITLES[name] for name in KEEPING}
     corrupted_how = "wrong or swapped letters, or wrong case, before the character in question, at five severities each"
     sources = ("continue",)
+    judged_by = "bits"
     parts = ("ids", "documents")
 
     def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:

@@ -12,6 +12,7 @@ from kdcore.report import verdicts as judged
 from kdcore.report.fidelity import Fidelity, fidelity
 from kdcore.report.hidden import Recalled, recalls
 from kdcore.report.membership import Membership, memberships
+from kdcore.report.quality import Quality
 from kdcore.report.reading import MeasuredVariant, Model, RunFiles
 from kdcore.report.sessions import Session, Speed, openvino_speed, speed
 from kdcore.report.statistics import Interval, t_interval, wilson
@@ -87,11 +88,12 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     answers about the test images it has no accuracy either.
 
     Beside COLUMNS: `measure`, what verdicts, `parent_delta` and `score` are about, "accuracy", or "mAP" where images
-    have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `judged`, the verdict in words
-    with its reference ("" without one); `against`, that reference ("" where the row is not judged); `role`, `values`
-    (of a sweep), `note` (what the step does not do), `latency_note` (what keeps latencies from being compared),
-    `busy` (whether the machine was while it was timed), `speedup_differs` and `throughput_differs` (False: no
-    difference that the machine can measure).
+    have several labels; `score`, `score_low`, `score_high`, its value and 95 % interval; `quality`, what charts show:
+    the score, of language models bits a character, None without either; `judged`, the verdict in words with its
+    reference ("" without one); `against`, that reference ("" where the row is not judged); `role`, `values` (of a
+    sweep), `note` (what the step does not do), `latency_note` (what keeps latencies from being compared), `busy`
+    (whether the machine was while it was timed), `speedup_differs` and `throughput_differs` (False: no difference that
+    the machine can measure).
 
     `session` is the timing session's id; without it the newest is taken that timed all of them together.
     Raises UnknownRun, and LookupError for a session that is not there.
@@ -309,7 +311,18 @@ def _score(variant: MeasuredVariant) -> Row:
         several = len(found) > 1
         interval = t_interval(found, resolution=1 / variant.first.quality["n"]) if several else _over_images(variant)
         bounds = _within(interval)
-    return {"measure": measure, **dict(zip(("score", "score_low", "score_high"), bounds, strict=True))}
+    return {
+        "measure": measure,
+        **dict(zip(("score", "score_low", "score_high"), bounds, strict=True)),
+        "quality": _judged(variant, Quality(measure, *bounds)),
+    }
+
+
+def _judged(variant: MeasuredVariant, score: Quality) -> Quality | None:
+    """What verdicts and charts are about: the score, or where verdicts are about bits those."""
+    if variant.first.quality and variant.first.judged_by == "bits":
+        return Quality("bits", *_bits(variant).values())
+    return None if score.value is None else score
 
 
 def _over_images(variant: MeasuredVariant) -> Interval:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 
 MISSING = "–"
@@ -192,22 +192,6 @@ def left(seconds: float) -> str:
     """What is left of a run of which so many seconds seem left: "20 to 60 s left". At 2,530 moments of 17 runs, four of
     five true times lay between 0.36 and 1.26 times the computed one."""
     return f"{between(0.4 * seconds, 1.3 * seconds)} left"
-
-
-def scored(measure: str, share: str) -> str:
-    """A share with its measure: "test accuracy 98.7 %", "mAP 98.7 %"."""
-    return f"{'test accuracy' if measure == 'accuracy' else measure} {share}"
-
-
-def axis(measures: Iterable[str]) -> str:
-    """The title of an axis with percentages of these measures, "accuracy" or "mAP"."""
-    titles = {
-        "accuracy": "Test accuracy (%)",
-        "validation accuracy": "Validation accuracy (%)",
-        "mAP": "Mean average precision (mAP, %)",
-    }
-    found = set(measures) or {"accuracy"}
-    return titles[found.pop()] if len(found) == 1 else "Test accuracy or mAP (%)"
 
 
 def plural(number: int, noun: str) -> str:

@@ -17,7 +17,7 @@ class Limits(NamedTuple):
     """What a variant may cost at most; None is no limit.
 
     `size_bytes` of the deployed file, `milliseconds` per image at batch size `batch` (1 or 64), and `points` of
-    accuracy or mAP below the baseline.
+    accuracy or mAP below the baseline, or bits a character above it.
     """
 
     size_bytes: float | None = None
@@ -48,8 +48,8 @@ def fits(row: Row, limits: Limits, baseline: Row) -> bool:
 
 def best(rows: Sequence[Row], limits: Limits, baseline: Row) -> Row | None:
     """The most accurate row within the limits, of several the smallest; None where none fits."""
-    found = [row for row in rows if row["score"] is not None and fits(row, limits, baseline)]
-    return max(found, key=lambda row: (row["score"], -(row["size_bytes"] or 0)), default=None)
+    found = [row for row in rows if row["quality"] and fits(row, limits, baseline)]
+    return max(found, key=lambda row: (row["quality"].merit, -(row["size_bytes"] or 0)), default=None)
 
 
 def sentence(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[str, str] | None = None) -> str:
@@ -60,7 +60,7 @@ def sentence(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[
     ms = per_image(found, limits.batch)
     facts = [
         found["variant"] + (f" of {names[found['run']]}" if names else ""),
-        format.scored(found["measure"], format.percent(found["score"])),
+        found["quality"]._replace(low=None, high=None).words,
         format.size(found["size_bytes"]),
         *([f"{format.milliseconds(ms)} per example at batch {limits.batch}"] if ms else []),
     ]
@@ -75,14 +75,19 @@ def _asked(limits: Limits, baseline: Row) -> str:
     if limits.milliseconds is not None:
         parts.append(f"at most {format.milliseconds(limits.milliseconds)} per example (batch {limits.batch})")
     if limits.points is not None:
-        parts.append(f"at most {limits.points:g} points below {the(baseline['variant'])}")
+        parts.append(f"at most {limits.points:g} {lost(baseline)}")
     return ", ".join(parts)
 
 
+def lost(baseline: Row) -> str:
+    """What `Limits.points` counts: "points below the teacher", "bits per character above the teacher"."""
+    reference, scale = the(baseline["variant"]), baseline["quality"].scale if baseline["quality"] else None
+    return f"{scale.unit} above {reference}" if scale and scale.sign < 0 else f"points below {reference}"
+
+
 def _lost(row: Row, baseline: Row) -> float | None:
-    if None in (row["score"], baseline["score"]) or row["measure"] != baseline["measure"]:
-        return None
-    return 100 * (baseline["score"] - row["score"])
+    own, other = row["quality"], baseline["quality"]
+    return other.ahead(own) if own and other and own.measure == other.measure else None
 
 
 def _within(value: float | None, most: float | None) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kdcore import arrays
 from kdcore.files import read_json
+from kdcore.report.quality import Quality
 from kdcore.workspace import shapes
 from kdcore.workspace.plans import Variant as Planned
 from kdcore.workspace.workspace import Workspace
@@ -61,13 +62,18 @@ class Model(NamedTuple):
 
     @property
     def judged_by(self) -> Measure:
-        """What verdicts are about: of a language model, bits a character; else its measure."""
+        """What verdicts and charts are about: of a language model, bits a character; else its measure."""
         return "bits" if "bits" in self.quality else self.measure
 
     @property
     def merit(self) -> float:
         """What verdicts compare, more being better: the score, or the bits a character that it does not take."""
-        return -self.quality["bits"] if self.judged_by == "bits" else self.score
+        return self.judged.merit
+
+    @property
+    def judged(self) -> Quality:
+        """What verdicts and charts are about."""
+        return Quality(self.judged_by, self.quality["bits"] if self.judged_by == "bits" else self.score)
 
 
 class MeasuredVariant(NamedTuple):

@@ -16,6 +16,7 @@ import numpy as np
 
 from kdcore import inputs
 from kdcore.report import format
+from kdcore.report.quality import SCALES
 from kdcore.report.reading import Measure, MeasuredVariant, Model, RunFiles, agrees
 from kdcore.report.statistics import CONFIDENCE, Corrected, Paired, holm, paired_interval, paired_proportions
 
@@ -65,19 +66,6 @@ def shares(dataset: Mapping[str, Any]) -> str:
         f"{trained} {labelled}. "
         f"{measure} is measured on {dataset['test']:,} held-out test {kind.many}, not used for selection."
     )
-
-
-class Unit(NamedTuple):
-    """Of a difference: how words call it, and how much of it a share of one is. `fine`: decimals."""
-
-    name: str
-    scale: float
-    fine: int
-
-
-UNITS: dict[Measure, Unit] = {
-    "accuracy": Unit("points", 100, 1), "mAP": Unit("points of mAP", 100, 1), "bits": Unit("bits per character", 1, 3),
-}  # fmt: skip
 
 
 class Basis(NamedTuple):
@@ -253,7 +241,7 @@ def _margin(run: RunFiles) -> float:
 
 def _verdict(variant: str, against: str, difference: Paired, margin: float, basis: Basis) -> Verdict:
     verdict = judge(difference, margin)
-    scale = UNITS[basis.measure].scale
+    scale = SCALES[basis.measure].factor
     value, low, high = (None if part is None else scale * part for part in difference[:3])
     assert value is not None
     text = _words(verdict, against, (value, low, high), scale * margin, _basis_words(basis, difference.p), basis)
@@ -282,7 +270,7 @@ def _words(
 ) -> str:
     """The verdict in a sentence."""
     value, low, high = points
-    unit, _, fine = UNITS[basis.measure]
+    unit, fine = SCALES[basis.measure].unit, SCALES[basis.measure].decimals
     name = the(against)
     if low is None or high is None:
         return f"{NOT_JUDGED.capitalize()} ({format.signed(value, fine)} {unit} against {name})"

@@ -107,7 +107,7 @@ def _one(view: str, rows: list[Row], together: list[Row], terms: Terms) -> None:
 def _settings(swept: list[Row]) -> None:
     with st.container(border=True):
         charts.show(settings.parallel(swept), key="parallel_chart")
-        st.caption("Each line is a point of the sweep, from blue (lowest score) to red (highest); the best is thick.")
+        st.caption("Each line is a point of the sweep, from blue (worst) to red (best); the best is thick.")
     found = settings.importances(swept)
     if isinstance(found, str):
         st.caption(f":material/info: {plain(found)}")

@@ -7,8 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.report.limits import Limits, sentence
-from kdcore.report.verdicts import the
+from kdcore.report.limits import Limits, lost, sentence
 from pages.shared import links
 from pages.shared.text import plain
 
@@ -22,7 +21,7 @@ def ask(batch: int, baseline: Row, *, timed: bool) -> Limits:
     with st.popover(f"Limits ({count})" if count else "Limits", icon=":material/filter_alt:"):
         kilobytes = _number("Size, at most (kB)", KEYS[0], 10.0)
         milliseconds = _number(f"Latency per example, batch {batch}, at most (ms)", KEYS[1], 0.01, disabled=not timed)
-        points = _number(f"Accuracy below {the(baseline['variant'])}, at most (points)", KEYS[2], 0.5)
+        points = _number(f"Quality, at most so many {lost(baseline)}", KEYS[2], _step(baseline))
         st.button(
             "No limits", key="no_limits", icon=":material/filter_alt_off:", disabled=not count,
             on_click=links.drop, args=KEYS,
@@ -35,6 +34,11 @@ def told(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[str,
     """Which variant is the best within the limits."""
     if limits.any:
         st.markdown(f":material/filter_alt: {plain(sentence(rows, limits, baseline, names))}")
+
+
+def _step(baseline: Row) -> float:
+    """Half a point, or a hundredth of a bit."""
+    return 0.5 if baseline["quality"] is None or baseline["quality"].scale.sign > 0 else 0.01
 
 
 def _number(label: str, key: str, step: float, *, disabled: bool = False) -> float | None:

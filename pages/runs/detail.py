@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from kdcore import inputs
 from kdcore.data import upload
 from kdcore.figures.curves import AXES, Quantity
 from kdcore.figures.curves import curves as draw
@@ -40,6 +41,7 @@ QUANTITIES: dict[str, Quantity] = {
     "Loss": "loss",
     "Validation loss": "val_loss",
 }
+FIRST: dict[str, dict[str, Quantity]] = {"accuracy": {}, "bits": {"Validation bits": "val_bits"}}  # by `Kind.judged_by`
 
 
 def headline(row: RunRow) -> None:
@@ -138,9 +140,12 @@ def line(group: Group) -> str:
 
 def curves(row: RunRow, active: bool) -> None:
     """Learning curves with a Live switch, a range of steps and smoothing. Nothing polls when nothing runs."""
+    dataset = store.plan(row.id).dataset
+    judged_by = inputs.of(dataset["shape"]).judged_by
+    offered = FIRST[judged_by] | QUANTITIES
     with st.container(horizontal=True, vertical_alignment="bottom"):
         quantity = st.segmented_control(
-            "Curve", list(QUANTITIES), default="Validation accuracy", required=True, key="curve",
+            "Curve", list(offered), default=next(iter(offered)), required=True, key=f"curve_{judged_by}",
             label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
         live = active and st.toggle("Live", value=True, key="live", help="Off: the chart stays still for zooming.")
@@ -149,15 +154,15 @@ def curves(row: RunRow, active: bool) -> None:
             most = max((max(one["step"]) for one in store.index().curves(row.id, points=3)), default=1)
             first, last = st.slider("Steps", 0, most, (0, most), key=f"range_{row.id}") if most > 1 else (0, 1)
     whole = (first, last) == (0, most)
-    hidden = store.plan(row.id).dataset["hidden"]
+    hidden = dataset["hidden"]
 
     @st.fragment(run_every=2 if live else None)
     def chart() -> None:
         found = store.index().curves(row.id, None if whole else first, None if whole else last)
         if not found:
-            st.caption(f"{AXES[QUANTITIES[quantity]]}: the curve appears after the first epoch.")
+            st.caption(f"{AXES[offered[quantity]]}: the curve appears after the first epoch.")
             return
-        charts.show(draw(found, QUANTITIES[quantity], smoothing, hidden), key="curves", steady=live)
+        charts.show(draw(found, offered[quantity], smoothing, hidden), key="curves", steady=live)
         if hidden and quantity.startswith("Validation"):
             st.caption(
                 ":material/info: The students' validation examples lack the hidden class "

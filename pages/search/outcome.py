@@ -14,6 +14,7 @@ from kdcore.figures.settings import parallel
 from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 from kdcore.report import format
+from kdcore.report.quality import Quality
 from kdcore.search.wording import apart, words
 from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
@@ -130,8 +131,7 @@ def _lines(trained: list[Any]) -> list[dict[str, Any]]:
     return [
         {
             "values": {words(name): _said(one["settings"][name]) for name in varied},
-            "score": one["accuracy"],
-            "measure": "validation accuracy",
+            "quality": Quality("validation accuracy", one["accuracy"]),
             "size_bytes": one["size_bytes"],
             "latency_ms": one.get("latency_ms"),
         }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from kdcore.report.quality import Quality
+
 
 def row(variant: str, role: str, accuracy: float, size: int, **more: Any) -> dict[str, Any]:
-    return {
+    made = {
         "run": "r1",
         "variant": variant,
         "role": role,
@@ -29,6 +31,8 @@ def row(variant: str, role: str, accuracy: float, size: int, **more: Any) -> dic
         "verdict": None,
         "against": "",
     } | more
+    score = [made[name] for name in ("score", "score_low", "score_high")]
+    return {"quality": None if score[0] is None else Quality(made["measure"], *score)} | made
 
 
 def quickstart() -> list[dict[str, Any]]:

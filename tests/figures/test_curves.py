@@ -37,6 +37,15 @@ def test_the_title_tells_where_teacher_and_students_stand():
     assert curves_view([], "loss").title == "No training yet"
 
 
+def test_bits_a_character_are_the_validation_loss_to_the_base_of_two():
+    found = [series("teacher", "teacher", 0, [None]) | {"step": [1, 2], "val_loss": [np.log(8), np.log(4)]}]
+    view = curves_view(found, "val_bits")
+    assert list(view.lines[0].values) == pytest.approx([3, 2])
+    assert (view.title, view.y_title) == (
+        "Validation bits per character: teacher 2.000", "Validation bits per character",
+    )  # fmt: skip
+
+
 def test_of_a_sweep_the_title_tells_the_best_one():
     found = [series(f"T {t}", "distilled", 0, [end]) for t, end in ((1, 0.7), (4, 0.9), (16, 0.8))]
     assert curves_view(found, "val_accuracy").title == "Validation accuracy: best of 3: T 4 90.0 %"

@@ -7,6 +7,7 @@ from kdcore.figures.frontier import against_latency, against_size, latency_view,
 from kdcore.figures.points import Baseline, Terms
 from kdcore.report.comparison import Difference
 from kdcore.report.limits import Limits
+from kdcore.report.quality import Quality
 from kdcore.report.sessions import Speed
 from tests.figures.rows import quickstart, row
 
@@ -25,6 +26,36 @@ def test_the_title_tells_the_smallest_that_is_near_its_teacher():
     assert (
         size_view(quickstart()).title == "Int8 is 20× smaller than its teacher, 2.5 points below it (intervals overlap)"
     )
+
+
+def written(name: str, role: str, bits: float, size: int, **more):
+    return row(name, role, 0.5, size, quality=Quality("bits", bits, bits - 0.03, bits + 0.03), **more)
+
+
+def test_language_models_are_drawn_by_their_bits_of_which_less_is_better():
+    rows = [
+        written("teacher", "teacher", 2.3, 400_000),
+        written("student alone", "alone", 2.9, 100_000),
+        written("student distilled", "distilled", 2.5, 100_000),
+        written("int8", "quantized", 2.51, 40_000),
+    ]
+    view = size_view(rows)
+    assert [point.name for point in view.front] == ["int8", "student distilled", "teacher"]
+    assert view.title == "Student distilled is 4.0× smaller than its teacher, with 0.200 more bits per character"
+    figure = against_size(rows, Terms(None, Baseline(rows[0], ()), Limits(points=0.4)))
+    assert figure.layout.yaxis.title.text == "Bits per character (less is better)"
+    drawn = {
+        name: y
+        for trace in figure.data
+        if trace.customdata
+        for (_, name), y in zip(trace.customdata, trace.y, strict=True)
+    }
+    assert drawn == {"teacher": 2.3, "student alone": 2.9, "student distilled": 2.5, "int8": 2.51}
+    assert "2.300 bits per character (2.270 to 2.330)" in " ".join(str(trace.hovertext) for trace in figure.data)
+    (limit,) = [trace for trace in figure.data if trace.name == "Limit"]
+    assert list(limit.y) == pytest.approx([2.7, 2.7])
+    outside = [trace for trace in figure.data if trace.name == "Outside the limits"]
+    assert [name for trace in outside for _, name in trace.customdata] == ["student alone"]
 
 
 def test_the_title_follows_the_baseline():

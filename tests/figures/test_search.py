@@ -4,6 +4,7 @@ import pytest
 
 from kdcore.figures.search import against_size, importances, view
 from kdcore.figures.settings import parallel, parallel_view
+from kdcore.report.quality import Quality
 
 LIMITS = {"size_bytes": 6000, "lost": 5.0}
 
@@ -47,7 +48,7 @@ def test_the_most_important_setting_is_the_title():
 
 def test_numbers_of_many_candidates_are_not_all_written_at_an_axis():
     rows = [
-        {"values": {"width": 2 + number, "last": "int8"}, "score": number / 20, "measure": "validation accuracy",
+        {"values": {"width": 2 + number, "last": "int8"}, "quality": Quality("validation accuracy", number / 20),
          "size_bytes": 1000 * number, "latency_ms": None}
         for number in range(1, 20)
     ]  # fmt: skip

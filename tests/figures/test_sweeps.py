@@ -6,6 +6,7 @@ import pytest
 
 from kdcore.figures.recall import RecallPoint, recall, recall_view
 from kdcore.figures.sweep import sweep, sweep_view
+from kdcore.report.quality import Quality
 from tests.figures.rows import row
 
 PATH = "compress.0.ratio"
@@ -20,8 +21,9 @@ ROWS = [
 def test_the_series_is_in_the_order_of_the_values():
     view = sweep_view(ROWS, PATH)
     assert view.series[0].values == (0.25, 0.5, 0.9)
-    assert view.series[0].scores == (0.97, 0.95, 0.40)
-    assert view.levels == (("teacher", "teacher", "", 0.99),)
+    assert [score.value for score in view.series[0].scores] == [0.97, 0.95, 0.40]
+    (level,) = view.levels
+    assert (level.name, level.role, level.rest, level.score.value) == ("teacher", "teacher", "", 0.99)
 
 
 def test_the_title_tells_how_far_it_holds():
@@ -29,6 +31,23 @@ def test_the_title_tells_how_far_it_holds():
     assert sweep_view(ROWS, PATH).title == expected
     assert sweep_view(ROWS[2:], PATH).title == "Pruned: accuracy varies by less than 3 points over ratio 0.25 to 0.5"
     assert sweep_view(ROWS[:1], PATH).title == "Nothing was varied"
+
+
+def test_of_a_language_model_less_is_better():
+    rows = [
+        row("a", "pruned", 0.5, 10, values={PATH: value}, quality=Quality("bits", bits, bits - 0.02, bits + 0.02))
+        for value, bits in ((0.25, 2.0), (0.5, 2.01), (0.9, 3.5))
+    ]
+    view = sweep_view(rows, PATH)
+    assert view.title == (
+        "Pruned: 2.000 bits per character at best, within 0.05 bits per character of that up to ratio 0.5, "
+        "3.500 bits per character at worst"
+    )
+    expected = "Pruned: bits per character vary by less than 0.011 bits per character over ratio 0.25 to 0.5"
+    assert sweep_view(rows[:2], PATH).title == expected
+    figure = sweep(rows, PATH)
+    assert list(figure.data[0].y) == [2.0, 2.01, 3.5]
+    assert figure.layout.yaxis.title.text.startswith("Bits per character")
 
 
 def test_intervals_that_all_meet_make_a_flat_sweep():

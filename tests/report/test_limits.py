@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kdcore.report.limits import Limits, best, fits, sentence
+from kdcore.report.quality import Quality
 from tests.figures.rows import quickstart, row
 
 ROWS = quickstart()
@@ -30,6 +31,18 @@ def test_what_was_not_measured_or_measures_something_else_is_within_no_limit():
     assert not fits(untimed, Limits(milliseconds=1e9), ROWS[0])
     assert fits(untimed, Limits(size_bytes=10), ROWS[0])
     assert not fits(row("a", "pruned", 0.9, 10, measure="mAP"), Limits(points=100), ROWS[0])
+
+
+def test_of_language_models_the_limit_is_in_bits():
+    rows = [
+        row(name, "pruned", 0.5, 10, quality=Quality("bits", bits)) for name, bits in (("teacher", 2.3), ("a", 2.5))
+    ]
+    assert fits(rows[1], Limits(points=0.25), rows[0])
+    assert not fits(rows[1], Limits(points=0.15), rows[0])
+    assert best(rows, Limits(), rows[0])["variant"] == "teacher"
+    told = sentence(rows, Limits(points=0.25), rows[0])
+    assert "at most 0.25 bits per character above the teacher" in told
+    assert "teacher, 2.300 bits per character" in told
 
 
 def test_the_sentence_names_the_limits_the_best_and_its_costs():
