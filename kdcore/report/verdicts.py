@@ -54,7 +54,8 @@ def shares(dataset: Mapping[str, Any]) -> str:
     labelled = f"{dataset['labelled']:,} labelled{others or f' {kind.many}'}"
     if varied := dataset.get("labelled_of_points"):
         labelled = f"{', '.join(f'{count:,}' for count in varied[:-1])} or {varied[-1]:,} labelled {kind.many}"
-    measure = "Mean average precision (mAP)" if dataset.get("multilabel", False) else "Accuracy"
+    judged = {"accuracy": "Accuracy is", "bits": "Bits per character are"}[kind.judged_by]
+    measured = "Mean average precision (mAP) is" if dataset.get("multilabel", False) else judged
     if _foreign(dataset):
         return f"Python code made the models, and chose the {dataset['test']:,} {kind.many} that judge their accuracy."
     here = dataset.get("teacher", "trained") == "trained"
@@ -64,7 +65,7 @@ def shares(dataset: Mapping[str, Any]) -> str:
         trained = f"The original model was trained outside this run; steps that need {kind.many} used"
     return (
         f"{trained} {labelled}. "
-        f"{measure} is measured on {dataset['test']:,} held-out test {kind.many}, not used for selection."
+        f"{measured} measured on {dataset['test']:,} held-out test {kind.many}, not used for selection."
     )
 
 

@@ -221,6 +221,11 @@ def test_it_is_said_who_saw_how_much():
     )
 
 
+def test_of_language_models_it_is_bits_that_are_measured():
+    passages = {"shape": ["passages", 32, 32, 90, "abc"], "train": 9000, "labelled": 9000, "seen": 9000, "test": 600}
+    assert "Bits per character are measured on 600 held-out test characters" in shares(passages)
+
+
 def test_where_the_labels_are_varied_all_their_numbers_are_named():
     words = shares({"train": 1077, "labelled": 50, "seen": 50, "test": 600, "labelled_of_points": [20, 50, 100]})
     assert "the students on 20, 50 or 100 labelled images." in words
