@@ -25,7 +25,8 @@ class TinyBert(Options):
         0.5,
         ge=0.05,
         le=0.95,
-        description="Share of the steps in which embeddings, hidden states and attention are learnt, before outputs.",
+        description="Share of the steps in which embeddings, hidden states and attention are learnt, before outputs. "
+        "Accuracy rises only after them: do not stop early.",
     )
     hidden_weight: float = Field(1.0, ge=0, le=1e4, description="Weight of embeddings and hidden states.")
     attention_weight: float = Field(1.0, ge=0, le=1e4, description="Weight of the attention scores.")
