@@ -22,7 +22,7 @@ def follow(workspace: Workspace, run_id: str) -> Iterator[RunRow]:
         if time.monotonic() - looked > LOOK_SECONDS:
             ensure_dispatcher(workspace)
             looked = time.monotonic()
-        index.sync()
+        index.sync(run_id)
         row = index.run(run_id)
         if row is None:
             raise UnknownRun(f"run {run_id} was deleted")

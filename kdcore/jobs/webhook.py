@@ -35,7 +35,7 @@ def tell(workspace: Workspace, run_id: str) -> None:
         if not known.webhook:
             return
         index = Index(workspace)
-        index.sync()
+        index.sync(run_id)
         row = index.run(run_id)
         if row and row.state in SETTLED:
             _keep(workspace, Sent(row.name, time.time(), _post(known, _message(row, known))))

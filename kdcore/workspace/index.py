@@ -98,9 +98,10 @@ class Index:
         self._sync = partial(sync, workspace=workspace)
         self._database = Database(workspace, SCHEMA, VERSION, fill=self._sync)
 
-    def sync(self) -> None:
-        """Brings in what changed since the last call; forgets runs that are gone. One run's failure keeps no other out."""
-        self._database.update(self._sync)
+    def sync(self, only: str | None = None) -> None:
+        """Brings in what changed since the last call, of one run or of all; forgets runs that are gone. One run's failure
+        keeps no other out."""
+        self._database.update(partial(self._sync, only=only))
 
     def rebuild(self) -> None:
         """Throws the index away and rebuilds it from the files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -67,7 +67,7 @@ def ended(folder: Path) -> bool:
         return False
 
 
-@lru_cache(maxsize=4096)
+@cache  # without a bound: beyond it, a look at all runs in turn would find none of them
 def _ended(folder: Path, _meta_written: int, _result_written: int) -> bool:
     return files(folder).result is not None
 

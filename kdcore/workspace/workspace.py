@@ -58,10 +58,14 @@ class Workspace:
 
     def run(self, run_id: str) -> Path:
         """The folder of an existing run; a link to a folder is none. Raises UnknownRun."""
-        folder = self.runs / run_id
-        if not _RUN_ID.fullmatch(run_id) or folder.is_symlink() or not folder.is_dir():
+        if not self.has(run_id):
             raise UnknownRun(f"there is no run {run_id!r} in {self.root}")
-        return folder
+        return self.runs / run_id
+
+    def has(self, run_id: str) -> bool:
+        """Whether there is a run of this id."""
+        folder = self.runs / run_id
+        return bool(_RUN_ID.fullmatch(run_id)) and not folder.is_symlink() and folder.is_dir()
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first (ids begin with their time)."""

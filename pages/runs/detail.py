@@ -273,7 +273,7 @@ def _notes(row: RunRow) -> None:
     here = store.workspace()
     meta = shapes.meta(here.run(row.id))
     notes, tags = meta.get("notes", ""), meta.get("tags", [])
-    known = sorted({tag for other in store.runs() for tag in other.tags})
+    known = sorted({tag for other in store.index().runs() for tag in other.tags})  # synced by the page
     words_key, tags_key = f"notes_{row.id}", f"tags_{row.id}"
 
     @people.told

@@ -44,7 +44,7 @@ def live_table() -> None:
 
 @st.fragment(run_every=1.5 if active else None)
 def progress() -> None:
-    now = next((row for row in store.runs() if row.id == chosen.id), None) if active else chosen
+    now = store.run(chosen.id) if active else chosen
     if now is None or now.state != chosen.state:
         st.rerun()
     detail.headline(now)

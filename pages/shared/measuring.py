@@ -39,9 +39,7 @@ def progress(waiting: RunRow, draw: Callable[[RunRow], None]) -> None:
 
     @st.fragment(run_every=1)
     def bar() -> None:
-        index = store.index()
-        index.sync()
-        now = index.run(waiting.id)
+        now = store.run(waiting.id)
         if now is None or now.state not in store.ACTIVE:
             st.rerun()
         draw(now)

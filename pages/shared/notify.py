@@ -88,9 +88,7 @@ def watch() -> None:
 
 
 def _follow() -> None:
-    index = store.index()
-    index.sync()
-    rows = [row for run_id in st.session_state.get(WATCHED, ()) if (row := index.run(run_id))]
+    rows = [row for run_id in st.session_state.get(WATCHED, ()) if (row := store.run(run_id))]
     ended = [row for row in rows if row.state in SETTLED]
     for row in ended:
         if time.time() - (row.finished or 0) > KEPT_SECONDS:

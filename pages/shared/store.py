@@ -46,6 +46,13 @@ def runs() -> list[RunRow]:
     return here.runs()
 
 
+def run(run_id: str) -> RunRow | None:
+    """One run as it is now, without a look at all the others; None where it is gone."""
+    here = index()
+    here.sync(run_id)
+    return here.run(run_id)
+
+
 def serve(rows: list[RunRow]) -> None:
     """Makes sure that a queue with runs in it is served: after a restart nothing else would."""
     if any(row.state in ACTIVE for row in rows):

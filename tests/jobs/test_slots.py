@@ -6,10 +6,14 @@ import pytest
 
 from kdcore import machine
 from kdcore.cli import main
+from kdcore.execute import joined
 from kdcore.files import held, read_json, write_json
 from kdcore.jobs import api, dispatcher
 from kdcore.workspace import settings, slots
-from tests.jobs.conftest import until
+from kdcore.workspace.events import read
+from kdcore.workspace.workspace import Workspace
+from tests.jobs.conftest import life, settle, until
+from tests.jobs.test_runs import digests
 from tests.small import small
 
 
@@ -25,6 +29,26 @@ def test_two_slots_hold_two_runs_at_once(workspace):
         api.request(workspace, run_id, "cancel")
     until(lambda: not held(workspace.run(ids[0]) / "lock"))
     assert held(workspace.run(ids[1]) / "lock")
+
+
+def built_by_a_helper(workspace, run_id):
+    """Whether a further worker has finished a stage of the run."""
+    files = (workspace.run(run_id) / joined.FOLDER).glob("*.jsonl*")
+    return any(event.get("state") == "done" for file in files for event in read(file).events)
+
+
+@pytest.mark.slow
+def test_two_workers_leave_the_models_of_one(workspace, tmp_path):
+    settings.write(workspace, slots=2)
+    run_id = api.submit(workspace, small("train.steps=400", "compress=[]"))
+    api.ensure_dispatcher(workspace)
+    until(lambda: built_by_a_helper(workspace, run_id), sign=life(workspace.run(run_id)))
+    assert settle(workspace, run_id).state == "done"
+    alone = Workspace(tmp_path / "alone").ensure()
+    assert settle(alone, api.submit(alone, small("train.steps=400", "compress=[]"))).state == "done"
+    api.stop_all(alone)
+    assert digests(workspace) == digests(alone)
+    assert len(digests(alone)) == 2 * 7  # safetensors and ONNX of the teacher and of three students of two seeds
 
 
 @pytest.fixture

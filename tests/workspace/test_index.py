@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from kdcore.files import write_json
+from kdcore.files import read_json, write_json
 from kdcore.workspace.events import EventLog
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
@@ -50,6 +50,22 @@ def test_several_may_bring_the_index_up_to_date_at_once(workspace):
         for syncing in [pool.submit(Index(workspace).sync) for _ in range(4)]:
             syncing.result()
     assert {row.id for row in Index(workspace).runs()} == made
+
+
+def test_one_run_is_brought_up_to_date_without_the_others(workspace):
+    first, second = new_run(workspace), new_run(workspace)
+    names = {first: known(workspace)[first].name, second: "renamed"}
+    index = Index(workspace)
+    for run_id in (first, second):
+        path = workspace.run(run_id) / "meta.json"
+        write_json(path, read_json(path) | {"name": "renamed"})
+    index.sync(second)
+    assert {row.id: row.name for row in index.runs()} == names
+    workspace.discard(second)
+    workspace.discard(first)
+    index.sync(second)
+    index.sync("../" + first)
+    assert [row.id for row in index.runs()] == [first]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["known before", "new"])
