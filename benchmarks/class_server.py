@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.dashboard import dashboard, fill, until_quiet
-from benchmarks.results import publish, table
+from benchmarks.results import SCALE, publish, table
 from kdcore import machine
 from kdcore.workspace import people
 from kdcore.workspace.workspace import Workspace
@@ -94,24 +95,32 @@ class Session:
         await self.socket.send(message.SerializeToString())
 
 
+@contextlib.asynccontextmanager
+async def browser(address: str, token: str = "") -> AsyncIterator[Session]:
+    """A session of the dashboard at this address, of the person of a class who has this token."""
+    async with connect(
+        f"{address.replace('http', 'ws')}/_stcore/stream",
+        subprotocols=["streamlit"],
+        max_size=None,
+        additional_headers={"Cookie": f"{COOKIE}={token}"} if token else {},
+        ping_interval=None,
+    ) as socket:
+        session = Session(socket)
+        listening = asyncio.create_task(session.listen())
+        try:
+            yield session
+        finally:
+            for task in (listening, *session.timers.values()):
+                task.cancel()
+
+
 async def load(address: str, server: psutil.Process, tokens: list[str], active: int, seconds: float) -> Load:
     """Opens a session for each token, one after the other; the first so many of them work for the seconds."""
     empty, pages, lost = _memory(server), defaultdict(list), 0
     async with contextlib.AsyncExitStack() as stack:
         sessions = []
         for token in tokens:
-            socket = await stack.enter_async_context(
-                connect(
-                    f"{address.replace('http', 'ws')}/_stcore/stream",
-                    subprotocols=["streamlit"],
-                    max_size=None,
-                    additional_headers={"Cookie": f"{COOKIE}={token}"},
-                    ping_interval=None,
-                )
-            )
-            session = Session(socket)
-            listening = asyncio.create_task(session.listen())
-            stack.callback(listening.cancel)
+            session = await stack.enter_async_context(browser(address, token))
             pages["first page of a session"].append(await session.open(""))
             sessions.append(session)
         full, before, began = _memory(server), _processor(server), time.monotonic()
@@ -130,9 +139,6 @@ async def load(address: str, server: psutil.Process, tokens: list[str], active: 
 
         lost = sum(await asyncio.gather(*(work(one, seed) for seed, one in enumerate(sessions[:active]))))
         cores = (_processor(server) - before) / (time.monotonic() - began)
-        for session in sessions:
-            for timer in session.timers.values():
-                timer.cancel()
         return Load(dict(pages), lost, empty, full, _memory(server), cores)
 
 
@@ -185,7 +191,7 @@ def main() -> None:
             found = asyncio.run(load(address, server, tokens, min(asked.active, sessions), seconds))
     command = f"python -m benchmarks.class_server --open {sessions} --active {asked.active} --seconds {seconds:g}"
     crowded = f"Load average over cores at the end: {machine.crowding():.1f}.\n\n"
-    publish("A class on one server", command, crowded + body(found, sessions, asked.active, seconds))
+    publish("A class on one server", command, crowded + body(found, sessions, asked.active, seconds), SCALE)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -140,20 +140,32 @@ def rows(times: dict[str, list[Visit]]) -> list[list[str]]:
 
 def fill(workspace: Workspace, runs: int) -> None:
     """One real run, cut short, and copies of it under other names until there are so many."""
+    copies(workspace, real_run(workspace), range(runs - 1))
+    Index(workspace).sync()
+
+
+def real_run(workspace: Workspace) -> str:
+    """Carries out the quickstart, cut short; returns the run's id."""
     cuts = ["teacher.train.steps=60", "train.steps=60", "compress.0.finetune.steps=30", "measure.timing_seconds=3"]
     run_id = api.submit(workspace, parse(override(preset("quickstart").recipe.document(), cuts)), "quickstart")
     *_, row = follow(workspace, run_id)
     assert row.state == "done", row.error
     api.stop_all(workspace)
+    return run_id
+
+
+def copies(workspace: Workspace, run_id: str, numbers: range) -> None:
+    """Copies of a run's files, under a name, an id and a time of its own for each number."""
     original = workspace.run(run_id)
-    for number in range(runs - 1):
+    kept = {path.name: path.read_bytes() for path in original.iterdir() if path.suffix in (".json", ".jsonl", ".txt")}
+    meta = read_json(original / "meta.json")
+    for number in numbers:
         copy = workspace.runs / f"{run_id[:-6]}{number:06x}"
-        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("lock", "*.lock"))
-        meta = read_json(copy / "meta.json")
-        write_json(
-            copy / "meta.json", meta | {"name": f"Experiment {number}", "created": meta["created"] - 60 * number}
-        )
-    Index(workspace).sync()
+        copy.mkdir()
+        for name, content in kept.items():
+            (copy / name).write_bytes(content)
+        own = {"name": f"Experiment {number}", "created": meta["created"] - 60 * number}
+        write_json(copy / "meta.json", meta | own)
 
 
 @contextmanager
@@ -219,19 +231,22 @@ def sessions(address: str, server: psutil.Process) -> list[float]:
     return spent[1:]
 
 
-def visit(address: str, server: psutil.Process, rounds: int) -> dict[str, list[Visit]]:
-    """The visits of each page, and the presses of each control."""
-    controls = {f"{page}: {first}": (page, (first, second)) for page, (first, second) in CONTROLS.items()}
-    times: dict[str, list[Visit]] = {name: [] for name in [*PAGES, *controls]}
+def visit(
+    address: str, server: psutil.Process, rounds: int, pages: Iterable[str] = tuple(PAGES)
+) -> dict[str, list[Visit]]:
+    """The visits of each of these pages, and the presses of each control on them."""
+    pages = list(pages)
+    controls = {f"{page}: {pair[0]}": (page, pair) for page, pair in CONTROLS.items() if page in pages}
+    times: dict[str, list[Visit]] = {name: [] for name in [*pages, *controls]}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         page = browser.new_page(viewport={"width": 1280, "height": 1600})
-        page.goto(address)
-        for name in [*PAGES, *PAGES]:  # the first visit of each page does not count
+        page.goto(address, timeout=PATIENCE)
+        for name in [*pages, *pages]:  # the first visit of each page does not count
             click(page, server, LINK, name, PAGES[name])
         order = random.Random(SEED)
         for _ in range(rounds):
-            for name in order.sample(list(PAGES), len(PAGES)):
+            for name in order.sample(pages, len(pages)):
                 times[name].append(click(page, server, LINK, name, PAGES[name]))
         for name, (place, buttons) in controls.items():
             click(page, server, LINK, place, PAGES[place])

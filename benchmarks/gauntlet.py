@@ -1,6 +1,7 @@
 """Damaged files and hostile inputs, one by one, in front of the real commands, workers and pages: what came of it.
 
-The corpus is tests/damage/; `make test` runs a sample of each kind.
+The corpus is tests/damage/; `make test` runs a sample of each kind. Where Slurm or Ray is installed, one of its nodes
+vanishes too (`--kind node`), a fault of its own with a table of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import lost_nodes
 from benchmarks.results import table
 from kdcore import machine
 from tests.damage import corpus, inputs, trials
 from tests.damage.trials import Found, Place
 
 PATH = Path(__file__).parent.parent / "docs" / "reliability.md"
-MARKED = re.compile(r"(?<=<!-- gauntlet -->\n).*?(?=<!-- end -->)", re.DOTALL)
+MARKED = r"(?<=<!-- {} -->\n).*?(?=<!-- end -->)"  # of this name
 RUN_FILES = ("meta.json", "status.json", "result.json", "plan.json", "recipe.json")
 MODEL_FILES = ("done.json", "report.json", "architecture.json", "model.onnx", "model.safetensors", "logits.npz",
                "history.jsonl")  # fmt: skip
@@ -133,18 +135,36 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     parser.add_argument("--kind", default="", help="only the kinds whose name matches this")
     asked = parser.parse_args()
-    started = time.perf_counter()
-    results = []
-    for case, found in all_tried(asked.kind):
-        results.append((case, found))
+    if any(re.search(asked.kind, case.kind) for case in cases()):
+        damages(asked.kind, write=asked.write)
+    if re.search(asked.kind, lost_nodes.KIND):
+        published("nodes", lost_nodes.report, "--kind node", write=asked.write)
+
+
+def damages(kind: str, *, write: bool) -> None:
+    """Tries the cases of these kinds, and tells of what goes wrong at once."""
+    published("gauntlet", lambda: report(list(_told(kind))), f"--kind {kind}" if kind else "", write=write)
+
+
+def _told(kind: str) -> Iterator[tuple[Case, Found]]:
+    for case, found in all_tried(kind):
         if problems := bad(found):
             print(f"{case.kind}, {case.name}: {'; '.join(problems)}", flush=True)
-    about = machine.describe()
-    origin = f"`python -m benchmarks.gauntlet`, {time.strftime('%Y-%m-%d')}, on {about['summary']}, in "
-    body = f"{origin}{(time.perf_counter() - started) / 60:.0f} minutes.\n\n{report(results)}\n"
+        yield case, found
+
+
+def published(name: str, measured: Callable[[], str], options: str, *, write: bool) -> None:
+    """Prints what is measured with its origin, and puts it into docs/reliability.md."""
+    started = time.perf_counter()
+    found = measured()
+    command = f"python -m benchmarks.gauntlet {options}".strip()
+    minutes = (time.perf_counter() - started) / 60
+    origin = f"`{command}`, {time.strftime('%Y-%m-%d')}, on {machine.describe()['summary']}, in {minutes:.0f} minutes"
+    body = f"{origin}; load average over cores at the end {machine.crowding():.1f}.\n\n{found}\n"
     print(body)
-    if asked.write:
-        PATH.write_text(MARKED.sub(lambda _: body, PATH.read_text("utf-8")), "utf-8")
+    if write:
+        marked = re.compile(MARKED.format(name), re.DOTALL)
+        PATH.write_text(marked.sub(lambda _: body, PATH.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

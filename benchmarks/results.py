@@ -1,4 +1,4 @@
-"""docs/results.md: one section a benchmark, each replaced as a whole."""
+"""docs/results.md and docs/scale.md: one section a benchmark, each replaced as a whole."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 
 from kdcore import machine
 
-PATH = Path(__file__).parent.parent / "docs" / "results.md"
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS, SCALE = "results.md", "scale.md"
 LIBRARIES = ("python", "torch", "onnxruntime", "streamlit")
 HEAD = "# Results\n\nWhat was measured, with the command that measures it again. Figures that fall short stay.\n"
 
 
-def publish(title: str, command: str, body: str) -> None:
-    """Prints the section, and puts it into docs/results.md when `--write` is among the arguments."""
-    parser = argparse.ArgumentParser(description=f"{title}: prints a section of docs/results.md")
-    parser.add_argument("--write", action="store_true", help="put the section into docs/results.md")
+def publish(title: str, command: str, body: str, page: str = RESULTS) -> None:
+    """Prints the section, and puts it into this page of docs/ when `--write` is among the arguments."""
+    parser = argparse.ArgumentParser(description=f"{title}: prints a section of docs/{page}")
+    parser.add_argument("--write", action="store_true", help=f"put the section into docs/{page}")
     chosen, _ = parser.parse_known_args()
     about = machine.describe()
     versions = ", ".join(f"{name} {about['versions'][name]}" for name in LIBRARIES)
@@ -25,13 +26,13 @@ def publish(title: str, command: str, body: str) -> None:
     section = f"## {title}\n\n{origin}\n\n{body.strip()}\n"
     print(section)
     if chosen.write:
-        _replace(title, section)
+        _replace(DOCS / page, title, section)
 
 
-def _replace(title: str, section: str) -> None:
-    text = PATH.read_text("utf-8") if PATH.exists() else HEAD
+def _replace(path: Path, title: str, section: str) -> None:
+    text = path.read_text("utf-8") if path.exists() else HEAD
     kept = re.sub(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL)
-    PATH.write_text(kept.rstrip() + "\n\n" + section, "utf-8")
+    path.write_text(kept.rstrip() + "\n\n" + section, "utf-8")
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:

@@ -66,7 +66,7 @@ def dispatch(
             _Dispatcher(workspace, asked, where).serve(idle_seconds)
         finally:
             holding.release()
-        waiting = _pending(workspace, {})
+        waiting = pending(workspace, {})
         if not waiting:
             return 0
         if _newer(waiting):
@@ -81,7 +81,7 @@ def _newer(waiting: list[Next]) -> bool:
     return any(item.code > code() for item in waiting)
 
 
-def _pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
+def pending(workspace: Workspace, known: dict[str, int]) -> list[Next]:
     """Runs that want to go on, in the order of the queue. `known` remembers what is settled, by time of change."""
     waiting = []
     for run_id in workspace.run_ids():
@@ -163,7 +163,7 @@ class _Dispatcher:
         taken = {one.run_id for one in self.working if not one.helps}
         if len(taken) >= self._slots():
             return []
-        waiting = [item for item in _pending(self.workspace, self.known) if item.run_id not in taken]
+        waiting = [item for item in pending(self.workspace, self.known) if item.run_id not in taken]
         return sorted(waiting, key=lambda item: not item.running)
 
     def _launcher(self) -> Launcher:

@@ -22,6 +22,14 @@ def workspace(tmp_path):
         time.sleep(0.1)
 
 
+@pytest.fixture(scope="session")
+def of_a_local_run(tmp_path_factory):
+    """Digests of the models that a cluster's must equal."""
+    from tests.jobs import lost_nodes
+
+    return lost_nodes.local(tmp_path_factory.mktemp("local") / "workspace")
+
+
 EVERY_SECONDS = 0.02
 ON_A_CLUSTER = ("train.steps=1200", "seeds=[0]", "controls=[]", "compress=[]")  # long enough to be disturbed
 

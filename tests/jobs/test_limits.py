@@ -6,7 +6,7 @@ import pytest
 
 from kdcore.files import read_json, write_json
 from kdcore.jobs import api, limits
-from kdcore.jobs.dispatcher import _pending
+from kdcore.jobs.dispatcher import pending
 from kdcore.jobs.limits import Used
 from kdcore.workspace import access, gc, settings
 from kdcore.workspace.access import OPERATOR, Person, Refused
@@ -93,7 +93,7 @@ def test_each_person_has_one_run_a_round(workspace):
 
     def order():
         found = api.queue(workspace).runs
-        assert [item.run_id for item in _pending(workspace, {})] == found
+        assert [item.run_id for item in pending(workspace, {})] == found
         return "".join(who[run] for run in found)
 
     assert order() == "ABCABAA"

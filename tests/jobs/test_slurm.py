@@ -7,98 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import shutil
-import socket
 import subprocess
 
-import psutil
 import pytest
 
 from kdcore.files import held, read_json
 from kdcore.jobs import api, launcher, probe
 from kdcore.workspace import settings
-from kdcore.workspace.workspace import Workspace
-from tests import patience
+from tests import clusters, patience
+from tests.jobs import lost_nodes
 from tests.jobs.conftest import ON_A_CLUSTER, life, settle, until
 from tests.jobs.test_runs import digests, epochs, synced
 from tests.small import small
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
 ASKED = {"launcher": "slurm", "memory_gb": 2, "minutes": 30}
-CONFIGURATION = """
-ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
-SlurmUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-MpiDefault=none
-ProctrackType=proctrack/pgid
-TaskPlugin=task/none
-ReturnToService=2
-MinJobAge=300
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
-SlurmdSpoolDir={folder}/spool
-StateSaveLocation={folder}/state
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=8000
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
-"""
 
 pytestmark = pytest.mark.slow
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    pytest.importorskip("submitit", reason="submitit is not installed (pip install 'kdcore[slurm]')")
-    missing = [name for name in PROGRAMS if not shutil.which(name)]
-    if missing or os.geteuid():
-        pytest.skip(f"needs root and {', '.join(missing or PROGRAMS)} (Debian: slurmctld slurmd slurm-client munge)")
-    folder = tmp_path_factory.mktemp("slurm")
-    for above in (folder, *folder.parents[:2]):
-        above.chmod(0o755)  # munged looks at the folders of its socket
-    for name in ("state", "spool"):
-        (folder / name).mkdir()
-    host = socket.gethostname()
-    ports = free_port(), free_port()
-    text = CONFIGURATION.format(folder=folder, host=host, ports=ports, cores=os.cpu_count())
-    (folder / "slurm.conf").write_text(text)
-    (folder / "munge.key").write_bytes(os.urandom(128))
-    (folder / "munge.key").chmod(0o600)
-    names = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
-    munged = ["munged", "--force", *(f"--{option}={folder}/munge.{name}" for option, name in names.items())]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-        patch.setenv("MUNGE_SOCKET", f"{folder}/munge.socket")
+    with contextlib.ExitStack() as stack:
         try:
-            for command in (munged, ["slurmctld"], ["slurmd"]):
-                subprocess.run(command, check=True, capture_output=True, timeout=patience.SECONDS)
-            until(lambda: b"idle" in subprocess.run(["sinfo"], capture_output=True, check=False).stdout)
-            yield folder
-        finally:
-            subprocess.run(["scancel", "--me"], capture_output=True, check=False)
-            until(lambda: not subprocess.run(["squeue", "--noheader"], capture_output=True, check=False).stdout)
-            for name in ("slurmd", "slurmctld", "munge"):
-                end(folder / f"{name}.pid")
-
-
-def end(pid_file):
-    with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
-        daemon = psutil.Process(int(pid_file.read_text()))
-        daemon.terminate()
-        daemon.wait(patience.SECONDS)
+            stack.enter_context(clusters.slurm(tmp_path_factory.mktemp("slurm")))
+        except clusters.Missing as missing:
+            pytest.skip(str(missing))
+        yield
 
 
 def slurm_says(*command):
@@ -114,7 +48,7 @@ def test_doctor_s_job_sees_the_workspace(cluster, workspace, monkeypatch):
         launcher.chosen(workspace).check(workspace)
 
 
-def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_one(cluster, workspace, tmp_path):
+def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_one(cluster, workspace, of_a_local_run):
     settings.write(workspace, launcher=ASKED)
     run_id = api.submit(workspace, small(*ON_A_CLUSTER))
     api.ensure_dispatcher(workspace)
@@ -138,7 +72,9 @@ def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_on
     assert row.state == "done", row.error
     told = epochs(workspace, run_id)
     assert len(told) == len(set(told))
-    local = Workspace(tmp_path / "local").ensure()
-    assert settle(local, api.submit(local, small(*ON_A_CLUSTER))).state == "done"
-    api.stop_all(local)
-    assert digests(workspace) == digests(local)
+    assert digests(workspace) == of_a_local_run
+
+
+def test_a_run_goes_on_when_its_node_comes_back(cluster, workspace, of_a_local_run):
+    found = lost_nodes.lose_slurm_node(workspace, of_a_local_run)
+    assert (found.state, found.twice, found.differ) == ("done", 0, 0)
