@@ -58,10 +58,12 @@ class Session:
         self.finished = asyncio.Event()
         self.timers: dict[str, asyncio.Task[None]] = {}
         self.page = ""
+        self.received = 0  # bytes
 
     async def listen(self) -> None:
         """Takes what the server sends until the end."""
         async for data in self.socket:
+            self.received += len(data)
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
             if kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
@@ -117,27 +119,31 @@ async def browser(address: str, token: str = "") -> AsyncIterator[Session]:
 async def load(address: str, server: psutil.Process, tokens: list[str], active: int, seconds: float) -> Load:
     """Opens a session for each token, one after the other; the first so many of them work for the seconds."""
     empty, pages, lost = _memory(server), defaultdict(list), 0
+
+    async def visit(session: Session, name: str, page: str) -> None:
+        nonlocal lost
+        try:
+            pages[name].append(await session.open(page))
+        except TimeoutError:
+            lost += 1
+
     async with contextlib.AsyncExitStack() as stack:
         sessions = []
         for token in tokens:
             session = await stack.enter_async_context(browser(address, token))
-            pages["first page of a session"].append(await session.open(""))
+            await visit(session, "first page of a session", "")
             sessions.append(session)
         full, before, began = _memory(server), _processor(server), time.monotonic()
         deadline = began + seconds
 
-        async def work(session: Session, seed: int) -> int:
-            missed, dice = 0, random.Random(seed)
+        async def work(session: Session, seed: int) -> None:
+            dice = random.Random(seed)
             while (pause := dice.uniform(0.5, 1.5) * PAUSE) < deadline - time.monotonic():
                 await asyncio.sleep(pause)
                 page = dice.choice(list(PAGES))
-                try:
-                    pages[PAGES[page]].append(await session.open(page))
-                except TimeoutError:
-                    missed += 1
-            return missed
+                await visit(session, PAGES[page], page)
 
-        lost = sum(await asyncio.gather(*(work(one, seed) for seed, one in enumerate(sessions[:active]))))
+        await asyncio.gather(*(work(one, seed) for seed, one in enumerate(sessions[:active])))
         cores = (_processor(server) - before) / (time.monotonic() - began)
         return Load(dict(pages), lost, empty, full, _memory(server), cores)
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +33,7 @@ from kdcore.files import read_json, write_json
 from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.presets import preset
-from kdcore.recipe import override, parse
+from kdcore.recipe import Recipe, override, parse
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
@@ -146,12 +146,17 @@ def fill(workspace: Workspace, runs: int) -> None:
 
 def real_run(workspace: Workspace) -> str:
     """Carries out the quickstart, cut short; returns the run's id."""
-    cuts = ["teacher.train.steps=60", "train.steps=60", "compress.0.finetune.steps=30", "measure.timing_seconds=3"]
-    run_id = api.submit(workspace, parse(override(preset("quickstart").recipe.document(), cuts)), "quickstart")
+    run_id = api.submit(workspace, cut_short(), "quickstart")
     *_, row = follow(workspace, run_id)
     assert row.state == "done", row.error
     api.stop_all(workspace)
     return run_id
+
+
+def cut_short() -> Recipe:
+    """The quickstart with few steps."""
+    cuts = ["teacher.train.steps=60", "train.steps=60", "compress.0.finetune.steps=30", "measure.timing_seconds=3"]
+    return parse(override(preset("quickstart").recipe.document(), cuts))
 
 
 def copies(workspace: Workspace, run_id: str, numbers: range) -> None:
@@ -231,22 +236,19 @@ def sessions(address: str, server: psutil.Process) -> list[float]:
     return spent[1:]
 
 
-def visit(
-    address: str, server: psutil.Process, rounds: int, pages: Iterable[str] = tuple(PAGES)
-) -> dict[str, list[Visit]]:
-    """The visits of each of these pages, and the presses of each control on them."""
-    pages = list(pages)
-    controls = {f"{page}: {pair[0]}": (page, pair) for page, pair in CONTROLS.items() if page in pages}
-    times: dict[str, list[Visit]] = {name: [] for name in [*pages, *controls]}
+def visit(address: str, server: psutil.Process, rounds: int) -> dict[str, list[Visit]]:
+    """The visits of each page, and the presses of each control."""
+    controls = {f"{page}: {first}": (page, (first, second)) for page, (first, second) in CONTROLS.items()}
+    times: dict[str, list[Visit]] = {name: [] for name in [*PAGES, *controls]}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         page = browser.new_page(viewport={"width": 1280, "height": 1600})
-        page.goto(address, timeout=PATIENCE)
-        for name in [*pages, *pages]:  # the first visit of each page does not count
+        page.goto(address)
+        for name in [*PAGES, *PAGES]:  # the first visit of each page does not count
             click(page, server, LINK, name, PAGES[name])
         order = random.Random(SEED)
         for _ in range(rounds):
-            for name in order.sample(pages, len(pages)):
+            for name in order.sample(list(PAGES), len(PAGES)):
                 times[name].append(click(page, server, LINK, name, PAGES[name]))
         for name, (place, buttons) in controls.items():
             click(page, server, LINK, place, PAGES[place])

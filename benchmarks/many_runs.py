@@ -6,37 +6,46 @@ strace (Linux), those on files of the workspace alone.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import process_time
 from typing import Any, NamedTuple
 
-from benchmarks.dashboard import Visit, copies, dashboard, real_run, visit
+import psutil
+
+from benchmarks.class_server import browser
+from benchmarks.dashboard import copies, cut_short, dashboard, real_run
 from benchmarks.quickstart import environment
 from benchmarks.results import SCALE, publish, table
 from kdcore import machine
 from kdcore.jobs import api
 from kdcore.jobs.at_work import AtWork
 from kdcore.jobs.dispatcher import pending
-from kdcore.presets import preset
 from kdcore.workspace.events import read
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
 SIZES = (1_000, 10_000, 100_000)
-PAGES = ("Home", "Runs", "Compare", "System")
+PAGES = {"Home": "", "Runs": "runs", "Compare": "compare", "System": "system"}
 LIVE_SECONDS = 2.0  # how often an open page with a run at work looks at all of them
 LOOKED_AT = 200  # jobs whose cost for the dispatcher is measured
-LOCAL = re.compile(
-    r"^(?:close|lseek|ioctl|fcntl|mmap|dup\w*|poll|select|read|pread64)$"
-)  # on an open file, no server asked
+ASKED = "%file,write,pwrite64,flock,getdents64,fsync,fdatasync,ftruncate"  # what a file server would hear of
 CALL = re.compile(r"^\d+\s+(\w+)\(")
+
+
+class Visit(NamedTuple):
+    """The server's processor time, in seconds, until a page is whole, and the bytes that it sent; None where it took
+    more than two minutes."""
+
+    seconds: float | None
+    bytes: int
 
 
 class Costs(NamedTuple):
@@ -49,13 +58,13 @@ class Costs(NamedTuple):
 
 class Rates(NamedTuple):
     """What limits rest on. `events`: of one run. `job`: processor seconds of the dispatcher's look for each worker.
-    `sync`, `look`: file system operations for each run. `worker`: those of a worker, a second."""
+    `sync`, `look`: file system operations for each run. `worker`: those of the worker that carries it out."""
 
     events: int
     job: float
     sync: float
     look: float
-    worker: float
+    worker: int
 
 
 def measure(most: int, rounds: int) -> None:
@@ -91,17 +100,34 @@ def costs_of(workspace: Workspace, run_id: str, size: int, rounds: int) -> Costs
     found["dispatcher's look"] = statistics.median(spent(lambda: pending(workspace, known)) for _ in range(3))
     found["queue, first"] = spent(lambda: api.queue(workspace))
     found["queue, again"] = spent(lambda: api.queue(workspace))
-    print(size, found, file=sys.stderr, flush=True)
     with dashboard(workspace) as (address, server):
-        pages = visit(address, server, rounds, PAGES)
-    return Costs(size, found, {name: pages[name] for name in PAGES})
+        made = Costs(size, found, asyncio.run(visits(address, server, rounds)))
+    print(made, file=sys.stderr, flush=True)
+    return made
+
+
+async def visits(address: str, server: psutil.Process, rounds: int) -> dict[str, list[Visit]]:
+    """So many visits of each page in one session, after a first one that does not count."""
+    found: dict[str, list[Visit]] = {name: [] for name in PAGES}
+    async with browser(address) as session:
+        for counts in (False, *[True] * rounds):
+            for name, page in PAGES.items():
+                before, received = sum(server.cpu_times()[:2]), session.received
+                try:
+                    await session.open(page)
+                    seconds = sum(server.cpu_times()[:2]) - before
+                except TimeoutError:
+                    seconds = None
+                if counts:
+                    found[name].append(Visit(seconds, session.received - received))
+    return found
 
 
 def spent(action: Callable[[], Any]) -> float:
     """The processor seconds that it takes."""
-    before = time.process_time()
+    before = process_time()
     action()
-    return time.process_time() - before
+    return process_time() - before
 
 
 class Endless:
@@ -149,46 +175,47 @@ def operations_of(name: str, folder: Path) -> float:
     counts = []
     for times in (1, 2):
         code = f"from benchmarks.many_runs import look; look({name!r}, {str(root)!r}, {times})"
-        counts.append(sum(operations([sys.executable, "-c", code], root).values()))
+        counts.append(operations([sys.executable, "-c", code], root).total())
     return (counts[1] - counts[0]) / len(Workspace(root).run_ids())
 
 
-def operations_of_a_run(folder: Path) -> float:
-    """File system operations of a worker in the quickstart, a second of its time."""
+def operations_of_a_run(folder: Path) -> int:
+    """File system operations of the worker that carries out such a run."""
     workspace = Workspace(folder / "watched").ensure()
-    run_id = api.submit(workspace, preset("quickstart").recipe)
-    made = operations([sys.executable, "-m", "kdcore", "worker", run_id], workspace.root)
-    events = read(workspace.run(run_id) / "events.jsonl").events
-    return sum(made.values()) / (events[-1].get("t", time.time()) - events[0]["t"])
+    run_id = api.submit(workspace, cut_short())
+    return operations([sys.executable, "-m", "kdcore", "worker", run_id], workspace.root).total()
 
 
 def operations(command: list[str], root: Path) -> Counter[str]:
     """The system calls of a command that name a file below `root` and may ask a file server, by their names."""
     with tempfile.NamedTemporaryFile("r", suffix=".strace") as log:
-        watched = ["strace", "-f", "-qq", "-y", "-o", log.name, "-e", "trace=%file,%desc", *command]
+        watched = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-o", log.name, "-e", f"trace={ASKED}", *command]
         subprocess.run(watched, env=environment(root), check=True, capture_output=True)
-        calls = Counter(found[1] for line in log if str(root) in line and (found := CALL.match(line)))
-    return Counter({name: count for name, count in calls.items() if not LOCAL.match(name)})
+        return Counter(found[1] for line in log if str(root) in line and (found := CALL.match(line)))
 
 
 def body(costs: list[Costs], rates: Rates) -> str:
     """The section: a table of actions, one of pages, and what is full first."""
     sizes = [f"{one.runs:,} runs" for one in costs]
     actions = [[name, *(_time(one.seconds[name]) for one in costs)] for name in costs[0].seconds]
-    pages = []
-    for name in PAGES:
-        found = [one.pages[name] for one in costs]
-        pages.append([name, *(_time(statistics.median(visit.server for visit in visits) / 1000) for visits in found)])
+    pages = [[name, *(_page(one.pages[name]) for one in costs)] for name in PAGES]
     return "\n\n".join(
         [
             "Copies of one finished run of the quickstart. Processor time of one process, which is what elapses on an "
             "idle machine with a local disk whose files are in memory.",
             table(["action", *sizes], actions),
-            "The server's processor time from a click until the page is whole (median):",
+            "The server's processor time until a page is whole, and what it sends (medians; a browser then draws it):",
             table(["page", *sizes], pages),
             limits(costs[-1], rates),
         ]
     )
+
+
+def _page(visits: list[Visit]) -> str:
+    times = [one.seconds for one in visits if one.seconds is not None]
+    if len(times) < len(visits):
+        return "over two minutes"
+    return f"{_time(statistics.median(times))}, {statistics.median(one.bytes for one in visits) / 1e6:.2g} MB"
 
 
 def _time(seconds: float) -> str:
@@ -211,8 +238,8 @@ def limits(costs: Costs, rates: Rates) -> str:
             f"{1 / look:,.0f} runs or {1 / rates.job:,.0f} workers on; beyond, free slots wait that much longer.",
             f"- **The index** takes in {rates.events / a_run:,.0f} events a second, or a run of {rates.events} events "
             f"in {1000 * a_run:.1f} ms; 100,000 runs are indexed anew in {100_000 * a_run / 60:.0f} minutes.",
-            f"- **The disk.** A worker makes {rates.worker:.0f} operations a second on the workspace, a thousand "
-            f"of them {1000 * rates.worker:,.0f}. On a network disk that takes 0.5 ms for each, a page's look at "
-            f"10,000 runs takes {10_000 * rates.sync * 0.0005:.0f} s.",
+            f"- **The disk.** The worker of such a run makes {rates.worker:,} operations on the workspace: a thousand "
+            f"workers with a run a minute, {1000 * rates.worker / 60:,.0f} a second. On a network disk that takes "
+            f"0.5 ms for each, a page's look at 10,000 runs takes {10_000 * rates.sync * 0.0005:.0f} s.",
         ]
     )

@@ -43,8 +43,9 @@ SelectTypeParameters=CR_Core
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=8000
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
-START = ("-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", "--include-log-monitor=false")
-STORE = "--object-store-memory=100000000"
+ATTEMPTS = 5
+START = ("-m", "ray.scripts.scripts", "start", "--disable-usage-stats", "--include-log-monitor=false",
+         "--object-store-memory=100000000")  # fmt: skip
 
 
 class Missing(RuntimeError):
@@ -109,12 +110,15 @@ class Ray:
     """A head without cores, whose API is at `address`, and nodes of two cores beside it."""
 
     def __init__(self, folder: str):
-        self._port, dashboard = free_port(), free_port()
+        self._folder, self._port, dashboard = folder, free_port(), free_port()
         self.address = f"http://127.0.0.1:{dashboard}"
-        self._nodes: list[subprocess.Popen[bytes]] = []
         ports = f"--port={self._port}", f"--dashboard-port={dashboard}", "--dashboard-host=127.0.0.1"
-        head = self._start("--head", "--num-cpus=0", *ports, f"--temp-dir={folder}")
-        until(lambda: head.poll() is not None or self._answers())
+        try:
+            self._start("--head", "--num-cpus=0", *ports, f"--temp-dir={folder}")
+            until(self._answers)
+        except BaseException:
+            self.end()
+            raise
 
     def add_node(self) -> None:
         agent = f"--dashboard-agent-listen-port={free_port()}"
@@ -122,30 +126,39 @@ class Ray:
 
     def kill_node(self) -> None:
         """Kills the raylet of the node that was added last, and leaves the rest to Ray."""
-        node = self._nodes.pop()
-        raylets = [one for one in psutil.Process(node.pid).children(recursive=True) if one.name() == "raylet"]
-        for raylet in raylets:
-            raylet.kill()
-        node.wait(patience.SECONDS)
+        raylets = [process for process in self._processes() if process.name() == "raylet"]
+        max(raylets, key=psutil.Process.create_time).kill()
 
     def end(self) -> None:
-        for node in reversed(self._nodes):
-            below = psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
-            node.terminate()
-            node.wait(patience.SECONDS)
-            for process in below:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+        _kill(self._processes())
 
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, *START, STORE, *options]
-        self._nodes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        return self._nodes[-1]
+    def _start(self, *options: str) -> None:
+        """Ray gives a node 30 s to come up, which are too few on a busy machine."""
+        there = self._processes()
+        for _ in range(ATTEMPTS):
+            command = [sys.executable, *START, *options]
+            if not subprocess.run(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+            ).returncode:
+                return
+            _kill(self._processes() - there)
+        raise RuntimeError("Ray does not start")
+
+    def _processes(self) -> set[psutil.Process]:
+        """Those of this cluster: its folder is among their arguments."""
+        found = psutil.process_iter(["cmdline"])
+        return {process for process in found if any(self._folder in part for part in process.info["cmdline"] or ())}
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
             return bool(urllib.request.urlopen(f"{self.address}/api/jobs/", timeout=patience.SECONDS).status == 200)
         return False
+
+
+def _kill(processes: set[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextlib.contextmanager
