@@ -19,6 +19,7 @@ from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
 
 REMEDY = "pip install -r requirements.txt" if is_checkout() else "pip install --upgrade kdcore"
+LOAD_SECONDS = 120.0
 LEAST_FREE = 2 * 2**30
 PROBE = (
     "import torch, onnx, onnxruntime, onnxscript, torch_pruning, safetensors;"
@@ -64,7 +65,12 @@ def _listed(found: list[versions.Difference]) -> str:
 
 
 def _libraries() -> Check:
-    answer = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-c", PROBE]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        found = f"did not load within {format.duration(LOAD_SECONDS)}: try again when the machine is less busy"
+        return Check("libraries", False, found)
     if answer.returncode:
         return Check("libraries", False, f"{answer.stderr.strip().splitlines()[-1]}: {REMEDY}")
     return Check("libraries", True, answer.stdout.strip())

@@ -45,3 +45,10 @@ def test_doctor_finds_a_version_that_is_not_allowed_and_only_mentions_one_that_i
     check = doctor._versions()
     assert not check.ok
     assert "numpy 2.4.6 (>=3)" in check.found
+
+
+def test_doctor_says_when_libraries_take_too_long_to_load(monkeypatch):
+    monkeypatch.setattr(doctor, "LOAD_SECONDS", 0.01)
+    found = doctor._libraries()
+    assert not found.ok
+    assert "less busy" in found.found
