@@ -228,7 +228,7 @@ def limits(costs: Costs, rates: Rates) -> str:
     a_run = costs.seconds["index: each new run"]
     return "\n".join(
         [
-            "What is full first:",
+            "What is full first: on a network disk its operations, on a local one an open page.",
             "",
             f"- **An open page.** While a run is at work, Home, Runs and System look at all runs every "
             f"{LIVE_SECONDS:.0f} s: {1e6 * nothing_new:.0f} µs and {rates.sync:.1f} file system operations a run. One "
