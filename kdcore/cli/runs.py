@@ -167,9 +167,9 @@ def _warn(recipe: Recipe) -> None:
 
 def say_how_many(recipe: Recipe, plan: Plan) -> None:
     """Says how many images each step looks at, and how much so many test images can tell, as the form does."""
-    from kdcore.report.images import looked_at, told_by
+    from kdcore.report.images import interval_width, looked_at
 
-    for sentence in filter(None, (*looked_at(recipe, plan.dataset), told_by(plan.dataset))):
+    for sentence in filter(None, (*looked_at(recipe, plan.dataset), interval_width(plan.dataset))):
         output.complain(sentence)
 
 

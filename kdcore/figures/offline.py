@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 from jinja2 import Environment
 from markupsafe import Markup
+from plotly.io import from_json
 from plotly.offline import get_plotlyjs
 
 from kdcore.figures.links import without_links
@@ -30,7 +31,7 @@ def page(template: Path, **values: Any) -> str:
 
 def drawn(figure: go.Figure, *, toolbar: bool = True) -> Drawn:
     """A figure for such a page."""
-    title, figure = figure.layout.title.text or "", go.Figure(without_links(figure))
+    title, figure = figure.layout.title.text or "", from_json(without_links(figure.to_json()))
     figure.update_layout(title=None, template="plotly_white", autosize=True)
     config: dict[str, Any] = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
     if not toolbar:

@@ -1,4 +1,4 @@
-"""How many images a plan's steps look at, and how much so many test images can tell."""
+"""How many images a plan's steps look at, and how precise an accuracy on the test images is."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _of_step(recipe: Recipe, step: Any, dataset: Data) -> Iterator[str]:
     if traits.looks:
         most = format.plural(traits.looks, one)
         here = "" if seen >= traits.looks else f"; there are {seen:,}"
-        yield f"{name} looks at {most} at most{here}."
+        yield f"{name} uses at most {most}{here}."
     if tuned is not None and tuned.steps:
         views = tuned.steps * recipe.train.batch_size
         yield f"{name} is fine-tuned on {format.plural(seen, one)}, each {max(1, round(views / seen)):,} times."
 
 
-def told_by(dataset: Data) -> str:
+def interval_width(dataset: Data) -> str:
     """How wide the interval of an accuracy is at this size of the test split; empty for several labels an image, and
     where examples depend on each other."""
     count, shape = dataset["test"], dataset["shape"]
     if dataset["multilabel"] or not count or inputs.of(shape).in_one(shape) > 1:
         return ""
     found = wilson(round(EXAMPLE * count), count)
-    interval = format.percent_interval(found.value, found.low, found.high)
-    one = inputs.of(shape).one
-    return f"An accuracy on {format.plural(count, f'test {one}')} has a 95 % interval as wide as {interval}."
+    accuracy, interval = format.percent(found.value), format.percent_bounds(found.low, found.high)
+    examples = format.plural(count, f"test {inputs.of(shape).one}")
+    return f"With {examples}, an accuracy of {accuracy} has a 95 % interval of {interval} %."

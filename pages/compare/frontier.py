@@ -18,7 +18,7 @@ from kdcore.report.processor import computes_int8, int8_words
 from kdcore.report.sessions import NOISY, gpu_note, openvino_note, turned
 from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
-from pages.compare import limits, table
+from pages.compare import limits, own, table
 from pages.shared import charts, links, measuring, people, store
 from pages.shared.text import plain
 
@@ -29,15 +29,19 @@ VIEWS = {
     "space": "3-D",
     "measures": "Any two measures",
     "settings": "Swept settings",
+    "methods": "Methods",
+    "sweep": "Sweep",
+    "recall": "Recall",
+    "waterfall": "Step by step",
 }
 TIMED = {"bubbles", "space"}  # views of both costs
 
 
-def show(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
-    """The chosen view, with limits. Clicking a point selects its row."""
+def show(rows: list[Row], names: dict[str, str], baseline: Baseline, others: own.Figures) -> None:
+    """The chosen view, with limits; `others` are views of a single run. Clicking a point selects its row."""
     together = _together(rows)
     swept = settings.swept(rows) if len(names) == 1 else []
-    possible = [view for view in VIEWS if (view not in TIMED or together) and (view != "settings" or len(swept) > 1)]
+    possible = _possible(bool(together), len(swept) > 1, others)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = links.segments(
             "Chart", possible, "view", format_func=VIEWS.__getitem__, wrap=True, label_visibility="collapsed"
@@ -52,16 +56,26 @@ def show(rows: list[Row], names: dict[str, str], baseline: Baseline) -> None:
             )  # fmt: skip
         within = limits.ask(batch, baseline.row, timed=bool(together))
     several = names if len(names) > 1 else None
-    limits.told(rows, within, baseline.row, several)
+    limits.best(rows, within, baseline.row, several)
     terms = Terms(several, baseline, within)
     if view == "cost":
         _cost(rows, together, terms)
     elif view == "settings":
         _settings(swept)
+    elif figures := own.of_kind(others, view):
+        own.draw(figures)
     else:
         with st.container(border=True):
             _one(view, rows, together, terms)
     table.picked(rows)
+
+
+def _possible(timed: bool, swept: bool, others: own.Figures) -> list[str]:
+    """The views that have something to show."""
+    absent = set() if timed else TIMED.copy()
+    absent |= set() if swept else {"settings"}
+    absent |= {kind for kind in own.KINDS if not own.of_kind(others, kind)}
+    return [view for view in VIEWS if view not in absent]
 
 
 def _together(rows: list[Row]) -> list[Row]:
@@ -96,9 +110,9 @@ def _one(view: str, rows: list[Row], together: list[Row], terms: Terms) -> None:
         known = measures.present(rows)
         labels = {name: measures.MEASURES[name].label for name in known}
         with st.container(horizontal=True):
-            x = links.one("Across", known, "x", default="size_bytes" if "size_bytes" in known else known[0],
+            x = links.one("Horizontal axis", known, "x", default="size_bytes" if "size_bytes" in known else known[0],
                           format_func=labels.__getitem__)  # fmt: skip
-            y = links.one("Up", known, "y", default=known[0], format_func=labels.__getitem__)
+            y = links.one("Vertical axis", known, "y", default=known[0], format_func=labels.__getitem__)
         baseline = terms.baseline.row if terms.baseline else rows[0]
         outside = [row for row in rows if not fits(row, terms.limits, baseline)]
         _selecting(measures.against(rows, x, y, outside, terms.runs), rows, "pair_chart")
@@ -118,7 +132,7 @@ def _settings(swept: list[Row]) -> None:
 
 
 def _selecting(figure: Any, rows: list[Row], key: str, note: str = "") -> None:
-    charts.show(figure, key=key, note=note, selection_mode="points", on_select=lambda: table.select(rows, key))
+    charts.show(figure, key=key, note=note, pick=lambda point: table.select(rows, point))
 
 
 def _busy(timed: list[Row]) -> str:
@@ -151,12 +165,12 @@ def session_note(rows: list[Row], run_ids: list[str]) -> None:
 
 def _about(session: dict[str, Any], rows: list[Row]) -> None:
     variants = {row["model_key"]: row["variant"] for row in rows}
-    st.caption(
+    lines = [
         f":material/timer: One timing session on {plain(session['machine']['summary'])}, one thread, "
         f"all variants interleaved{', on a busy machine' * session['noisy']}. "
         f"Speed-ups are relative within this session; noise is estimated from a "
         f"duplicate ({plain(variants.get(session['reference'], 'reference'))})."
-    )
+    ]
     quantized = any(computes_int8(row["stage"], row["note"]) for row in rows)
     for icon, said in (
         ("swap_vert", turned(session, variants)),
@@ -165,7 +179,8 @@ def _about(session: dict[str, Any], rows: list[Row]) -> None:
         ("timer", openvino_note(session, variants)),
     ):
         if said:
-            st.caption(f":material/{icon}: {plain(said)}")
+            lines.append(f":material/{icon}: {plain(said)}")
+    st.caption("\n\n".join(lines))
 
 
 def _bench(label: str, key: str, run_ids: list[str], *, openvino: bool) -> None:

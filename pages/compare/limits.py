@@ -19,9 +19,9 @@ def ask(batch: int, baseline: Row, *, timed: bool) -> Limits:
     """A popover with a control for each limit; empty is no limit."""
     count = sum(key in st.query_params for key in KEYS)
     with st.popover(f"Limits ({count})" if count else "Limits", icon=":material/filter_alt:"):
-        kilobytes = _number("Size, at most (kB)", KEYS[0], 10.0)
-        milliseconds = _number(f"Latency per example, batch {batch}, at most (ms)", KEYS[1], 0.01, disabled=not timed)
-        points = _number(f"Quality, at most so many {lost(baseline)}", KEYS[2], _step(baseline))
+        kilobytes = _number("Maximum size (kB)", KEYS[0], 10.0)
+        milliseconds = _number(f"Maximum latency per example, batch {batch} (ms)", KEYS[1], 0.01, disabled=not timed)
+        points = _number(f"Maximum loss of quality: {lost(baseline)}", KEYS[2], _step(baseline))
         st.button(
             "No limits", key="no_limits", icon=":material/filter_alt_off:", disabled=not count,
             on_click=links.drop, args=KEYS,
@@ -30,7 +30,7 @@ def ask(batch: int, baseline: Row, *, timed: bool) -> Limits:
     return Limits(size, milliseconds if timed else None, points, batch)
 
 
-def told(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[str, str] | None) -> None:
+def best(rows: Sequence[Row], limits: Limits, baseline: Row, names: Mapping[str, str] | None) -> None:
     """Which variant is the best within the limits."""
     if limits.any:
         st.markdown(f":material/filter_alt: {plain(sentence(rows, limits, baseline, names))}")

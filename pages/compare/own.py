@@ -14,14 +14,20 @@ from pages.shared.text import plain
 
 Row = dict[str, Any]
 Figures = dict[str, go.Figure]
+KINDS = ("methods", "sweep", "recall", "waterfall")  # how the charts' names begin
 
 
 def of_one_run(rows: list[Row], run_id: str, first: str) -> tuple[Figures, Figures]:
-    """Several methods, a sweep with the recall of a hidden class, bytes step by step: those that come before accuracy
-    against cost, and the others."""
+    """Several methods, a sweep with the recall of a hidden class, bytes step by step: those that always stand before
+    accuracy against cost, and the others, which are views of their own."""
     figures = one_run(rows, store.plan(run_id), verdicts.of(run_id), store.report, first)
     own = {name: figure for name, figure in figures.items() if leads(name, first)}
     return own, {name: figure for name, figure in figures.items() if name not in own}
+
+
+def of_kind(figures: Figures, kind: str) -> Figures:
+    """Those whose names begin so."""
+    return {name: figure for name, figure in figures.items() if kind in KINDS and name.startswith(kind)}
 
 
 def draw(figures: Figures) -> None:

@@ -50,9 +50,8 @@ others: own.Figures = {}
 if len(chosen) == 1:
     leading, others = own.of_one_run(rows, chosen[0], first_chart(runs[chosen[0]].preset))
 own.draw(leading)
-frontier.show(rows, chosen_names, Baseline(baseline, against))
+frontier.show(rows, chosen_names, Baseline(baseline, against), others)
 frontier.session_note(rows, chosen)
-own.draw(others)
 own.notes(rows)
 st.header("Verdicts", anchor=False)
 verdicts.show(chosen, chosen_names)

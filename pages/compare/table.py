@@ -55,12 +55,11 @@ def show(rows: list[Row], against: Sequence[Difference], baseline: Row, names: M
             _inside(rows[index])
 
 
-def select(rows: list[Row], chart: str) -> None:
-    """Selects the row of the point that was clicked in a chart."""
-    points = st.session_state[chart].selection.points
-    if not points:
+def select(rows: list[Row], point: list[str] | None) -> None:
+    """Selects the row of the point that was clicked in a chart: its run and variant."""
+    if not point:
         return
-    st.session_state[CLICKED] = run, variant = tuple(points[0]["customdata"][:2])
+    st.session_state[CLICKED] = run, variant = tuple(point[:2])
     place = next(index for index, row in enumerate(rows) if _key(row) == (run, variant))
     st.session_state[KEY] = {"selection": {"rows": [place], "columns": [], "cells": []}}
 
@@ -169,8 +168,8 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         "run": text("Run", width="medium"),
         "variant": text("Variant", width=_wide(rows, "variant")),
         "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
-        "bits": number("Bits/character", format="%.3f", help="What the next character takes on average; mean over the "
-                       "seeds. Less is better, and verdicts are about it."),
+        "bits": number("Bits/character", format="%.3f", help="For each next character, on average; mean over the "
+                       "seeds. Lower is better, and verdicts compare it."),
         "bits_interval": text("Bits, 95 %", help="Over the seeds, or over the test documents for one seed."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
         "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
@@ -194,7 +193,8 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         },
         "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
         "rate": number(f"Examples/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
-        "throughput": text(f"Speed-up, batch {BATCH}", help=f"Likewise, of throughputs. {than}"),
+        "throughput": text(f"Speed-up, batch {BATCH}", help=f"Ratio of throughputs. Within noise: no measurable "
+                           f"difference. {than}"),
         "openvino_ms": number("OpenVINO, batch 1 (ms)", format="%.4g", help="Latency of the same file in OpenVINO: CPU "
                               "time of one thread, in the same session."),
         "openvino": text("Speed-up in OpenVINO, batch 1", help=f"In OpenVINO, relative to the baseline, {baseline}, in "

@@ -50,10 +50,13 @@ def of(run_id: str) -> list[Verdict]:
 
 
 def _lines(verdicts: Sequence[Verdict], role: Mapping[str, str]) -> None:
-    for verdict in verdicts:
-        few = f" Only {verdict.n} seeds." if verdict.few and verdict.n > 1 else ""
-        mark = roles.mark(role[verdict.variant])
-        st.markdown(f"{ICONS[verdict.verdict]} {mark} **{plain(verdict.variant)}**: {plain(verdict.words)}.{few}")
+    if verdicts:
+        st.markdown("\n\n".join(_line(verdict, role[verdict.variant]) for verdict in verdicts))
+
+
+def _line(verdict: Verdict, role: str) -> str:
+    few = f" Only {verdict.n} seeds." if verdict.few and verdict.n > 1 else ""
+    return f"{ICONS[verdict.verdict]} {roles.mark(role)} **{plain(verdict.variant)}**: {plain(verdict.words)}.{few}"
 
 
 def _identity(run_id: str) -> Any:

@@ -38,7 +38,7 @@ def reset(lesson: Lesson) -> None:
         st.button("Reset", key="reset", type="primary", on_click=_reset, args=(lesson,))
 
 
-@people.told
+@people.reported
 def _reset(lesson: Lesson) -> None:
     progress.reset(store.workspace(), lesson)
     for key in [str(key) for key in st.session_state if str(key).startswith(f"guess_{lesson.name}")]:

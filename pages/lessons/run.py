@@ -45,7 +45,7 @@ def _start(one: Standing) -> None:
     timed = estimates.at_hand([one.lesson.recipe])
     st.markdown(
         f"This machine now trains and measures: {takes(one.lesson, timed)}. Models that exist already are reused, and "
-        "the run goes on if you close this page."
+        "the run continues if you close this page."
     )
     st.button(
         "Measure it now", key="measure", type="primary", icon=":material/play_arrow:", on_click=_submit, args=(one,),
@@ -70,7 +70,7 @@ def _submit(one: Standing) -> None:
 def _draw(now: RunRow) -> None:
     left = f", {format.left(now.eta_seconds)}" if now.eta_seconds is not None else ""
     st.progress(now.progress, text=plain(f"{now.stage or 'Waiting to start'}{left}"))
-    st.caption("You may leave this page: the run goes on, and your prediction is saved.")
+    st.caption("You may leave this page: the run continues, and your prediction is saved.")
 
 
 def _cancel(run: RunRow) -> None:
@@ -100,7 +100,7 @@ def _ended(run: RunRow) -> None:
         st.error(plain(run.error or ""), title="The run did not finish")
     st.button(
         "Run again", key="again", type="primary", icon=":material/replay:", on_click=store.ask, args=(run.id, "run"),
-        **people.unless(access.to_change(run.owner), help="Goes on where it stopped."),
+        **people.unless(access.to_change(run.owner), help="Continues where it stopped."),
     )  # fmt: skip
 
 

@@ -78,9 +78,9 @@ def _under_way(source: Options, progress: Progress | None) -> None:
             st.progress(min(1.0, progress.done / progress.total), text=plain(_progress_text(progress)))
         st.button(
             "Cancel", key=draft.key("fetch_cancel"), icon=":material/cancel:",
-            on_click=people.told(fetching.cancel), args=(source,), **people.unless(access.to_launch()),
+            on_click=people.reported(fetching.cancel), args=(source,), **people.unless(access.to_launch()),
         )  # fmt: skip
-    st.caption("The download continues without this page, and keeps what it has when you cancel.")
+    st.caption("The download continues without this page; what has arrived is kept when you cancel.")
 
 
 def _progress_text(progress: Progress) -> str:
@@ -97,6 +97,6 @@ def _absent(source: Options, now: fetch.Status) -> None:
     st.button(
         f"Retry: {name[0].lower()}{name[1:]}" if now.state == "failed" else name,
         key=draft.key("fetch"), type="primary", icon=":material/download:",
-        on_click=people.told(fetching.start), args=(source,),
+        on_click=people.reported(fetching.start), args=(source,),
         **people.unless(access.to_launch()),
     )  # fmt: skip

@@ -26,7 +26,7 @@ from kdcore.presets import Preset, presets
 from kdcore.recipe import Problem, Recipe, RecipeError
 from kdcore.registry import Options, validate
 from kdcore.report import format
-from kdcore.report.images import looked_at, told_by
+from kdcore.report.images import interval_width, looked_at
 from kdcore.workspace import access
 from kdcore.workspace.plans import Data, Plan, Stage
 from kdcore.workspace.workspace import Workspace
@@ -201,7 +201,7 @@ def _evaluated(recipe: Recipe, plan: Plan) -> str:
     sentences = [
         f"{format.plural(len(plan.stages), 'stage')}. {trained} Evaluated on "
         f"{format.plural(images['test'], f'held-out test {kind.one}')}, not used for selection.",
-        told_by(images),
+        interval_width(images),
         *looked_at(recipe, images),
     ]
     return " ".join(filter(None, sentences))

@@ -66,7 +66,7 @@ def _asked() -> dict[str, Any]:
         at_most |= _limit("size_bytes", USUAL["size_bytes"])
     with right:
         lost = st.number_input(
-            "Lose at most (points)", 0.0, 100.0, 1.0, 0.5, key="search_lost", format="%g", **KEEP,
+            "Maximum loss of accuracy (points)", 0.0, 100.0, 1.0, 0.5, key="search_lost", format="%g", **KEEP,
             help=Search.model_fields["lose_at_most"].description,
         )  # fmt: skip
     with left:
@@ -119,7 +119,7 @@ def _limit(name: str, limit: Limit) -> dict[str, float]:
 
 def _start(document: dict[str, Any]) -> None:
     try:
-        with st.spinner("Weighing the smallest candidates"):
+        with st.spinner("Sizing the smallest candidates"):
             run_id = api.search(store.workspace(), parse(document))
     except RecipeError as error:
         st.session_state[REFUSED] = error.problems
@@ -136,7 +136,7 @@ def _place(field: str) -> str:
         return known[name].label
     words = {
         "at_most": "Limits",
-        "lose_at_most": "Lose at most",
+        "lose_at_most": "Maximum loss of accuracy",
         "best": "Make best",
         "halving": "Successive halving",
         "search": "Search",

@@ -25,7 +25,7 @@ _KEEP = st.components.v2.component("kdcore_keep", html="<span></span>", js=JS)
 def browser() -> None:
     """Tells the browser once who it is, or that it is nobody any more."""
     state = st.session_state
-    told = state.get(TOKEN, "") if not state.get(SIGNED_OUT) else ""
-    if state.get(KEPT, st.context.cookies.get(COOKIE, "")) != told:
-        data = {"address": ADDRESS, "header": HEADER, "token": told}
-        _KEEP(key="keep_person", data=data, on_done_change=lambda: state.update({KEPT: told}))
+    wanted = state.get(TOKEN, "") if not state.get(SIGNED_OUT) else ""
+    if state.get(KEPT, st.context.cookies.get(COOKIE, "")) != wanted:
+        data = {"address": ADDRESS, "header": HEADER, "token": wanted}
+        _KEEP(key="keep_person", data=data, on_done_change=lambda: state.update({KEPT: wanted}))

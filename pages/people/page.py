@@ -17,7 +17,7 @@ from kdcore.workspace import access, people, settings
 from kdcore.workspace.access import Person, Role
 from pages.people import follow, sign_in
 from pages.shared import links, store, text
-from pages.shared.people import provider, sign_out, signed_in, told
+from pages.shared.people import provider, reported, sign_out, signed_in
 
 ROLES: dict[Role, str] = {
     "look": "look: sees everything, starts nothing",
@@ -41,7 +41,7 @@ def oneself(person: Person) -> None:
     st.subheader(text.plain(person.name), icon=":material/person:", anchor=False)
     if st.session_state.get(sign_in.NAMESAKE):
         st.info(
-            "Somebody else had your name before, so yours has a number. If that was you in another browser: sign out, "
+            "Somebody else already has your name, so yours has a number. If that was you in another browser: sign out, "
             "and sign in with your own code from there."
         )
     now, most = limits.used(here, person.id), limits.limits(here)
@@ -60,7 +60,7 @@ def oneself(person: Person) -> None:
         border="horizontal",
     )
     if code := people.back(here, person.id):
-        st.markdown(f"Your own code: `{code}`. With it and your name another browser is you, too.")
+        st.markdown(f"Your own code: `{code}`. With it and your name you can sign in from another browser.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if not access.to_manage():
             st.toggle("Share my view", key=follow.SHARING, persist_state="session")
@@ -137,7 +137,7 @@ def everybody() -> None:
             )  # fmt: skip
 
 
-@told
+@reported
 def _set_role(person: str) -> None:
     access.require(access.to_manage())
     people.set_role(here, person, st.session_state[f"role_{person}"])
@@ -148,7 +148,7 @@ def rules() -> None:
     known = limits.limits(here)
     with st.form("rules", border=False):
         role = st.selectbox(
-            "Role of who signs in", list(ROLES)[:2], list(ROLES).index(known.role) % 2, key="rule_role",
+            "Role at sign-in", list(ROLES)[:2], list(ROLES).index(known.role) % 2, key="rule_role",
             format_func=ROLES.__getitem__,
         )  # fmt: skip
         with st.container(horizontal=True):

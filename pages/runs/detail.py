@@ -162,7 +162,7 @@ def curves(row: RunRow, active: bool) -> None:
         if not found:
             st.caption(f"{AXES[offered[quantity]]}: the curve appears after the first epoch.")
             return
-        charts.show(draw(found, offered[quantity], smoothing, hidden), key="curves", steady=live)
+        charts.show(draw(found, offered[quantity], smoothing, hidden), key="curves")
         if hidden and quantity.startswith("Validation"):
             st.caption(
                 ":material/info: The students' validation examples lack the hidden class "
@@ -276,7 +276,7 @@ def _notes(row: RunRow) -> None:
     known = sorted({tag for other in store.index().runs() for tag in other.tags})  # synced by the page
     words_key, tags_key = f"notes_{row.id}", f"tags_{row.id}"
 
-    @people.told
+    @people.reported
     def save() -> None:
         api.annotate(here, row.id, notes=st.session_state[words_key], tags=st.session_state[tags_key])
 

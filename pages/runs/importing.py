@@ -22,8 +22,8 @@ def offer() -> None:
         key = f"import_{st.session_state.get(TURN, 0)}"
         st.file_uploader(
             "A run as a zip", ["zip"], key=key, on_change=_take, args=(key,),
-            help="Another installation writes it: page Runs, Files, or `kdcore export RUN_ID -o run.zip`. Import only "
-            "from people you trust: its models stand for those that the same recipe would make here.",
+            help="Written by another installation: page Runs, Files, or `kdcore export RUN_ID -o run.zip`. Import only "
+            "from people you trust: its models are used in place of those that the same recipe would make here.",
         )  # fmt: skip
         if problem := st.session_state.get(PROBLEM):
             st.error(plain(problem), icon=":material/error:")

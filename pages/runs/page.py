@@ -67,7 +67,7 @@ with curves_column:
     if chosen.preset == "search":
         if st.button("Open in Search", key="see", icon=":material/manage_search:"):
             st.switch_page("search/page.py", query_params={"run": chosen.id})
-        st.caption("The page Search shows the candidates as they come, and what came of them.")
+        st.caption("The page Search shows the candidates as they are trained, and the result.")
     elif (kind := KINDS.get(chosen.preset or "")) and not kind.makes:
         st.caption("This run measures models of other runs and trains none, so it has no curves.")
     else:

@@ -66,8 +66,8 @@ COLUMNS = {
     "variant": st.column_config.TextColumn(
         "Last variant",
         width=190,
-        help="The end of the chain of steps; the next columns are about it. In a sweep it is the last value's, not the "
-        "best: the page Compare has them all.",
+        help="After the last step; the next columns describe it. In a sweep it is the last value's, not the best: the "
+        "page Compare has them all.",
     ),
     "score": st.column_config.NumberColumn(
         "Test accuracy",

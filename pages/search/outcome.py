@@ -36,7 +36,7 @@ def show(row: RunRow, found: SearchFound) -> None:
             _compared(final, chosen)
             _take(row, chosen)
     elif found["trials"]:
-        st.info(f"It has not ended. So far, by validation examples: {plain(found['words'])}")
+        st.info(f"Still searching. So far, on validation examples: {plain(found['words'])}")
     if row.state == "done":
         st.button(
             "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
@@ -57,11 +57,11 @@ def _compared(final: Any, chosen: Any) -> None:
         "Control (uniform)": final["control"],
         "Reference": final.get("reference"),
     }
-    told = {name: _facts(one) for name, one in columns.items() if one}
-    searched = [name for name in told if "settings" in columns[name]]
+    facts = {name: _facts(one) for name, one in columns.items() if one}
+    searched = [name for name in facts if "settings" in columns[name]]
     for name, options in zip(searched, apart([columns[name] for name in searched]), strict=True):
-        told[name] |= {"Other options": plain(options or format.MISSING)}
-    st.table(pd.DataFrame(told), border="horizontal")
+        facts[name] |= {"Other options": plain(options or format.MISSING)}
+    st.table(pd.DataFrame(facts), border="horizontal")
     images = chosen.get("test_images") or 0
     effort = format.plural(final.get("control_trials", 0), "uniform chain")
     st.caption(
@@ -145,7 +145,7 @@ def _said(value: Any) -> Any:
 
 def _layers(layers: list[Any]) -> None:
     """What each layer of the chosen model got."""
-    with st.expander("What each layer got", icon=":material/layers:"):
+    with st.expander("Settings by layer", icon=":material/layers:"):
         table = [
             {
                 "Layer": layer.get("name"),

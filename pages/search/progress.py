@@ -54,8 +54,8 @@ def _table(found: SearchFound, limits: dict[str, float]) -> pd.DataFrame:
     """What is known of each candidate, the most accurate first; a column that would be empty is left out."""
     rows = sorted(found["trials"], key=lambda trial: (-trial.get("accuracy", -1.0), trial.get("size_bytes") or 0))
     lines = [_line(row, limits, options) for row, options in zip(rows, apart(rows), strict=True)]
-    told = [name for name in lines[0] if any(line[name] not in ("", format.MISSING) for line in lines)]
-    return pd.DataFrame(lines)[told]
+    filled = [name for name in lines[0] if any(line[name] not in ("", format.MISSING) for line in lines)]
+    return pd.DataFrame(lines)[filled]
 
 
 def _line(row: Any, limits: dict[str, float], options: str) -> dict[str, Any]:

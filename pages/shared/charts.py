@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from kdcore.data.upload import clean
-from kdcore.figures.links import without_links
 from pages.shared import links, plot, store
 from pages.shared.text import plain
 
@@ -17,9 +17,11 @@ UNIT, NARROW = re.compile(r"(?<=\d) (?=%|kB|MB|ms|dB|bits|points)"), "\N{NO-BREA
 WHOLE = 10_000  # pixels, more than any window is wide: a dialog shrinks to it
 
 
-def show(figure: go.Figure, key: str, note: str = "", *, steady: bool = False, **options: Any) -> Any:
-    """Shows the figure below its title and a note on it, with a button that shows it large; returns what
-    `st.plotly_chart` does. `steady`: it is drawn again and again by itself, and keeps its zoom."""
+def show(figure: go.Figure, key: str, note: str = "", pick: Callable[[Any], None] | None = None) -> None:
+    """Shows the figure below its title and a note on it, with a button that shows it large.
+
+    `pick` is called with the `customdata` of a point that is clicked.
+    """
     title = figure.layout.title.text
     figure.layout.title = None
     with st.container(gap=None):
@@ -33,9 +35,7 @@ def show(figure: go.Figure, key: str, note: str = "", *, steady: bool = False, *
             st.caption(note)
         if links.presented() == key:
             _present(figure, key, title)
-        if steady:
-            return plot.steady(figure, key, title)
-        return st.plotly_chart(without_links(figure), key=key, alt=title, config=plot.CONFIG, **options)
+        plot.draw(figure, key, title, pick)
 
 
 def _present(figure: go.Figure, key: str, title: str) -> None:

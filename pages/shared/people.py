@@ -20,7 +20,7 @@ from pages.shared.text import plain
 SERVES = "KDCORE_SERVES"  # in the environment of the server, see kdcore/cli/app.py
 PERSON = "person"  # in the session: the id of who has signed in
 TOKEN = "person_token"  # in the session: what this browser keeps to be known again
-KEPT = "person_kept"  # in the session: what the browser was told to keep last
+KEPT = "person_kept"  # in the session: what the browser was last asked to keep
 SIGNED_OUT = "signed_out"  # in the session: the browser's cookie no longer counts
 
 Mode = Literal["", "class", "demo"]
@@ -100,7 +100,7 @@ def of(row: RunRow) -> str:
     return f":gray[{plain(names().get(row.owner, 'somebody'))}:] " if mode() and row.owner else ""
 
 
-def told(action: Callable[P, None]) -> Callable[P, None]:
+def reported(action: Callable[P, None]) -> Callable[P, None]:
     """The action, which says on the page where it is refused: a browser may press what is disabled."""
 
     @wraps(action)

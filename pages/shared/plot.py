@@ -1,11 +1,12 @@
-"""A chart that plotly.js draws by itself, where Streamlit's own falls short: it keeps its zoom while its data change,
-and it fills a projector and is saved as a picture with its title."""
+"""A chart that plotly.js draws by itself. Streamlit's own chart is drawn several times before it stands, loses its zoom
+when its data change, cannot fill a projector, and fades every other point when one is clicked."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import plotly
 import plotly.graph_objects as go
@@ -15,10 +16,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 
 from kdcore.figures.links import without_links
+from kdcore.figures.style import CLEAR
 
 SOURCE = "/kdcore/plotly.min.js"  # served by app.py; a version of plotly has its own address
-BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # these two as in .streamlit/config.toml
+BACKGROUNDS = {"light": "#FFFFFF", "dark": "#14171C"}  # this and the next three as in .streamlit/config.toml
 LETTERING = {"light": "#1B1F24", "dark": "#E8EBEE"}
+QUIET = {"light": "#6A6F75", "dark": "#9AA0A6"}
+EDGES = {"light": "#D8DEE4", "dark": "#363D46"}
 CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,
@@ -27,6 +31,8 @@ CONFIG = {
 WIDTH, HEIGHT, SCALE = 800, 450, 3.2  # pixels and their factor: 2560 x 1440, with letters that a projector shows large
 TITLE = {"automargin": True, "yref": "container", "y": 1, "yanchor": "top", "x": 0, "pad": {"t": 12, "l": 8, "b": 8}}
 LETTERS = 84  # of a title in one line of such a picture
+
+templates.default = None  # a figure gets its template in the browser: in each it would be most of what is sent
 
 HTML = """
 <div class="kdcore-plot">
@@ -65,7 +71,7 @@ const library = source => loading ??= new Promise((resolve, reject) => {
 
 const saved = async (Plotly, chart, data, format) => {
   const { title, name, width, height, scale } = data.picture
-  const layout = { ...chart.layout, title }
+  const layout = { ...chart.layout, title, ...data.ground }
   const tall = Math.max(height, data.least)
   const url = await Plotly.toImage(
     { data: chart.data, layout, config: data.config }, { format, width, height: tall, scale })
@@ -75,15 +81,17 @@ const saved = async (Plotly, chart, data, format) => {
   link.click()
 }
 
-export default async function ({ data, parentElement }) {
+export default async function ({ data, parentElement, setTriggerValue }) {
   const find = name => parentElement.querySelector("." + name)
   const frame = find("frame"), chart = find("chart"), large = Boolean(data.picture)
   chart.setAttribute("aria-label", data.alt)
   find("pictures").hidden = !large
+  if (!large) frame.style.height = `${data.height}px`  // what stands below stays there while plotly.js loads
   const Plotly = await library(data.source)
   const figure = JSON.parse(data.figure)
+  const look = { uirevision: data.revision, template: data.template }
 
-  const draw = () => {
+  const draw = async () => {
     const wide = frame.clientWidth
     if (!wide) return
     const room = window.innerHeight - data.around
@@ -92,14 +100,19 @@ export default async function ({ data, parentElement }) {
     chart.style.transform = times > 1 ? `scale(${times})` : ""
     chart.style.width = `${wide / times}px`
     frame.style.height = `${height * times}px`
-    Plotly.react(chart, figure.data, { ...figure.layout, width: wide / times, height }, data.config)
+    await Plotly.react(chart, figure.data, { ...figure.layout, ...look, width: wide / times, height }, data.config)
+    chart.removeAllListeners("plotly_click")
+    if (data.picks) chart.on("plotly_click", event => setTriggerValue("picked", event.points[0].customdata))
   }
   for (const format of ["png", "svg"]) find(format).onclick = () => saved(Plotly, chart, data, format)
   watches.get(parentElement)?.disconnect()
   const watch = new ResizeObserver(draw)
   watches.set(parentElement, watch)
   watch.observe(frame)
-  return () => watch.disconnect()
+  return () => {
+    watch.disconnect()
+    Plotly.purge(chart)
+  }
 }
 """
 
@@ -114,9 +127,12 @@ async def library(request: Request) -> FileResponse:
     return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "max-age=31536000, immutable"})
 
 
-def steady(figure: go.Figure, key: str, alt: str) -> None:
-    """The chart in its place; zoom, hidden lines and the like stay when it is drawn again with other data."""
-    _mount(figure, key, alt, "Source Sans, sans-serif", picture=None)
+def draw(figure: go.Figure, key: str, alt: str, pick: Callable[[Any], None] | None = None) -> None:
+    """The chart in its place; zoom and hidden lines stay when it is drawn again with other data.
+
+    `pick` is called with the `customdata` of a point that is clicked, before the page runs again.
+    """
+    _mount(figure, key, alt, "Source Sans, sans-serif", pick=pick)
 
 
 def large(figure: go.Figure, key: str, title: str, name: str) -> None:
@@ -127,19 +143,34 @@ def large(figure: go.Figure, key: str, title: str, name: str) -> None:
     _mount(figure, f"large_{key}", title, "Arial, sans-serif", picture=picture)
 
 
-def _mount(figure: go.Figure, key: str, alt: str, font: str, picture: dict[str, Any] | None) -> None:
-    theme = st.context.theme.type or "light"
-    drawn = go.Figure(without_links(figure), layout_template=_template(theme))
-    drawn.update_layout(
-        font_family=font, uirevision=key, paper_bgcolor=BACKGROUNDS[theme], plot_bgcolor=BACKGROUNDS[theme]
-    )
+def _mount(
+    figure: go.Figure,
+    key: str,
+    alt: str,
+    font: str,
+    *,
+    picture: dict[str, Any] | None = None,
+    pick: Callable[[Any], None] | None = None,
+) -> None:
+    theme, mounted = st.context.theme.type or "light", f"plot_{key}"
+    ground = {"paper_bgcolor": BACKGROUNDS[theme], "plot_bgcolor": BACKGROUNDS[theme]}
+    options: dict[str, Any] = {"on_picked_change": lambda: pick(st.session_state[mounted].picked)} if pick else {}
     _PLOT(
-        key=f"plot_{key}",
+        key=mounted,
         data={
-            "figure": drawn.to_json(), "height": figure.layout.height, "least": _least(figure), "around": AROUND,
-            "alt": alt, "picture": picture, "config": CONFIG, "source": f"{SOURCE}?{plotly.__version__}",
+            "figure": without_links(figure.to_json()), "template": _template(theme, font), "ground": ground,
+            "revision": _revision(figure, key), "height": figure.layout.height, "least": _least(figure),
+            "around": AROUND, "alt": alt, "picture": picture, "picks": pick is not None, "config": CONFIG,
+            "source": f"{SOURCE}?{plotly.__version__}",
         },
+        **options,
     )  # fmt: skip
+
+
+def _revision(figure: go.Figure, key: str) -> str:
+    """Zoom and hidden lines last while this does: with the choices in the URL and the chart's axes."""
+    layout = figure.layout
+    return str([key, layout.xaxis.title.text, layout.yaxis.title.text, sorted(st.query_params.items())])
 
 
 def _least(figure: go.Figure) -> float:
@@ -151,8 +182,26 @@ def _least(figure: go.Figure) -> float:
     return height if rows else min(height, LOWEST)
 
 
-def _template(theme: str) -> go.layout.Template:
-    """Plotly's own template, brought close to Streamlit's."""
-    found = go.layout.Template(templates["plotly_dark" if theme == "dark" else "plotly_white"])
-    found.layout.update(font_color=LETTERING[theme], xaxis_showgrid=False)
-    return found
+def _template(theme: Literal["light", "dark"], font: str) -> dict[str, Any]:
+    """What a figure leaves open, in the colours and sizes of the page around it."""
+    quiet, edge = {"color": QUIET[theme], "size": 12}, EDGES[theme]
+    heading = {"font": {"color": QUIET[theme], "size": 14}}
+    axis = {"automargin": True, "zeroline": False, "gridcolor": edge, "tickcolor": edge, "tickfont": quiet}
+    colorbar = {"outlinewidth": 0, "thickness": 16, "tickfont": quiet, "title": heading}
+    space = {"backgroundcolor": CLEAR, "gridcolor": edge, "zerolinecolor": edge, "showbackground": True}
+    return {
+        "layout": {
+            "font": {"family": font, "size": 12, "color": QUIET[theme]},
+            "legend": {"font": {"color": LETTERING[theme]}},
+            "margin": {"pad": 8},
+            "hoverlabel": {
+                "align": "left", "bgcolor": BACKGROUNDS[theme], "bordercolor": edge,
+                "font": {"family": font, "color": LETTERING[theme]},
+            },
+            "xaxis": {**axis, "showgrid": False, "title": {**heading, "standoff": 16}},
+            "yaxis": {**axis, "title": {**heading, "standoff": 16}},
+            "coloraxis": {"colorbar": colorbar},
+            "scene": dict.fromkeys(("xaxis", "yaxis", "zaxis"), space),
+        },
+        "data": {"heatmap": [{"colorbar": colorbar}]},
+    }  # fmt: skip

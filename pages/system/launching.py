@@ -42,12 +42,12 @@ def _known() -> registry.Options:
         return settings.Settings().launcher
 
 
-@people.told
+@people.reported
 def _save_name() -> None:
     settings.write(store.workspace(), launcher={"launcher": st.session_state[NAME]})
 
 
-@people.told
+@people.reported
 def _save_options() -> None:
     try:
         words = [launcher.words_of(_known())[0], *shlex.split(st.session_state[OPTIONS])]

@@ -50,7 +50,7 @@ def _result(sent: webhook.Sent) -> None:
         st.caption(f":green[:material/check_circle:] Delivered: {about}.")
 
 
-@people.told
+@people.reported
 def _save() -> None:
     access.require(access.to_manage())
     typed = st.session_state[TYPED].strip()
@@ -66,12 +66,12 @@ def _save() -> None:
     st.session_state[TYPED] = ""
 
 
-@people.told
+@people.reported
 def _test() -> None:
     access.require(access.to_manage())
     webhook.send_test(store.workspace())
 
 
-@people.told
+@people.reported
 def _remove() -> None:
     settings.write(store.workspace(), webhook=None)

@@ -62,8 +62,8 @@ def queue() -> None:
     about = api.serving(here)
     process = f" Dispatcher: process {about['process']}, started {text.ago(about['started'])}." if about else ""
     st.caption(
-        f":green[:material/check_circle:] Queue is running.{process}" if now.dispatcher
-        else ":gray[:material/bedtime:] Queue is idle; it starts with the next run."
+        f":green[:material/check_circle:] The queue is running.{process}" if now.dispatcher
+        else ":gray[:material/bedtime:] The queue is idle; it starts with the next run."
     )  # fmt: skip
     if not now.runs:
         st.caption("Runs that you start wait here for their turn.")
@@ -105,7 +105,7 @@ def _slots_in_words(number: int) -> str:
     return f"Default: {usual}" if not number else str(number)
 
 
-@people.told
+@people.reported
 def _set_slots() -> None:
     settings.write(here, slots=st.session_state[SLOTS] or None)
 
@@ -122,7 +122,7 @@ def queue_line(row: RunRow, waiting: list[str]) -> None:
             ):
                 st.button(
                     name, key=f"{name}_{row.id}", icon=f":material/{icon}:", type="tertiary",
-                    on_click=people.told(api.reorder), args=(here, row.id, target),
+                    on_click=people.reported(api.reorder), args=(here, row.id, target),
                     **people.unless(access.to_manage(), disabled=off),
                 )  # fmt: skip
         st.button(
@@ -170,7 +170,7 @@ def disk() -> None:
         st.caption("There is nothing to clean up.")
 
 
-@people.told
+@people.reported
 def collect() -> None:
     st.session_state["clean_up"] = False  # the popover, which has done its work
     freed = gc.collect(here)

@@ -30,7 +30,7 @@ def section(run_id: str, names: list[str]) -> None:
             st.caption(f":material/info: {plain(one.name)}: a file of soft labels without test examples.")
     if not scaled:
         return
-    left, right = st.columns([1, 1.15], gap="medium")
+    left, right = st.columns([1, 1.4], gap="medium")
     with left, st.container(border=True):
         by_name = {one.name: one for one in scaled}
         usual = next((one.name for one in scaled if one.role == "distilled"), scaled[-1].name)

@@ -47,12 +47,12 @@ def _written(one: Chosen, pictures: Pictures, beginning: str, characters: int, t
     try:
         found = _sample(one.key, one.model, pictures.images.tokenizer, beginning, characters, temperature, seed)
     except ValueError as error:
-        st.warning(f"It writes nothing: {plain(str(error))}.")
+        st.warning(f"Nothing was written: {plain(str(error))}.")
         return
     st.code(beginning + found.text, language=None, wrap_lines=True)
     bits = one.row["bits"]
-    told = f" · {format.bits(bits)} bits per character" if bits is not None else ""
-    st.caption(f"{format.significant(found.pace)} characters/s on one thread{told}")
+    measured = f" · {format.bits(bits)} bits per character" if bits is not None else ""
+    st.caption(f"{format.significant(found.pace)} characters/s on one thread{measured}")
 
 
 @st.cache_data(max_entries=64, show_spinner="Writing")

@@ -117,7 +117,7 @@ class Tab:
     def drawn(self):
         """Waits for the charts, which are drawn after the script has ended."""
         self.page.wait_for_function(
-            """() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
+            """() => [...document.querySelectorAll('[class*="st-key-plot_"]')]
                 .every(chart => chart.querySelector('.main-svg'))"""
         )
         return self

@@ -26,7 +26,7 @@ def test_one_click_reaches_the_finished_comparison(tab, tmp_path, preset):
         page.get_by_role("button", name="Compare", exact=True).click()
         page.get_by_role("heading", name="Compare", level=1).wait_for()
         newcomer.settled()
-        assert page.locator(".js-plotly-plot").count() == 3  # against size, against latency, bytes step by step
+        assert page.locator(".js-plotly-plot").count() == 2  # against size, against latency
         assert page.get_by_text(re.compile("smaller than the teacher")).count() == 1
         verdict = page.get_by_text(re.compile(r"student distilled: Better than the student alone by \d+\.\d points"))
         assert verdict.count() == 1

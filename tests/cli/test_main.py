@@ -186,7 +186,7 @@ def test_a_changed_recipe_says_how_many_images_its_steps_need(workspace, monkeyp
     monkeypatch.setattr(runs, "_warn", lambda recipe: None)  # counts parameters in a process of its own
     assert main.main(["submit", "quickstart", "--set", 'compress=[{"step": "int8", "images": 16}]']) == 0
     said = capsys.readouterr().err
-    assert "Int8 looks at 16 images at most." in said
+    assert "Int8 uses at most 16 images." in said
     assert "test images has a 95 % interval" in said
 
 

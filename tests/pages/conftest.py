@@ -96,3 +96,8 @@ def said(app):
     kinds = ("title", "header", "subheader", "markdown", "caption", "error", "warning", "info", "success")
     found = "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
     return found.replace("\\", "").replace("\u00a0", " ")
+
+
+def charts(app):
+    """The page's charts, which plotly.js draws."""
+    return [one for one in app.get("bidi_component") if one.proto.component_name.endswith("kdcore_plot")]

@@ -7,7 +7,7 @@ import pytest
 from kdcore.export import openvino_runtime
 from kdcore.files import read_json, write_json
 from kdcore.report import comparison, format
-from tests.pages.conftest import asked, opened, runs, said
+from tests.pages.conftest import asked, charts, opened, runs, said
 
 
 @pytest.fixture
@@ -52,7 +52,9 @@ def test_verdicts_are_the_reports_words(full, quickstart):
 def test_both_charts_of_one_session_and_the_bytes_step_by_step(full, quickstart):
     app = opened("compare", runs=quickstart)
     assert "One timing session on" in said(app)
-    assert len(app.get("plotly_chart")) == 3
+    assert len(charts(app)) == 2
+    app.get_by_key("view").set_value("waterfall").run()
+    assert len(charts(app)) == 1
     rows = {row["variant"]: row["size_bytes"] for row in comparison.rows(full, [quickstart])}
     smaller = format.times(rows["student distilled"] / rows["int8"])
     assert f"The file that runs is {smaller} smaller than student distilled" in said(app)
@@ -107,17 +109,16 @@ def test_runs_of_different_sessions_are_not_put_into_one_chart(full, quickstart)
 
 def test_a_hidden_class_has_its_chart_of_recall(full):
     unseen = runs(full)[0].id
-    told = said(opened("compare", runs=unseen))
+    told = said(opened("compare", runs=unseen, view="recall"))
     assert "Never shown a 3, the student recognises" in told
 
 
 def test_each_view_draws_its_chart_and_an_unknown_one_falls_back(full, quickstart):
     for view, axis in (("bubbles", "bubble area"), ("space", "ms per example"), ("measures", "Parameters")):
         app = opened("compare", runs=quickstart, view=view, x="params")
-        first = app.get("plotly_chart")[0].proto.spec
-        assert axis in first, view
-        assert len(app.get("plotly_chart")) == 2
-    assert len(opened("compare", runs=quickstart, view="settings").get("plotly_chart")) == 3, "nothing was swept"
+        (only,) = charts(app)
+        assert axis in only.proto.json, view
+    assert len(charts(opened("compare", runs=quickstart, view="settings"))) == 2, "nothing was swept"
 
 
 def test_limits_are_in_the_url_and_name_the_best_that_fits(full, quickstart):

@@ -8,7 +8,7 @@ from kdcore.lessons import find, lessons, progress
 from kdcore.lessons.evidence import Evidence
 from kdcore.report import format
 from kdcore.report.glossary import explained
-from tests.pages.conftest import asked, opened, runs, said
+from tests.pages.conftest import asked, charts, opened, runs, said
 
 NAME = "why-soft-targets"
 LESSON = find(NAME)
@@ -36,7 +36,7 @@ def test_an_empty_page_lists_all_lessons_and_begins_with_the_first(empty):
 def test_a_prediction_is_committed_once_and_nothing_measured_is_shown_before(empty):
     app = opened("lessons", lesson=NAME, step="result")
     assert app.button(key="next").disabled
-    assert not app.get("plotly_chart")
+    assert not charts(app)
     app.slider(key=f"guess_{NAME}").set_value(6.5).run()
     app.button(key="commit").click().run()
     assert progress.read(empty, LESSON).prediction == 6.5

@@ -137,4 +137,4 @@ def test_a_model_to_make_smaller_may_be_an_onnx_file_or_a_network_by_name(teache
     again(teacher)
     assert [step["step"] for step in recipe_of(teacher)["compress"]] == ["int8"]
     assert not start_button(teacher).disabled
-    assert "Int8 looks at 256 images at most" in said(teacher)
+    assert "Int8 uses at most 256 images" in said(teacher)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from kdcore.recipe import parse
-from kdcore.report.images import looked_at, told_by
+from kdcore.report.images import interval_width, looked_at
 
 FEW = {"seen": 28, "test": 8, "multilabel": False, "shape": [1, 8, 8]}
 STEPS = [
@@ -21,8 +21,8 @@ def test_each_step_says_how_many_images_it_looks_at_and_how_many_there_are():
     recipe = parse({"compress": STEPS, "train": {"batch_size": 32}})
     assert looked_at(recipe, FEW) == [
         "Pruned 50 % is fine-tuned on 28 images, each 80 times.",
-        "80 % zeros looks at 256 images at most; there are 28.",
-        "Int8 looks at 16 images at most.",
+        "80 % zeros uses at most 256 images; there are 28.",
+        "Int8 uses at most 16 images.",
     ]
 
 
@@ -32,10 +32,10 @@ def test_the_interval_of_so_many_test_images_is_wilsons(count):
     share, z2 = right / count, 1.959964**2
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = math.sqrt(z2) / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    said = told_by(FEW | {"test": count})
-    assert f"({100 * (centre - half):.1f} to {100 * (centre + half):.1f})" in said
+    said = interval_width(FEW | {"test": count})
+    assert f"interval of {100 * (centre - half):.1f} to {100 * (centre + half):.1f} %" in said
     assert f"{count} test images" in said
 
 
 def test_of_several_labels_an_image_there_is_no_accuracy():
-    assert told_by(FEW | {"multilabel": True}) == ""
+    assert interval_width(FEW | {"multilabel": True}) == ""
