@@ -21,8 +21,16 @@ SYMBOLS = (
 )
 
 
-def _cards(kind: str, entries: list[Entry]) -> None:
-    found = [entry for entry in entries if _fits(entry.name, entry.description, getattr(entry.traits, "helps", ""))]
+def _cards(kind: str) -> None:
+    """The cards of one family; with a filter, those of all families that fit."""
+    grouped = families.grouped(kind)
+    if wanted.strip():
+        names = [name for members in grouped.values() for name in members]
+    else:
+        family = links.segments("Family", list(grouped), "family", format_func=families.title, wrap=True)
+        st.caption(families.meaning(family))
+        names = grouped[family]
+    found = [entry for name in names if _fits(*_words(entry := registry.entry(kind, name)))]
     with st.grid(2, min_column_width=330):
         for entry in found:
             with st.container(border=True, height="stretch"):
@@ -31,17 +39,21 @@ def _cards(kind: str, entries: list[Entry]) -> None:
         st.caption("Nothing matches the filter.")
 
 
+def _words(entry: Entry) -> tuple[str, ...]:
+    return entry.name.replace("_", " "), entry.name, entry.description, getattr(entry.traits, "helps", "")
+
+
 def _card(kind: str, entry: Entry) -> None:
     traits: MethodTraits = entry.traits  # type: ignore[assignment]  # a step's has the same two
-    st.subheader(plain(entry.name.replace("_", " ")), anchor=f"{kind}-{entry.name}")
-    st.markdown(f"{plain(entry.description)}.")
-    if traits.formula:
-        st.latex(f"\\begin{{gathered}} {traits.formula} \\end{{gathered}}")
-    if traits.helps:
-        st.markdown(f"**When to choose it.** {plain(traits.helps)}")
     papers = re.sub(r"arXiv\\:(\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", plain(entry.source))
-    if papers:
-        st.caption(f":material/menu_book: {papers}")
+    st.subheader(plain(entry.name.replace("_", " ")), anchor=f"{kind}-{entry.name}")
+    parts = (
+        f"{plain(entry.description)}.",
+        f"$$\n\\begin{{gathered}} {traits.formula} \\end{{gathered}}\n$$" if traits.formula else "",
+        f"**When to choose it.** {plain(traits.helps)}" if traits.helps else "",
+        f":gray[:small[:material/menu_book: {papers}]]" if papers else "",
+    )
+    st.markdown("\n\n".join(filter(None, parts)))
 
 
 def _terms() -> None:
@@ -62,13 +74,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     view = links.segments("What to look up", list(VIEWS), "kind", format_func=VIEWS.__getitem__)
     wanted = st.text_input("Filter", key="filter", bind="query-params", icon=":material/search:", width=320)
 
-if view == "method":
-    st.caption(SYMBOLS)
-    for family, names in families.grouped("method").items():
-        st.header(families.title(family), anchor=False)
-        st.caption(families.meaning(family))
-        _cards("method", [registry.entry("method", name) for name in names])
-elif view == "step":
-    _cards("step", registry.offered("step"))
-else:
+if view == "term":
     _terms()
+else:
+    if view == "method":
+        st.caption(SYMBOLS)
+    _cards(view)
