@@ -14,7 +14,7 @@ from kdcore.report.headline import headline
 from kdcore.workspace import access
 from kdcore.workspace.access import Refused
 from kdcore.workspace.index import RunRow
-from pages.shared import draft, estimates, people, store, text
+from pages.shared import draft, estimates, links, people, store, text
 
 LATEST = 5
 CONSIDERED = "home_considered"  # in the session: the preset whose dialog is open
@@ -110,7 +110,7 @@ def preset_card(preset: Preset, last: RunRow | None, *, first: bool) -> None:
 def lasts(preset: Preset) -> tuple[str, str]:
     """The time that the preset will take here, in words; what of its data is not here yet."""
     if preset.asks:
-        return "", "Asks for what is yours first"
+        return "", "Asks for your data first"
     try:
         seconds = estimates.of(preset.recipe).seconds
     except NotFetched as error:
@@ -123,16 +123,14 @@ def lasts(preset: Preset) -> tuple[str, str]:
 
 def run_line(row: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(width=120):
-            text.badge(row)
+        text.badge(row, width=120)
         st.markdown(f"**{text.plain(row.name)}**", width=260)
-        with st.container(width=380):
-            if row.state in store.ACTIVE:
-                st.progress(row.progress, text=text.plain(row.stage) or "Queued")
-            elif row.score is not None:
-                st.caption(text.plain(headline(row)))
-            else:
-                st.caption(text.plain(row.error or ("Measured" if row.state == "done" else "No result")))
+        if row.state in store.ACTIVE:
+            st.progress(row.progress, text=text.plain(row.stage) or "Queued", width=380)
+        elif row.score is not None:
+            st.caption(text.plain(headline(row)), width=380)
+        else:
+            st.caption(text.plain(row.error or ("Measured" if row.state == "done" else "No result")), width=380)
         st.caption(text.ago(row.created), width=120)
         if st.button("Open", key=f"open_{row.id}", type="tertiary", icon=":material/arrow_forward:"):
             st.switch_page("runs/page.py", query_params={"run": row.id})
@@ -152,13 +150,17 @@ with machine_column:
     machine_card(rows)
 
 timed = estimates.at_hand(preset.recipe for preset in presets())
-for group, heading in GROUPS.items():
-    st.header(heading, anchor=False)
-    members = [preset for preset in presets() if preset.group == group]
-    with st.grid(4 if len(members) % 3 == 1 else 3, min_column_width=250):  # no card is left alone in a row
-        for place, preset in enumerate(members):
-            finished = [row for row in rows if row.preset == preset.name and row.state == "done"]
-            preset_card(preset, finished[0] if finished else None, first=group == "start" and place == 0)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.header("Experiments", anchor=False, width="content")
+    group = links.segments(
+        "Experiments", list(GROUPS), "group", format_func=lambda name: GROUPS[name],  # type: ignore[index]
+        label_visibility="collapsed", wrap=True,
+    )  # fmt: skip
+members = [preset for preset in presets() if preset.group == group]
+with st.grid(4 if len(members) % 3 == 1 else 3, min_column_width=250):  # no card is left alone in a row
+    for place, preset in enumerate(members):
+        finished = next((row for row in rows if row.preset == preset.name and row.state == "done"), None)
+        preset_card(preset, finished, first=group == "start" and place == 0)
 
 
 busy = any(row.state in store.ACTIVE for row in rows)

@@ -39,12 +39,12 @@ def plain(text: str) -> str:
     return _BLOCK.sub(r"\1\\\2", _INDENT.sub(" ", text))
 
 
-def badge(row: RunRow) -> None:
+def badge(row: RunRow, width: int | Literal["content"] = "content") -> None:
     """A run's state, and whether its worker does not respond."""
     name, icon, colour = STATES[row.condition]
     if row.silent_since:
         icon, colour = ":material/heart_broken:", "red"
-    st.badge(format.state(name, row.silent_since), icon=icon, color=colour)
+    st.badge(format.state(name, row.silent_since), icon=icon, color=colour, width=width)
 
 
 def ago(moment: float | None) -> str:

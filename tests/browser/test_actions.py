@@ -124,7 +124,7 @@ def test_own_pictures_are_sent_and_made_ready(tab, full):
 
 
 def test_a_preset_that_wants_a_gpu_asks_first(tab, full):
-    visitor = tab(full).open()
+    visitor = tab(full).open("?group=papers")
     page = visitor.page
     page.locator(".st-key-start_reproduce-the-paper button").click()
     page.get_by_role("dialog").get_by_role("button", name="Open in the form").click()

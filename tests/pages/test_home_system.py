@@ -20,11 +20,14 @@ from tests.small import small
 
 
 def test_a_card_a_preset(empty):
-    app = opened("home")
-    assert sorted(card.value for card in app.subheader) == sorted(preset.title for preset in presets())
-    assert app.subheader[0].value == "Quickstart"
-    for known in presets():
-        assert known.look_for in said(app)
+    shown = []
+    for group in dict.fromkeys(one.group for one in presets()):
+        app = opened("home", group=group)
+        shown += [card.value for card in app.subheader]
+        for known in presets():
+            assert (known.look_for in said(app)) == (known.group == group)
+    assert sorted(shown) == sorted(preset.title for preset in presets())
+    assert opened("home").subheader[0].value == "Quickstart"
 
 
 def test_one_click_starts_the_quickstart_and_goes_to_it(empty):
@@ -38,7 +41,7 @@ def test_one_click_starts_the_quickstart_and_goes_to_it(empty):
 
 def test_what_wants_a_gpu_says_so_first_and_can_be_seen_in_the_form(empty, monkeypatch):
     monkeypatch.setattr(machine, "gpus", tuple)
-    app = opened("home")
+    app = opened("home", group="papers")
     app.button(key="start_reproduce-the-paper").click().run()
     assert not runs(empty)
     assert "No GPU was found" in said(app)
@@ -145,7 +148,7 @@ def test_times_ago(monkeypatch):
 
 
 def test_what_asks_for_a_persons_own_says_what_and_opens_the_form_at_it(empty):
-    app = opened("home")
+    app = opened("home", group="lessons")
     app.button(key="start_make-resnet18-small").click().run()
     assert not runs(empty)
     assert "one folder for each of some of ImageNet's classes" in said(app)
