@@ -45,7 +45,7 @@ PAGES = (
     ("soft-targets", "soft_targets?run={run}&image=5&T=5.6", "Most confused at"),
     ("try-it", "try_it?run={run}&input=test", "What the networks see"),
     ("trust", "trust?run={run}&part=fidelity", "Most common error of"),
-    ("layers", "layers?run={run}&variant=int8&variant_b=student+distilled&layer=stage2.conv", "All layers"),
+    ("layers", "layers?run={run}&variant=int8&variant_b=student+distilled", "All layers"),
     ("reference", "reference", "When to choose it"),
     ("system", "system", "Versions"),
 )

@@ -9,30 +9,26 @@ import streamlit as st
 
 from kdcore.export.network import Node, network
 from kdcore.figures.graph import Network, graph
-from pages.layers.layer_view import LayerView
+from pages.layers.layer_view import NONE, LayerView
 from pages.shared import charts, store
 from pages.shared.store import Identity
 from pages.shared.text import plain
 
 
 def show(named: Mapping[str, LayerView]) -> None:
-    """The graph of each of these variants, by the names that the page gives them; drawn when somebody opens it."""
-    named = {name: one for name, one in named.items() if one.report["layers"]}
-    if not named:
+    """The graph of each of these variants, by the names that the page gives them."""
+    found = [drawn for name, one in named.items() if one.report["layers"] and (drawn := _network(name, one))]
+    if not found:
+        st.caption(NONE)
         return
-    box = st.expander("Graph of the network", icon=":material/account_tree:", key="graph", on_change="rerun")
-    if not box.open:
-        return
-    with box:
-        found = [found for name, one in named.items() if (found := _network(name, one))]
-        for column, one in zip(st.columns(2, gap="medium"), found, strict=False):
-            others = [other for other in found if other is not one]
-            with column, st.container(border=True):
-                charts.show(graph(one, *others), key=f"graph_{one.name}")
-        st.caption(
-            "Large and in colour: shape, bits, zeros or rank of the layer differ from the other variant's. After the "
-            "name, the shape of its output. Hover for the numbers."
-        )
+    for column, one in zip(st.columns(2, gap="medium"), found, strict=False):
+        others = [other for other in found if other is not one]
+        with column, st.container(border=True):
+            charts.show(graph(one, *others), key=f"graph_{one.name}")
+    st.caption(
+        "Large and in colour: shape, bits, zeros or rank of the layer differ from the other variant's. After the name, "
+        "the shape of its output. Hover for the numbers."
+    )
 
 
 def _network(name: str, one: LayerView) -> Network | None:

@@ -41,6 +41,8 @@ AMOUNTS: dict[str, str] = {
 }
 
 
+NONE = ":material/info: This variant's file has no layers with weights."
+
 # The most important comes first: not all columns are in sight.
 SHOWN = [
     "variant", "name", "type", "shape", "params", "macs", "bits", "sqnr_db", "rank", "distinct", "distinct_in_filter",
@@ -81,8 +83,8 @@ def _models(chosen: list[LayerView]) -> list[Model]:
     return [Model(name, one.role, one.report["layers"]) for name, one in named(chosen).items()]
 
 
-def overview(chosen: list[LayerView]) -> None:
-    """Both variants in numbers, then zeros and amounts by layer."""
+def summary(chosen: list[LayerView]) -> None:
+    """Both variants in numbers."""
     for column, one in zip(st.columns(2, gap="medium"), chosen, strict=True):
         cost, size, quality = (one.report[part] for part in ("cost", "size", "quality"))
         with column:
@@ -97,15 +99,29 @@ def overview(chosen: list[LayerView]) -> None:
             )
             if one.note:
                 st.caption(f":material/info: {plain(one.note)}")
+
+
+def overview(chosen: list[LayerView]) -> None:
+    """Zeros and amounts by layer, and every layer as a table."""
     models = _models(chosen)
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
-        by: By = links.segments("Zeros", list(ZEROS), "by", format_func=ZEROS.__getitem__)  # type: ignore[assignment]
-        _bars(sparsity_view(models, by), partial(sparsity, models, by), key="sparsity")
+        _zeros(models)
     with right, st.container(border=True, height="stretch"):
-        what: What = links.segments("Amount", list(AMOUNTS), "what", format_func=AMOUNTS.__getitem__)  # type: ignore[assignment]
-        _bars(shares_view(models, what), partial(shares, models, what), key="shares")
-    _noise(chosen, models)
+        _amounts(models)
+    _table(chosen)
+
+
+@st.fragment
+def _zeros(models: list[Model]) -> None:
+    by: By = links.segments("Zeros", list(ZEROS), "by", format_func=ZEROS.__getitem__)  # type: ignore[assignment]
+    _bars(sparsity_view(models, by), partial(sparsity, models, by), key="sparsity")
+
+
+@st.fragment
+def _amounts(models: list[Model]) -> None:
+    what: What = links.segments("Amount", list(AMOUNTS), "what", format_func=AMOUNTS.__getitem__)  # type: ignore[assignment]
+    _bars(shares_view(models, what), partial(shares, models, what), key="shares")
 
 
 def _bars(view: Bars, draw: Callable[[], go.Figure], key: str) -> None:
@@ -116,10 +132,14 @@ def _bars(view: Bars, draw: Callable[[], go.Figure], key: str) -> None:
         charts.show(draw(), key=key)
 
 
-def _noise(chosen: list[LayerView], models: list[Model]) -> None:
+def noises(chosen: list[LayerView]) -> None:
     """Each layer's output SQNR, for variants that were made from another file."""
-    drawn = noise(models)
+    drawn = noise(_models(chosen))
     if drawn is None:
+        st.caption(
+            ":material/info: Neither variant was made from another file, so there is nothing to compare its layers' "
+            "outputs with. Choose a compressed variant."
+        )
         return
     with st.container(border=True):
         charts.show(drawn, key="noise")
@@ -140,8 +160,8 @@ def layer(chosen: list[LayerView]) -> None:
     models = _models(chosen)
     names = list(dict.fromkeys(one["name"] for model in models for one in model.layers))
     if not names:
+        st.caption(NONE)
         return
-    st.header("One layer", anchor=False)
     left, right = st.columns([1.6, 1], gap="medium")
     with right:
         name = links.one("Layer", names, "layer", default=names[0])
@@ -182,14 +202,14 @@ def _sqnr(db: float) -> str:
     return f"{format.decibels(db)} (error {relative_error(db)})"
 
 
-def table(chosen: list[LayerView]) -> None:
+def _table(chosen: list[LayerView]) -> None:
     """Every layer of both as a table, and as files."""
     found = [report.LayerReport(one.run, one.name, one.key, one.report) for one in _each(chosen)]
     frame = report.table(found)
     if frame.empty:
-        st.caption("This variant's file has no layers with weights.")
+        st.caption(NONE)
         return
-    st.header("All layers", anchor=False)
+    st.subheader("All layers", anchor=False)
     several = len({one.run for one in found}) > 1
     st.dataframe(
         frame, hide_index=True, alt="Every layer of both variants", column_config=_columns(),

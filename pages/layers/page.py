@@ -1,4 +1,4 @@
-"""Layers: inside a variant, beside another one."""
+"""Layers: inside a variant, beside another one; one part at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import streamlit as st
 
 from pages.layers import graph, layer_view, sensitivity, times
 from pages.shared import links, store, text
+
+PARTS = {
+    "overview": "Overview",
+    "noise": "Output noise",
+    "layer": "One layer",
+    "graph": "Graph",
+    "times": "Time",
+    "sensitivity": "Sensitivity",
+}
+OWN = {"layer": "layer", "step": "sensitivity"}  # choices in a link that only one part has, and this part
 
 runs = store.finished()
 
@@ -39,10 +49,23 @@ with left, st.container(border=True):
     first = choose("", "A", None, None)
 with right, st.container(border=True):
     second = choose("_b", "B", first.run, first.parent or "teacher")
-st.caption("Results are for each variant's first seed.")
-layer_view.overview([first, second])
-graph.show(layer_view.named([first, second]))
-layer_view.layer([first, second])
-layer_view.table([first, second])
-times.show(layer_view.named([first, second]))
-sensitivity.show(first)
+usual = next((part for choice, part in OWN.items() if choice in st.query_params), "overview")
+both = [first, second]
+layer_view.summary(both)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    part = links.segments(
+        "What to look at", list(PARTS), "part", default=usual, format_func=PARTS.__getitem__, wrap=True
+    )
+    st.caption("Results are for each variant's first seed.", width="content")
+if part == "overview":
+    layer_view.overview(both)
+elif part == "noise":
+    layer_view.noises(both)
+elif part == "layer":
+    layer_view.layer(both)
+elif part == "graph":
+    graph.show(layer_view.named(both))
+elif part == "times":
+    times.show(layer_view.named(both))
+else:
+    sensitivity.show(first)

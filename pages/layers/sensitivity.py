@@ -25,7 +25,6 @@ KINDS = {"prune": "Prune weights", "filters": "Remove filters", "rank": "Low ran
 
 def show(one: LayerView) -> None:
     """The section of one variant: its measurement, or the button that starts it."""
-    st.header("Layer sensitivity", anchor=False)
     st.markdown(
         f"Each layer of **{plain(one.name)}** is compressed alone and the network evaluated on validation examples. "
         "Less sensitive layers can be compressed more; a policy gives each layer its own strength."

@@ -12,7 +12,7 @@ from kdcore.jobs import api
 from kdcore.workspace import access, shapes
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import LayerTimes
-from pages.layers.layer_view import LayerView
+from pages.layers.layer_view import NONE, LayerView
 from pages.shared import charts, measuring, people, store
 from pages.shared.text import plain
 
@@ -21,8 +21,8 @@ def show(named: Mapping[str, LayerView]) -> None:
     """The section of these variants, by the names that the page gives them: their profiles, or the button for them."""
     named = {name: one for name, one in named.items() if one.report["layers"]}
     if not named:
+        st.caption(NONE)
         return
-    st.header("Where the time goes", anchor=False)
     found = {name: profile for name, one in named.items() if (profile := _read(one))}
     asked = [{"run": one.run, "variant": one.name} for one in named.values()]
     waiting = measuring.latest("layer_times", asked.__eq__)

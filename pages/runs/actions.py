@@ -100,13 +100,12 @@ def _look(row: RunRow) -> None:
         st.switch_page("trust/page.py", query_params={"run": _measured(row)[0], "part": "robustness"})
     if row.preset == "sensitivity" and st.button("Open in Layers", key="see", icon=LAYERS):
         asked = _measured(row)
-        where = {"run": asked["run"], "variant": asked["variant"], "step": asked["kind"]}
+        where = {"run": asked["run"], "variant": asked["variant"], "part": "sensitivity", "step": asked["kind"]}
         st.switch_page("layers/page.py", query_params=where)
     if row.preset == "layer_times" and st.button("Open in Layers", key="see", icon=LAYERS):
         first, *others = _measured(row)
-        st.switch_page(
-            "layers/page.py", query_params=first | {f"{name}_b": one[name] for one in others for name in one}
-        )
+        second = {f"{name}_b": one[name] for one in others for name in one}
+        st.switch_page("layers/page.py", query_params={"part": "times"} | first | second)
 
 
 def _measured(row: RunRow) -> Any:

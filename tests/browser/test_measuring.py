@@ -21,7 +21,7 @@ def test_robustness_is_measured_at_the_press_of_a_button(tab, full):
 
 
 def test_sensitivity_is_measured_and_its_policy_opened_in_the_form(tab, full):
-    visitor = tab(full).open("layers?variant=student+alone")
+    visitor = tab(full).open("layers?part=sensitivity&variant=student+alone")
     page = visitor.page
     page.get_by_role("button", name="Measure sensitivity").click()
     opens = page.get_by_role("button", name="New experiment with it")

@@ -54,8 +54,7 @@ def test_a_blank_chart_is_one_line_and_the_graph_is_drawn_when_opened(full):
     app = opened("layers", run=run_id, variant="student alone", variant_b="teacher")
     assert "No weights are zero.\n" in said(app)
     assert "ranks of teacher" not in said(app)
-    app.session_state["graph"] = True
-    app.run()
+    app.get_by_key("part").set_value("graph").run()
     assert not app.exception
     assert "Student alone: 4 layers with the shapes, bits, zeros and ranks of teacher" in said(app)
     assert "Teacher: 4 layers with the shapes, bits, zeros and ranks of student alone" in said(app)
@@ -79,10 +78,12 @@ def test_noise_is_shown_for_what_was_made_from_another_file(full):
     run_id = runs(full)[-1].id
     noise = report(full, run_id, "int8")["layers"]
     worst = min((layer for layer in noise if layer["sqnr_db"] is not None), key=lambda layer: layer["sqnr_db"])
-    words = said(opened("layers", run=run_id, variant="int8", variant_b="teacher"))
+    words = said(opened("layers", run=run_id, part="noise", variant="int8", variant_b="teacher"))
     assert f"Lowest output SQNR: {worst['name']} of int8" in words
     assert "Logits of int8: " in words
-    assert "Lowest output SQNR" not in said(opened("layers", run=run_id, variant="teacher", variant_b="student alone"))
+    told = said(opened("layers", run=run_id, part="noise", variant="teacher", variant_b="student alone"))
+    assert "Lowest output SQNR" not in told
+    assert "Neither variant was made from another file" in told
 
 
 def test_rank_is_one_of_the_amounts(full):
@@ -103,7 +104,7 @@ def test_sensitivity_is_queued_at_a_click(full):
 
 def test_layer_times_are_queued_at_a_click_and_shown_once_measured(full):
     run_id = runs(full)[-1].id
-    app = opened("layers", run=run_id, variant="int8", variant_b="student alone")
+    app = opened("layers", run=run_id, part="times", variant="int8", variant_b="student alone")
     assert "Not measured yet: int8, student alone." in said(app)
     app.button(key="measure_times").click().run()
     assert "measure_times" not in [button.key for button in app.button]  # it is in the queue
@@ -124,9 +125,10 @@ def test_a_damaged_profile_is_named_and_costs_nothing_else(full):
     run_id = runs(full)[-1].id
     key = next(row.keys[0] for row in full.plan(run_id).variants if row.name == "int8")
     (full.model(key) / "layer-times.json").write_text('{"schema": 1, "kernels": [{"ms": -1}]}')
-    app = opened("layers", run=run_id, variant="int8")
+    app = opened("layers", run=run_id, part="times", variant="int8")
     assert "layer-times.json is invalid" in app.warning[0].value.replace("\\", "")
     assert app.button(key="measure_times").label == "Measure layer times"
+    app.get_by_key("part").set_value("overview").run()
     assert len(app.dataframe[0].value)
 
 
@@ -141,7 +143,7 @@ def test_the_run_that_measured_leads_to_what_it_measured(full):
 
 
 def test_an_int8_file_is_told_to_have_no_network(full):
-    app = opened("layers", run=runs(full)[-1].id, variant="int8")
+    app = opened("layers", run=runs(full)[-1].id, part="sensitivity", variant="int8")
     assert "has no network that can be compressed" in said(app)
     assert "measure_sensitivity" not in [button.key for button in app.button]
     app.button(key="take_parent").click().run()

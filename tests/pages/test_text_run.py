@@ -58,7 +58,8 @@ def test_soft_targets_show_the_texts_instead_of_pictures(texts):
 
 
 def test_layers_and_trust_show_the_run(texts):
-    opened("layers", run=texts)
+    for part in ("overview", "noise", "layer", "graph"):
+        opened("layers", run=texts, part=part)
     for part in ("calibration", "privacy", "fidelity"):
         opened("trust", run=texts, part=part)
 
@@ -75,8 +76,10 @@ def test_try_it_answers_a_typed_text_with_every_variant_and_a_typo_may_change_it
     app = opened("try_it", run=texts)
     app.text_input(key="typed").set_value("abcdabcd").run()
     assert not app.exception
-    table = app.dataframe[0].value.set_index("variant")
-    assert set(table["answer"]) <= set(shown(texts).classes)
+    table = app.table[0].value
+    assert set(table["Answer"].str.removeprefix(":orange-background[**").str.removesuffix("**]")) <= set(
+        shown(texts).classes
+    )
     assert len(table) == 5
     assert "#### abcdabcd" in said(app)
     sliders = {one.key: one for one in app.slider}
