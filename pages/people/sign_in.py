@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import sleep
+from typing import Any
 
 import streamlit as st
 
@@ -34,24 +35,32 @@ def form() -> None:
         st.button("Sign in", key="sign_in", type="primary", icon=":material/login:", on_click=st.login)
         return
     with st.form("sign_in_form", enter_to_submit=True):
-        name = st.text_input("Your name", key="sign_in_name", max_chars=people.LONGEST_NAME, autocomplete="name")
-        code = st.text_input(
-            "Class code", key="sign_in_code", type="password", max_chars=100, autocomplete="off",
-            help="The lecturer has it. A lecturer gives the lecturers' code here.",
+        name = _field("Your name", "", key="sign_in_name", max_chars=people.LONGEST_NAME, autocomplete="name")
+        code = _field(
+            "Class code", "From your lecturer. Lecturers enter their own code here.", key="sign_in_code",
+            type="password", max_chars=100, autocomplete="off",
         )  # fmt: skip
-        back = st.text_input(
-            "Own code", key="sign_in_back", max_chars=100, autocomplete="off", placeholder="if you were here before",
-            help="It stands on your page Class, and makes another browser yours too. Leave it empty the first time.",
+        back = _field(
+            "Own code", "Only if you were here before, in another browser: it is on your page Class.",
+            key="sign_in_back", max_chars=100, autocomplete="off",
         )  # fmt: skip
         pressed = st.form_submit_button("Sign in", type="primary", icon=":material/login:")
     if pressed:
         try:
-            with st.spinner("Looking at the code"):
+            with st.spinner("Checking the code"):
                 welcome(attempt(code, name, back))
         except (NotAdmitted, Damaged) as error:
             st.error(plain(f"{error}."), icon=":material/lock:")
             return
         st.rerun()
+
+
+def _field(label: str, about: str, **widget: Any) -> str:
+    """A text field below its label as text: Streamlit draws a field's own label only once the field has been loaded,
+    which would push down all that stands below."""
+    with st.container(gap="xxsmall"):
+        st.markdown(f"{label}  \n:gray[:small[{about}]]" if about else label)
+        return st.text_input(label, label_visibility="collapsed", **widget)
 
 
 def attempt(code: str, name: str, back: str) -> Admitted:

@@ -22,9 +22,7 @@ from pages.try_it.source import Given
 from pages.try_it.variants import Chosen
 
 BARS = "Probabilities"
-LETTER = 8  # pixels of a letter in a table
 QUICK = 3 * 96 * 96  # values of an input up to which the chart of a disturbance is drawn at once
-APART = "background-color: rgba(213, 94, 0, 0.22); font-weight: bold"
 
 
 @st.fragment
@@ -59,12 +57,15 @@ def _became(seen: Given, models: list[Chosen], pictures: Pictures) -> None:
         if not found:
             return
         _table(working, found, pictures.classes)
-        st.caption(f":material/info: One {kind.one} is an anecdote. Accuracy on the test set is on the page Compare.")
+        st.caption(
+            f":material/info: One {kind.one} is an anecdote. Agreement: the share of the test {kind.many} that get the "
+            "teacher's class. Accuracy is on the page Compare."
+        )
     with chart_column:
         titles = {BARS: BARS} | {name: one.title.partition(" (")[0] for name, one in about.items()}
         what = st.segmented_control(
             "Chart", list(titles), default=BARS, required=True, format_func=titles.__getitem__, key="try_chart",
-            persist_state="session", help="The others show which variant breaks first as a disturbance grows.",
+            persist_state="session", help="The others show which variant fails first as a distortion grows.",
         )  # fmt: skip
         if what == BARS:
             charts.show(figures.answers(found, pictures.classes), key="try_bars")
@@ -82,7 +83,7 @@ def _seen(kind: Kind, seen: Given, changed: Items) -> None:
 
 def _sliders(about: Mapping[str, Disturbance]) -> dict[str, float]:
     """The strength of each disturbance."""
-    st.markdown("**Disturb it**", help="Changes the prepared input; all that is set applies at once.")
+    st.markdown("**Distort the input**", help="Applied to the prepared input, all together.")
     with st.grid(2, min_column_width=130):
         chosen = {
             name: st.slider(
@@ -116,59 +117,29 @@ def _answered(models: list[Chosen], item: Items, pictures: Pictures) -> tuple[li
 def _table(models: list[Chosen], found: list[Answered], classes: list[str]) -> None:
     """One row a variant; where one disagrees with the teacher it stands out."""
     teacher = found[0].answer.picked if found[0].role == "teacher" else None
-    apart = [teacher is not None and one.answer.picked != teacher for one in found]
-    known = [one.row for one in models]
-    table = pd.DataFrame(
-        {
-            "mark": [roles.symbol(one.role) for one in found],
-            "variant": [one.name for one in found],
-            "answer": [spelled(one.answer.picked, classes) for one in found],
-            "confidence": [_percent(one.answer.confidence) for one in found],
-            "now": [_now(one, teacher) for one in found],
-            "agreement": [None if row["role"] == "teacher" else _percent(row["agreement"]) for row in known],
-            "size": [row["size_bytes"] / 1000 for row in known],
-        }
-    )
-    look = roles.dotted(table, [one.role for one in found])
-    for column in ("answer", "now"):
-        look = look.apply(lambda _: [APART if one else "" for one in apart], subset=[column], axis=0)
-    widths = _width(table["variant"]), _width(table["answer"])
-    st.dataframe(
-        look, hide_index=True, width="stretch", height="content", placeholder=format.MISSING,
-        column_config=_columns(*widths), alt="What each variant answers, one row a variant",
-    )  # fmt: skip
+    rows = {
+        f"{roles.mark(one.role)} {plain(one.name)}": _row(one, model.row, teacher, classes)
+        for one, model in zip(found, models, strict=True)
+    }
+    st.table(pd.DataFrame.from_dict(rows, orient="index"), border="horizontal")
 
 
-def _now(one: Answered, teacher: tuple[int, ...] | None) -> str:
+def _row(
+    one: Answered, known: Mapping[str, Any], teacher: tuple[int, ...] | None, classes: list[str]
+) -> dict[str, str]:
+    answer = plain(spelled(one.answer.picked, classes))
+    now = "agrees" if one.answer.picked == teacher else "disagrees"
     if teacher is None or one.role == "teacher":
-        return format.MISSING
-    return "agrees" if one.answer.picked == teacher else "disagrees"
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _width(names: pd.Series) -> int:
-    """Pixels that the longest of these names takes, within bounds."""
-    return min(max(70, 16 + LETTER * int(names.str.len().max())), 150)
-
-
-def _columns(variant: int, answer: int) -> dict[str, Any]:
-    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+        now = format.MISSING
+    elif now == "disagrees":
+        answer, now = (f":orange-background[**{words}**]" for words in (answer, now))
     return {
-        "mark": text("", width=24),
-        "variant": text("Variant", width=variant),
-        "answer": text("Answer", width=answer),
-        "confidence": st.column_config.ProgressColumn(
-            "Confidence", format="%.1f %%", min_value=0, max_value=100, width=112,
-            help="The probability of the answer; of several labels, that of the least certain one.",
-        ),
-        "now": text("Teacher", width=80, help="Whether it gives the teacher's answer to this input."),
-        "agreement": number("Agreement", format="%.1f %%", width=86,
-                            help="Share of the test examples that get the teacher's class."),
-        "size": number("Size (kB)", format="%.1f", width=75, help="The deployed ONNX file."),
-    }  # fmt: skip
+        "Answer": answer,
+        "Confidence": format.percent(one.answer.confidence),
+        "Teacher": now,
+        "Agreement": format.MISSING if known["role"] == "teacher" else format.percent(known["agreement"]),
+        "Size": format.size(known["size_bytes"]),
+    }
 
 
 def _falls(
@@ -190,5 +161,5 @@ def _falls(
         answer=spelled(clean.picked, pictures.classes), now=chosen[name],
     )  # fmt: skip
     charts.show(figure, key=f"try_falls_{name}")
-    whose = f"the answer of {plain(models[0].name)} to the input without any of the sliders"
+    whose = f"the answer that {plain(models[0].name)} gives to the undistorted input"
     st.caption(f"Confidence in {whose}. The other sliders stay where they are.")
