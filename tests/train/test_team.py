@@ -43,7 +43,7 @@ def test_two_processes_come_to_the_weights_of_one(both, tmp_path, name):
     assert same(first, second)
     for part, value in alone.items():
         torch.testing.assert_close(
-            first[part], value, rtol=2e-4, atol=2e-5, msg=lambda why, part=part: f"{part}: {why}"
+            first[part], value, rtol=1e-3, atol=1e-3, msg=lambda why, part=part: f"{part}: {why}"
         )
     rows, expected = history(both / name), history(tmp_path)
     assert len(rows) == len(expected)
