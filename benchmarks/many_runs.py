@@ -237,7 +237,7 @@ def limits(costs: Costs, rates: Rates) -> str:
             f"each run that has ended, {1e6 * rates.job:.0f} µs for each worker. A look takes a second from "
             f"{1 / look:,.0f} runs or {1 / rates.job:,.0f} workers on; beyond, free slots wait that much longer.",
             f"- **The index** takes in {rates.events / a_run:,.0f} events a second, or a run of {rates.events} events "
-            f"in {1000 * a_run:.1f} ms; 100,000 runs are indexed anew in {100_000 * a_run / 60:.0f} minutes.",
+            f"in {1000 * a_run:.1f} ms; 100,000 runs are indexed again in {100_000 * a_run / 60:.0f} minutes.",
             f"- **The disk.** The worker of such a run makes {rates.worker:,} operations on the workspace: a thousand "
             f"workers with a run a minute, {1000 * rates.worker / 60:,.0f} a second. On a network disk that takes "
             f"0.5 ms for each, a page's look at 10,000 runs takes {10_000 * rates.sync * 0.0005:.0f} s.",

@@ -141,7 +141,7 @@ class _Crew:
         silent = [rank for rank in self._fallen() if not failure_file(self.meeting, rank).exists()]
         if silent:
             code = self.parts[silent[0]].returncode
-            return f"{self._named(silent[0])} ended without a word ({_exit(code)}); see log.txt"
+            return f"{self._named(silent[0])} crashed ({_exit(code)}); see log.txt"
         said = {rank: _said(failure_file(self.meeting, rank)) for rank in self._fallen()}
         first = min(said, key=lambda rank: said[rank]["time"])
         return f"{said[first]['error']} ({self._named(first)})"

@@ -77,7 +77,7 @@ def test_the_winning_recipe_is_written_to_a_file(searched, tmp_path, monkeypatch
     cuts = [word for cut in (*CUTS, *STEPS) for word in ("--set", cut)]
     options = ["--at-most", "size=6kB", "--lose-at-most", "any", "--trials", "3", "-o", str(tmp_path / "best.json")]
     assert main.main(["search", "quickstart", *cuts, *options]) == 0
-    assert "test images has a 95 % interval" in capsys.readouterr().err
+    assert "test images, an accuracy of 90.0 % has a 95 % interval" in capsys.readouterr().err
     assert json.loads((tmp_path / "best.json").read_text())["student"] == found["final"]["winner"]["recipe"]["student"]
 
 

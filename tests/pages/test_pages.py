@@ -27,7 +27,7 @@ def test_an_empty_page_has_the_button_that_gets_on(empty, page):
     app = opened(page)
     assert "Here you will" in said(app)
     app.button(key="empty_home/page.py").click().run()
-    assert "Start with one click" in said(app)
+    assert "Quickstart" in said(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
