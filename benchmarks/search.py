@@ -56,7 +56,6 @@ def _digits(seed: int) -> dict[str, Any]:
 def _cifar(_: int) -> dict[str, Any]:
     """Short enough for five searches in 90 minutes on two cores: students see images as they are, so that the teacher
     answers each of them once."""
-    views = {"crop": 4, "flip": True}
     return {
         "name": "CIFAR-100, 20 classes",
         "data": {"source": {"dataset": "cifar100", "classes": 20}, "validation": 0.1},
@@ -64,7 +63,7 @@ def _cifar(_: int) -> dict[str, Any]:
             "model": {"architecture": "resnet", "depth": 20},
             "train": {
                 "epochs": 8, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 0.0005, "batch_size": 64,
-                "views": views,
+                "views": {"crop": 4, "flip": True},
             },
         },
         "student": {"model": {"architecture": "cnn", "width": 32}},

@@ -27,11 +27,11 @@ def sizes(architecture: Any) -> Sizes | None:
 def too_deep(student: Any, teacher: Any) -> str | None:
     """Why the student's blocks find none of the teacher's to learn from; None where they do. Both: options."""
     own, other = sizes(student), sizes(teacher)
-    if own and other and own.depth > other.depth:
-        return (
-            f"a student of {own.depth} layers finds too few in a teacher of {other.depth}: give it no more than those"
-        )
-    return None
+    return _too_few(own.depth, other.depth) if own and other and own.depth > other.depth else None
+
+
+def _too_few(own: int, other: int) -> str:
+    return f"a student of {own} layers finds too few in a teacher of {other}: give it no more than those"
 
 
 def unequal(student: Any, teacher: Any, field: str, what: str) -> str | None:
@@ -58,7 +58,7 @@ def partners(own: int, other: int) -> list[int]:
     """The teacher's block for each of the student's `own`, out of `other`: the last one of each equal part (1, 3, 5 of
     six for three). Where no whole parts come out, the last one within them. Raises Unsuitable."""
     if own > other:
-        raise Unsuitable(f"a student of {own} layers finds too few in a teacher of {other}: give it no more than those")
+        raise Unsuitable(_too_few(own, other))
     return [(place + 1) * other // own - 1 for place in range(own)]
 
 

@@ -41,7 +41,7 @@ def _command(process):
 
 
 def trained(laboratory, run_id, check=lambda: None):
-    """The epochs that were told of the run's teacher, which is trained here."""
+    """The epochs in the events of the run's teacher, which is trained here."""
     plan, told = laboratory.plan(run_id), []
     builder = builder_of(laboratory.workspace, api.recipe(laboratory.workspace, run_id), plan)
 
