@@ -31,6 +31,7 @@ from kdcore.report.verdicts import WORDS, judge
 from kdcore.search import judging
 from kdcore.search.request import Search, parse
 from kdcore.workspace import settings, shapes
+from kdcore.workspace.state import state
 from kdcore.workspace.workspace import Workspace
 
 MARGIN = 0.01
@@ -160,12 +161,14 @@ def ended(workspace: Workspace, run: str) -> tuple[Any, float]:
 
 
 def begun(workspace: Workspace, search: Search) -> str | None:
-    """The run that asked for the same before a kill."""
+    """The run that asked for the same before a kill, which goes on."""
     asked = search.document()["search"]
-    return next(
-        (run for run in workspace.run_ids() if read_json(workspace.run(run) / "recipe.json").get("search") == asked),
-        None,
-    )
+    for run in workspace.run_ids():
+        if read_json(workspace.run(run) / "recipe.json").get("search") == asked:
+            if state(workspace.run(run)) != "done":
+                api.request(workspace, run, "run")
+            return run
+    return None
 
 
 def body(task: Task, outcomes: list[Outcome], trials: int, searches: int) -> str:

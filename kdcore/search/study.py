@@ -24,7 +24,6 @@ from kdcore.search.space import Settings
 NAME = "study.log"
 ROW = "row"  # a trial's attribute: what search.json says of it
 SEEDED = "seeded"
-INTERRUPTED = "interrupted"
 POPULATION = 10  # of NSGA-II: a search has dozens of trials, not thousands
 ENOUGH = 8  # trained candidates, below which importances say nothing
 GRACE_SECONDS = 3  # after which the lock of a dead worker counts no more
@@ -39,8 +38,8 @@ log = logging.getLogger(__name__)
 
 
 class Study:
-    """The study in `folder`, begun or gone on with. `alone`: trials that are under way were left by a dead worker; they
-    are given up, and asked again."""
+    """The study in `folder`, begun or gone on with. `alone`: trials that are under way were left by a dead worker, and
+    are asked first."""
 
     def __init__(self, folder: Path, search: Search, *, alone: bool = True):
         path = folder / NAME
@@ -54,20 +53,7 @@ class Study:
             pruner=SuccessiveHalvingPruner(min_resource=1, reduction_factor=HALVED),
         )  # fmt: skip
         self._study.sampler = _sampler(search, len(self._study.trials))
-        if alone:
-            self._take_over()
-
-    def _take_over(self) -> None:
-        again = self._again()
-        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            log.info("trial %d was interrupted; it is tried again", trial.number)
-            if trial.number not in again and trial.params:
-                self._study.enqueue_trial(trial.params, user_attrs={INTERRUPTED: trial.number})
-            self._study.tell(trial.number, state=TrialState.FAIL)
-
-    def _again(self) -> set[int]:
-        """The numbers of the trials that were interrupted, and are tried again under other numbers."""
-        return {one.user_attrs[INTERRUPTED] for one in self._study.trials if INTERRUPTED in one.user_attrs}
+        self._left = self._study.get_trials(states=(TrialState.RUNNING,)) if alone else []
 
     @property
     def seeded(self) -> bool:
@@ -80,7 +66,12 @@ class Study:
         self._study.set_user_attr(SEEDED, True)
 
     def ask(self) -> Trial:
-        return self._study.ask()
+        """A trial that was interrupted, with the values and rungs that it has, or else the next."""
+        if not self._left:
+            return self._study.ask()
+        interrupted = self._left.pop(0)
+        log.info("trial %d was interrupted; it goes on", interrupted.number)
+        return Trial(self._study, interrupted._trial_id)
 
     def tell(
         self, trial: Trial, row: Mapping[str, Any], excess: Mapping[str, float], values: Sequence[float] | None
@@ -98,14 +89,15 @@ class Study:
     def behind(self, trial: Trial, rung: int, accuracy: float) -> bool:
         """Whether it is not among the best after this rung of successive halving (0, 1, …), asynchronous as in Li et
         al. 2018, arXiv:1810.05934, algorithm 2."""
+        if HALVED**rung in self._study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            return False  # it went on from there before it was interrupted
         trial.report(accuracy, HALVED**rung)
         return trial.should_prune()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """What is known of each finished trial, in their order."""
-        again = self._again()
-        finished = [one for one in self._study.trials if one.state.is_finished() and one.number not in again]
+        finished = [one for one in self._study.trials if one.state.is_finished()]
         return [{"number": one.number, **one.user_attrs[ROW]} for one in finished if ROW in one.user_attrs]
 
     def importances(self) -> dict[str, float]:

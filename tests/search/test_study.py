@@ -30,13 +30,30 @@ def test_a_study_goes_on_where_it_was_and_draws_other_candidates(tmp_path, asked
     assert len({*first, tried(study)}) > 1, "each process would begin with the same candidate"
 
 
-def test_an_interrupted_trial_is_tried_again_and_counts_once(tmp_path):
+def test_an_interrupted_trial_goes_on_and_counts_once(tmp_path):
     search = parse(document())
     width = tried(Study(tmp_path, search), tell=False)
     study = Study(tmp_path, search)
     assert not study.rows
     assert tried(study) == width
     assert [row["width"] for row in Study(tmp_path, search).rows] == [width]
+
+
+def test_a_trial_that_was_interrupted_before_it_had_a_value_is_not_lost(tmp_path):
+    search = parse(document())
+    Study(tmp_path, search).seed([{"width": 5, "last": "int8"}])
+    Study(tmp_path, search).ask()
+    assert tried(Study(tmp_path, search)) == 5
+
+
+def test_an_interrupted_trial_counts_once_in_successive_halving(tmp_path):
+    search = parse(document(halving=True))
+    study = Study(tmp_path, search)
+    assert not study.behind(study.ask(), 0, 0.9)  # and its worker dies
+    study = Study(tmp_path, search)
+    assert not study.behind(study.ask(), 0, 0.9)
+    assert all(study.behind(study.ask(), 0, accuracy) for accuracy in (0.8, 0.7, 0.6, 0.5))
+    assert not study.behind(study.ask(), 0, 0.85), "second of six, of which two go on"
 
 
 def test_seeds_come_first_and_once(tmp_path):
