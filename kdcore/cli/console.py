@@ -67,16 +67,17 @@ def plan(stages: Sequence[Mapping[str, Any]], found: Estimate) -> None:
 def runs(rows: Iterable[RunRow]) -> None:
     """The list of all runs."""
     from kdcore.report.comparison import BATCH
+    from kdcore.report.headline import quality
 
     listing(
-        ["run", "name", "state", "progress", "accuracy or mAP", "smaller", f"throughput\nbatch {BATCH}", "started"],
+        ["run", "name", "state", "progress", "quality", "smaller", f"throughput\nbatch {BATCH}", "started"],
         [
             [
                 row.id,
                 row.name,
                 format.state(_state(row), row.silent_since, row.job),
                 format.percent(row.progress),
-                format.percent(row.score),
+                quality(row),
                 format.times(row.smaller),
                 format.times(row.faster),
                 _moment(row.started),

@@ -35,6 +35,7 @@ _MS = Kind(lambda ms: f"{ms:.4g}", "0.0000")
 _TIMES = Kind(format.times, '0.00"×"')
 _POINTS = Kind(lambda share: format.signed(100 * share), "+0.0%;-0.0%;0.0%")
 _DIFFERENCE = Kind(format.signed, "+0.0;-0.0;0.0")
+_BITS_CHANGE = Kind(lambda value: format.signed(value, 3), "+0.000;-0.000;0.000")
 
 
 class Column(NamedTuple):
@@ -64,6 +65,7 @@ KNOWN: dict[str, Column] = {  # COLUMNS, and what is relative to the baseline
     "size_bytes": Column("Size (kB)", _BYTES),
     "smaller": Column("Smaller", Kind(lambda ratio: f"{ratio:.1f}×", '0.0"×"')),
     "points": Column("Difference (points)", _DIFFERENCE),
+    "bits_change": Column("Difference (bits/character)", _BITS_CHANGE),
     "latency_ms": Column("Latency, batch 1 (ms)", _MS),
     "latency_p90_ms": Column("90th percentile (ms)", _MS),
     "cuda_eager_ms": Column("GPU, eager, batch 1 (ms)", _MS),
@@ -118,7 +120,7 @@ RELIABILITY = (  # on the page when they are asked for
 )  # fmt: skip
 USUAL = (
     "run", "variant", "bits", "bits_interval", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller",
-    "points", "latency_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s",
+    "points", "bits_change", "latency_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s",
     "throughput", "openvino_ms", "openvino", "openvino_agreement", "params", "trainable_params", "sparsity",
     "agreement", "seeds",
 )  # fmt: skip
@@ -193,6 +195,7 @@ def _values(row: Row, one: Difference, names: Mapping[str, str], baseline: Row) 
         "membership_interval": _bounds(row["membership_low"], row["membership_high"]),
         "smaller": one.smaller,
         "points": one.points,
+        "bits_change": one.bits,
         "faster": "baseline" if itself else _speed(one.faster),
         "throughput": "baseline" if itself else _speed(one.throughput),
         "openvino": _speed(one.openvino),

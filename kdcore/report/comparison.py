@@ -45,11 +45,13 @@ Row = dict[str, Any]
 
 
 class Difference(NamedTuple):
-    """A row against a chosen baseline: how many times smaller and faster, and how many points of `score`.
+    """A row against a chosen baseline: how many times smaller and faster, and how many points of `score`; of language
+    models how many `bits` per character instead.
 
     `faster` is at batch 1, `throughput` at batch 64; `openvino`: the row in OpenVINO at batch 1, the baseline in ONNX
-    Runtime. None where the two were not timed in one session. `smaller` and
-    `points` are None where one of the two has no file, or no score, or where their scores measure different things.
+    Runtime. None where the two were not timed in one session. `smaller`,
+    `points` and `bits` are None where one of the two has no file, or no score, or where they are judged by different
+    things.
     """
 
     run: str
@@ -59,6 +61,7 @@ class Difference(NamedTuple):
     faster: Speed | None
     throughput: Speed | None
     openvino: Speed | None = None
+    bits: float | None = None
 
 
 def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = None) -> list[Row]:
@@ -163,8 +166,8 @@ def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dic
 
 
 def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
-    """The run's last variant against its teacher: `variant`, `accuracy`, `measure` and `score`, `smaller` (times, in
-    bytes) and `faster` (times, throughput at batch 64), whether that `differs` measurably and was timed on a `busy`
+    """The run's last variant against its teacher: `variant`, `accuracy`, `measure` and `score`, `bits` per character of
+    a language model, `smaller` (times, in bytes) and `faster` (times, throughput at batch 64), whether that `differs` measurably and was timed on a `busy`
     machine. Empty for a run without finished variants."""
     found = rows(workspace, [run_id])
     if not found:
@@ -173,7 +176,7 @@ def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
     teacher = next((row for row in found if row["role"] == "teacher"), None)
     return {
         "variant": last["variant"],
-        **{name: last[name] for name in ("accuracy", "measure", "score")},
+        **{name: last[name] for name in ("accuracy", "measure", "score", "bits")},
         "smaller": _ratio(teacher["size_bytes"], last["size_bytes"]) if teacher else None,
         "faster": last["throughput_gain"],
         "differs": last["throughput_differs"],
@@ -189,15 +192,18 @@ def differences(workspace: Workspace, compared: Sequence[Row], baseline: Row) ->
 
 def _against(row: Row, baseline: Row, session: Session | None) -> Difference:
     keys = row["model_key"], baseline["model_key"]
-    comparable = row["measure"] == baseline["measure"] and None not in (row["score"], baseline["score"])
+    own, other = row["quality"], baseline["quality"]
+    change = own.drawn - other.drawn if own and other and own.measure == other.measure else None
+    in_bits = own is not None and own.measure == "bits"
     return Difference(
         run=row["run"],
         variant=row["variant"],
         smaller=_ratio(baseline["size_bytes"], row["size_bytes"]),
-        points=100 * (row["score"] - baseline["score"]) if comparable else None,
+        points=None if in_bits else change,
         faster=speed(session, 1, *keys),
         throughput=speed(session, BATCH, *keys),
         openvino=openvino_speed(session, 1, *keys),
+        bits=change if in_bits else None,
     )
 
 

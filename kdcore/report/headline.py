@@ -1,4 +1,4 @@
-"""A finished run in one line: its best variant, its score, what it gained."""
+"""A finished run in one line: its last variant, its quality, what it gained."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from kdcore.report import format
 from kdcore.report.comparison import BATCH
+from kdcore.report.quality import Quality
 from kdcore.workspace.index import RunRow
 
 BEHIND_A_NUMBER, UNBROKEN = re.compile(r"(?<=[\d×]) "), "\N{NO-BREAK SPACE}"
@@ -15,9 +16,15 @@ def headline(row: RunRow) -> str:
     """ "int8: 96.1 %, 12× smaller, 3.1× throughput (batch 64)"; the error of a run that failed, else nothing."""
     if row.score is None:
         return row.error or ""
-    score = format.percent(row.score) if row.measure == "accuracy" else f"{row.measure} {format.percent(row.score)}"
-    facts = [score, *([f"{format.times(row.smaller)} smaller"] if row.smaller else []), *_speed(row)]
+    facts = [quality(row), *([f"{format.times(row.smaller)} smaller"] if row.smaller else []), *_speed(row)]
     return f"{row.variant or ''}: {', '.join(BEHIND_A_NUMBER.sub(UNBROKEN, fact) for fact in facts)}"
+
+
+def quality(row: RunRow) -> str:
+    """That of the last variant: "98.7 %", "mAP 61.2 %", "2.877 bits per character"; a dash where there is none."""
+    if row.bits is not None:
+        return Quality("bits", row.bits).short
+    return ("mAP " if row.measure == "mAP" else "") + format.percent(row.score)
 
 
 def _speed(row: RunRow) -> list[str]:

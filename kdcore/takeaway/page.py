@@ -128,11 +128,12 @@ def _table(rows: Sequence[Row], compared: Baseline, names: Mapping[str, str]) ->
         "Run": [names[row["run"]] if len(names) > 1 else None for row in rows],
         "Variant": [row["variant"] for row in rows],
         "Test accuracy": [_share(row, "accuracy") for row in rows],
+        "Bits per character": [_bits(row) for row in rows],
         "mAP": [_score(row) if row["measure"] == "mAP" else None for row in rows],
         "Agreement": [_known(format.percent, row["agreement"]) for row in rows],
         "Size": [_known(format.size, row["size_bytes"]) for row in rows],
         "Smaller": [_known(format.times, one.smaller) for one in against],
-        "Difference": [_known(format.points, one.points) for one in against],
+        "Difference": [_difference(one) for one in against],
         "Latency, batch 1": [_known(format.milliseconds, row["latency_ms"]) for row in rows],
         "Speed-up, batch 1": [_gain(one.faster) for one in against],
         f"Examples/s, batch {comparison.BATCH}": [_known(format.significant, row["images_per_s"]) for row in rows],
@@ -159,8 +160,19 @@ def _share(row: Row, name: str) -> str | None:
     return format.percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
+def _bits(row: Row) -> str | None:
+    bounds = format.bits_bounds(row["bits_low"], row["bits_high"])
+    return _known(lambda value: f"{format.bits(value)} ({bounds})", row["bits"])
+
+
 def _score(row: Row) -> str | None:
     return _share(row, "score")
+
+
+def _difference(one: Difference) -> str | None:
+    if one.bits is not None:
+        return f"{format.signed(one.bits, 3)} bits"
+    return _known(format.points, one.points)
 
 
 def _gain(found: Any) -> str | None:

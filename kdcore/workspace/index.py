@@ -25,7 +25,8 @@ class RunRow(NamedTuple):
     """A run in the list. Times are Unix seconds; accuracy, smaller and faster are of its last variant.
 
     `faster`: times its teacher's throughput at batch 64; `differs`: whether measurably; `busy`: the machine was.
-    `score`: what it is judged by, named in `measure`: accuracy, or mAP where images have several labels. `damaged`: of a
+    `score`: what it is judged by, named in `measure`: accuracy, or mAP where images have several labels. `bits` per
+    character: what a language model is judged by instead. `damaged`: of a
     damaged run the file that cannot be read; `error` then says why. `note`: what else is wrong with its files.
     `silent_since`: since when its worker does not respond. `kept`: a cancelled run that was asked to stop and keep its
     results, and has some. `owner`: the id of the person of a class whose run it is. `job`: of a run that another system
@@ -58,6 +59,7 @@ class RunRow(NamedTuple):
     busy: bool = False
     owner: str | None = None
     job: str = ""
+    bits: float | None = None
 
     @property
     def condition(self) -> str:
@@ -222,6 +224,7 @@ class Index:
             preset=facts.get("preset"),
             accuracy=summary.get("accuracy"),
             score=summary.get("score"),
+            bits=summary.get("bits"),
             measure=summary.get("measure"),
             smaller=summary.get("smaller"),
             faster=summary.get("faster"),

@@ -106,6 +106,7 @@ class Summary(TypedDict, total=False):
     measure: str | None
     accuracy: float | None
     score: float | None
+    bits: float | None
     smaller: float | None
     faster: float | None
     differs: bool | None

@@ -80,7 +80,7 @@ def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
     """Whether a column has something to show: the run, mAP and the times on a GPU or in OpenVINO often have nothing."""
     if name in OPENVINO:
         return bool(table["openvino_ms"].notna().any())
-    often_empty = (*GPU, "map", "bits", "bits_interval")
+    often_empty = (*GPU, "map", "bits", "bits_interval", "points", "bits_change")
     return len(names) > 1 if name == "run" else name not in often_empty or bool(table[name].notna().any())
 
 
@@ -113,6 +113,7 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "size": [row["size_bytes"] / 1000 if row["size_bytes"] else None for row in rows],
             "smaller": [one.smaller for one in against],
             "points": [one.points for one in against],
+            "bits_change": [one.bits for one in against],
             "latency": [row["latency_ms"] for row in rows],
             **{name: [row[name] for row in rows] for name in GPU},
             "faster": [_speed(one.faster) for one in against],
@@ -184,6 +185,10 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         "points": number(
             f"Points against {the(baseline)}", format="%+.1f",
             help=f"Difference of test accuracy, or of mAP for several labels. {than}",
+        ),
+        "bits_change": number(
+            f"Bits/character against {the(baseline)}", format="%+.3f",
+            help=f"Less than zero is better. {than}",
         ),
         "latency": number("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for an example, median; "
                           "what it takes with a core to itself."),

@@ -37,7 +37,7 @@ def show(rows: list[RunRow], chosen: str) -> str | None:
         frame,
         key=f"runs_{hash(tuple(row.id for row in shown))}",
         column_config=COLUMNS,
-        column_order=[name for name in frame if name not in ("stage", "tags") or frame[name].astype(bool).any()],
+        column_order=[name for name in frame if _worth(name, frame)],
         hide_index=True,
         height=min(38 + 35 * len(shown), 320),
         on_select="rerun",
@@ -47,6 +47,13 @@ def show(rows: list[RunRow], chosen: str) -> str | None:
         alt="All runs, newest first",
     )
     return shown[event.selection.rows[0]].id if event.selection.rows else None
+
+
+def _worth(name: str, frame: pd.DataFrame) -> bool:
+    """Whether a column has something to show."""
+    if name in ("score", "bits"):
+        return bool(frame[name].notna().any()) or (name == "score" and bool(frame["bits"].isna().all()))
+    return name not in ("stage", "tags") or bool(frame[name].astype(bool).any())
 
 
 def matches(row: RunRow, sought: str, states: list[str]) -> bool:
@@ -75,6 +82,9 @@ COLUMNS = {
         width="small",
         help="Mean average precision (mAP) for examples with several labels.",
     ),
+    "bits": st.column_config.NumberColumn(
+        "Bits/character", format="%.3f", width="small", help="Of a language model. Lower is better."
+    ),
     "smaller": st.column_config.NumberColumn(
         "Smaller", format="%.1f×", width="small", help="File size relative to its teacher's."
     ),
@@ -98,11 +108,12 @@ def _frame(rows: list[RunRow]) -> pd.DataFrame:
             "progress": [100 * row.progress for row in rows],
             "stage": [row.stage for row in rows],
             "variant": [row.variant for row in rows],
-            "score": [None if row.score is None else 100 * row.score for row in rows],
+            "score": [None if row.score is None or row.bits is not None else 100 * row.score for row in rows],
+            "bits": [row.bits for row in rows],
             "smaller": [row.smaller for row in rows],
             "faster": [row.faster for row in rows],
             "started": pd.to_datetime([row.started or row.created for row in rows], unit="s", utc=True),
             "tags": [list(row.tags) for row in rows],
         }
     )
-    return frame.astype({"score": float, "smaller": float, "faster": float, "variant": object})
+    return frame.astype({"score": float, "bits": float, "smaller": float, "faster": float, "variant": object})

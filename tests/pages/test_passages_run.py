@@ -37,6 +37,19 @@ def test_compare_tells_bits_with_their_interval(written):
     assert all(row["bits_low"] < row["bits"] < row["bits_high"] for row in rows)
     assert any("Bits/character" in str(frame.proto.columns) for frame in app.dataframe)
     assert "bits per character" in said(app)
+    shown = next(one.value for one in app.dataframe if "bits_change" in one.value)
+    assert shown["bits_change"].tolist() == pytest.approx([row["bits"] - rows[0]["bits"] for row in rows])
+
+
+def test_lists_of_runs_say_bits(written, capsys):
+    last = store.rows([written])[-1]["bits"]
+    table = opened("runs", run=written).dataframe[0]
+    assert table.value["bits"].tolist() == pytest.approx([last])
+    assert "bits" in table.proto.column_order
+    assert "score" not in table.proto.column_order
+    assert f"{last:.3f} bits per character" in said(opened("home"))
+    assert main(["runs"]) == 0
+    assert f"{last:.3f}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", ["soft_targets", "layers", "trust", "runs"])
@@ -53,7 +66,7 @@ def test_try_it_lets_every_variant_write_on(written):
     assert all(text.startswith("import sys") and len(text) == 210 for text in texts)
     app.segmented_control(key="input").set_value("test").run()
     assert not app.exception
-    assert len(app.dataframe[0].value) == 5
+    assert len(app.table[0].value) == 5
 
 
 def test_the_command_writes_the_same_text_and_refuses_what_it_cannot_do(written, capsys):

@@ -244,6 +244,7 @@ def test_the_summary_is_the_last_variant_against_its_teacher(laboratory, quickst
         "accuracy": 0.95,
         "measure": "accuracy",
         "score": 0.95,
+        "bits": None,
         "smaller": 40.0,
         "faster": named(rows, "int8")["throughput_gain"],
         "differs": True,
