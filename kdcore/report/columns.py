@@ -120,9 +120,9 @@ RELIABILITY = (  # on the page when they are asked for
 )  # fmt: skip
 USUAL = (
     "run", "variant", "bits", "bits_interval", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller",
-    "points", "bits_change", "latency_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster", "images_per_s",
-    "throughput", "openvino_ms", "openvino", "openvino_agreement", "params", "trainable_params", "sparsity",
-    "agreement", "seeds",
+    "points", "bits_change", "latency_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster",
+    "images_per_s", "throughput", "openvino_ms", "openvino", "openvino_agreement", "params", "trainable_params",
+    "sparsity", "agreement", "seeds",
 )  # fmt: skip
 
 

@@ -167,8 +167,8 @@ def _document(workspace: Workspace, run_id: str, compared: Sequence[Row]) -> dic
 
 def summary(workspace: Workspace, run_id: str) -> dict[str, Any]:
     """The run's last variant against its teacher: `variant`, `accuracy`, `measure` and `score`, `bits` per character of
-    a language model, `smaller` (times, in bytes) and `faster` (times, throughput at batch 64), whether that `differs` measurably and was timed on a `busy`
-    machine. Empty for a run without finished variants."""
+    a language model, `smaller` (times, in bytes) and `faster` (times, throughput at batch 64), whether that `differs`
+    measurably and was timed on a `busy` machine. Empty for a run without finished variants."""
     found = rows(workspace, [run_id])
     if not found:
         return {}
