@@ -66,8 +66,8 @@ def relations(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
             Searched("hard_weight", 0.1, 2, log=True),
         ),
         formula=(
-            r"w_h\,\mathrm{CE}(y, p^s) + \\ T^2 \left[ w_1 (1 - \bar\rho_{\text{rows}}(p^s_T, p^t_T)) + w_2 (1 - "
-            r"\bar\rho_{\text{columns}}(p^s_T, p^t_T)) \right]"
+            r"w_h\,\mathrm{CE}(y, p^s) + \\ T^2 w_1 \left(1 - \bar\rho_{\text{rows}}(p^s_T, p^t_T)\right) + \\ "
+            r"T^2 w_2 \left(1 - \bar\rho_{\text{columns}}(p^s_T, p^t_T)\right)"
         ),
         helps=(
             "With a teacher far stronger than the student: the probabilities need only be correlated with the "

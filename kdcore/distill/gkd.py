@@ -80,7 +80,7 @@ def written_on(network: nn.Module, ids: torch.Tensor, kept: int, generator: torc
         role="distilled",
         writes=True,
         inside=True,  # it asks the teacher about new texts
-        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,D_\beta(p^t \,\|\, p^s), x \sim p^s \text{ in a share } \lambda",
+        formula=r"w_h\,\mathrm{CE}(y, p^s) + w_s\,D_\beta(p^t \,\|\, p^s), \\ x \sim p^s \text{ in a share } \lambda",
         helps=(
             "For language models that write at length: the student learns to go on from its own mistakes, which no "
             "given text holds."

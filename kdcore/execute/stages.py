@@ -109,4 +109,4 @@ class Stages:
         if stage.key not in self._waiting and stage.key not in self.elsewhere():
             self._waiting.add(stage.key)
             self.emit("stage", stage=stage.key, state="waiting")
-            log.info("%s: waiting for another run that is training it", stage.title)
+            log.info("%s: waiting for the process that is building it", stage.title)
