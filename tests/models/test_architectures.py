@@ -18,7 +18,8 @@ from tests.models.test_rebuild import pruned, same
 torch.set_num_threads(1)
 
 OURS = ("cnn", "mlp", "resnet", "wrn", "vgg", "mobilenetv2", "shufflenetv1", "shufflenetv2", "vit")
-SLOW_TO_EXPORT = {"resnet", "mobilenetv2", "shufflenetv1", "shufflenetv2", "vit"}
+SLOW_TO_EXPORT = {"resnet", "wrn", "mobilenetv2", "shufflenetv1", "shufflenetv2", "vit"}
+SLOW_TO_TRAIN = {"wrn", "vgg", "mobilenetv2", "shufflenetv1", "shufflenetv2"}
 SHAPES = ((1, 8, 8), (3, 32, 32))
 
 
@@ -206,7 +207,9 @@ def test_the_exported_file_gives_the_same_logits(architecture, shape, tmp_path: 
     assert report["verified_images"] == 4
 
 
-@pytest.mark.parametrize("architecture", OURS)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_TRAIN else []) for name in OURS]
+)
 def test_it_learns_in_bf16_and_channels_last(architecture):
     torch.manual_seed(0)
     network = create((3, 16, 16), 2, architecture=architecture).to(memory_format=torch.channels_last)
