@@ -15,9 +15,9 @@ from kdcore.measure import timing
 from kdcore.report.verdicts import on_images
 from kdcore.search import judging, uniform
 from kdcore.search.candidates import BATCH, Candidate, Candidates, at_pace, figures_of
+from kdcore.search.fitting import Fitting
 from kdcore.search.judging import Row
 from kdcore.search.request import Search
-from kdcore.search.sketch import Sketches
 from kdcore.search.space import Settings, Space
 
 log = logging.getLogger("kdcore.search")
@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
     search: Search
     space: Space
-    sketches: Sketches
+    fitting: Fitting
     candidates: Candidates
     model: Candidate
     reference: Mapping[str, Any]
@@ -70,10 +70,10 @@ def _in_full(found: Found, row: Row) -> Row:
 
 
 def _control(found: Found, chosen: Row, train: bool) -> dict[str, Any]:
-    """The best uniform chain that is no larger than the chosen candidate, by validation images, and how many were
-    trained for it. `train`: what is not there yet is trained."""
-    size, made = chosen["size_bytes"], []
-    for settings in uniform.chains(found.space, found.sketches, size, found.candidates.check):
+    """The best uniform chain within the limits that is no larger than the chosen candidate, by validation images, and
+    how many were trained for it. `train`: what is not there yet is trained."""
+    fits, made = found.fitting.within({**found.search.at_most.given, "size_bytes": chosen["size_bytes"]}), []
+    for settings in uniform.chains(found.space, fits, found.candidates.check):
         recipe = found.space.recipe(settings)
         try:
             built = found.candidates.build(recipe) if train else found.candidates.known(recipe)

@@ -125,7 +125,7 @@ class Searching:
         found = final.Found(
             self.search,
             trying.space,
-            trying.sketches,
+            trying.fitting,
             trying.candidates,
             trying.reference,
             trying.described,

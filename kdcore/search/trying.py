@@ -17,6 +17,7 @@ from kdcore.recipe import Recipe
 from kdcore.report import format
 from kdcore.search import judging, starts, uniform
 from kdcore.search.candidates import TRIAL_SECONDS, Candidate, Candidates, at_pace
+from kdcore.search.fitting import SHOWN, Fitting
 from kdcore.search.groups import Groups
 from kdcore.search.request import HALVED, RUNGS, Search
 from kdcore.search.sketch import Sketches, Weight, train_steps
@@ -55,6 +56,7 @@ class Trying:
         self.space = Space(search, train_steps(search), self.sketches.layers)
         self.measured: tuple[str, ...] = ()  # the keys of the model whose layer sensitivity says the groups
         self.space.groups = self._groups() if self.space.by_layer() else {}
+        self.fitting = Fitting(self.space, self.sketches, self._timed)
         self.study = Study(folder, search, alone=alone)
         self.described: dict[str, Any] = {}  # of the reference, in search.json
 
@@ -79,17 +81,18 @@ class Trying:
 
     def seed(self) -> None:
         """The first candidates: the Recipe as it is, and what a person would try, one method at a time, as large as the
-        limit allows, alike or as layer sensitivity proposes. None for a search at random."""
+        limits allow, alike or as layer sensitivity proposes. None for a search at random."""
         if self.study.seeded:
             return
         if self.search.sampler == "random":
             self.study.seed([])
             return
-        most, own = self.search.at_most.size_bytes, self.space.as_asked()
+        limits, own = self.search.at_most.given, self.space.as_asked()
+        fits = self.fitting.within(limits) if limits.keys() & SHOWN else None
         first: list[Settings] = [own] if own else []
-        if most:
-            first += uniform.chains(self.space, self.sketches, most, self.check)
-        self.study.seed(first + starts.by_sensitivity(self.space, self.sketches, most, self.check))
+        if fits:
+            first += uniform.chains(self.space, fits, self.check)
+        self.study.seed(first + starts.by_sensitivity(self.space, fits, self.check))
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -1,30 +1,30 @@
-"""What a person would do without a search: one method, the same for all layers, turned until the size is right."""
+"""What a person would do without a search: one method, the same for all layers, turned until the limits are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from kdcore.search.sketch import Sketches
+from kdcore.search.fitting import Fits
 from kdcore.search.space import Knob, Settings, Space
 
 HALVINGS = 7  # of a range: to a hundredth of it
 
 
-def chains(space: Space, sketches: Sketches, most: float, check: Callable[[], None]) -> list[Settings]:
-    """Of each knob the settings of the largest model of at most so many bytes; none where even the smallest is larger.
+def chains(space: Space, fits: Fits, check: Callable[[], None]) -> list[Settings]:
+    """Of each knob the settings of the largest model that fits; none where even the smallest does not.
 
-    The sizes are exact, and nothing is trained for them.
+    Nothing is trained for them.
     """
     found = []
     for knob in space.knobs():
         check()
-        settings = _turned(space, sketches, knob, most)
+        settings = _turned(knob, fits)
         if settings is not None and settings not in found:
             found.append(settings)
     return found
 
 
-def _turned(space: Space, sketches: Sketches, knob: Knob, most: float) -> Settings | None:
+def _turned(knob: Knob, fits: Fits) -> Settings | None:
     searched = knob.searched
     whole = isinstance(searched.low, int) and isinstance(searched.high, int)
     small, large = (searched.low, searched.high) if searched.smallest == searched.low else (searched.high, searched.low)
@@ -34,19 +34,8 @@ def _turned(space: Space, sketches: Sketches, knob: Knob, most: float) -> Settin
         steady = int(searched.low) + step * round((value - searched.low) / step) if whole else float(f"{value:.3g}")
         return knob.fixed | {knob.name: steady}
 
-    def fits(value: float) -> bool:
-        return weighs_at_most(most, space, sketches, at(value))
-
-    value = largest(small, large, fits, log=searched.log)
+    value = largest(small, large, lambda value: fits(at(value)), log=searched.log)
     return None if value is None else at(value)
-
-
-def weighs_at_most(most: float, space: Space, sketches: Sketches, settings: Settings) -> bool:
-    """Whether these settings' file has at most so many bytes; not where the chain does not work on such a network."""
-    try:
-        return sketches.weight(space.recipe(settings)).size_bytes <= most
-    except (ValueError, RuntimeError):
-        return False
 
 
 def largest(small: float, large: float, fits: Callable[[float], bool], *, log: bool = False) -> float | None:
