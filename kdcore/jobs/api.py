@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -321,10 +322,11 @@ def queue(workspace: Workspace) -> Queue:
     """The queue as it is now."""
     waiting = []
     for run_id in workspace.run_ids():
-        folder = workspace.runs / run_id
+        place = f"{workspace.runs}/{run_id}"
         try:
-            if ended(folder):
+            if ended(place):
                 continue
+            folder = Path(place)
             known = files(folder)
             now, order = state(folder, known), shapes.place(known.meta)
         except (Damaged, OSError):

@@ -59,6 +59,7 @@ CSS = """
 
 JS = """
 const watches = new WeakMap()
+const margins = new Map()  // that a chart's labels needed: with them plotly.js draws the next one like it only once
 let loading
 
 const library = source => loading ??= new Promise((resolve, reject) => {
@@ -100,7 +101,12 @@ export default async function ({ data, parentElement, setTriggerValue }) {
     chart.style.transform = times > 1 ? `scale(${times})` : ""
     chart.style.width = `${wide / times}px`
     frame.style.height = `${height * times}px`
-    await Plotly.react(chart, figure.data, { ...figure.layout, ...look, width: wide / times, height }, data.config)
+    const like = `${data.revision} ${chart.style.width} ${height}`
+    const margin = { ...figure.layout.margin, ...margins.get(like) }
+    await Plotly.react(
+      chart, figure.data, { ...figure.layout, ...look, margin, width: wide / times, height }, data.config)
+    const { l, r, t, b } = chart._fullLayout?._size ?? {}
+    margins.set(like, { l, r, t, b })
     chart.removeAllListeners("plotly_click")
     if (data.picks) chart.on("plotly_click", event => setTriggerValue("picked", event.points[0].customdata))
   }
