@@ -28,7 +28,8 @@ class Point(NamedTuple):
 
 
 class Found(NamedTuple):
-    """`front`: (kB, per cent) of the candidates that no other beats. `most`, `least`: the limits, None for none."""
+    """`front`: (kB, per cent) of the candidates that no other beats. `most`, `least`: the limits, None for none, or for
+    one that every accuracy meets."""
 
     title: str
     points: tuple[Point, ...]
@@ -56,9 +57,10 @@ def view(found: Mapping[str, Any], limits: Mapping[str, float]) -> Found:
     points = tuple(Point(row.get("role", ""), *place(row), fits(row, limits), _sentence(row, column)) for row in rows)
     most, lost = limits.get(column), limits.get("lost")
     whole = found["reference"].get("accuracy")
+    least = 100 * whole - lost if lost is not None and whole is not None else None
     return Found(
         _title(best, rows), points, tuple(map(place, front(rows, coded))), place(best) if best else None,
-        most / 1000 if most else None, 100 * whole - lost if lost is not None and whole is not None else None, coded,
+        most / 1000 if most else None, least if least and least > 0 else None, coded,
     )  # fmt: skip
 
 

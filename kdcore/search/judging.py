@@ -136,11 +136,12 @@ def front(rows: Trials, coded: bool = False) -> list[Row]:
 def counted(found: Mapping[str, Any], of: int | None = None) -> str:
     """How many candidates came to what: "12 of 30 candidates trained, 3 stopped early, 5 not trained (…)".
 
-    `of`: how many there will be, those that are stopped early among them.
+    `of`: how many there will be, those that are stopped early among them; no longer said once there are as many.
     """
     states = [trial["state"] for trial in found["trials"]]
     trained, stopped = states.count(TRAINED), states.count(STOPPED)
     early = f", {stopped} stopped early" if stopped else ""
     others = len(states) - trained - stopped
-    candidates = f"{trained} of {of} candidates" if of else format.plural(trained, "candidate")
+    more = of and trained + stopped < of
+    candidates = f"{trained} of {of} candidates" if more else format.plural(trained, "candidate")
     return f"{candidates} trained{early}, {others} not trained (beyond a limit, or not possible)"

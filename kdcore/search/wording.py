@@ -20,12 +20,20 @@ def words(setting: str) -> str:
 def apart(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Of each candidate, the options in which these differ and which its label does not show: "distillation temperature
     4, prune structured round to 2"."""
+    found = differing(rows)
+    return [
+        ", ".join(f"{name} {values[place]}" for name, values in found.items() if values[place])
+        for place in range(len(rows))
+    ]  # fmt: skip
+
+
+def differing(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The options in which these candidates differ and which their labels do not show, with the value of each; empty
+    where a candidate has no such option."""
     settings = [row["settings"] for row in rows]
     names = [name for name in dict.fromkeys(name for one in settings for name in one)
              if not name.startswith(IN_THE_LABEL) and len({str(one.get(name)) for one in settings}) > 1]  # fmt: skip
-    return [
-        ", ".join(f"{words(name)} {_written(one[name])}" for name in names if name in one) for one in settings
-    ]  # fmt: skip
+    return {words(name): [_written(one[name]) if name in one else "" for one in settings] for name in names}
 
 
 def namesakes(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ from kdcore.problems import RecipeError
 from kdcore.recipe import parse
 from kdcore.report import format
 from kdcore.report.quality import Quality
-from kdcore.search.wording import apart, words
+from kdcore.search.wording import differing, words
 from kdcore.workspace import access
 from kdcore.workspace.index import RunRow
 from kdcore.workspace.shapes import SearchFound
@@ -31,7 +31,8 @@ def show(row: RunRow, found: SearchFound) -> None:
     if final:
         st.header("Outcome", anchor=False)
         chosen = final["winner"] or final["nearest"]
-        (st.success if final["winner"] else st.warning)(plain(final["words"]))
+        said = plain(final["words"])
+        st.success(f"Best within the limits: {said}") if final["winner"] else st.warning(said)
         if chosen:
             _compared(final, chosen)
             _take(row, chosen)
@@ -58,21 +59,31 @@ def _compared(final: Any, chosen: Any) -> None:
         "Reference": final.get("reference"),
     }
     facts = {name: _facts(one) for name, one in columns.items() if one}
-    searched = [name for name in facts if "settings" in columns[name]]
-    for name, options in zip(searched, apart([columns[name] for name in searched]), strict=True):
-        facts[name] |= {"Other options": plain(options or format.MISSING)}
     st.table(pd.DataFrame(facts), border="horizontal")
     images = chosen.get("test_images") or 0
     effort = format.plural(final.get("control_trials", 0), "uniform chain")
     st.caption(
         f"The control is the best of {effort}: one method, the same for all layers, no larger than the winner. Test "
-        f"accuracy is on {images:,} held-out examples, used {format.plural(final['looks'], 'time')} and never to "
-        "choose a candidate."
+        f"accuracy is on {images:,} held-out examples, used {_times(final['looks'])} and never to choose a candidate."
     )
+    _settings({name: one for name, one in columns.items() if one and "settings" in one})
     if verdict := final.get("verdict"):
         st.markdown(f"**{plain(verdict['words'])}.**")
     elif final["control"] and final["control"].get("key") == chosen.get("key"):
         st.markdown("The search found nothing better than the uniform chain, which is the winner itself.")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else format.plural(count, "time")
+
+
+def _settings(candidates: dict[str, Any]) -> None:
+    """The options in which winner and control differ, beside their labels."""
+    found = differing(list(candidates.values()))
+    if found:
+        with st.expander("Other options in which they differ", icon=":material/tune:"):
+            values = {name: [plain(value or format.MISSING) for value in row] for name, row in found.items()}
+            st.table(pd.DataFrame.from_dict(values, orient="index", columns=list(candidates)), border="horizontal")
 
 
 def _facts(one: Any) -> dict[str, str]:

@@ -36,6 +36,12 @@ def test_candidates_limits_and_front():
     assert names == ["Pareto front", "Limit", "Limit", "Outside the limits", "Quantized", "Best so far"]
 
 
+def test_a_tolerated_loss_that_every_accuracy_meets_is_no_line():
+    drawn = view(FOUND, LIMITS | {"lost": 100})
+    assert drawn.least is None
+    assert [trace.name for trace in against_size(FOUND, LIMITS | {"lost": 100}).data].count("Limit") == 1
+
+
 def test_without_a_candidate_within_the_limits_the_title_says_so():
     assert view(found(trial(0, 9000, 0.94)), LIMITS).title == "None of 1 candidate is within the limits"
 

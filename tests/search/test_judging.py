@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdcore.search.judging import front, nearest, ranked, sentence, shortfall
+from kdcore.search.judging import counted, front, nearest, ranked, sentence, shortfall
 from kdcore.search.request import parse
 from tests.search.conftest import document
 
@@ -68,3 +68,10 @@ def test_without_a_trained_candidate_that_is_said(rows):
 
 def test_the_front_has_no_candidate_that_another_beats():
     assert [one["label"] for one in front(ROWS)] == ["too bad", "same, smaller", "large"]
+
+
+def test_as_many_candidates_as_were_asked_for_are_not_said_to_be_so_many_of_fewer():
+    found = {"trials": [row("a", 1, 0.5), row("b", 2, 0.6), row("c", 3, 0.1, state="stopped")]}
+    assert counted(found, of=5).startswith("2 of 5 candidates trained, 1 stopped early")
+    assert counted(found, of=3).startswith("2 candidates trained")
+    assert counted(found, of=2).startswith("2 candidates trained")

@@ -1,6 +1,6 @@
 """Candidates with the same label show the options in which they differ."""
 
-from kdcore.search.wording import apart, namesakes
+from kdcore.search.wording import apart, differing, namesakes
 
 
 def row(label, **settings):
@@ -17,5 +17,6 @@ ROWS = [
 def test_options_that_the_label_does_not_show_and_that_differ():
     assert apart(ROWS[:2]) == ["int8 calibration minmax", "int8 calibration percentile"]
     assert apart(ROWS)[2] == "distillation temperature 2.5"
+    assert differing(ROWS[1:])["int8 calibration"] == ["percentile", ""]
     assert namesakes(ROWS) == ["int8 (int8 calibration minmax)", "int8 (int8 calibration percentile)", "width 9"]
     assert namesakes(ROWS[2:] * 2) == ["width 9", "width 9"], "the same candidate twice"
