@@ -43,7 +43,7 @@ def temperature(found: Evidence) -> None:
             st.switch_page("try_it/page.py", query_params={"run": found.run_id, "input": "draw"})
     said = [Said(row["variant"], row["role"], found.logits(row["variant"])[image]) for row in _shown(found)]
     chart = distributions(said, pictures.classes, int(pictures.labels[image]), chosen)
-    chart.update_layout(height=260)
+    chart.update_layout(height=245)
     charts.show(chart, key="lesson_answers")
 
 
