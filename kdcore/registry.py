@@ -66,6 +66,12 @@ class Options(BaseModel):
     added: ClassVar[tuple[str, ...]] = ()
 
 
+def newer(asked: Any) -> set[str]:
+    """The fields, of options or a Train, that no key has: those that are younger than people's models and at their
+    defaults."""
+    return {name for name in asked.added if getattr(asked, name) == type(asked).model_fields[name].default}
+
+
 @dataclass(frozen=True)
 class Searched:
     """An option that a search varies: from `low` to `high`, in steps of `step` where there is one, or among `choices`.

@@ -17,8 +17,9 @@ from kdcore.registry import Entry, Options
 def place(source: Options) -> Path:
     """The folder of the prepared arrays: `data_home()/<name>/<digest of the options>/`. Raises RecipeError."""
     entry: Entry = registry.entry_of("dataset", source)
-    chosen: dict[str, Any] = {"version": entry.stamp, **source.model_dump(mode="json")}
-    if (fetch := DatasetTraits.of(source).fetch) and (stamp := fetch.stamp(source)):
+    chosen: dict[str, Any] = {"version": entry.stamp, **source.model_dump(mode="json", exclude=registry.newer(source))}
+    traits = DatasetTraits.of(source)
+    if stamp := traits.fetch.stamp(source) if traits.fetch else traits.stamp(source):
         chosen["stamp"] = stamp
     digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
     return data_home() / entry.name / digest

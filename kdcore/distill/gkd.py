@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kdcore.distill.method import Method, StepInputs, cross_entropy
 from kdcore.distill.traits import MethodTraits
-from kdcore.inputs.tokens import FIRST
+from kdcore.inputs.ids import FIRST
 from kdcore.lazy import functional, nn, torch
 from kdcore.registry import Options, register
 

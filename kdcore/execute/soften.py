@@ -44,7 +44,7 @@ def soften(workspace: Workspace, source: str, target: Path, data: Data) -> Softe
     are trained on the training images without the validation share. Raises RecipeError.
     """
     dataset = load(data.source)
-    if dataset.kind.name not in TeacherTraits.named("soft_labels").reads:
+    if dataset.kind.read_as not in TeacherTraits.named("soft_labels").reads:
         raise RecipeError([Problem("--data", f"a soft-label file cannot hold answers about {dataset.kind.many}")])
     if dataset.multilabel:
         raise RecipeError([Problem("--data", f"{dataset.name} has several labels per image; soft labels need one")])

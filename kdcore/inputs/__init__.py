@@ -1,4 +1,6 @@
-"""What an input is: pictures, texts, passages of running text. Nothing outside this room asks which it works with.
+"""What an input is: pictures, texts, passages of running text by characters or by tokens.
+
+Nothing outside this room asks which it works with.
 
 A kind is found by an input's shape, which documents on disk hold: (C, H, W) of a picture, and of every other kind
 numbers that begin with its name. Items are what a data set holds of it; a network takes one tensor of a batch.
@@ -14,7 +16,12 @@ from kdcore.inputs.kind import Held, Kind, Shape
 
 __all__ = ["Held", "Kind", "Shape", "named", "of", "sound", "titles"]
 
-KINDS = {"pictures": "kdcore.inputs.pictures", "text": "kdcore.inputs.text", "passages": "kdcore.inputs.passages"}
+KINDS = {
+    name: f"kdcore.inputs.{file}"
+    for name, file in (
+        ("pictures", "pictures"), ("text", "text"), ("passages", "passages"), ("tokens", "token_passages")
+    )
+}  # fmt: skip
 
 
 def of(shape: Sequence[Any]) -> Kind:

@@ -75,6 +75,11 @@ class Kind(ABC):
     sources: ClassVar[tuple[str, ...]]
     judged_by: ClassVar[str] = "accuracy"
 
+    @property
+    def read_as(self) -> str:
+        """The kind that networks, methods and steps say they read, where several are read alike."""
+        return self.name
+
     # Items on disk
 
     @abstractmethod
@@ -223,6 +228,10 @@ class Kind(ABC):
         """The number of the whole, a document, that each item (N,) comes from, where items depend on each other: they
         then stay in one share. None where each stands for itself."""
         return None
+
+    def characters(self, items: Items, labels: np.ndarray) -> np.ndarray:
+        """How many characters each label (N,) of items stands for, float64 (N,), where every next one is predicted."""
+        return np.ones(len(labels))
 
     def in_one(self, shape: Shape) -> int:
         """How many items a network answers in one input."""

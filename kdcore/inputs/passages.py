@@ -1,7 +1,8 @@
 """Passages of running text, of which a network predicts every next character.
 
-An example is one character, and its label is the character that follows. A network reads windows of `length` characters
-and gives the logits of every place in them, one row after the other, so the rows are those of the examples.
+An example is one character, and its label is the character that follows; in `token_passages` both are tokens. A network
+reads windows of `length` characters and gives the logits of every place in them, one row after the other, so the rows
+are those of the examples.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from kdcore.files import read_json, write_json
 from kdcore.inputs import order, typos
 from kdcore.inputs.kind import Disturbance, Held, Items, Kind, Shape, Shown
 from kdcore.inputs.text import Text, TextShape, portion
-from kdcore.inputs.tokens import Characters, read
+from kdcore.inputs.tokens import Characters, Continuing, read
 from kdcore.lazy import torch
 
 SHORTEST = 3  # characters on which an exported file is compared with its network
@@ -36,7 +37,7 @@ class Windows(NamedTuple):
 class Passages:
     """N examples: those at `places` (N,) among all W * L characters of `windows`; by default all of them."""
 
-    def __init__(self, windows: Windows, tokenizer: Characters, places: np.ndarray | None = None):
+    def __init__(self, windows: Windows, tokenizer: Continuing, places: np.ndarray | None = None):
         self.windows, self.tokenizer = windows, tokenizer
         self.places = np.arange(windows.ids.size) if places is None else places
 
@@ -73,12 +74,12 @@ class Passages:
 class HeldPassages(Held):
     """Training windows; a batch of B characters is B / L of them, one at least."""
 
-    def __init__(self, items: Passages, device: torch.device):
-        self.items, self.device = items, device
+    def __init__(self, items: Passages, device: torch.device, kind: Kind):
+        self.items, self.device, self._kind = items, device, kind
 
     @property
     def kind(self) -> Kind:
-        return KIND
+        return self._kind
 
     @property
     def portion(self) -> int:
@@ -88,7 +89,7 @@ class HeldPassages(Held):
         return len(self.items)
 
     def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
-        return KIND.tensor(self.items[indices], self.device)
+        return self.kind.tensor(self.items[indices], self.device)
 
     def indices(self, seed: int, step: int, size: int) -> np.ndarray:
         length = self.items.length
@@ -105,6 +106,7 @@ class Continued(Text):
     sources = ("continue",)
     judged_by = "bits"
     parts = ("ids", "documents")
+    tokenizer: ClassVar[type[Continuing]] = Characters
 
     def fits(self, folder: Path, name: str, shape: Shape, count: int) -> bool:
         try:
@@ -123,8 +125,8 @@ class Continued(Text):
 
     def load(self, folder: Path, name: str) -> Items:
         tokenizer = read(read_json(folder / f"{name}.tokenizer.json"))
-        if not isinstance(tokenizer, Characters):
-            raise ValueError("passages are read character by character")
+        if not isinstance(tokenizer, self.tokenizer):
+            raise ValueError(f"these passages are not read by {self.many}")
         return Passages(Windows(*(arrays.mapped(folder / f"{name}.{part}.npy") for part in self.parts)), tokenizer)
 
     def chunks(self, items: Items) -> Iterator[bytes | memoryview]:
@@ -138,10 +140,14 @@ class Continued(Text):
 
     def size(self, shape: Shape) -> str:
         _, length, _, vocabulary, _ = shape
-        return f"windows of {length} characters out of {vocabulary:,}"
+        return f"windows of {length} {self.many} out of {vocabulary:,}"
 
     def hold(self, items: Items, rows: np.ndarray, device: torch.device) -> Held:
-        return HeldPassages(items[rows], device)
+        return HeldPassages(items[rows], device, self)
+
+    def characters(self, items: Items, labels: np.ndarray) -> np.ndarray:
+        found: np.ndarray = items.tokenizer.characters[labels]
+        return found
 
     def by_length(self, items: Items, rows: np.ndarray) -> np.ndarray:
         return np.arange(len(rows))

@@ -13,9 +13,11 @@ import numpy as np
 from kdcore import arrays
 from kdcore.files import read_json, write_json
 from kdcore.inputs import order, typos
+from kdcore.inputs.bytepairs import BytePairs
+from kdcore.inputs.ids import PADDING
 from kdcore.inputs.kind import Disturbance, Held, Items, Kind, Shape, Shown
 from kdcore.inputs.ragged import Ragged
-from kdcore.inputs.tokens import PADDING, Texts, read
+from kdcore.inputs.tokens import Texts, read
 from kdcore.lazy import torch
 from kdcore.recipe import Augmentation
 
@@ -95,7 +97,10 @@ class Text(Kind):
 
     def load(self, folder: Path, name: str) -> Texts:
         ids, id_ends, raw, ends = (arrays.mapped(folder / f"{name}.{part}.npy") for part in self.parts)
-        return Texts(Ragged(ids, id_ends), Ragged(raw, ends), read(read_json(folder / f"{name}.tokenizer.json")))
+        tokenizer = read(read_json(folder / f"{name}.tokenizer.json"))
+        if isinstance(tokenizer, BytePairs):
+            raise ValueError("its tokenizer is one of running text")
+        return Texts(Ragged(ids, id_ends), Ragged(raw, ends), tokenizer)
 
     def chunks(self, items: Texts) -> Iterator[bytes | memoryview]:
         return items.chunks()

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from kdcore import arrays
+from kdcore.inputs.bytepairs import BytePairs
+from kdcore.inputs.ids import FIRST, UNKNOWN
 from kdcore.inputs.ragged import Ragged
 from kdcore.inputs.wordpiece import WordPieces
 
-PADDING = 0  # the id of every tokenizer
-UNKNOWN = 1  # of Characters
-FIRST = 2  # the id of an alphabet's first character
 KINDS = (np.int32, np.int64, np.uint8, np.int64)  # of the arrays of Texts
 
 
@@ -45,6 +44,11 @@ class Characters:
         return UNKNOWN
 
     @cached_property
+    def characters(self) -> np.ndarray:
+        """How many characters each token is, from FIRST on, float64 (K,)."""
+        return np.ones(len(self.alphabet))
+
+    @cached_property
     def digest(self) -> str:
         """What distinguishes it from other tokenizers, 8 hex digits."""
         return hashlib.sha256(json.dumps(self.document()).encode()).hexdigest()[:8]
@@ -64,18 +68,25 @@ class Characters:
         made.flat[made.ends[[not text for text in texts]] - 1] = UNKNOWN
         return made
 
+    def opening(self, text: str) -> np.ndarray:
+        """Ids int32 of a whole text, however long."""
+        return Characters(self.alphabet, len(text)).encoded([text]).flat
+
     def decoded(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of these ids; what the alphabet does not have is a question mark."""
         return "".join(self.alphabet[one - FIRST] if one >= FIRST else "?" for one in ids)
 
 
 Tokenizer = Characters | WordPieces
+Continuing = Characters | BytePairs  # of running text
 
 
-def read(document: dict[str, Any]) -> Tokenizer:
+def read(document: dict[str, Any]) -> Tokenizer | BytePairs:
     """The tokenizer of a `document`. Raises KeyError, TypeError, ValueError."""
     if document["tokenizer"] == "wordpiece":
         return WordPieces.read(document)
+    if document["tokenizer"] == "byte pairs":
+        return BytePairs.read(document)
     return Characters(document["alphabet"], document["longest"])
 
 

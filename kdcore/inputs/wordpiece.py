@@ -52,7 +52,7 @@ class WordPieces:
                   "clean": "clean_text"}  # fmt: skip
         settings = {ours: normaliser[theirs] for ours, theirs in fields.items() if theirs in normaliser}
         try:
-            return cls(_words(model.get("vocab")), longest, **settings).checked()
+            return cls(words_of(model.get("vocab")), longest, **settings).checked()
         except (ValueError, TypeError) as error:
             raise hub.BadFolder(f"{hub.TOKENIZER} in {folder} cannot be used: {error}") from None
 
@@ -128,7 +128,7 @@ class WordPieces:
         return made
 
 
-def _words(vocabulary: Any) -> tuple[str, ...]:
+def words_of(vocabulary: Any) -> tuple[str, ...]:
     """The words in the order of their ids, which count from 0 without a gap. Raises ValueError."""
     if not isinstance(vocabulary, dict) or not 0 < len(vocabulary) <= MOST_WORDS:
         raise ValueError(f"it has no vocabulary of up to {MOST_WORDS:,} words")

@@ -12,24 +12,27 @@ RESAMPLES = 2000
 
 
 class OfDocuments(NamedTuple):
-    """Of each document: its characters, how many were predicted, and the bits that all of them take, float64 (D,)."""
+    """Of each document: its characters, its examples (characters too, or tokens of several), how many of these were
+    predicted, and the bits that all of them take, float64 (D,)."""
 
     characters: np.ndarray
+    examples: np.ndarray
     right: np.ndarray
     bits: np.ndarray
 
 
-def of_documents(logits: np.ndarray, labels: np.ndarray, documents: np.ndarray) -> OfDocuments:
-    """Sums over the documents of logits (N, K), labels (N,) and the document that each character comes from (N,)."""
+def of_documents(logits: np.ndarray, labels: np.ndarray, documents: np.ndarray, characters: np.ndarray) -> OfDocuments:
+    """Sums over the documents of logits (N, K), labels (N,), the document that each label comes from (N,) and how many
+    characters it is (N,)."""
     _, which = np.unique(documents, return_inverse=True)
     taken = -log_softmax(logits)[np.arange(len(labels)), labels] / np.log(2)
     right = (logits.argmax(axis=1) == labels).astype(np.float64)
-    return OfDocuments(*(np.bincount(which, weights) for weights in (np.ones(len(labels)), right, taken)))
+    return OfDocuments(*(np.bincount(which, weights) for weights in (characters, np.ones(len(labels)), right, taken)))
 
 
 def bits(found: OfDocuments) -> dict[str, Any]:
-    """`bits` a character (mean of -log2 of the probability of the character that came), `bits_interval`, and
-    `accuracy_interval` of the share of characters that were predicted: 95 %, percentile bootstrap over `documents`.
+    """`bits` a character (the sum of -log2 of the probabilities of what came, over its characters), `bits_interval`,
+    and `accuracy_interval` of the share of examples that were predicted: 95 %, percentile bootstrap over `documents`.
 
     Characters of one document depend on each other, so the documents are drawn again, not the characters.
     """
@@ -38,7 +41,7 @@ def bits(found: OfDocuments) -> dict[str, Any]:
     return {
         "bits": float(found.bits.sum() / found.characters.sum()),
         "bits_interval": _interval(draws @ found.bits / characters),
-        "accuracy_interval": _interval(draws @ found.right / characters),
+        "accuracy_interval": _interval(draws @ found.right / (draws @ found.examples)),
         "documents": len(found.characters),
     }
 

@@ -116,7 +116,7 @@ def _quality(
         recalled = [{"class": name} | hidden_recall(test, validation, dataset.classes.index(name)) for name in hidden]
         found = quality(*test, dataset.classes) | {"hidden": recalled}
     if (documents := dataset.kind.together(dataset.test_images)) is not None:
-        found |= bits(of_documents(*test, documents))
+        found |= bits(of_documents(*test, documents, dataset.kind.characters(dataset.test_images, test[1])))
     return found | {"calibration": calibration(test, validation, hidden)}
 
 
@@ -127,7 +127,8 @@ def _difference(test: tuple[np.ndarray, np.ndarray], parent: np.ndarray, dataset
     documents = dataset.kind.together(dataset.test_images)
     if documents is None:
         return None
-    return bits_difference(of_documents(*test, documents), of_documents(parent, test[1], documents))
+    about = test[1], documents, dataset.kind.characters(dataset.test_images, test[1])
+    return bits_difference(of_documents(test[0], *about), of_documents(parent, *about))
 
 
 def _members(running: Any, dataset: Dataset, images: np.ndarray, test: tuple[np.ndarray, np.ndarray]) -> Members:

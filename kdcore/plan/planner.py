@@ -208,7 +208,7 @@ def _step(setting: Setting, step: Options, parent: Row, teacher: str) -> Row:
     traits = StepTraits.of(step)
     spec = {
         "kind": "compress",
-        "step": step.model_dump(mode="json", exclude=_newer(step)),
+        "step": step.model_dump(mode="json", exclude=registry.newer(step)),
         "data": _student_data(recipe),
     }
     uses = [("dataset", recipe.data.source), ("step", step)]
@@ -250,12 +250,7 @@ def _finetuning(setting: Setting, finetune: Any) -> dict[str, Any]:
 
 def _resolved(train: Train, images: int) -> dict[str, Any]:
     steps = train.steps or steps_of(train.epochs or 1, images, train.batch_size)
-    return train.model_dump(mode="json", exclude={"epochs", "precision", *_newer(train)}) | {"steps": steps}
-
-
-def _newer(asked: Train | Options) -> set[str]:
-    """The fields that no key has, since they are younger than people's models and at their defaults."""
-    return {name for name in asked.added if getattr(asked, name) == type(asked).model_fields[name].default}
+    return train.model_dump(mode="json", exclude={"epochs", "precision", *registry.newer(train)}) | {"steps": steps}
 
 
 def _student_data(recipe: Recipe) -> dict[str, Any]:

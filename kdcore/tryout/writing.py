@@ -1,4 +1,4 @@
-"""What language models write after a beginning, character by character, each from its ONNX file."""
+"""What language models write after a beginning, one character or token after the other, each from its ONNX file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from onnxruntime import InferenceSession
 from kdcore import inputs
 from kdcore.export import runtime
 from kdcore.files import read_json
-from kdcore.inputs.tokens import FIRST, Characters
+from kdcore.inputs.ids import FIRST
+from kdcore.inputs.tokens import Continuing
 from kdcore.measure.quality import log_softmax
 
+LONGEST_CHARACTER = 4  # tokens, of a byte each
 COOLEST = 0.05  # temperatures below take the most probable character
 
 
@@ -30,7 +32,7 @@ class Written(NamedTuple):
         return len(self.text) / max(self.seconds, 1e-9)
 
 
-def tokenizer_of(folder: Path) -> Characters | None:
+def tokenizer_of(folder: Path) -> Continuing | None:
     """What the language models of a data set read, which is in this folder; None where its models do not write.
 
     Raises OSError, Damaged.
@@ -38,13 +40,13 @@ def tokenizer_of(folder: Path) -> Characters | None:
     kind = inputs.of(read_json(folder / "info.json")["shape"])
     if "continue" not in kind.sources:
         return None
-    found: Characters = kind.load(folder, "test_images").tokenizer
+    found: Continuing = kind.load(folder, "test_images").tokenizer
     return found
 
 
 def written(
     model: InferenceSession,
-    tokenizer: Characters,
+    tokenizer: Continuing,
     beginning: str,
     characters: int,
     *,
@@ -53,19 +55,23 @@ def written(
 ) -> Written:
     """So many `characters` after the beginning, the same for the same seed. Raises ValueError.
 
-    Each is drawn from the probabilities at `temperature`, of the window's last place; the window then moves on by one.
-    Nothing is remembered of earlier places, so every character costs a whole pass.
+    Each, or each token of some characters, is drawn from the probabilities at `temperature`, of the window's last
+    place; the window then moves on by one. Nothing is remembered of earlier places, so every one costs a whole pass.
     """
     if not beginning:
         raise ValueError("a beginning needs one character at least")
     chance = np.random.default_rng(seed)
-    ids = Characters(tokenizer.alphabet, len(beginning)).encoded([beginning]).flat.astype(np.int64)
+    ids = tokenizer.opening(beginning).astype(np.int64)
+    given, written_so_far = len(ids), 0.0
     started = time.perf_counter()
-    for _ in range(characters):
+    for _ in range(LONGEST_CHARACTER * characters):
+        if written_so_far >= characters:
+            break
         logits = runtime.logits(model, ids[None, -tokenizer.longest :])[-1]
-        ids = np.append(ids, _drawn(logits, temperature, chance) + FIRST)
+        drawn = _drawn(logits, temperature, chance)
+        ids, written_so_far = np.append(ids, drawn + FIRST), written_so_far + tokenizer.characters[drawn]
     seconds = time.perf_counter() - started
-    return Written(tokenizer.decoded(ids[len(ids) - characters :]), seconds)
+    return Written(tokenizer.decoded(ids[given:])[:characters], seconds)
 
 
 def _drawn(logits: np.ndarray, temperature: float, chance: np.random.Generator) -> int:

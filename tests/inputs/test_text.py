@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from kdcore import inputs
 from kdcore.inputs import order, typos
+from kdcore.inputs.ids import PADDING, UNKNOWN
 from kdcore.inputs.text import KIND, HeldTexts
-from kdcore.inputs.tokens import PADDING, UNKNOWN, Characters, Texts, normalised
+from kdcore.inputs.tokens import Characters, Texts, normalised
 from kdcore.recipe import Augmentation
 
 words = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=1, max_size=20)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import sysconfig
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from kdcore.data.texts.running import EXCERPT, budgeted, excerpts, raw
+from kdcore import hub
+from kdcore.data.texts.build import tokenizer_stamp
+from kdcore.data.texts.running import EXCERPT, budgeted, excerpts, raw, tokenizer_option
+from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import RawImages
 from kdcore.problems import Problem, RecipeError
 from kdcore.registry import Options, register
@@ -26,7 +29,20 @@ class PythonSource(Options):
     characters: int = Field(
         240_000, ge=20_000, le=4_000_000, description="Characters of training text, validation included."
     )
-    window: Literal[32, 64, 128, 256] = Field(64, description="Characters that the network sees at once, at most.")
+    window: Literal[32, 64, 128, 256] = Field(
+        64, description="Characters, or tokens, that the network sees at once, at most."
+    )
+    tokenizer: str = tokenizer_option()
+    added: ClassVar[tuple[str, ...]] = ("tokenizer",)
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _place(cls, tokenizer: str) -> str:
+        return hub.name_or_path(tokenizer)
+
+
+def _stamp(options: PythonSource) -> str:
+    return tokenizer_stamp(options.tokenizer)
 
 
 @register(
@@ -35,6 +51,7 @@ class PythonSource(Options):
     "Python's standard library, character by character: every next one is to be predicted",
     source="The library's source on this machine, which every Python brings along",
     options=PythonSource,
+    traits=DatasetTraits(stamp=_stamp),
 )
 def python_source(options: PythonSource) -> RawImages:
     """A document is a module or a package folder; a fixed fifth of them is for testing. The text is cut to excerpts of
@@ -50,7 +67,7 @@ def python_source(options: PythonSource) -> RawImages:
     note = (
         f"{train_count:,} characters of {len(chosen[0])} modules, {test_count:,} of {len(chosen[1])} others for testing"
     )
-    return raw(*chosen, options.window, notes=(note,))
+    return raw(*chosen, options.window, options.tokenizer, notes=(note,))
 
 
 def _modules(library: Path) -> dict[str, list[str]]:

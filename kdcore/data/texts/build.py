@@ -51,10 +51,10 @@ def tokenizer_stamp(tokenizer: str) -> str:
     """Something that changes when a folder's tokenizer does; empty where it is not here. Raises RecipeError."""
     try:
         folder = hub.local(tokenizer) if tokenizer else None
-        found = hub.file(folder, hub.TOKENIZER).stat() if folder else None
+        found = [file.stat() for file in hub.tokenizer_files(folder)] if folder else []
     except hub.BadFolder as error:
         raise RecipeError([Problem(FIELD, str(error))]) from None
-    return f"{found.st_size}-{found.st_mtime_ns}" if found else ""
+    return " ".join(f"{one.st_size}-{one.st_mtime_ns}" for one in found)
 
 
 def raw(train: Labelled, test: Labelled, longest: int, tokenizer: str = "", **about: Any) -> RawImages:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kdcore import hub
-from kdcore.inputs.tokens import PADDING
+from kdcore.inputs.ids import PADDING
 from kdcore.models.nets.attention import draw_weights
 from kdcore.models.nets.text_encoder import FAR, Attention, Tokens
 from kdcore.problems import first_line

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kdcore.inputs.tokens import PADDING
+from kdcore.inputs.ids import PADDING
 from kdcore.models.nets.attention import Heads, PreNorm, draw_weights
 
 FAR = -1e4  # added to the score of padding: nothing of it is left, also in half precision

@@ -20,7 +20,7 @@ def problems(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
         if not train.lora:
             continue
         at, off = f"{field}.lora", ((f"{field}.lora", 0),)
-        if kind.name != "text":
+        if kind.read_as != "text":
             yield Problem(at, f"LoRA adapts text networks, not those for {kind.many}: set it to 0", changes=off)
         elif find_spec("peft") is None:
             yield Problem(at, f"LoRA needs the package peft: {hub.INSTALL}; or set it to 0", changes=off)

@@ -36,11 +36,11 @@ def _networks(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
     kind = dataset.kind
     for field, network in _trained(recipe).items():
         traits = ArchitectureTraits.of(network)
-        if traits.reads == kind.name:
+        if traits.reads == kind.read_as:
             yield from (Problem(f"{field}.{at}", why) for at, why in traits.unfit(network, dataset.shape).items())
             continue
         names = [entry.name for entry in registry.entries("architecture")]
-        fitting = [name for name in names if ArchitectureTraits.named(name).reads == kind.name]
+        fitting = [name for name in names if ArchitectureTraits.named(name).reads == kind.read_as]
         message = f"{_name('architecture', network)} does not read {kind.many}: choose {' or '.join(fitting[:3])}"
         yield Problem(f"{field}.architecture", message, changes=((field, _usual("architecture", fitting[0])),))
 
@@ -74,20 +74,20 @@ def _training(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
 
 def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
     for field, method in methods(recipe):
-        if wrong := [part for part in part_traits(method) if kind.name not in part.reads]:
+        if wrong := [part for part in part_traits(method) if kind.read_as not in part.reads]:
             needs = "lets a student write on, as none does for" if wrong[0].writes else "compares features absent from"
             message = f"{_name('method', method)} {needs} {kind.many}: choose kd or dist"
             yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
     for index, step in enumerate(recipe.compress):
-        if kind.name not in StepTraits.of(step).reads:
+        if kind.read_as not in StepTraits.of(step).reads:
             read = " and ".join(inputs.named(name).many for name in StepTraits.of(step).reads)
             message = f"{_name('step', step)} works on networks for {read}, not for {kind.many}: remove it"
             yield Problem(f"compress.{index}.step", message)
     source = _name("teacher", recipe.teacher.source)
-    if kind.name not in TeacherTraits.named(source).reads:
+    if kind.read_as not in TeacherTraits.named(source).reads:
         yield Problem("teacher.source", f"a teacher from {source} does not read {kind.many}: train one here")
     for other in _of_scheme(recipe):
-        if ArchitectureTraits.of(other).reads != kind.name:
+        if ArchitectureTraits.of(other).reads != kind.read_as:
             message = f"the scheme trains {_name('architecture', other)} too, which does not read {kind.many}"
             yield Problem("scheme.scheme", message)
 
