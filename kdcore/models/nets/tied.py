@@ -20,7 +20,7 @@ def as_saved(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     """Ties the layers whose weights are the same tensor in a state dict that the network has already loaded."""
     places: dict[tuple[int, torch.Size], list[str]] = {}
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.numel():
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding) and module.weight.numel():
             saved = tensors[f"{name}.weight" if name else "weight"]
             places.setdefault((saved.data_ptr(), saved.shape), []).append(name)
     for names in places.values():
