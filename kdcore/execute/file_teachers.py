@@ -11,7 +11,7 @@ from torch import nn
 
 from kdcore import machine
 from kdcore.export import runtime
-from kdcore.inputs.images import pixels, unit
+from kdcore.inputs.kind import Items, Kind
 from kdcore.workspace.library import ANSWERS
 
 ASKED = 16  # images, of a teacher that is taken in
@@ -21,11 +21,11 @@ class NotFinite(ValueError):
     """A teacher answers with NaN or infinity."""
 
 
-def check_answers(teacher: nn.Module, images: np.ndarray) -> None:
-    """Asks a teacher in eval mode about a few images, uint8 (N, H, W, C). Raises NotFinite."""
+def check_answers(teacher: nn.Module, images: Items, kind: Kind) -> None:
+    """Asks a teacher in eval mode about a few inputs of this kind. Raises NotFinite."""
     few = images[np.linspace(0, len(images) - 1, min(ASKED, len(images)), dtype=int)]
     with torch.no_grad():
-        finite = teacher(unit(pixels(few))).isfinite().all(dim=1)
+        finite = teacher(kind.ready(kind.tensor(few))).isfinite().all(dim=1)
     if not finite.all():
         raise NotFinite(
             f"the network's outputs are not finite (NaN or infinity) for {int((~finite).sum())} of {len(few)}"

@@ -75,7 +75,7 @@ class Teachers:
     def _check(self, brought: LoadedTeacher) -> None:
         network = OnnxTeacher(brought.onnx) if brought.onnx else brought.network
         if network is not None:
-            check_answers(network, self.dataset.train_images)
+            check_answers(network, self.dataset.train_images, self.dataset.kind)
 
     def load(self, key: str) -> nn.Module:
         """A finished model on the CPU, its layers as they are; in the place of one without a network, its answers."""

@@ -42,6 +42,9 @@ def draw(form: Form, training: Callable[[], None]) -> None:
     if chosen == "published":
         others = [entry.name for entry in registry.entries("architecture") if entry.name not in LIBRARIES]
         form.choice("architecture", "teacher.model", unfit=others)
+    elif chosen == "language_model":
+        others = [entry.name for entry in registry.entries("architecture") if entry.name != "gpt2"]
+        form.choice("architecture", "teacher.model", unfit=others)
     elif chosen == "trained" or TeacherTraits.named(chosen).architecture:
         form.part(Teacher, "teacher", ["model"])
     if chosen == "trained":
@@ -57,7 +60,7 @@ def summary(document: dict[str, Any]) -> str:
         return model
     if source["teacher"] == "earlier":
         return f"{source['variant']} of an earlier run" if source["model"] else "from an earlier run, not chosen yet"
-    if source["teacher"] == "published":
+    if source["teacher"] in ("published", "language_model"):
         return f"{model}, published weights"
     name = source["path"].replace("\\", "/").rpartition("/")[2]
     return f"{source['teacher'].replace('_', ' ')}, {name or 'no file yet'}"

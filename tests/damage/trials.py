@@ -325,7 +325,8 @@ def of_weights(place: Place, change: Callable[[dict[str, Any]], dict[str, Any]],
         (save_file if suffix == ".safetensors" else torch.save)(state_dict, path)
         try:
             network = read(path, json.loads((folder / "architecture.json").read_text("utf-8")))
-            check_answers(network, load(small().data.source).train_images)
+            dataset = load(small().data.source)
+            check_answers(network, dataset.train_images, dataset.kind)
         except (UploadError, NotFinite):
             return Found(wrong=False)
         except Exception as problem:
