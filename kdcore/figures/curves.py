@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from kdcore.figures import style
 from kdcore.report import format
 
-Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy", "val_bits"]
+Quantity = Literal["loss", "accuracy", "val_loss", "val_accuracy", "val_bits", "val_token_bits"]
 NAMED = ("teacher", "alone", "distilled")  # the roles in the title
 AXES: dict[Quantity, str] = {
     "loss": "Training loss",
@@ -21,7 +21,9 @@ AXES: dict[Quantity, str] = {
     "val_loss": "Validation loss",
     "val_accuracy": "Validation accuracy (%)",
     "val_bits": "Validation bits per character",
+    "val_token_bits": "Validation bits per token",
 }
+BITS = ("val_bits", "val_token_bits")
 
 
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -84,7 +86,7 @@ def smooth(values: ArrayLike, weight: float) -> NDArray[np.float64]:
 
 def _line(one: Mapping[str, Any], quantity: Quantity, smoothing: float) -> Line:
     steps = np.asarray(one["step"], dtype=np.float64)
-    source, scale = ("val_loss", 1 / math.log(2)) if quantity == "val_bits" else (quantity, 1.0)
+    source, scale = ("val_loss", 1 / math.log(2)) if quantity in BITS else (quantity, 1.0)
     values = np.array([np.nan if value is None else value for value in one[source]], dtype=np.float64)
     known = np.isfinite(values)
     scale = 100.0 if quantity.endswith("accuracy") else scale
@@ -119,7 +121,7 @@ def _end(lines: list[Line], quantity: Quantity) -> str:
     """ "student alone 91.2 %", or "best of 3: student distilled (temperature 4) 95.0 %"."""
     share = quantity.endswith("accuracy")
     best = (max if share else min)(lines, key=lambda line: line.values[-1])
-    number = format.bits(best.values[-1]) if quantity == "val_bits" else f"{best.values[-1]:.2g}"
+    number = format.bits(best.values[-1]) if quantity in BITS else f"{best.values[-1]:.2g}"
     end = format.percent(best.values[-1] / 100) if share else number
     return (f"best of {len(lines)}: " if len(lines) > 1 else "") + f"{best.variant} {end}"
 

@@ -41,7 +41,10 @@ QUANTITIES: dict[str, Quantity] = {
     "Loss": "loss",
     "Validation loss": "val_loss",
 }
-FIRST: dict[str, dict[str, Quantity]] = {"accuracy": {}, "bits": {"Validation bits": "val_bits"}}  # by `Kind.judged_by`
+FIRST: dict[str, dict[str, Quantity]] = {  # by what is predicted, where networks are judged by bits
+    "character": {"Validation bits": "val_bits"},
+    "token": {"Validation bits per token": "val_token_bits"},
+}
 
 
 def headline(row: RunRow) -> None:
@@ -141,11 +144,11 @@ def line(group: Group) -> str:
 def curves(row: RunRow, active: bool) -> None:
     """Learning curves with a Live switch, a range of steps and smoothing. Nothing polls when nothing runs."""
     dataset = store.plan(row.id).dataset
-    judged_by = inputs.of(dataset["shape"]).judged_by
-    offered = FIRST[judged_by] | QUANTITIES
+    kind = inputs.of(dataset["shape"])
+    offered = FIRST.get(kind.one, {}) | QUANTITIES
     with st.container(horizontal=True, vertical_alignment="bottom"):
         quantity = st.segmented_control(
-            "Curve", list(offered), default=next(iter(offered)), required=True, key=f"curve_{judged_by}",
+            "Curve", list(offered), default=next(iter(offered)), required=True, key=f"curve_{kind.name}",
             label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
         live = active and st.toggle("Live", value=True, key="live", help="Off: the chart stays still for zooming.")

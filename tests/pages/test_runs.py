@@ -153,7 +153,7 @@ def test_notes_and_tags(full):
 
 def test_the_curves_follow_the_choice(full):
     app = opened("runs")
-    app.get_by_key("curve_accuracy").set_value("Loss").run()
+    app.get_by_key("curve_pictures").set_value("Loss").run()
     assert "Training loss: teacher" in said(app)
 
 
