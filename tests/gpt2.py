@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from safetensors.numpy import save_file
+
+from kdcore.inputs.bytepairs import BytePairs
+from kdcore.inputs.passages import Passages, Windows
+from kdcore.jobs import api
+from kdcore.jobs.follow import follow
+from kdcore.recipe import parse
+from kdcore.workspace.workspace import Workspace
 
 TEXT = "def read(self, size=-1):\n    return self.file.read(size)\n\n\nclass Größe:\n    def sum(self): return 0\n"
 SIZES: dict[str, Any] = {
@@ -56,3 +65,42 @@ def folder(path: Path, *, config: Any = SIZES, words: Any = None, weights: dict[
     (path / "tokenizer.json").write_text(json.dumps(words or tokenizer()))
     save_file(tensors() if weights is None else weights, path / "model.safetensors")
     return path
+
+
+def passages(folder: Path, length: int) -> Passages:
+    """Windows of a text out of the tokens that it keeps."""
+    splits = BytePairs.of_folder(folder, length).kept([TEXT] * 2, 2, 1000)
+    ids = splits.encoded([TEXT * 3]).flat
+    count = len(ids) // length
+    windows = Windows(ids[: count * length].reshape(count, length), np.zeros(count, np.int32))
+    return Passages(windows, splits)
+
+
+def recipe(folder: Path, **more: Any) -> dict[str, Any]:
+    """The document of a small Recipe on Python's source by the tokens of this folder, whose model is the teacher."""
+    train = {"steps": 20, "batch_size": 512, "learning_rate": 0.01}
+    source = {"dataset": "python_source", "characters": 20_000, "window": 32, "tokenizer": str(folder)}
+    return {
+        "name": "Source by tokens",
+        "data": {"source": source},
+        "teacher": {"model": MODEL | {"weights": str(folder)}, "train": train},
+        "student": {"model": {"architecture": "text_decoder", "depth": 1, "dim": 16, "heads": 2}},
+        "train": train,
+        "measure": {"timing_seconds": 0},
+        "seeds": [0],
+    } | more
+
+
+def gpt2_workspace() -> Path:
+    """A workspace with a run whose teacher is such a folder's model; made by the first test process that asks."""
+    home = Path(os.environ["KDCORE_HOME"]) / "gpt2"
+    with FileLock(home.with_suffix(".lock")):
+        if not (home / "complete").exists():
+            workspace = Workspace(home).ensure()
+            controls = [{"method": "gkd", "written": 4}]
+            run_id = api.submit(workspace, parse(recipe(folder(home / "folder"), controls=controls)), None)
+            *_, row = follow(workspace, run_id)
+            assert row.state == "done", row.error
+            api.stop_all(workspace)
+            (home / "complete").touch()
+    return home

@@ -42,3 +42,12 @@ def test_fewer_bits_than_the_parent_are_a_gain_with_its_sign():
     assert gained["p"] < 0.01
     lost = bits_difference(other, mine)
     assert (lost["low"], lost["high"]) == pytest.approx((-gained["high"], -gained["low"]))
+
+
+def test_bits_of_tokens_are_shared_out_over_their_characters():
+    found = of_documents(LOGITS, np.array([0, 0, 1]), np.array([7, 7, 3]), np.array([2.0, 1.0, 3.0]))
+    measured = bits(found)
+    assert measured["bits"] == pytest.approx(6 / 6)  # of 1, 2 and 3 bits
+    low, high = measured["bits_interval"]
+    assert (low, high) == pytest.approx((3 / 3, 3 / 3))  # either document takes 3 bits for 3 characters
+    assert measured["accuracy_interval"] == pytest.approx([0, 0.5])  # a share of tokens, not of characters

@@ -8,8 +8,6 @@ import torch
 
 from kdcore import hub, inputs, models
 from kdcore.export import onnx_file, runtime, weights
-from kdcore.inputs.bytepairs import BytePairs
-from kdcore.inputs.passages import Passages, Windows
 from kdcore.inputs.text import TextShape
 from kdcore.models.gpt2 import unfit
 from kdcore.models.traits import ArchitectureTraits
@@ -20,16 +18,12 @@ KIND = inputs.named("tokens")
 LENGTH = 12
 
 
-def items(folder, length=LENGTH, rare=2):
-    splits = BytePairs.of_folder(folder, length).kept([gpt2.TEXT] * 2, rare, 1000)
-    ids = splits.encoded([gpt2.TEXT * 3]).flat
-    count = len(ids) // length
-    windows = Windows(ids[: count * length].reshape(count, length), np.zeros(count, np.int32))
-    return Passages(windows, splits)
+def items(folder):
+    return gpt2.passages(folder, LENGTH)
 
 
-def shape(folder, **more):
-    return KIND.shape(items(folder, **more))
+def shape(folder):
+    return KIND.shape(items(folder))
 
 
 def options(folder, **more):

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from kdcore import hub
 from kdcore.plan.plan import plan
 from kdcore.problems import RecipeError
 from kdcore.recipe import override, parse
-from tests import folders, passages
+from tests import folders, gpt2, passages
 from tests.texts import csv_source, recipe
 
 
@@ -84,3 +85,58 @@ def test_what_no_language_model_can_do_is_refused_at_its_field(assignment, field
 
 def test_the_method_that_lets_a_student_write_is_refused_for_texts(source):
     assert [one.field for one in refused(override(recipe(source), ['distill={"method":"gkd"}']))] == ["distill.method"]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The folder of a GPT-2, and a Recipe on text by its tokens."""
+    folder = gpt2.folder(tmp_path_factory.mktemp("gpt2"))
+    return folder, gpt2.recipe(folder)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "field", "remedy"),
+    [
+        ('data.source.tokenizer=""', "teacher.model.weights", "set data.source.tokenizer to"),
+        ("data.source.window=128", "teacher.model.weights", "set data.source.window to no more"),
+        ("teacher.model.dim=64", "teacher.model.weights", "set dim to it"),
+        ("teacher.model.depth=3", "teacher.model.depth", "has 2 layers"),
+        ("teacher.model.weights=/nowhere", "teacher.model.weights", "is no folder with"),
+        ("data.source.tokenizer=/nowhere", "data.source.tokenizer", "is no folder with"),
+    ],
+)
+@pytest.mark.parametrize("source", ["trained", "language_model"])
+def test_a_language_model_that_does_not_fit_the_text_is_refused_with_the_remedy(
+    published, source, assignment, field, remedy
+):
+    document = override(published[1], [f'teacher.source={{"teacher":"{source}"}}', assignment])
+    (problem,) = refused(document)
+    assert (problem.field, remedy in problem.message) == (field, True)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "field"),
+    [
+        ('teacher.model={"architecture":"text_decoder"}', "teacher.model.architecture"),
+        ('teacher.model={"architecture":"gpt2"}', "teacher.model.weights"),
+    ],
+)
+def test_a_language_model_as_it_is_needs_a_folder(published, assignment, field):
+    document = override(published[1], ['teacher.source={"teacher":"language_model"}', assignment])
+    assert [one.field for one in refused(document)] == [field]
+
+
+def test_a_language_model_reads_no_pictures(published):
+    model = {"model": gpt2.MODEL | {"weights": str(published[0])}}
+    assert [one.field for one in refused({"teacher": model})] == ["teacher.model.architecture"]
+    as_it_is = {"source": {"teacher": "language_model"}} | model
+    assert "teacher.source" in [one.field for one in refused({"teacher": as_it_is})]
+
+
+def test_a_language_model_is_planned_with_the_file_that_is_there(published):
+    folder, document = published
+    found = plan(parse(document))
+    assert found.dataset["shape"][0] == "tokens"
+    assert found.stages[0].spec["model"]["sha256"] == hub.digest(folder)
+    given = plan(parse(override(document, ['teacher.source={"teacher":"language_model"}'])))
+    assert given.stages[0].spec["content"] == hub.digest(folder)
