@@ -169,8 +169,8 @@ def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
         "run": text("Run", width="medium"),
         "variant": text("Variant", width=_wide(rows, "variant")),
         "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
-        "bits": number("Bits/character", format="%.3f", help="For each next character, on average; mean over the "
-                       "seeds. Lower is better, and verdicts compare it."),
+        "bits": number("Bits/character", format="%.3f", help="Per character of the text, also where networks read "
+                       "tokens of several; mean over the seeds. Lower is better, and verdicts compare it."),
         "bits_interval": text("Bits, 95 %", help="Over the seeds, or over the test documents for one seed."),
         "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
         "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "

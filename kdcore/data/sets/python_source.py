@@ -48,7 +48,7 @@ def _stamp(options: PythonSource) -> str:
 @register(
     "dataset",
     "python_source",
-    "Python's standard library, character by character: every next one is to be predicted",
+    "Python's standard library, by characters or tokens: every next one is to be predicted",
     source="The library's source on this machine, which every Python brings along",
     options=PythonSource,
     traits=DatasetTraits(stamp=_stamp),
