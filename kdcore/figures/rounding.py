@@ -43,7 +43,7 @@ def rounding(view: Rounded) -> go.Figure:
         view.title,
         x={"title": "Weight"},
         y={"title": "Count (log)", "type": "log", "dtick": 1},
-        height=168,
+        height=156,
         barmode="overlay",
         bargap=0,
     )
