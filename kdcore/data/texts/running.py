@@ -21,7 +21,8 @@ from kdcore.inputs.wordpiece import MissingExtra
 from kdcore.problems import Problem, RecipeError
 
 EXCERPT = 512  # characters of an excerpt that are labelled
-RARE = 20  # a character that the training text has fewer of becomes a space, and such a token its parts
+RARE = 20  # a character that the training text has fewer of becomes a space
+RARE_TOKEN = 2  # one that the training text has fewer of is cut into its parts
 MOST_TOKENS = 1000  # that are classes: a confusion matrix has the square of it
 TOKENIZER_FIELD = "data.source.tokenizer"
 SHOWN = {"\n": "↵", " ": "␣"}
@@ -48,7 +49,8 @@ def tokenizer_option() -> Any:
         "",
         max_length=1000,
         description="Cut the text into the byte-level BPE tokens of this model, as a teacher of GPT-2's family needs: "
-        "a Hugging Face folder, or a name on its hub. Quality stays bits per character. Empty: characters.",
+        f"a Hugging Face folder, or a name on its hub. The {MOST_TOKENS:,} most frequent are kept, rarer ones are cut "
+        "into their parts. Quality stays bits per character. Empty: characters.",
     )
 
 
@@ -101,7 +103,7 @@ def _in_tokens(
     left out."""
     try:
         published = BytePairs.of_folder(hub.fetched(folder), window)
-        tokenizer = published.kept(list(_all(parts[0])), RARE, MOST_TOKENS)
+        tokenizer = published.kept(list(_all(parts[0])), RARE_TOKEN, MOST_TOKENS)
         (train, train_labels), (test, test_labels) = (_cut(part, tokenizer) for part in parts)
     except (hub.BadFolder, MissingExtra) as error:
         raise RecipeError([Problem(TOKENIZER_FIELD, str(error))]) from None
