@@ -172,5 +172,5 @@ def test_a_description_is_json_and_names_everything(name, described):
 
 
 def test_an_unknown_architecture_is_told_with_those_that_there_are(described):
-    with pytest.raises(ValueError, match=r"no architecture 'vgg7'; there are: .*cnn, mlp, mobilenetv2, resnet"):
+    with pytest.raises(ValueError, match=r"no architecture 'vgg7'; there are: .*cnn, gpt2, mlp, mobilenetv2, resnet"):
         models.rebuild(described | {"architecture": {"architecture": "vgg7"}}, {})
