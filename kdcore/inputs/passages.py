@@ -89,7 +89,12 @@ class HeldPassages(Held):
         return len(self.items)
 
     def batch(self, indices: np.ndarray, following: np.ndarray | None = None) -> torch.Tensor:
-        return self.kind.tensor(self.items[indices], self.device)
+        places, length = self.items.places[indices], self.items.length
+        windows = places[::length] // length
+        if not np.array_equal(places, (windows[:, None] * length + np.arange(length)).ravel()):
+            return self.kind.tensor(self.items[indices], self.device)
+        # Where a pass ends within a batch, the next one may begin with the same window, which then comes twice
+        return torch.from_numpy(np.asarray(self.items.windows.ids)[windows].astype(np.int64)).to(self.device)
 
     def indices(self, seed: int, step: int, size: int) -> np.ndarray:
         length = self.items.length

@@ -43,6 +43,13 @@ def test_a_batch_holds_whole_windows_and_a_pass_every_one_of_them_once():
     np.testing.assert_array_equal(ids.numpy().ravel(), items.windows.ids.ravel()[held.indices(0, 0, 32)])
 
 
+def test_a_window_that_comes_twice_in_a_batch_is_in_it_twice():
+    items, _ = pairs.passages()
+    held = KIND.hold(items, np.arange(len(items)), torch.device("cpu"))
+    twice = np.concatenate([np.arange(8, 16), np.arange(0, 8), np.arange(8, 16)])
+    np.testing.assert_array_equal(held.batch(twice), items.windows.ids[[1, 0, 1]])
+
+
 def test_a_document_is_in_one_share_alone():
     found = dataset()
     shares = split(found, Data(source={"dataset": "digits"}, validation=0.3, labels=100))
