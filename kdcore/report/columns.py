@@ -146,9 +146,12 @@ def usual(rows: Sequence[Row], *, reliability: bool = False) -> list[str]:
     spare = {name: name for name in USUAL if name == "map" or name.startswith(("cuda_", "openvino_"))}
     spare |= {name: name for name in ("bits", "trainable_params")} | {
         "bits_interval": "bits",
+        "bits_change": "bits",
         "openvino": "openvino_ms",
     }
     kept = [name for name in USUAL if name not in spare or any(row[spare[name]] is not None for row in rows)]
+    if rows and all(row["bits"] is not None for row in rows):
+        kept.remove("points")
     more = RELIABILITY if reliability else ()
     return [*(name for name in kept if several or name != "run"), *more]
 
