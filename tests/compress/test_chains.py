@@ -30,7 +30,10 @@ UNDONE = {
     *(("tie", name) for name in ("tie", "low_rank", "adaround", "qat", "joint")),
 }  # fmt: skip
 ACCEPTED = sorted(set(itertools.product(set(STEPS) - FINAL, STEPS)) - UNDONE)
-LONG = {("tie", "weight_quant"), ("prune_structured", "tie"), ("low_rank", "tie"), ("low_rank", "adaround")}
+LONG = {
+    ("tie", "weight_quant"), ("tie", "code"), ("prune_structured", "tie"), ("low_rank", "tie"), ("low_rank", "code"),
+    ("low_rank", "adaround"),
+}  # fmt: skip
 BRIEF = {
     "adaround": {"images": 16, "iterations": 3},
     "int8": {"images": 16},

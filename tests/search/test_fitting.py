@@ -12,19 +12,20 @@ from tests.search.conftest import document
 PACE = 1e-3  # ms a byte, in place of a stopwatch
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def timed():
+    """The bytes of the files that were timed."""
     return []
 
 
-@pytest.fixture
-def fitting(tmp_path, timed):
+@pytest.fixture(scope="module")
+def fitting(tmp_path_factory, timed):
     def stopwatch(path):
         timed.append(path.stat().st_size)
         return {"latency_ms": PACE * timed[-1]}
 
     search = parse(document(at_most={"size_bytes": 20_000}))
-    sketches = Sketches(search.recipe, tmp_path / "onnx")
+    sketches = Sketches(search.recipe, tmp_path_factory.mktemp("onnx"))
     return Fitting(Space(search, 10, sketches.layers), sketches, stopwatch)
 
 
