@@ -76,7 +76,8 @@ WATCH = """([kind, label, title, charts, patience, unseen]) => { window.measured
   if (!kind) await new Promise(go => window.addEventListener('pointerup', go, {once: true, capture: true}));
   const started = performance.now();
   candidates.find(one => one.innerText.trim().endsWith(label))?.click();
-  const finished = () => (ran || performance.now() - started > unseen) && titled() && app.getAttribute('data-test-script-state') === 'notRunning'
+  const finished = () => (ran || performance.now() - started > unseen)
+    && titled() && app.getAttribute('data-test-script-state') === 'notRunning'
     && !document.querySelector('[data-stale="true"]')
     && [...document.querySelectorAll(charts)].every(chart => chart.querySelector('.main-svg'));
   while (!finished() && performance.now() - started < patience)
