@@ -115,10 +115,10 @@ class Tab:
         return self
 
     def drawn(self):
-        """Waits for the charts, which are drawn after the script has ended."""
+        """Waits for the charts, which are drawn after the script has ended; those of a closed tab when it is opened."""
         self.page.wait_for_function(
             """() => [...document.querySelectorAll('[class*="st-key-plot_"]')]
-                .every(chart => chart.querySelector('.main-svg'))"""
+                .every(chart => chart.offsetParent === null || chart.querySelector('.main-svg'))"""
         )
         return self
 
