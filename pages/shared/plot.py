@@ -105,8 +105,8 @@ export default async function ({ data, parentElement, setTriggerValue }) {
     const margin = { ...figure.layout.margin, ...margins.get(like) }
     await Plotly.react(
       chart, figure.data, { ...figure.layout, ...look, margin, width: wide / times, height }, data.config)
-    const { l, r, t, b } = chart._fullLayout?._size ?? {}
-    margins.set(like, { l, r, t, b })
+    const found = chart._fullLayout?._size
+    if (found) margins.set(like, { l: found.l, r: found.r, t: found.t, b: found.b })
     chart.removeAllListeners("plotly_click")
     if (data.picks) chart.on("plotly_click", event => setTriggerValue("picked", event.points[0].customdata))
   }
