@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from PIL import Image
 
 from kdcore import registry
-from kdcore.data import dataset
+from kdcore.data import dataset, places
+from kdcore.data.fetch import fetch
 from kdcore.data.types import Dataset, RawImages
 from kdcore.recipe import Data
 from kdcore.registry import Options
@@ -63,3 +65,25 @@ def pictures(tmp_path) -> Callable[..., Path]:
         return top
 
     return write
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """Puts files by hand where the message says, and fetches the data set from them."""
+    monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
+    monkeypatch.setenv("KDCORE_CIFAR100", str(tmp_path / "none"))
+
+    def make(options: dict, **files: bytes) -> Dataset:
+        source = registry.validate("dataset", options)
+        raw = places.raw_folder(source)
+        raw.mkdir(parents=True, exist_ok=True)
+        known = registry.entry_of("dataset", source).traits.fetch
+        expected = []
+        for remote in known.files(source):
+            content = files[remote.name]
+            (raw / remote.name).write_bytes(content)
+            expected.append(remote._replace(md5=hashlib.md5(content).hexdigest()))
+        monkeypatch.setattr(known, "_files", tuple(expected))
+        return fetch(source)
+
+    return make

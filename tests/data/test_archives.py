@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import pickle
@@ -22,32 +21,9 @@ from kdcore.data import large, places
 from kdcore.data.download import FetchFailed
 from kdcore.data.fetch import fetch
 from kdcore.data.sets.cifar100 import mosaics
-from kdcore.data.sets.published import FLOWERS
-from kdcore.data.types import Dataset
+from kdcore.data.sets.published_pictures import FLOWERS
 
 RANDOM = np.random.RandomState(0)
-
-
-@pytest.fixture
-def prepared(tmp_path, monkeypatch):
-    """Puts files by hand where the message says, and fetches the data set from them."""
-    monkeypatch.setenv("KDCORE_DATA", str(tmp_path))
-    monkeypatch.setenv("KDCORE_CIFAR100", str(tmp_path / "none"))
-
-    def make(options: dict, **files: bytes) -> Dataset:
-        source = registry.validate("dataset", options)
-        raw = places.raw_folder(source)
-        raw.mkdir(parents=True, exist_ok=True)
-        known = registry.entry_of("dataset", source).traits.fetch
-        expected = []
-        for remote in known.files(source):
-            content = files[remote.name]
-            (raw / remote.name).write_bytes(content)
-            expected.append(remote._replace(md5=hashlib.md5(content).hexdigest()))
-        monkeypatch.setattr(known, "_files", tuple(expected))
-        return fetch(source)
-
-    return make
 
 
 def tar(**members: bytes) -> bytes:
