@@ -15,6 +15,7 @@ from tests.pages.test_data import pictures
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_a_teachers_normalisation_is_asked_for_and_found(tab, full, tmp_path):
     dataset, options = digits(), validate("architecture", "mlp")
     network = models.create(options, 10, (1, 8, 8), [0.0], [1.0])

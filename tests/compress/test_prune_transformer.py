@@ -108,7 +108,7 @@ def test_what_it_cannot_work_on_is_said():
     assert "first" in traits.refuses(validate("architecture", "bert"), ["low_rank"])
 
 
-@pytest.mark.parametrize("chosen", [ENCODER, DECODER, pytest.param(BERT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("chosen", [ENCODER, *(pytest.param(one, marks=pytest.mark.slow) for one in (DECODER, BERT))])
 def test_the_file_takes_any_batch_of_any_length_and_the_network_comes_back(tmp_path, chosen):
     made = network(chosen)
     described = models.describe(validate("architecture", chosen), 3, SHAPE, [], [])

@@ -52,6 +52,7 @@ def trained(laboratory, run_id, check=lambda: None):
     return told
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_is_named_and_what_was_kept_goes_on(laboratory):
     run_id, killed = laboratory.submit(*TOGETHER), []
     folder = laboratory.model(run_id)

@@ -24,7 +24,7 @@ from tests.models.test_rebuild import pruned, same
 
 torch.set_num_threads(1)
 
-LONG = ("vgg11", "vit_b_32", "densenet121", "swin_v2_t")
+QUICK = ("resnet18", "mobilenet_v3_small", "swin_t", "inception_v3")
 SMALLEST_OF_FAMILY = (
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t",
     "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5",
@@ -107,7 +107,7 @@ def test_inceptions_second_classifier_has_the_parameters_that_are_missing():
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
         for name in SMALLEST_OF_FAMILY
         if not name.startswith(("squeezenet", "maxvit"))
     ],
@@ -170,7 +170,7 @@ def test_maxvit_refuses_sides_that_no_partition_cuts():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SMALL_STEMS]
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in SMALL_STEMS]
 )
 def test_a_small_stem_keeps_the_size_of_small_images(name):
     large = tapped(on_meta(name, (1, 32, 32), small_stem="no"), torch.zeros(2, 1, 32, 32, device="meta"))

@@ -17,12 +17,14 @@ from tests.pages.test_pages import PAGES
 from tests.small import small
 
 LISTS = ("compare", "runs")
+QUICK = (*LISTS, "soft_targets", "try_it")
+MOST = [pytest.param(page, marks=[] if page in QUICK else [pytest.mark.slow]) for page in PAGES]
 
 
 @pytest.mark.parametrize(
     ("file", "page"),
     [
-        pytest.param(file, page, marks=[] if file == "plan.json" or page in LISTS else [pytest.mark.slow])
+        pytest.param(file, page, marks=[] if page in LISTS else [pytest.mark.slow])
         for file in ("meta.json", "plan.json", "recipe.json", "result.json")
         for page in PAGES
     ],
@@ -32,7 +34,7 @@ def test_a_damaged_file(full, file, page):
     opened(page)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", MOST)
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_models_that_were_removed(full, page, every):
     for model in sorted(full.models.iterdir())[::every]:
@@ -40,7 +42,7 @@ def test_models_that_were_removed(full, page, every):
     opened(page)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", MOST)
 def test_models_whose_files_are_damaged(full, page):
     files = ("logits.npz", "report.json", "model.onnx", "architecture.json", "done.json", "members.npz")
     models = sorted(full.models.iterdir())[::2]
@@ -77,7 +79,7 @@ def test_a_timing_session_has_no_recipe_to_duplicate(full):
     assert "duplicate" not in [button.key for button in app.button]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", MOST)
 def test_names_that_are_code(full, page):
     hostile = "**<img src=x onerror=alert(1)>** $1_0$ :material/home: [x](javascript:1)"
     for row in runs(full):

@@ -182,6 +182,7 @@ def test_a_search_that_has_ended_goes_on_with_more_trials(searched, tmp_path):
     assert found["final"]["looks"] == 2
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_study(begun):
     workspace, run = begun
     folder = workspace.run(run)

@@ -54,10 +54,11 @@ DAMAGES = {
 
 
 def cases():
-    """Quick: each kind of damage to one file."""
+    """Quick: each kind of damage to one file, and every third of those to JSON."""
     for name, damages in DAMAGES.items():
         for damage in damages:
-            repeats = damage in MODEL_DAMAGES and name != next(iter(DAMAGES))
+            of_json = damage not in MODEL_DAMAGES
+            repeats = list(JSON_DAMAGES).index(damage) % 3 if of_json else name != next(iter(DAMAGES))
             yield pytest.param(name, damage, marks=[pytest.mark.slow] if repeats else [])
 
 

@@ -29,7 +29,10 @@ class Small(Objective):
         return super().loss(network, batch)
 
 
-@pytest.mark.parametrize(("most", "fits"), [(8, 8), (15, 8), (4, 4), (3, 2), (1, None)])
+@pytest.mark.parametrize(
+    ("most", "fits"),
+    [(15, 8), (1, None), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((8, 8), (4, 4), (3, 2)))],
+)
 def test_what_would_fit_is_told(task, tmp_path, most, fits):
     lesson = Small(most)
     with pytest.raises(OutOfMemory) as caught:

@@ -49,7 +49,7 @@ CASES = {
     "peers": (network, lambda: Mutually(method(), [network(5), network(6, 4)]), {"ema": 0.8, "patience": 3}, "fp32"),
     "a teacher beside": (network, lambda: Jointly(method(), [network(5, 9)]), {"optimizer": "sgd"}, "fp32"),
 }
-LONG = ("memory banks, bf16", "peers")
+QUICK = ("plain adamw", "fp16, clipped", "early stop that comes", "adapters", "memory banks")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ LONG = ("memory banks, bf16", "peers")
     [
         ("plain adamw", 1),
         ("plain adamw", 60),
-        *(pytest.param(case, 40, marks=[pytest.mark.slow] if case in LONG else []) for case in CASES),
+        *(pytest.param(case, 40, marks=[] if case in QUICK else [pytest.mark.slow]) for case in CASES),
     ],
 )
 def test_stopped_anywhere_and_resumed_it_ends_with_the_same_bits_and_no_epoch_twice(task, tmp_path, case, after):
