@@ -31,6 +31,11 @@ IMAGES, IMAGES_A_CLASS = 400, 4  # of a sample; whichever is more
 MOST_BYTES = 64 * 2**20  # of a sample
 COLOURS = 3
 SHOWN = 8  # names of classes in a message
+OF_PICTURES = (
+    "Does it use another normalisation, or another order of classes? None of the usual ones is better: give mean"
+    " and std, or class_order, or set anyway to use it as it is",
+    "pixels",
+)
 
 
 class Foreign(Options):
@@ -104,9 +109,8 @@ def others(options: Foreign, dataset: Dataset) -> dict[str, Normalisation]:
     return _known(dataset, shape(options, dataset)[0])
 
 
-def order(options: Foreign, dataset: Dataset) -> tuple[int, ...]:
-    """The class of each output, as the options say; empty where they do not. Raises RecipeError."""
-    names = options.class_order
+def order(names: Sequence[str], dataset: Dataset) -> tuple[int, ...]:
+    """The class of each output, as `class_order` names them; empty where it does not. Raises RecipeError."""
     if not names:
         return ()
     unknown = [name for name in names if name not in dataset.classes]
@@ -129,23 +133,28 @@ def spec(options: Foreign, dataset: Dataset, order: Sequence[int], usual_pixels:
     """What a teacher's model depends on beside its file: what is not as usual. `order`: that was settled on."""
     asked = options.model_dump(mode="json", include={"mean", "std", "channels", "pixels"})
     usual_values = {"mean": [], "std": [], "channels": "as they are", "pixels": usual_pixels}
-    found = {name: value for name, value in asked.items() if value != usual_values[name]}
-    if len(order) and list(order) != list(range(len(dataset.classes))):
-        found["class_order"] = [dataset.classes[index] for index in order]
-    return found
+    return {name: value for name, value in asked.items() if value != usual_values[name]} | reordered(dataset, order)
+
+
+def reordered(dataset: Dataset, order: Sequence[int]) -> dict[str, Any]:
+    """`class_order` in a spec, where the outputs do not come as the data set's classes."""
+    if not len(order) or list(order) == list(range(len(dataset.classes))):
+        return {}
+    return {"class_order": [dataset.classes[index] for index in order]}
 
 
 @contextmanager
 def sample(dataset: Dataset) -> Iterator[Path]:
-    """A file with a `Sample` of the training images, for a subprocess: the same ones every time."""
+    """A file with a `Sample` of the training examples, for a subprocess: the same ones every time."""
     labels = np.asarray(dataset.train_labels)
     ordered = (label_set_order if dataset.multilabel else stratified_order)(labels, [0])
     most = max(IMAGES, IMAGES_A_CLASS * len(dataset.classes))
-    few = ordered[: max(1, min(most, MOST_BYTES // int(np.prod(dataset.shape))))]
+    few = ordered[: max(1, min(most, MOST_BYTES // dataset.kind.values(dataset.shape)))]
     truth = labels[few] if dataset.multilabel else np.eye(len(dataset.classes), dtype=np.uint8)[labels[few]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.npz"
-        Sample(dataset.train_images[few], truth, dataset.classes).write(path)
+        items = dataset.train_images[few]
+        Sample(items if isinstance(items, np.ndarray) else dataset.kind.feed(items), truth, dataset.classes).write(path)
         yield path
 
 
@@ -168,26 +177,25 @@ def refusal(message: str, changes: Mapping[str, Any]) -> RecipeError:
     return RecipeError([Problem(better[0][0] if better else f"{FIELD}.path", message, changes=better)])
 
 
-def question(found: Look, options: Foreign, dataset: Dataset, name: str) -> None:
-    """Raises RecipeError for a teacher that is wrong far too often, with what would put it right if that is known."""
+def question(found: Look, options: Any, dataset: Dataset, name: str, doubt: tuple[str, str] = OF_PICTURES) -> None:
+    """Raises RecipeError for a teacher that is wrong far too often, with what would put it right if that is known.
+
+    `options`: with `anyway`. `doubt`: what is asked where nothing is known, and at which option.
+    """
     if options.anyway:
         return
-    right = f"{name} has an accuracy of {_percent(found.right)} on {found.images} training images"
+    right = f"{name} has an accuracy of {_percent(found.right)} on {found.images} training {dataset.kind.many}"
     if found.suggestion:
         changes = _changes(found.suggestion, options, dataset)
         said = " and ".join(f"{option} {_short(value)}" for option, value in changes.items() if value)
         message = f"{right}; with {said} it has {_percent(found.suggestion.right)}. Use that?"
         raise refusal(message, changes)
     if found.near_chance:
-        message = (
-            f"{right}, and the most frequent class alone would give {_percent(found.chance)}. Does it use "
-            "another normalisation, or another order of classes? None of the usual ones is better: give mean"
-            " and std, or class_order, or set anyway to use it as it is"
-        )
-        refuse("pixels", message)
+        asked, option = doubt
+        refuse(option, f"{right}, and the most frequent class alone would give {_percent(found.chance)}. {asked}")
 
 
-def _changes(suggestion: Suggestion, options: Foreign, dataset: Dataset) -> dict[str, Any]:
+def _changes(suggestion: Suggestion, options: Any, dataset: Dataset) -> dict[str, Any]:
     """The options that the suggestion asks for."""
     changes: dict[str, Any] = {}
     if suggestion.pixels is not None:

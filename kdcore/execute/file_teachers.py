@@ -28,9 +28,8 @@ def check_answers(teacher: nn.Module, images: Items, kind: Kind) -> None:
         finite = teacher(kind.ready(kind.tensor(few))).isfinite().all(dim=1)
     if not finite.all():
         raise NotFinite(
-            f"the network's outputs are not finite (NaN or infinity) for {int((~finite).sum())} of {len(few)}"
-            " images: its weights are damaged or too large, or it needs another normalisation; use another "
-            "file"
+            f"the network's outputs are not finite (NaN or infinity) for {int((~finite).sum())} of {len(few)} "
+            f"{kind.many}: its weights are damaged or too large, or it needs another normalisation; use another file"
         )
 
 
@@ -42,7 +41,8 @@ class OnnxTeacher(nn.Module):
         self._session = runtime.session(path, threads=machine.threads())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        given = np.ascontiguousarray(images.detach().float().cpu().numpy())
+        plain = images.detach().float() if images.is_floating_point() else images
+        given = np.ascontiguousarray(plain.cpu().numpy())
         return torch.from_numpy(runtime.logits(self._session, given)).to(images.device)
 
     def __deepcopy__(self, memo: Any) -> OnnxTeacher:

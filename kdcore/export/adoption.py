@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto
 
 from kdcore.data.normalisations import Normalisation
 from kdcore.export import onnx_reading as reading
-from kdcore.export.external_onnx import LOOKING_SECONDS, MOST_BYTES, ForeignModel, Judged, Wanted
-from kdcore.export.graph import WEIGHTED, constants
+from kdcore.export.external_onnx import ForeignModel, Judged, Wanted
+from kdcore.export.onnx_judging import (
+    KINDS,
+    allow_looking,
+    answer,
+    ends_in_sigmoid,
+    logits_of,
+    named,
+    output,
+    run,
+    same,
+    session,
+    weighted,
+)  # fmt: skip
 from kdcore.export.onnx_macs import macs
-from kdcore.export.onnx_wrapping import LEAST, PREFIX, Fit, any_batch, scanning, wrapped
+from kdcore.export.onnx_wrapping import PREFIX, Fit, any_batch, scanning, wrapped
 from kdcore.models.first_look import Look, Sample, look
-from kdcore.problems import first_line
 
 MOST_BATCH = 1024
 TRIED = 5  # images in the trial, not a divisor of the usual batches
-TOLERANCE = 1e-3  # of the largest logit, between images asked together and one by one
-COARSE = 1e-2  # the same of a file that reckons with 16 bits
-KINDS: dict[int, Any] = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}
-PLAIN = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear")  # keep the values
-
-MEMORY_BYTES = 8 * 2**30
 
 
 def adopt(
@@ -54,16 +54,16 @@ def adopt(
         target.write_bytes(made.SerializeToString())
     found = _look(asked, wanted, sample, others) if sample else None
     counted = macs(model, asked.images(np.zeros((1, *wanted.takes), np.float32)))
-    return Judged(params, zeros, counted, fit.batch, scanned, list(wanted.order), found, _weights(model))
+    return Judged(params, zeros, counted, fit.batch, scanned, list(wanted.order), found, weighted(model))
 
 
 class _Asked:
     """A file that is asked as it is: what its own graph does not do is done in NumPy."""
 
     def __init__(self, model: onnx.ModelProto, fit: Fit):
-        self.fit, self.running = fit, _session(model)
+        self.fit, self.running = fit, session(model)
         self.name = self.running.get_inputs()[0].name
-        self.sigmoid = _ends_in_sigmoid(model)
+        self.sigmoid = ends_in_sigmoid(model)
 
     def images(self, pixels: np.ndarray) -> np.ndarray:
         """Normalised pixels (n, C, H, W), n at most its batch, as it takes them."""
@@ -75,14 +75,14 @@ class _Asked:
         """Its answers (n, K) to normalised pixels (n, C, H, W)."""
         batch = self.fit.batch or len(pixels)
         parts = [pixels[at : at + batch] for at in range(0, len(pixels), batch)]
-        return np.concatenate([_run(self.running, self.name, self.images(part))[: len(part)] for part in parts])
+        return np.concatenate([run(self.running, self.name, self.images(part))[: len(part)] for part in parts])
 
     def alone(self, pixels: np.ndarray, classes: int) -> np.ndarray:
         """Its answers (n, K), each image asked by itself. Raises ForeignModel where they are none of K classes."""
         said = []
         for image in pixels:
             given = self.images(image[None])
-            out = _run(self.running, self.name, given)
+            out = run(self.running, self.name, given)
             if out.shape != (len(given), classes):
                 need = f"({len(given)}, {classes}) is needed, a number for each class"
                 raise ForeignModel(f"its output is {tuple(out.shape)}; {need}")
@@ -97,28 +97,19 @@ def _made(model: onnx.ModelProto, wanted: Wanted, fit: Fit, asked: _Asked) -> tu
     if wanted.pixels == "normalised":
         mean, std = (np.array(part, np.float32).reshape(-1, 1, 1) for part in (wanted.mean, wanted.std))
         prepared = (prepared - mean) / std
-    expected = _logits(asked.alone(prepared.astype(np.float32), wanted.classes), wanted, asked.sigmoid)
-    tolerance = COARSE if TensorProto.FLOAT16 in (fit.takes, fit.gives) else TOLERANCE
+    expected = logits_of(asked.alone(prepared.astype(np.float32), wanted.classes), wanted, asked.sigmoid)
     for scanned in (False, True):
         if scanned and fit.batch is None:
             break
         inner = scanning(model, fit.batch or 1, wanted.classes) if scanned else any_batch(model)
         made = wrapped(inner, wanted, fit)
-        if _same(made, images, expected, tolerance):
+        if _same(made, images, expected, fit):
             return made, scanned
     raise ForeignModel(reading.why_together(model, fit.batch))
 
 
-def _weights(model: onnx.ModelProto) -> int:
-    """Numbers in layers whose weights are fp32."""
-    known = constants(model)
-    read = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED} & known.keys()
-    plain = [known[name].dims for name in read if known[name].data_type == TensorProto.FLOAT]
-    return sum(math.prod(dims) for dims in plain if len(dims) in (2, 4))
-
-
 def _look(asked: _Asked, wanted: Wanted, sample: Path, others: Mapping[str, Normalisation]) -> Look:
-    _allow_looking()
+    allow_looking()
     scale = 1 / 255 if wanted.pixels == "0..255" else 1.0
     plain = Normalisation((0.0,) * wanted.takes[0], (scale,) * wanted.takes[0])
     now = Normalisation(tuple(wanted.mean), tuple(wanted.std)) if wanted.pixels == "normalised" else plain
@@ -134,14 +125,14 @@ def _fit(model: onnx.ModelProto, wanted: Wanted) -> Fit:
     held = {tensor.name for tensor in model.graph.initializer}
     given = [value for value in model.graph.input if value.name not in held]
     if len(given) != 1:
-        raise ForeignModel(f"it has {len(given)} inputs{_named(given)}; one is needed, the images")
+        raise ForeignModel(f"it has {len(given)} inputs{named(given)}; one is needed, the images")
     kind = given[0].type.tensor_type
     sides = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
     last = _channels_last(kind.elem_type, sides, wanted)
     batch = sides[0]
     if batch is not None and not 1 <= batch <= MOST_BATCH:
         raise ForeignModel(f"its batch size is {batch}; 1 to {MOST_BATCH}, or a dynamic one, are accepted")
-    return Fit(batch, last, kind.elem_type, _output(model), wanted.repeated)
+    return Fit(batch, last, kind.elem_type, output(model), wanted.repeated)
 
 
 def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bool:
@@ -172,145 +163,21 @@ def _channels_last(elements: int, sides: list[int | None], wanted: Wanted) -> bo
     raise ForeignModel(f"its input is {given_input}: it expects {wrong} pixels, but these images need {need}")
 
 
-def _output(model: onnx.ModelProto) -> int:
-    """The kind of numbers of its one output."""
-    if len(model.graph.output) != 1:
-        raise ForeignModel(
-            f"it has {len(model.graph.output)} outputs{_named(model.graph.output)}; one is needed, the classes' scores"
-        )
-    kind: int = model.graph.output[0].type.tensor_type.elem_type
-    if kind not in KINDS:
-        name = TensorProto.DataType.Name(kind).lower()
-        raise ForeignModel(f"its output is {name}: it gives classes instead of scores; export it without argmax")
-    return kind
-
-
-def _named(values: Any) -> str:
-    names = ", ".join(value.name.removeprefix(PREFIX) for value in values)
-    return f" ({names[:80]})" if names else ""
-
-
-def _logits(said: np.ndarray, wanted: Wanted, sigmoid: bool) -> np.ndarray:
-    """What it said as logits, in the data set's order of classes. Raises ForeignModel where it said something else."""
-    if not np.isfinite(said).all():
-        raise ForeignModel("its outputs are not finite")
-    logits = _from(wanted.outputs, said, sigmoid)
-    return logits[:, np.argsort(wanted.order)] if len(wanted.order) else logits
-
-
-def _from(outputs: str, said: np.ndarray, sigmoid: bool) -> np.ndarray:
-    shares = bool(said.min() >= 0 and said.max() <= 1)
-    off = float(np.abs(said.sum(axis=1) - 1).max())  # from a sum of 1
-    if outputs == "probabilities":
-        if said.min() < 0 or off > 0.01:
-            other = "sigmoid" if shares else "logits"
-            raise ForeignModel(
-                f"its outputs are not probabilities, at least 0 and with sum 1: set outputs to {other}",
-                {"outputs": other},
-            )
-        return np.asarray(np.log(np.maximum(said, LEAST)))
-    if outputs == "sigmoid":
-        if not shares:
-            message = "its outputs are not sigmoids, between 0 and 1: set outputs to logits"
-            raise ForeignModel(message, {"outputs": "logits"})
-        bounded = np.clip(said, LEAST, 1 - LEAST)
-        return np.asarray(np.log(bounded / (1 - bounded)))
-    if said.min() >= 0 and off < 1e-3:
-        message = "its outputs are probabilities: they sum to 1; set outputs to probabilities"
-        raise ForeignModel(message, {"outputs": "probabilities"})
-    if sigmoid or shares:
-        message = "its outputs are sigmoids, each between 0 and 1: set outputs to sigmoid"
-        raise ForeignModel(message, {"outputs": "sigmoid"})
-    return said
-
-
-def _ends_in_sigmoid(model: onnx.ModelProto) -> bool:
-    makers = {name: node for node in model.graph.node for name in node.output}
-    node = makers.get(model.graph.output[0].name)
-    while node is not None and node.op_type in PLAIN:
-        node = makers.get(node.input[0])
-    return node is not None and node.op_type == "Sigmoid"
-
-
-def _same(model: onnx.ModelProto, images: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+def _same(model: onnx.ModelProto, images: np.ndarray, expected: np.ndarray, fit: Fit) -> bool:
     """Whether the converted model gives the expected logits for all images at once."""
     try:
-        running = _session(model)
-        given = _run(running, running.get_inputs()[0].name, images)
+        running = session(model)
+        given = run(running, running.get_inputs()[0].name, images)
     except ForeignModel:
         return False
-    if given.shape != expected.shape:
-        return False
-    return float(np.abs(given - expected).max()) <= tolerance * max(1.0, float(np.abs(expected).max()))
+    return same(given, expected, (fit.takes, fit.gives))
 
 
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ForeignModel(f"ONNX Runtime cannot load it: {first_line(error)}") from None
-
-
-def _run(running: onnxruntime.InferenceSession, name: str, images: np.ndarray) -> np.ndarray:
-    try:
-        return np.asarray(running.run(None, {name: images})[0])
-    except Exception as error:
-        raise ForeignModel(f"it does not run on images {images.shape}: {first_line(error)}") from None
-
-
-def _limit(seconds: float) -> None:
-    """Bounds what this process may take from now on, where the system can: memory, processor time, sizes of files."""
-    try:
-        import resource
-    except ImportError:
-        return
-    used = math.ceil(time.process_time() + seconds)
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, 2 * MOST_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-    _limit_time(used)
-
-
-def _limit_time(seconds: int) -> None:
-    """Bounds the processor time of this process since its start."""
-    import resource
-
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == resource.RLIM_INFINITY else min(seconds, hard), hard))
-
-
-def _allow_looking() -> None:
-    """A file that did in time what small inputs need may take longer over the sample."""
-    try:
-        import resource
-    except ImportError:
-        return
-    if resource.getrlimit(resource.RLIMIT_CPU)[0] != resource.RLIM_INFINITY:
-        _limit_time(math.ceil(time.process_time() + LOOKING_SECONDS))
-
-
-def _main() -> None:
-    question = json.load(sys.stdin)
-    _limit(question["seconds"])
-    target = Path(question["target"]) if question["target"] else None
-    try:
-        sample = Path(question["sample"]) if question["sample"] else None
-        others = {name: Normalisation(*map(tuple, one)) for name, one in question["others"].items()}
-        judged = adopt(Path(question["path"]), Wanted(**question["wanted"]), target, sample, others)
-        answer: dict[str, Any] = judged.document()
-    except ForeignModel as error:
-        answer = {"refused": str(error), "changes": error.changes}
-    except MemoryError:
-        answer = {"refused": "it needs too much memory"}
-    print(json.dumps(answer))
+def _asked(question: dict[str, Any]) -> Judged:
+    others = {name: Normalisation(*map(tuple, one)) for name, one in question["others"].items()}
+    wanted = Wanted(**question["wanted"])
+    return adopt(Path(question["path"]), wanted, question["target"], question["sample"], others)
 
 
 if __name__ == "__main__":
-    _main()
+    answer(_asked)

@@ -1,8 +1,9 @@
 """ONNX classifiers that somebody else made: judged as hostile input, and made to take what ours take.
 
-`adopt` has a subprocess with limits (`python -m kdcore.export.adoption`) read the file, check it, put the conversion
-of pixels before it and that of its outputs behind it, and run the result. What comes out takes "images" float32
-(batch, C, H, W) in [0, 1] of any batch and gives "logits" (batch, K), as our own files do.
+`adopt` has a subprocess with limits (`python -m kdcore.export.adoption`, of texts `text_adoption`) read the file, check
+it, put the conversion of its input before it and that of its outputs behind it, and run the result. What comes out
+takes "images" float32 (batch, C, H, W) in [0, 1] of any batch, or "ids" int64 (batch, length) with padding 0, and gives
+"logits" (batch, K), as our own files do.
 """
 
 from __future__ import annotations
@@ -63,6 +64,22 @@ class Wanted(NamedTuple):
         return (3, *self.shape[1:]) if self.repeated else tuple(self.shape)  # type: ignore[return-value]
 
 
+class WantedTexts(NamedTuple):
+    """What a classifier of texts must fit: ids below `vocabulary`, of up to `longest` tokens, `length` in the middle.
+
+    `labels`: what a document beside the file calls its outputs, as JSON; empty where none does. The rest as in Wanted.
+    """
+
+    vocabulary: int
+    longest: int
+    length: int
+    classes: int
+    outputs: Outputs
+    order: Sequence[int] = ()
+    names: Sequence[str] = ()
+    labels: str = ""
+
+
 class Judged(NamedTuple):
     """`params`: numbers in its weights, `zeros` of them zero. `macs`: of one image, None where they cannot be inferred.
 
@@ -101,7 +118,7 @@ class Judged(NamedTuple):
 
 def adopt(
     path: Path,
-    wanted: Wanted,
+    wanted: Wanted | WantedTexts,
     target: Path | None = None,
     sample: Path | None = None,
     others: Mapping[str, Normalisation] = {},
@@ -121,7 +138,8 @@ def adopt(
     }  # fmt: skip
     patience = PATIENCE * (seconds + (LOOKING_SECONDS if sample else 0))
     try:
-        done = child.run_module("kdcore.export.adoption", question=question, seconds=patience)
+        module = "kdcore.export.text_adoption" if isinstance(wanted, WantedTexts) else "kdcore.export.adoption"
+        done = child.run_module(module, question=question, seconds=patience)
     except subprocess.TimeoutExpired:
         raise TooSlow(f"checking and running it takes longer than {patience:.0f} s") from None
     if done.returncode == -getattr(signal, "SIGXCPU", 0):

@@ -110,7 +110,11 @@ def class_order(model: onnx.ModelProto, classes: Sequence[str]) -> list[int]:
 
     Capitals, and lines for spaces, make no difference.
     """
-    named = next((entry.value for name in NAMES for entry in model.metadata_props if entry.key == name), "")
+    return order_of(next((one.value for name in NAMES for one in model.metadata_props if one.key == name), ""), classes)
+
+
+def order_of(named: str, classes: Sequence[str]) -> list[int]:
+    """Which of `classes` each output is, as this text of JSON or Python names them; empty where it names others."""
     ours = {_plain(name): index for index, name in enumerate(classes)}
     theirs = [ours.get(_plain(name), -1) for name in _listed(named)]
     return theirs if sorted(theirs) == list(range(len(classes))) else []

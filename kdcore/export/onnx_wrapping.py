@@ -1,19 +1,22 @@
-"""Putting an ONNX file of somebody else into our convention: pixels in 0..1 before it, logits behind it, any batch."""
+"""Putting an ONNX file of somebody else into our convention: our inputs before it, logits behind it, any batch."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from kdcore.export.external_onnx import Wanted
+from kdcore.export.external_onnx import Wanted, WantedTexts
 
 PREFIX = "model."  # of the file's own names, so that those that are added are free
 LEAST = 1e-6  # a probability of zero counts as this much: its logarithm must be a number
 LEAST_IR = 8  # older ones want every weight among the inputs
+
+Takes = Mapping[str, onnx.ValueInfoProto]  # the inputs of a classifier of texts: "ids", "mask", "types"
 
 
 class Fit(NamedTuple):
@@ -106,14 +109,37 @@ def wrapped(model: onnx.ModelProto, wanted: Wanted, fit: Fit) -> onnx.ModelProto
     made = copy.deepcopy(model)
     grown, name, out = _Graph(made.graph), images_of(made).name, made.graph.output[0].name
     _rename(_before(grown, wanted, fit), name, grown.before)
-    _rename(_behind(grown, wanted, fit, out), "logits", grown.behind)
+    _rename(_behind(grown, wanted, fit.gives, out), "logits", grown.behind)
+    return _closed(made, grown, helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", *wanted.shape]),
+                   wanted.classes)  # fmt: skip
+
+
+def wrapped_texts(model: onnx.ModelProto, wanted: WantedTexts, takes: Takes, gives: int) -> onnx.ModelProto:
+    """Ids, padded with 0, to all that it takes, before it; what it gives to logits, behind it."""
+    made = copy.deepcopy(model)
+    grown, out = _Graph(made.graph), made.graph.output[0].name
+    zero = grown.constant("zero", 0, np.int64)
+    for role, value in takes.items():
+        here = "ids"
+        if role == "mask":
+            here = grown.then(grown.before, "Not", grown.then(grown.before, "Equal", here, zero))
+        elif role == "types":
+            here = grown.then(grown.before, "Mul", here, zero)
+        grown.before.append(helper.make_node("Cast", [here], [value.name], to=value.type.tensor_type.elem_type))
+    _rename(_behind(grown, wanted, gives, out), "logits", grown.behind)
+    return _closed(made, grown, helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"]),
+                   wanted.classes)  # fmt: skip
+
+
+def _closed(made: onnx.ModelProto, grown: _Graph, given: onnx.ValueInfoProto, classes: int) -> onnx.ModelProto:
+    """The model with what has grown at both ends, this input, and logits."""
     graph = made.graph
     made.ir_version = max(made.ir_version, LEAST_IR)
     nodes = [*grown.before, *graph.node, *grown.behind]
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", *wanted.shape]))
-    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", wanted.classes]))
+    graph.input.append(given)
+    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes]))
     return made
 
 
@@ -140,9 +166,9 @@ def _before(grown: _Graph, wanted: Wanted, fit: Fit) -> str:
     return here if fit.takes == TensorProto.FLOAT else grown.then(nodes, "Cast", here, to=fit.takes)
 
 
-def _behind(grown: _Graph, wanted: Wanted, fit: Fit, here: str) -> str:
+def _behind(grown: _Graph, wanted: Wanted | WantedTexts, gives: int, here: str) -> str:
     nodes = grown.behind
-    if fit.gives != TensorProto.FLOAT:
+    if gives != TensorProto.FLOAT:
         here = grown.then(nodes, "Cast", here, to=TensorProto.FLOAT)
     if wanted.outputs == "probabilities":
         here = grown.then(nodes, "Log", grown.then(nodes, "Max", here, grown.constant("least", LEAST)))

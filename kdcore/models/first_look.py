@@ -24,6 +24,17 @@ FITS = 0.5  # accuracy on other images of an order that was worked out from answ
 Ask = Callable[[np.ndarray], np.ndarray]
 
 
+class Plain:
+    """In place of a normalisation, for inputs that networks take as they are: token ids."""
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """The same."""
+        return items
+
+
+Way = Normalisation | Plain
+
+
 class Suggestion(NamedTuple):
     """What would make the network right on a share `right` of the images.
 
@@ -63,7 +74,8 @@ class Look(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Images uint8 (N, H, W, C), each beginning of which holds all classes alike; `labels` 0 and 1 (N, K), `names`."""
+    """Images uint8 (N, H, W, C), or ids (N, L), each beginning of which holds all classes alike; `labels` 0 and 1
+    (N, K), `names`."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -83,12 +95,12 @@ class Sample(NamedTuple):
 def look(
     ask: Ask,
     sample: Sample,
-    now: Normalisation,
+    now: Way,
     others: Mapping[str, Normalisation],
     order: Sequence[int] = (),
     seconds: float = SECONDS,
 ) -> Look:
-    """`ask`: float32 (n, C, H, W), normalised, to float (n, K), as the network itself does it.
+    """`ask`: float32 (n, C, H, W), normalised, or ids (n, L), to float (n, K), as the network itself does it.
 
     `now`: how it is asked; `others`: what else to try. `order`: the class of each output; empty: as the classes come.
     """
@@ -96,7 +108,7 @@ def look(
     count, ways = _affordable(ask, sample.images, now, len(others), seconds)
     images, labels = sample.images[:count], sample.labels[:count].astype(bool)
     orders = [np.array(order if len(order) else range(labels.shape[1])), *_orders(sample.names)]
-    tried: dict[str | None, Normalisation] = {None: now}
+    tried: dict[str | None, Way] = {None: now}
     tried |= dict(list(others.items())[:ways])
     said = {name: _said(ask, images, way, labels, orders) for name, way in tried.items()}
     first = _hits(said[None].largest, orders[0], labels)
@@ -104,7 +116,7 @@ def look(
     return Look(count, float(first.mean()), float(labels.mean(axis=0).max()), found)
 
 
-def _affordable(ask: Ask, images: np.ndarray, now: Normalisation, others: int, seconds: float) -> tuple[int, int]:
+def _affordable(ask: Ask, images: np.ndarray, now: Way, others: int, seconds: float) -> tuple[int, int]:
     """How many images a network is evaluated on, and in how many other ways, as its own pace allows."""
     started = time.perf_counter()
     ask(now.of(images[:CHUNK]))
@@ -123,7 +135,7 @@ class _Said(NamedTuple):
 Answers = Mapping[str | None, _Said]  # by normalisation; None: as the network is asked now
 
 
-def _said(ask: Ask, images: np.ndarray, way: Normalisation, labels: np.ndarray, orders: Sequence[np.ndarray]) -> _Said:
+def _said(ask: Ask, images: np.ndarray, way: Way, labels: np.ndarray, orders: Sequence[np.ndarray]) -> _Said:
     largest, fits = [], np.zeros(len(orders))
     for at in range(0, len(images), CHUNK):
         logits = ask(way.of(images[at : at + CHUNK])).astype(float)

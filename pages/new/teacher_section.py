@@ -20,6 +20,7 @@ SOURCE = "teacher.source"
 FILES = {  # what can be uploaded for a source that is a file: its label, and its suffixes
     "weights_file": ("Upload a weights file", ["safetensors", "pt", "pth", "ckpt", "bin", "tar"]),
     "onnx_file": ("Upload an ONNX classifier", ["onnx"]),
+    "onnx_text": ("Upload an ONNX text classifier", ["onnx"]),
     "soft_labels": ("Upload a soft-label file", ["npz"]),
 }
 UNFIT = ("trained", "soft_labels")  # there is nothing that could be compressed

@@ -112,5 +112,5 @@ class OnnxFileTeacher(Source[OnnxFile]):
         pixels: Any = options.pixels if options.pixels in ("0..1", "0..255") and not options.mean else "normalised"
         return external_onnx.Wanted(
             tuple(dataset.shape), len(dataset.classes), asked.mean, asked.std, pixels, options.outputs,
-            repeated=options.channels == "repeated", order=foreign.order(options, dataset),
+            repeated=options.channels == "repeated", order=foreign.order(options.class_order, dataset),
         )  # fmt: skip

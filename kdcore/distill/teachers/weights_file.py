@@ -65,7 +65,8 @@ class WeightsFileTeacher(Source[WeightsFile]):
             raise foreign.refusal(f"{place.name} cannot be used: {error}", error.changes) from None
         foreign.question(judged.look, options, dataset, place.name)
         model = architecture.model_dump(mode="json")
-        spec = {"model": model} | foreign.spec(options, dataset, foreign.order(options, dataset), USUAL_PIXELS)
+        order = foreign.order(options.class_order, dataset)
+        spec = {"model": model} | foreign.spec(options, dataset, order, USUAL_PIXELS)
         return ExternalTeacher(
             content, place, "features", spec=spec | ({"ema": True} if options.ema else {}), architecture=model,
             note=self._note(place.name, judged.both, judged.left),
@@ -109,7 +110,7 @@ class WeightsFileTeacher(Source[WeightsFile]):
         shape, asked = foreign.shape(options, dataset), foreign.normalisation(options, dataset)
         document = models.describe(architecture, len(dataset.classes), shape, asked.mean, asked.std)
         own = options.pixels == USUAL_PIXELS and not options.mean
-        return Wanted(document, ema=options.ema, own=own, order=foreign.order(options, dataset))
+        return Wanted(document, ema=options.ema, own=own, order=foreign.order(options.class_order, dataset))
 
     def bring(
         self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
