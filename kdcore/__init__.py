@@ -1,4 +1,4 @@
-"""kdcore: the engine of the laboratory. Distil, compress and measure image classifiers, honestly.
+"""kdcore: the engine of the laboratory. Distil, compress and measure classifiers of images and texts, honestly.
 
     >>> import kdcore
     >>> document = kdcore.run("quickstart")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
+import kdcore
 from kdcore.cli import app, catalogs, data, measurements, queue, runs, search, takeaway, upkeep, writing
 from kdcore.cli.command import BAD_INPUT, Command
 
@@ -19,6 +20,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; what it returns has the chosen command's function as `command`."""
     top = _Parser(prog="python -m kdcore", description="Distil, compress and measure classifiers of images and texts.")
+    top.add_argument("--version", action="version", version=f"kdcore {kdcore.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdcore import machine
 from kdcore.export import runtime
-from kdcore.inputs.kind import Items, Kind
+from kdcore.inputs.kind import Items, Kind, fed
 from kdcore.workspace.library import ANSWERS
 
 ASKED = 16  # images, of a teacher that is taken in
@@ -41,9 +41,7 @@ class OnnxTeacher(nn.Module):
         self._session = runtime.session(path, threads=machine.threads())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        plain = images.detach().float() if images.is_floating_point() else images
-        given = np.ascontiguousarray(plain.cpu().numpy())
-        return torch.from_numpy(runtime.logits(self._session, given)).to(images.device)
+        return torch.from_numpy(runtime.logits(self._session, fed(images))).to(images.device)
 
     def __deepcopy__(self, memo: Any) -> OnnxTeacher:
         return self  # a session is never changed, and cannot be copied

@@ -14,6 +14,7 @@ from torch import nn
 
 from kdcore.export import runtime, weights
 from kdcore.export.graph import WEIGHTED, Weighted, constants, weighted
+from kdcore.inputs.kind import fed
 
 BETA = 1.0  # what a Gemm multiplies its bias by, where it does not say
 
@@ -96,7 +97,7 @@ class GraphNetwork(nn.Module):
         return GraphNetwork(self._model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        given, model = np.ascontiguousarray(images.numpy(), np.float32), self.graph()
+        given, model = fed(images), self.graph()
         takes, logits = model.graph.input[0].name, model.graph.output[0].name
         known: dict[str, Any] = {}
         for name, module in self._layers.items():

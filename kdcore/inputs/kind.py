@@ -251,6 +251,12 @@ def laid_out(batch: torch.Tensor) -> torch.Tensor:
     return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
 
 
+def fed(batch: torch.Tensor) -> np.ndarray:
+    """A batch on any device as exported files take it: pixels in fp32, ids as they are."""
+    plain = batch.detach().float() if batch.is_floating_point() else batch
+    return np.ascontiguousarray(plain.cpu().numpy())
+
+
 def tokens(batch: torch.Tensor) -> torch.Tensor | None:
     """Which places of a batch of ids (B, L) hold tokens and no padding, bool; None for a batch of anything else."""
     return None if batch.is_floating_point() else batch != 0

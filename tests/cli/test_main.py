@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+import kdcore
 from kdcore.cli import main, runs
 from kdcore.cli.runs import recipe_of
 from kdcore.jobs import api
@@ -270,3 +271,9 @@ def test_doctor_looks_at_everything(workspace, capsys):
     }
     assert set(checks) == expected
     assert checks["libraries"]["found"].startswith("torch 2.")
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"kdcore {kdcore.__version__}\n")

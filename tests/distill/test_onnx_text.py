@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from kdcore.data.fetch import fetch
 from kdcore.distill.teachers.onnx_text import OnnxTextTeacher
@@ -17,13 +16,9 @@ from kdcore.export import runtime
 from kdcore.problems import RecipeError
 from kdcore.registry import entry, validate
 from tests import folders
+from tests.films import NAMES, WEIGHTS, WORDS, classifier, source
 
 pytest.importorskip("tokenizers", reason="splits texts with tokenizers: pip install 'kdcore[text]'")
-
-WORDS = folders.WORDS
-WEIGHTS = np.zeros((len(WORDS), 2), np.float32)  # what each word says of "negative" and "positive"
-WEIGHTS[WORDS.index("bad"), 0] = WEIGHTS[WORDS.index("good"), 1] = 3.0
-NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
 @pytest.fixture
@@ -36,36 +31,7 @@ def owner(tmp_path, monkeypatch):
 
 @pytest.fixture
 def films(owner, tmp_path):
-    """The data set that this tokenizer splits: a film is good or bad."""
-    lines = ["text,label"]
-    for number in range(30):
-        lines += [f"the film is good {'abcde'[number % 5]}s,positive", f"film{'s' * (number % 3)} is bad,negative"]
-    (tmp_path / "films.csv").write_text("\n".join(lines))
-    source = {"dataset": "text_csv", "path": str(tmp_path / "films.csv"), "tokenizer": str(owner), "longest": 12}
-    return fetch(validate("dataset", source))
-
-
-def classifier(path: Path, *, takes=NAMES[:2], weights=WEIGHTS, kind=TensorProto.INT64, sides=("b", "n"), end=()):
-    """Each text's sum of what its words say, as logits; `end`: kinds of nodes behind. Without a mask padding counts."""
-    table = numpy_helper.from_array(weights, "table")
-    one = numpy_helper.from_array(np.array([1], np.int64), "one")
-    two = numpy_helper.from_array(np.array([2], np.int64), "two")
-    nodes = [helper.make_node("Gather", ["table", takes[0]], ["said"])]
-    if NAMES[1] in takes:
-        nodes += [
-            helper.make_node("Cast", [NAMES[1]], ["shown"], to=TensorProto.FLOAT),
-            helper.make_node("Unsqueeze", ["shown", "two"], ["wide"]),
-            helper.make_node("Mul", ["said", "wide"], ["kept"]),
-        ]
-    nodes.append(helper.make_node("ReduceSum", ["kept" if NAMES[1] in takes else "said", "one"], ["y0"], keepdims=0))
-    nodes += [helper.make_node(name, [f"y{at}"], [f"y{at + 1}"]) for at, name in enumerate(end)]
-    given = [helper.make_tensor_value_info(name, kind, list(sides)) for name in takes]
-    out = helper.make_tensor_value_info(f"y{len(end)}", TensorProto.FLOAT, ["b", weights.shape[1]])
-    held = [table, one, *([two] if NAMES[1] in takes else [])]
-    made = helper.make_model(helper.make_graph(nodes, "g", given, [out], held),
-                             opset_imports=[helper.make_opsetid("", 17)], ir_version=8)  # fmt: skip
-    onnx.save(made, path)
-    return path
+    return fetch(validate("dataset", source(tmp_path, owner)))
 
 
 def teacher(path: Path, **options):

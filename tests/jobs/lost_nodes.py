@@ -74,8 +74,11 @@ def lose_slurm_node(workspace: Workspace, expected: dict[str, str]) -> Recovered
 
     def come_back() -> None:
         until(lambda: b"RUNNING" not in says("squeue", "--format=%T"))
-        if b"down" in says("sinfo", "--noheader", "--format=%T"):  # its daemon may have reported it back already
-            subprocess.run(["scontrol", "update", node, "State=RESUME"], check=True)
+        until(lambda: b"down" not in says("sinfo", "--noheader", "--format=%T") or resumed())
+
+    def resumed() -> bool:
+        """False where its daemon has just reported it back."""
+        return not subprocess.run(["scontrol", "update", node, "State=RESUME"], check=False).returncode
 
     def says(*command: str) -> bytes:
         return subprocess.run(command, capture_output=True, check=True).stdout

@@ -92,7 +92,7 @@ class OnnxTextTeacher(Source[OnnxText]):
         if judged.order and not options.class_order:
             note += " Its own class names define their order."
         return ExternalTeacher(
-            content, place, "answers",
+            content, place, "answers", closed=judged.closed,
             spec={"outputs": options.outputs} | foreign.reordered(dataset, judged.order),
             params=judged.params, macs=judged.macs, note=note,
         )  # fmt: skip

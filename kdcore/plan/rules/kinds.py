@@ -78,11 +78,13 @@ def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
             needs = "lets a student write on, as none does for" if wrong[0].writes else "compares features absent from"
             message = f"{_name('method', method)} {needs} {kind.many}: choose kd or dist"
             yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
+    fitting = [step for step in recipe.compress if kind.read_as in StepTraits.of(step).reads]
+    without = (("compress", [step.model_dump(mode="json") for step in fitting]),)
     for index, step in enumerate(recipe.compress):
-        if kind.read_as not in StepTraits.of(step).reads:
+        if step not in fitting:
             read = " and ".join(inputs.named(name).many for name in StepTraits.of(step).reads)
             message = f"{_name('step', step)} works on networks for {read}, not for {kind.many}: remove it"
-            yield Problem(f"compress.{index}.step", message)
+            yield Problem(f"compress.{index}.step", message, changes=without)
     source = _name("teacher", recipe.teacher.source)
     if kind.read_as not in TeacherTraits.named(source).reads:
         yield Problem("teacher.source", f"a teacher from {source} does not read {kind.many}: train one here")

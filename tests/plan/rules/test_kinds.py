@@ -67,6 +67,13 @@ def test_published_weights_need_texts_that_their_tokenizer_has_split(source, tmp
     assert (problem.field, "4 layers" in problem.message) == ("student.model.depth", True)
 
 
+def test_steps_of_another_kind_of_input_are_removed_at_once(source):
+    steps = ["prune_structured", "tie", "int8_dynamic"]
+    found = refused(recipe(source, compress=[{"step": name} for name in steps]))
+    assert [problem.field for problem in found] == ["data.source", "compress.0.step", "compress.1.step"]
+    assert [[step["step"] for step in value] for _, value in found[0].changes] == [["int8_dynamic"]] * 2
+
+
 @pytest.mark.parametrize(
     ("assignment", "field"),
     [
