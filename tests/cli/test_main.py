@@ -275,5 +275,5 @@ def test_doctor_looks_at_everything(workspace, capsys):
 
 def test_the_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["--version"])
+        main.main(["--version"])
     assert (ended.value.code, capsys.readouterr().out) == (0, f"kdcore {kdcore.__version__}\n")
