@@ -50,7 +50,7 @@ def local(asked: str) -> Path | None:
     """The model's folder on this machine; None where it has to be downloaded. Raises BadFolder for a path without one.
     `asked`: as `name_or_path` gives it."""
     if not NAME.fullmatch(asked):
-        if not (Path(asked) / CONFIG).is_file():
+        if not any((Path(asked) / name).is_file() for name in (CONFIG, TOKENIZER, VOCABULARY)):
             raise BadFolder(f"{asked} is no folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}")
         return Path(asked)
     package, inside = PACKAGES.get(asked, ("", ""))

@@ -51,8 +51,13 @@ def tensors(**sizes: Any) -> dict[str, np.ndarray]:
 
 def folder(path: Path, *, config: Any = SIZES, words: Any = None, weights: dict[str, np.ndarray] | None = None) -> Path:
     """A folder with all three files."""
+    return written(path, config, words or tokenizer(), tensors() if weights is None else weights)
+
+
+def written(path: Path, config: Any, words: Any, weights: dict[str, np.ndarray]) -> Path:
+    """The folder with these files."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "config.json").write_text(json.dumps(config))
-    (path / "tokenizer.json").write_text(json.dumps(words or tokenizer()))
-    save_file(tensors() if weights is None else weights, path / "model.safetensors")
+    (path / "tokenizer.json").write_text(json.dumps(words))
+    save_file(weights, path / "model.safetensors")
     return path

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from safetensors.numpy import save_file
 
 from kdcore.inputs.bytepairs import BytePairs
 from kdcore.inputs.passages import Passages, Windows
@@ -18,6 +17,7 @@ from kdcore.jobs import api
 from kdcore.jobs.follow import follow
 from kdcore.recipe import parse
 from kdcore.workspace.workspace import Workspace
+from tests import folders
 
 TEXT = "def read(self, size=-1):\n    return self.file.read(size)\n\n\nclass Größe:\n    def sum(self): return 0\n"
 SIZES: dict[str, Any] = {
@@ -60,11 +60,7 @@ def tensors(prefix: str = "", **sizes: Any) -> dict[str, np.ndarray]:
 
 def folder(path: Path, *, config: Any = SIZES, words: Any = None, weights: dict[str, np.ndarray] | None = None) -> Path:
     """A folder with all three files."""
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "config.json").write_text(json.dumps(config))
-    (path / "tokenizer.json").write_text(json.dumps(words or tokenizer()))
-    save_file(tensors() if weights is None else weights, path / "model.safetensors")
-    return path
+    return folders.written(path, config, words or tokenizer(), tensors() if weights is None else weights)
 
 
 def passages(folder: Path, length: int) -> Passages:

@@ -185,7 +185,7 @@ def measure(
         emit("session", state="running", progress=begin + (1 - begin) * progress * (0.5 if gpu else 1))
 
     document = timing.session(
-        files, reference, shape, seconds=seconds, openvino=openvino is not None, on_progress=report
+        files, reference, shape, seconds=seconds, lengths=True, openvino=openvino is not None, on_progress=report
     )
     if openvino is not None:
         add_agreement(workspace, document["openvino"], files, openvino)

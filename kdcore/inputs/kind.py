@@ -186,6 +186,10 @@ class Kind(ABC):
     def random(self, shape: Shape, batch: int, generator: np.random.Generator) -> np.ndarray:
         """A batch on which files are timed."""
 
+    def at_lengths(self, shape: Shape, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Single inputs of other lengths, by these, on which files are timed too; empty where inputs have one size."""
+        return {}
+
     # Pages
 
     @abstractmethod

@@ -22,6 +22,7 @@ from kdcore.lazy import torch
 from kdcore.recipe import Augmentation
 
 PORTION, PORTION_TOKENS = 512, 2**15  # texts in one pass without gradients (max), and their tokens
+LENGTHS = (16, 64)  # tokens at which files are timed beside the median of the data
 PICTURES_ALONE = "texts cannot be changed like pictures: set it to {}"
 
 
@@ -184,6 +185,11 @@ class Text(Kind):
 
     def random(self, shape: Shape, batch: int, generator: np.random.Generator) -> np.ndarray:
         return generator.integers(1, TextShape(*shape).vocabulary, (batch, _length(shape)))
+
+    def at_lengths(self, shape: Shape, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        about = TextShape(*shape)
+        kept = [length for length in LENGTHS if length <= about.longest]
+        return {str(length): generator.integers(1, about.vocabulary, (1, length)) for length in kept}
 
     def shown(self, items: Texts, row: int) -> Shown:
         return Shown(text=items.text(row))

@@ -65,6 +65,7 @@ def session(
     seed: int = 0,
     most_rounds: int = MOST_ROUNDS,
     memory: bool = True,
+    lengths: bool = False,
     openvino: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
@@ -74,13 +75,15 @@ def session(
     memory included; as many rounds as fit, at most `most_rounds`, and 5 even where they do not fit, but 2 where the
     budget (or 2 s for a batch size) ends before; a larger batch that needs more than is left even so is left out. Four
     times as many halve the A/A band, which calls of less than a millisecond need on a busy machine. `memory`: measure
-    peak memory too, which starts a process for each model. `openvino`: runs each file in OpenVINO too, in the same
+    peak memory too, which starts a process for each model. `lengths`: time single inputs of other lengths too, where
+    they have some (`Kind.at_lengths`). `openvino`: runs each file in OpenVINO too, in the same
     rounds, on one thread. `on_progress` hears the share of the budget that is spent, 0..1, a few times a second, and
     may raise to end the session.
 
     The document: `machine`, `protocol`, `reference`, `seconds` spent, `contention` (CPU over wall time) by
     batch and `noisy` when some is below 0.95; `models`: by key `peak_memory_mb` and by batch `wall_ms` and `cpu_ms`
-    (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round); `aa`: the same of the copy, by batch;
+    (medians over calls), `wall_p90_ms` and `rounds_cpu_ms` (a median a round), and the same by length in `lengths`
+    where inputs have some; `aa`: the same of the copy, by batch;
     `left_out`: why, by batch; with `openvino` also `openvino`: its `version`, and `models`, by key `batches` as above
     or the `reason` why there are none, and a `reason` where it is not installed.
     Raises KeyError when `reference` is not in `models`, UnreadableModel for a bad file.
@@ -90,7 +93,10 @@ def session(
     running = _loaded({**models, COPY: models[reference]}, beside, seed)
     budget = _Budget(started, seconds, on_progress)
     peaks = _peaks(models, shape, budget) if memory else dict.fromkeys(models)
-    timed, left_out = _all_batches(running, batches, shape, np.random.default_rng(seed), budget, most_rounds)
+    generator = np.random.default_rng(seed)
+    others = inputs.of(shape).at_lengths(shape, generator) if lengths else {}
+    timed, left_out = _all_batches(running, batches, shape, generator, budget, most_rounds, len(others))
+    by_length = _all_lengths({key: running[key] for key in models}, others, generator, budget, most_rounds)
     contention = {batch: rounds.contention() for batch, rounds in timed.items()}
     document = {
         "schema": 1,
@@ -104,6 +110,7 @@ def session(
             key: {
                 "peak_memory_mb": peaks[key],
                 "batches": {batch: rounds.summary(key) for batch, rounds in timed.items()},
+                **({"lengths": {one: rounds.summary(key) for one, rounds in by_length.items()}} if by_length else {}),
             }
             for key in models
         },
@@ -130,11 +137,14 @@ def _all_batches(
     generator: np.random.Generator,
     budget: _Budget,
     most: int,
+    after: int,
 ) -> tuple[dict[str, _Rounds], dict[str, str]]:
-    """The rounds by batch, and why by batch that was left out. Each batch size has an equal part of what is left."""
+    """The rounds by batch, and why by batch that was left out. Each batch size has an equal part of what is left, as
+    has each of what comes `after` them.
+    """
     timed: dict[str, _Rounds] = {}
     left_out: dict[str, str] = {}
-    for left, batch in zip(range(len(batches), 0, -1), batches, strict=True):
+    for left, batch in zip(range(len(batches) + after, after, -1), batches, strict=True):
         images = inputs.of(shape).random(shape, batch, generator)
         now = time.perf_counter()
         allowed = max(budget.end - now, GRACE_SECONDS)
@@ -145,6 +155,23 @@ def _all_batches(
         deadline = now + (budget.end - now) / left
         timed[str(batch)] = _rounds(running, images, generator, deadline, budget, most, now + allowed)
     return timed, left_out
+
+
+def _all_lengths(
+    running: Mapping[str, Loaded],
+    texts: Mapping[str, np.ndarray],
+    generator: np.random.Generator,
+    budget: _Budget,
+    most: int,
+) -> dict[str, _Rounds]:
+    """The rounds by length, of single inputs. Each length has an equal part of what is left."""
+    timed = {}
+    for left, (length, text) in zip(range(len(texts), 0, -1), texts.items(), strict=True):
+        now = time.perf_counter()
+        rest = budget.end - now
+        limit = now + max(rest, GRACE_SECONDS)
+        timed[length] = _rounds(running, text, generator, now + rest / left, budget, most, limit)
+    return timed
 
 
 def _pass_seconds(
@@ -319,6 +346,12 @@ def milliseconds(session: Mapping[str, Any], batch: int, key: str, *, openvino: 
     What a call takes with a core to itself, however busy the machine was. Raises KeyError for what was not timed.
     """
     return float(np.median(_times(session["openvino"] if openvino else session, batch, key)))
+
+
+def at_length(session: Mapping[str, Any], length: int, key: str) -> float | None:
+    """As `milliseconds` for one input of this length; None for what was not timed."""
+    found = session["models"].get(key, {}).get("lengths", {}).get(str(length))
+    return float(np.median(found["rounds_cpu_ms"])) if found else None
 
 
 def ratio(session: Mapping[str, Any], batch: int, key: str, reference: str, *, openvino: bool = False) -> Ratio:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kdcore.report import comparison, format
-from kdcore.report.comparison import BATCH, COLUMNS, Difference, Row
+from kdcore.report.comparison import AT_LENGTHS, BATCH, COLUMNS, Difference, Row
 from kdcore.workspace import shapes
 from kdcore.workspace.workspace import Workspace
 
@@ -68,6 +68,7 @@ KNOWN: dict[str, Column] = {  # COLUMNS, and what is relative to the baseline
     "bits_change": Column("Difference (bits/character)", _BITS_CHANGE),
     "latency_ms": Column("Latency, batch 1 (ms)", _MS),
     "latency_p90_ms": Column("90th percentile (ms)", _MS),
+    **{name: Column(f"Latency, {tokens} tokens (ms)", _MS) for name, tokens in AT_LENGTHS.items()},
     "cuda_eager_ms": Column("GPU, eager, batch 1 (ms)", _MS),
     "cuda_graph_ms": Column("GPU, CUDA graph, batch 1 (ms)", _MS),
     "cuda_compiled_ms": Column("GPU, compiled, batch 1 (ms)", _MS),
@@ -120,7 +121,7 @@ RELIABILITY = (  # on the page when they are asked for
 )  # fmt: skip
 USUAL = (
     "run", "variant", "bits", "bits_interval", "accuracy", "map", "score_interval", "verdict", "size_bytes", "smaller",
-    "points", "bits_change", "latency_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster",
+    "points", "bits_change", "latency_ms", *AT_LENGTHS, "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms", "faster",
     "images_per_s", "throughput", "openvino_ms", "openvino", "openvino_agreement", "params", "trainable_params",
     "sparsity", "agreement", "seeds",
 )  # fmt: skip
@@ -144,7 +145,7 @@ def usual(rows: Sequence[Row], *, reliability: bool = False) -> list[str]:
     """The columns that the page shows of these rows: most have nothing to say of many runs."""
     several = len({row["run"] for row in rows}) > 1
     spare = {name: name for name in USUAL if name == "map" or name.startswith(("cuda_", "openvino_"))}
-    spare |= {name: name for name in ("bits", "trainable_params")} | {
+    spare |= {name: name for name in ("bits", "trainable_params", *AT_LENGTHS)} | {
         "bits_interval": "bits",
         "bits_change": "bits",
         "openvino": "openvino_ms",

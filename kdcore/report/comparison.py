@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kdcore.inputs.text import LENGTHS
 from kdcore.measure import timing
 from kdcore.report import format, robustness, sessions
 from kdcore.report import verdicts as judged
@@ -23,6 +24,7 @@ from kdcore.workspace.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+AT_LENGTHS = {f"latency_{length}_ms": length for length in LENGTHS}  # tokens of a text
 COLUMNS = (
     "run", "dataset", "variant", "stage", "model_key", "parent", "accuracy", "accuracy_low", "accuracy_high",
     "interval", "parent_delta", "top5", "map", "bits", "bits_low", "bits_high",
@@ -30,7 +32,7 @@ COLUMNS = (
     "temperature", "ece_scaled", "agreement", "kl", "logit_error", "membership_auc", "membership_low",
     "membership_high", "corrupted_accuracy", "params", "trainable_params", "nonzero_params", "sparsity", "macs",
     "size_bytes", "zip_bytes", "coded_bytes", "session", "latency_ms",
-    "latency_p90_ms", "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms",
+    "latency_p90_ms", *AT_LENGTHS, "cuda_eager_ms", "cuda_graph_ms", "cuda_compiled_ms",
     "openvino_ms", "openvino_speedup", "openvino_speedup_low", "openvino_speedup_high", "openvino_images_per_s",
     "openvino_agreement",
     "speedup", "speedup_low", "speedup_high", "images_per_s", "throughput_gain",
@@ -73,9 +75,10 @@ def rows(workspace: Workspace, run_ids: Iterable[str], session: str | None = Non
     file, which is the one in `model_key`.
 
     `latency_ms` (batch 1) and `images_per_s` (batch 64) are of one thread's CPU time, as the ratios are: medians over
-    the rounds, whose quotients are `speedup` and `throughput_gain`. `latency_p90_ms` is of wall time. `openvino_ms`
-    (batch 1) and `openvino_images_per_s` (batch 64) are the same in OpenVINO, `openvino_speedup` is against the teacher
-    in ONNX Runtime, `openvino_agreement` the share of test images that get ONNX Runtime's answer there.
+    the rounds, whose quotients are `speedup` and `throughput_gain`. `latency_p90_ms` is of wall time. `latency_16_ms`
+    and `latency_64_ms` are of texts of so many tokens, `latency_ms` of the data's median length. `openvino_ms` (batch
+    1) and `openvino_images_per_s` (batch 64) are the same in OpenVINO, `openvino_speedup` is against the teacher in
+    ONNX Runtime, `openvino_agreement` the share of test images that get ONNX Runtime's answer there.
 
     `temperature` is fitted on validation by maximum likelihood, `ece_scaled` is the calibration error with the logits
     divided by it. `membership_auc` with its 95 % interval: how well a loss threshold finds training images.
@@ -369,6 +372,7 @@ def _timing(variant: MeasuredVariant, session: Session | None) -> Row:
         "session": session["id"] if session and timed else None,
         "latency_ms": timing.milliseconds(session, 1, key) if session and single else None,
         "latency_p90_ms": single.get("wall_p90_ms"),
+        **{name: timing.at_length(session, length, key) if session else None for name, length in AT_LENGTHS.items()},
         **{f"cuda_{mode}_ms": value for mode, value in sessions.on_gpu(session, key).items()},
         **_openvino(session, key, teacher),
         **_gain("speedup", speed(session, 1, key, teacher)),

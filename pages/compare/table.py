@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.report import format
-from kdcore.report.comparison import BATCH, COLUMNS, Difference
+from kdcore.report.comparison import AT_LENGTHS, BATCH, COLUMNS, Difference
 from kdcore.report.verdicts import the
 from pages.shared import roles
 from pages.shared.text import plain
 
 Row = dict[str, Any]
+NUMBER, TEXT = st.column_config.NumberColumn, st.column_config.TextColumn
 KEY = "compare_table"
 CLICKED = "compare_clicked"  # in the session: run and variant of the point that was clicked last
 LETTER = 7  # pixels
@@ -80,7 +81,7 @@ def _worth(name: str, table: pd.DataFrame, names: Mapping[str, str]) -> bool:
     """Whether a column has something to show: the run, mAP and the times on a GPU or in OpenVINO often have nothing."""
     if name in OPENVINO:
         return bool(table["openvino_ms"].notna().any())
-    often_empty = (*GPU, "map", "bits", "bits_interval", "points", "bits_change")
+    often_empty = (*AT_LENGTHS, *GPU, "map", "bits", "bits_interval", "points", "bits_change")
     return len(names) > 1 if name == "run" else name not in often_empty or bool(table[name].notna().any())
 
 
@@ -115,7 +116,7 @@ def _frame(rows: Sequence[Row], against: Sequence[Difference], names: Mapping[st
             "points": [one.points for one in against],
             "bits_change": [one.bits for one in against],
             "latency": [row["latency_ms"] for row in rows],
-            **{name: [row[name] for row in rows] for name in GPU},
+            **{name: [row[name] for row in rows] for name in (*AT_LENGTHS, *GPU)},
             "faster": [_speed(one.faster) for one in against],
             "rate": [row["images_per_s"] for row in rows],
             "throughput": [_speed(one.throughput) for one in against],
@@ -162,64 +163,88 @@ def _wide(rows: Sequence[Row], name: str) -> int:
 
 
 def _columns(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
-    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
-    than = f"Relative to the baseline, {baseline}."
+    """By the names of `_frame`, which gives their order."""
+    return _quality(baseline, rows) | _costs(baseline) | _reliability()
+
+
+def _than(baseline: str) -> str:
+    return f"Relative to the baseline, {baseline}."
+
+
+def _quality(baseline: str, rows: Sequence[Row]) -> dict[str, Any]:
+    than = _than(baseline)
     return {
-        "mark": text("", width=24),
-        "run": text("Run", width="medium"),
-        "variant": text("Variant", width=_wide(rows, "variant")),
-        "accuracy": number("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
-        "bits": number("Bits/character", format="%.3f", help="Per character of the text, also where networks read "
+        "mark": TEXT("", width=24),
+        "run": TEXT("Run", width="medium"),
+        "variant": TEXT("Variant", width=_wide(rows, "variant")),
+        "accuracy": NUMBER("Test accuracy (%)", format="%.1f", help="Mean over the seeds."),
+        "bits": NUMBER("Bits/character", format="%.3f", help="Per character of the text, also where networks read "
                        "tokens of several; mean over the seeds. Lower is better, and verdicts compare it."),
-        "bits_interval": text("Bits, 95 %", help="Over the seeds, or over the test documents for one seed."),
-        "map": number("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
-        "interval": text("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
+        "bits_interval": TEXT("Bits, 95 %", help="Over the seeds, or over the test documents for one seed."),
+        "map": NUMBER("mAP (%)", format="%.1f", help="Mean average precision over the classes; mean over the seeds."),
+        "interval": TEXT("95 % interval", help="Of test accuracy, or of mAP for several labels: over the seeds, or "
                          "over the test examples for one seed. Cut at 0 and 100 %."),
-        "verdict": text(
+        "verdict": TEXT(
             "Verdict", width=_wide(rows, "judged"),
             help="On accuracy, against the reference that it names: for students the student alone, for compressed "
             "variants their parent, whatever the baseline.",
         ),
-        "size": number("Size (kB)", format="%.1f", help="Of the deployed ONNX file."),
-        "smaller": number("Smaller", format="%.1f×", help=than),
-        "points": number(
+        "points": NUMBER(
             f"Points against {the(baseline)}", format="%+.1f",
             help=f"Difference of test accuracy, or of mAP for several labels. {than}",
         ),
-        "bits_change": number(
+        "bits_change": NUMBER(
             f"Bits/character against {the(baseline)}", format="%+.3f",
             help=f"Less than zero is better. {than}",
         ),
-        "latency": number("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for an example, median; "
+        "seeds": NUMBER("Seeds", format="%d"),
+    }  # fmt: skip
+
+
+def _costs(baseline: str) -> dict[str, Any]:
+    than = _than(baseline)
+    return {
+        "size": NUMBER("Size (kB)", format="%.1f", help="Of the deployed ONNX file."),
+        "smaller": NUMBER("Smaller", format="%.1f×", help=than),
+        "latency": NUMBER("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for an example, median; "
                           "what it takes with a core to itself."),
         **{
-            name: number(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
+            name: NUMBER(f"Latency, {tokens} tokens (ms)", format="%.4g", help="As latency at batch 1, which is for "
+                         "texts of the data's median length.")
+            for name, tokens in AT_LENGTHS.items()
+        },
+        **{
+            name: NUMBER(f"GPU, {mode}, batch 1 (ms)", format="%.4g", help="Median on the GPU, fp32, CUDA events.")
             for name, mode in GPU.items()
         },
-        "faster": text("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
-        "rate": number(f"Examples/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
-        "throughput": text(f"Speed-up, batch {BATCH}", help=f"Ratio of throughputs. Within noise: no measurable "
+        "faster": TEXT("Speed-up, batch 1", help=f"Ratio of latencies. Within noise: no measurable difference. {than}"),
+        "rate": NUMBER(f"Examples/s, batch {BATCH}", format="%d", help="Throughput of one thread, by CPU time."),
+        "throughput": TEXT(f"Speed-up, batch {BATCH}", help=f"Ratio of throughputs. Within noise: no measurable "
                            f"difference. {than}"),
-        "openvino_ms": number("OpenVINO, batch 1 (ms)", format="%.4g", help="Latency of the same file in OpenVINO: CPU "
+        "openvino_ms": NUMBER("OpenVINO, batch 1 (ms)", format="%.4g", help="Latency of the same file in OpenVINO: CPU "
                               "time of one thread, in the same session."),
-        "openvino": text("Speed-up in OpenVINO, batch 1", help=f"In OpenVINO, relative to the baseline, {baseline}, in "
+        "openvino": TEXT("Speed-up in OpenVINO, batch 1", help=f"In OpenVINO, relative to the baseline, {baseline}, in "
                          "ONNX Runtime."),
-        "openvino_agreement": number("Agreement in OpenVINO (%)", format="%.1f", help="Test examples with the same "
+        "openvino_agreement": NUMBER("Agreement in OpenVINO (%)", format="%.1f", help="Test examples with the same "
                                      "predicted class as in ONNX Runtime."),
-        "params": number("Parameters", format="localized"),
-        "zeros": number("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
-        "agreement": number("Agreement (%)", format="%.1f", help="Test examples with the teacher's predicted class."),
-        "ece": number("ECE (%)", format="%.1f", help="Expected calibration error: mean difference of confidence and "
+        "params": NUMBER("Parameters", format="localized"),
+        "zeros": NUMBER("Zeros (%)", format="%.1f", help="Share of the weights in the deployed file that are zero."),
+    }  # fmt: skip
+
+
+def _reliability() -> dict[str, Any]:
+    return {
+        "agreement": NUMBER("Agreement (%)", format="%.1f", help="Test examples with the teacher's predicted class."),
+        "ece": NUMBER("ECE (%)", format="%.1f", help="Expected calibration error: mean difference of confidence and "
                       "accuracy; mean over the seeds."),
-        "temperature": number("T", format="%.2f", help="Temperature that calibrates it best, fitted on validation; "
+        "temperature": NUMBER("T", format="%.2f", help="Temperature that calibrates it best, fitted on validation; "
                               "mean over the seeds."),
-        "ece_scaled": number("ECE at T (%)", format="%.1f", help="ECE with the logits divided by that temperature."),
-        "kl": number("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) over the test examples."),
-        "logit_error": number("Logit error (%)", format="%.1f", help="RMS difference from the teacher's logits, "
+        "ece_scaled": NUMBER("ECE at T (%)", format="%.1f", help="ECE with the logits divided by that temperature."),
+        "kl": NUMBER("KL (nats)", format="%.4f", help="Mean KL(teacher ‖ variant) over the test examples."),
+        "logit_error": NUMBER("Logit error (%)", format="%.1f", help="RMS difference from the teacher's logits, "
                               "relative to their RMS."),
-        "corrupted": number("Corrupted (%)", format="%.1f", help="Test accuracy on corrupted inputs, where measured."),
-        "membership": number("Membership AUC", format="%.2f", help="How well a loss threshold distinguishes training "
+        "corrupted": NUMBER("Corrupted (%)", format="%.1f", help="Test accuracy on corrupted inputs, where measured."),
+        "membership": NUMBER("Membership AUC", format="%.2f", help="How well a loss threshold distinguishes training "
                              "from test examples; 0.5: chance level."),
-        "membership_interval": text("AUC, 95 %", help="Over the examples (DeLong)."),
-        "seeds": number("Seeds", format="%d"),
+        "membership_interval": TEXT("AUC, 95 %", help="Over the examples (DeLong)."),
     }  # fmt: skip

@@ -50,6 +50,10 @@ class Model:
         self.clock.calls.append((self, batch, feed["images"]))
         self.clock.now += SECONDS[self.name] * (1 if batch == 1 else batch / 8)
 
+    def took(self, shape):
+        """For token ids of this shape: as long as they are, where 24 take SECONDS."""
+        self.clock.now += SECONDS[self.name] * shape[0] * shape[1] / 24
+
 
 @pytest.fixture
 def clock(monkeypatch):
@@ -122,6 +126,25 @@ def test_images_are_uniform_and_the_same_for_all(clock):
     assert images[0].dtype == np.float32
     assert 0 <= images[0].min() < 0.01
     assert 0.99 < images[0].max() <= 1
+
+
+def test_texts_are_timed_at_two_lengths_more_within_the_budget(clock, monkeypatch):
+    monkeypatch.setattr(Model, "run", lambda self, outputs, feed: self.took(next(iter(feed.values())).shape))
+    shape = ("text", 24, 128, 1000, "words")
+    files = {name: name for name in SECONDS}
+    session = timing.session(files, "teacher", shape, seconds=9.0, lengths=True)
+    for name, seconds in SECONDS.items():
+        for length in (16, 64):
+            assert timing.at_length(session, length, name) == pytest.approx(1000 * seconds * length / 24)
+        assert timing.milliseconds(session, 1, name) == pytest.approx(1000 * seconds)
+    assert clock.now < 9.5
+    assert timing.at_length(timing.session(files, "teacher", shape, seconds=1.0), 16, "int8") is None
+    short = timing.session(files, "teacher", ("text", 9, 20, 1000, "words"), seconds=1.0, lengths=True)
+    assert list(short["models"]["int8"]["lengths"]) == ["16"]
+
+
+def test_pictures_have_one_size(clock):
+    assert "lengths" not in measure(lengths=True)["models"]["teacher"]
 
 
 @pytest.mark.parametrize("seconds", [5.0, 7.0, 9.0])
