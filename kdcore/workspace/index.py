@@ -68,11 +68,10 @@ class RunRow(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A run's row, and what it was made from."""
+    """The row of a run that has ended, and the stamp of the files that it was made from."""
 
-    source: tuple[Any, ...]
+    stamp: str
     row: RunRow
-    ended: bool
 
 
 _ENDED: dict[Path, dict[str, _Kept]] = {}  # by workspace and run: a run that has ended has the same row for long
@@ -107,24 +106,30 @@ class Index:
 
     def rebuild(self) -> None:
         """Throws the index away and rebuilds it from the files."""
+        _ENDED.pop(self.workspace.root, None)
         self._database.rebuild()
 
     def runs(self) -> list[RunRow]:
         """All runs, the newest first."""
 
         def read(database: sqlite3.Connection) -> list[RunRow]:
-            known, ended, found = _ENDED.get(self.workspace.root, {}), {}, []
-            for row in database.execute("SELECT * FROM run ORDER BY id DESC").fetchall():
-                kept = known.get(row["id"])
-                if kept is None or kept.source != tuple(row):
-                    kept = _Kept(tuple(row), self._row(database, row), bool(facts_of(row).get("state")))
-                if kept.ended:
-                    ended[row["id"]] = kept
-                found.append(kept.row)
-            _ENDED[self.workspace.root] = ended
-            return found
+            database.execute("BEGIN")  # another process may delete a run meanwhile
+            listed = database.execute("SELECT id, stamp FROM run ORDER BY id DESC").fetchall()
+            known = _ENDED.get(self.workspace.root, {})
+            kept = {name: known[name] for name, stamp in listed if name in known and known[name].stamp == stamp}
+            made = {name: self._made(database, name, kept) for name, _ in listed if name not in kept}
+            _ENDED[self.workspace.root] = kept
+            return [kept[name].row if name in kept else made[name] for name, _ in listed]
 
         return self._database.ask(read)
+
+    def _made(self, database: sqlite3.Connection, run_id: str, kept: dict[str, _Kept]) -> RunRow:
+        """A run's row as it is now, put into `kept` where the run has ended."""
+        row = database.execute("SELECT * FROM run WHERE id = ?", (run_id,)).fetchone()
+        made = self._row(database, row)
+        if facts_of(row).get("state"):
+            kept[run_id] = _Kept(row["stamp"], made)
+        return made
 
     def run(self, run_id: str) -> RunRow | None:
         """One run; None when the index has none of this id."""

@@ -33,4 +33,5 @@ def mark(role: str) -> str:
 def dotted(table: pd.DataFrame, roles: list[str], column: str = "mark") -> Styler:
     """The table with the symbols in `column` in the colours of these roles, one a row."""
     colours = [f"color: {style.look(role).colour}; font-weight: bold" for role in roles]
-    return table.style.apply(lambda _: colours, subset=[column], axis=0)
+    # Without an id for each cell, which Streamlit would set one after the other.
+    return Styler(table, cell_ids=False).apply(lambda _: colours, subset=[column], axis=0)
