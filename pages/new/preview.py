@@ -195,7 +195,8 @@ def _evaluated(recipe: Recipe, plan: Plan) -> str:
     images = plan.dataset
     kind = inputs.of(images["shape"])
     seen = f"{format.plural(images['seen'], kind.one)}, {images['labelled']:,} of them labelled"
-    trained = f"The student is trained on {seen}; the teacher on {images['train']:,}."
+    teacher = f"; the teacher on {images['train']:,}" * (images["teacher"] == "trained")
+    trained = f"The student is trained on {seen}{teacher}."
     if recipe.start == "model":
         trained = f"Steps that need {kind.many} use {seen}."
     sentences = [

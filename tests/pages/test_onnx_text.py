@@ -42,3 +42,5 @@ def test_it_is_chosen_with_its_tokenizer_and_another_one_is_put_right_at_a_click
     assert (chosen["teacher"], chosen["path"]) == ("onnx_text", path)
     assert [step["step"] for step in recipe["compress"]] == ["int8"]
     assert "reads the tokens of" not in said(app)
+    assert "The student is trained on" in said(app)
+    assert "the teacher on" not in said(app)
