@@ -21,6 +21,8 @@ from kdcore.data.normalisations import Normalisation, Pixels, given, usual
 from kdcore.data.ordering import label_set_order, stratified_order
 from kdcore.data.types import Dataset
 from kdcore.distill.source import FIELD, refuse
+from kdcore.export import external_onnx
+from kdcore.export.external_onnx import Judged, Wanted, WantedTexts
 from kdcore.files import Damaged, read_json, write_json
 from kdcore.models.first_look import Look, Sample, Suggestion
 from kdcore.paths import home
@@ -169,6 +171,31 @@ def remembered(question: Any, ask: Callable[[], dict[str, Any]]) -> dict[str, An
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_json(cache, answer)
         return answer
+
+
+def judged_file(
+    place: Path,
+    known: Sequence[Any],
+    wanted: Wanted | WantedTexts,
+    dataset: Dataset,
+    others: Mapping[str, Normalisation] = {},
+) -> Judged:
+    """What a subprocess says of an ONNX file and of its answers to a sample, asked once. `known`: what identifies the
+    file. Raises ForeignModel."""
+
+    def ask() -> dict[str, Any]:
+        try:
+            with sample(dataset) as path:
+                return external_onnx.adopt(place, wanted, sample=path, others=others).document()
+        except external_onnx.TooSlow:
+            raise
+        except external_onnx.ForeignModel as error:
+            return {"refused": str(error), "changes": error.changes}
+
+    answer = remembered([*known, wanted, dataset.fingerprint], ask)
+    if "refused" in answer:
+        raise external_onnx.ForeignModel(answer["refused"], answer["changes"])
+    return Judged.read(answer)
 
 
 def refusal(message: str, changes: Mapping[str, Any]) -> RecipeError:

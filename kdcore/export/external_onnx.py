@@ -111,6 +111,18 @@ class Judged(NamedTuple):
         found = document["look"]
         return cls(**{**document, "look": Look.read(found) if found else None})
 
+    def report(self) -> dict[str, Any]:
+        """What the report of its model says beside the measurements."""
+        return {
+            "cost": {
+                "params": self.params,
+                "nonzero_params": self.params - self.zeros,
+                "sparsity": self.zeros / self.params if self.params else 0.0,
+                "macs": self.macs,
+            },
+            "source": self.document(),
+        }
+
     def document(self) -> dict[str, Any]:
         """As plain JSON types."""
         return self._asdict() | {"look": self.look.document() if self.look else None}

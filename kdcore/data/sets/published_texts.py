@@ -65,7 +65,7 @@ class Tables(Fetch):
 
 def _sentiments(train: Path, test: Path) -> Read:
     """The training and test sentences that are not neutral; the authors' development sentences are left out."""
-    return Read(*(_lines(path, SENTIMENTS) for path in (train, test)))
+    return Read(_lines(train, SENTIMENTS), _lines(test, SENTIMENTS))
 
 
 def _lines(path: Path, names: dict[str, str]) -> Labelled:
@@ -75,7 +75,7 @@ def _lines(path: Path, names: dict[str, str]) -> Labelled:
 
 def _news(train: Path, test: Path) -> Read:
     """Title and description of each article, joined; a backslash, which stands for a new line, becomes a space."""
-    return Read(*map(_articles, (train, test)))
+    return Read(_articles(train), _articles(test))
 
 
 def _articles(path: Path) -> Labelled:
@@ -87,7 +87,11 @@ def _articles(path: Path) -> Labelled:
 
 def _intents(train: Path, test: Path) -> Read:
     """The authors' questions of each split, with their intents."""
-    return Read(*(table.read(path, "text", "category")[0] for path in (train, test)))
+    return Read(_questions(train), _questions(test))
+
+
+def _questions(path: Path) -> Labelled:
+    return table.read(path, "text", "category")[0]
 
 
 def _messages(path: Path) -> Read:

@@ -79,32 +79,14 @@ class OnnxFileTeacher(Source[OnnxFile]):
     ) -> LoadedTeacher:
         target = scratch / "adopted.onnx"
         judged = external_onnx.adopt(content, self._wanted(dataset), target)
-        cost = {
-            "params": judged.params,
-            "nonzero_params": judged.params - judged.zeros,
-            "sparsity": judged.zeros / judged.params if judged.params else 0.0,
-            "macs": judged.macs,
-        }
-        return LoadedTeacher(onnx=target, report={"cost": cost, "source": judged.document()})
+        return LoadedTeacher(onnx=target, report=judged.report())
 
     def _judged(self, place: Path, content: str, dataset: Dataset) -> external_onnx.Judged:
         """What the subprocess says of this file. Raises ForeignModel."""
         wanted = self._wanted(dataset)._replace(names=() if self.options.class_order else dataset.classes)
         others = foreign.others(self.options, dataset)
 
-        def ask() -> dict[str, Any]:
-            try:
-                with foreign.sample(dataset) as sample:
-                    return external_onnx.adopt(place, wanted, sample=sample, others=others).document()
-            except external_onnx.TooSlow:
-                raise
-            except external_onnx.ForeignModel as error:
-                return {"refused": str(error), "changes": error.changes}
-
-        answer = foreign.remembered(["onnx", VERSION, content, wanted, dataset.fingerprint], ask)
-        if "refused" in answer:
-            raise external_onnx.ForeignModel(answer["refused"], answer["changes"])
-        return external_onnx.Judged.read(answer)
+        return foreign.judged_file(place, ["onnx", VERSION, content], wanted, dataset, others)
 
     def _wanted(self, dataset: Dataset) -> external_onnx.Wanted:
         options = self.options

@@ -102,13 +102,7 @@ class OnnxTextTeacher(Source[OnnxText]):
     ) -> LoadedTeacher:
         target = scratch / "adopted.onnx"
         judged = external_onnx.adopt(content, self._wanted(dataset), target)
-        cost = {
-            "params": judged.params,
-            "nonzero_params": judged.params - judged.zeros,
-            "sparsity": judged.zeros / judged.params if judged.params else 0.0,
-            "macs": judged.macs,
-        }
-        return LoadedTeacher(onnx=target, report={"cost": cost, "source": judged.document()})
+        return LoadedTeacher(onnx=target, report=judged.report())
 
     def _tokenizer(self, place: Path, dataset: Dataset) -> Path:
         """The folder of its tokenizer, which must be the data set's. Raises RecipeError."""
@@ -133,19 +127,7 @@ class OnnxTextTeacher(Source[OnnxText]):
         if not self.options.class_order:
             wanted = wanted._replace(names=dataset.classes, labels=labels)
 
-        def ask() -> dict[str, Any]:
-            try:
-                with foreign.sample(dataset) as sample:
-                    return external_onnx.adopt(place, wanted, sample=sample).document()
-            except external_onnx.TooSlow:
-                raise
-            except external_onnx.ForeignModel as error:
-                return {"refused": str(error), "changes": error.changes}
-
-        answer = foreign.remembered(["onnx text", VERSION, content, wanted, dataset.fingerprint], ask)
-        if "refused" in answer:
-            raise external_onnx.ForeignModel(answer["refused"], answer["changes"])
-        return external_onnx.Judged.read(answer)
+        return foreign.judged_file(place, ["onnx text", VERSION, content], wanted, dataset)
 
     def _wanted(self, dataset: Dataset) -> external_onnx.WantedTexts:
         _, length, longest, vocabulary, _ = dataset.shape
