@@ -1,6 +1,6 @@
-"""Soft-label files: a teacher's answers about every image of a data set, which teach when the teacher is gone.
+"""Soft-label files: a teacher's answers about every example of a data set, which teach when the teacher is gone.
 
-A NumPy archive (.npz) without pickles: `logits` or `probabilities` (N, K) of all N training images in the data set's
+A NumPy archive (.npz) without pickles: `logits` or `probabilities` (N, K) of all N training examples in the data set's
 order; perhaps `test_logits` or `test_probabilities` (M, K); `fingerprint` of the data set; `classes`, its K names in
 order; `temperature`, by which the logits were divided (1: not at all); `source`, a few words on who the teacher is.
 """
@@ -28,7 +28,7 @@ class BadSoftLabels(ValueError):
 
 
 class SoftLabels(NamedTuple):
-    """`train`: float32 logits (N, K) at temperature 1 of all training images; `test`: (M, K), or None."""
+    """`train`: float32 logits (N, K) at temperature 1 of all training examples; `test`: (M, K), or None."""
 
     train: np.ndarray
     test: np.ndarray | None
@@ -43,7 +43,7 @@ def read(path: Path, dataset: Dataset) -> SoftLabels:
     temperature = _number(arrays)
     found = {part: _answers(arrays, part, (count, len(dataset.classes)), temperature) for part, count in sizes.items()}
     if found[""] is None:
-        raise BadSoftLabels("it contains neither 'logits' nor 'probabilities' of the training images")
+        raise BadSoftLabels("it contains neither 'logits' nor 'probabilities' of the training examples")
     source = " ".join(str(arrays["source"]).split())[:200] if "source" in arrays else "an unknown teacher"
     return SoftLabels(found[""], found["test_"], source)
 
@@ -106,7 +106,7 @@ def _must_be_about(arrays: dict[str, np.ndarray], dataset: Dataset) -> None:
     if fingerprint != dataset.fingerprint:
         raise BadSoftLabels(
             f"it was written for the data set {fingerprint[:12]}…, and this is {dataset.name}, "
-            f"{dataset.fingerprint[:12]}…: the images, their labels or their order differ"
+            f"{dataset.fingerprint[:12]}…: the examples, their labels or their order differ"
         )
 
 
@@ -130,11 +130,11 @@ def _answers(arrays: dict[str, np.ndarray], part: str, shape: tuple[int, int], t
         raise BadSoftLabels(f"{name!r} is {given.dtype} {given.shape}; needed are floating-point numbers {shape}")
     values = given.astype(np.float64)
     if not np.isfinite(values).all():
-        raise BadSoftLabels(f"{name!r} contains values that are not finite, first for image {_first_bad(values)}")
+        raise BadSoftLabels(f"{name!r} contains values that are not finite, first for example {_first_bad(values)}")
     if name.endswith("probabilities"):
         off = np.abs(values.sum(axis=1) - 1)
         if values.min() < 0 or off.max() > SUM_TOLERANCE:
-            raise BadSoftLabels(f"{name!r} must be at least 0 and sum to 1; those of image {off.argmax()} do not")
+            raise BadSoftLabels(f"{name!r} must be at least 0 and sum to 1; those of example {off.argmax()} do not")
         values = np.log(np.maximum(values, LEAST))
     with np.errstate(over="ignore"):
         made = (values * temperature).astype(np.float32)

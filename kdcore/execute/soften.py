@@ -1,4 +1,4 @@
-"""Writing soft-label files: what a teacher says of every image of a data set, for students of a later day.
+"""Writing soft-label files: what a teacher says of every example of a data set, for students of a later day.
 
 The teacher is a model of an earlier run, asked through its ONNX file, or a forest or support vector machine of
 scikit-learn that is trained here and then.
@@ -19,6 +19,8 @@ from kdcore.data.types import Dataset
 from kdcore.distill import softlabels
 from kdcore.distill.traits import TeacherTraits
 from kdcore.files import read_json, replacing
+from kdcore.inputs import of
+from kdcore.inputs.kind import Items
 from kdcore.problems import Problem, RecipeError
 from kdcore.recipe import Data, parse
 from kdcore.workspace.library import Library
@@ -29,7 +31,7 @@ BATCH = 256
 
 
 class Softened(NamedTuple):
-    """What was written: about how many images, and how often the teacher is right about the test images (a share)."""
+    """What was written: about how many examples, and the teacher's test accuracy (a share)."""
 
     file: str
     source: str
@@ -38,16 +40,16 @@ class Softened(NamedTuple):
 
 
 def soften(workspace: Workspace, source: str, target: Path, data: Data) -> Softened:
-    """Writes the answers of `source` about all images of `data.source` to `target`.
+    """Writes the answers of `source` about all examples of `data.source` to `target`.
 
     `source`: a run's id (its teacher), RUN/VARIANT, a model's key, "sklearn:forest" or "sklearn:svm". The latter two
-    are trained on the training images without the validation share. Raises RecipeError.
+    are trained on the training examples without the validation share. Raises RecipeError.
     """
     dataset = load(data.source)
     if dataset.kind.read_as not in TeacherTraits.named("soft_labels").reads:
         raise RecipeError([Problem("--data", f"a soft-label file cannot hold answers about {dataset.kind.many}")])
     if dataset.multilabel:
-        raise RecipeError([Problem("--data", f"{dataset.name} has several labels per image; soft labels need one")])
+        raise RecipeError([Problem("--data", f"{dataset.name} has several labels per example; soft labels need one")])
     if source.startswith("sklearn:"):
         train, test, words = _sklearn(source, dataset, split(dataset, data).teacher)
         kind = "probabilities"
@@ -88,7 +90,7 @@ def _model(workspace: Workspace, source: str, dataset: Dataset) -> tuple[np.ndar
         raise RecipeError([Problem("source", problem.message) for problem in error.problems]) from None
     if found.shape != dataset.shape or found.classes != dataset.classes:
         message = (
-            f"{found.name} expects images {found.shape} of {len(found.classes)} classes, not those of "
+            f"{found.name} expects {of(found.shape).size(found.shape)} and {len(found.classes)} classes, not those of "
             f"{dataset.name}: name its data set with --data"
         )
         raise RecipeError([Problem("source", message)])
@@ -96,29 +98,26 @@ def _model(workspace: Workspace, source: str, dataset: Dataset) -> tuple[np.ndar
         raise RecipeError([Problem("source", f"{found.name} is itself a file of soft labels: use that file")])
     running = runtime.session(found.folder / "model.onnx")
 
-    def said(images: np.ndarray) -> np.ndarray:
-        parts = (images[at : at + BATCH] for at in range(0, len(images), BATCH))
-        return np.concatenate([runtime.logits(running, runtime.pixels(part)) for part in parts])
+    def said(items: Items) -> np.ndarray:
+        parts = (items[at : at + BATCH] for at in range(0, len(items), BATCH))
+        return np.concatenate([runtime.logits(running, dataset.kind.feed(part)) for part in parts])
 
     return said(dataset.train_images), said(dataset.test_images), f"{found.name}, model {found.key[:12]}"
 
 
 def _sklearn(source: str, dataset: Dataset, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-    """Probabilities of a classic model about the raw pixels."""
+    """Probabilities of a classic model, which learns from pixels, or from the words of texts."""
     known: dict[str, Callable[..., tuple[np.ndarray, np.ndarray, str]]] = {"forest": _forest, "svm": _svm}
     name = source.removeprefix("sklearn:")
     if name not in known:
         raise RecipeError([Problem("source", f"there is no sklearn:{name}; there are: sklearn:forest, sklearn:svm")])
-    train, test = (
-        np.asarray(images).reshape(len(images), -1) / np.float32(255)
-        for images in (dataset.train_images, dataset.test_images)
-    )
+    train, test = dataset.kind.features(dataset.train_images, dataset.test_images)
     labels = np.asarray(dataset.train_labels)[shown]
     return known[name](train, test, shown, labels, len(dataset.classes))
 
 
 def _forest(
-    train: np.ndarray, test: np.ndarray, shown: np.ndarray, labels: np.ndarray, classes: int
+    train: Any, test: Any, shown: np.ndarray, labels: np.ndarray, classes: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """A random forest. Images that it was trained on are judged by the trees that did not see them (out of bag)."""
     from sklearn.ensemble import RandomForestClassifier
@@ -130,12 +129,12 @@ def _forest(
     return (
         smoothed(rows),
         smoothed(_in_place(model, model.predict_proba(test), classes)),
-        (f"scikit-learn random forest of {TREES} trees, trained on {len(shown):,} images"),
+        (f"scikit-learn random forest of {TREES} trees, trained on {len(shown):,} examples"),
     )
 
 
 def _svm(
-    train: np.ndarray, test: np.ndarray, shown: np.ndarray, labels: np.ndarray, classes: int
+    train: Any, test: Any, shown: np.ndarray, labels: np.ndarray, classes: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """A support vector machine with an RBF kernel whose scores are calibrated to probabilities on held-out fifths.
 
@@ -147,7 +146,7 @@ def _svm(
     folds = max(2, min(5, int(np.unique(labels, return_counts=True)[1].min())))
     model = CalibratedClassifierCV(SVC(random_state=0), cv=folds, ensemble=False).fit(train[shown], labels)
     train_said, test_said = (_in_place(model, model.predict_proba(part), classes) for part in (train, test))
-    return train_said, test_said, f"scikit-learn SVM, calibrated, trained on {len(shown):,} images"
+    return train_said, test_said, f"scikit-learn SVM, calibrated, trained on {len(shown):,} examples"
 
 
 def smoothed(probabilities: np.ndarray, trees: int = TREES) -> np.ndarray:

@@ -220,6 +220,10 @@ class Kind(ABC):
     def disturbed(self, one: Items, each: Sequence[Mapping[str, float]]) -> Items:
         """A single item as it is under each of these strengths; a disturbance that is not named does nothing."""
 
+    @abstractmethod
+    def features(self, train: Items, test: Items) -> tuple[Any, Any]:
+        """What classic models of scikit-learn take, arrays (N, F) or sparse matrices, of both splits."""
+
     def by_length(self, items: Items, rows: np.ndarray) -> np.ndarray:
         """The places (N,) in `rows` in an order in which batches need the least padding: as they are, where none do."""
         return np.arange(len(rows))

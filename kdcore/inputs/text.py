@@ -23,6 +23,7 @@ from kdcore.recipe import Augmentation
 
 PORTION, PORTION_TOKENS = 512, 2**15  # texts in one pass without gradients (max), and their tokens
 LENGTHS = (16, 64)  # tokens at which files are timed beside the median of the data
+FEATURES = 20_000  # of a text, for classic models
 PICTURES_ALONE = "texts cannot be changed like pictures: set it to {}"
 
 
@@ -190,6 +191,15 @@ class Text(Kind):
         about = TextShape(*shape)
         kept = [length for length in LENGTHS if length <= about.longest]
         return {str(length): generator.integers(1, about.vocabulary, (1, length)) for length in kept}
+
+    def features(self, train: Texts, test: Texts) -> tuple[Any, Any]:
+        """TF-IDF of words and of parts of words of up to four letters, in a sparse matrix."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        counts = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=FEATURES, dtype=np.float32
+        )
+        return counts.fit_transform(train), counts.transform(test)
 
     def shown(self, items: Texts, row: int) -> Shown:
         return Shown(text=items.text(row))

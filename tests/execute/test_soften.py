@@ -14,11 +14,15 @@ from kdcore.data.dataset import load
 from kdcore.distill import softlabels
 from kdcore.execute.soften import about, smoothed, soften
 from kdcore.files import read_json
+from kdcore.jobs import api
 from kdcore.problems import RecipeError
-from kdcore.recipe import Data
+from kdcore.recipe import Data, parse
+from kdcore.registry import validate
+from kdcore.report import comparison
 from kdcore.workspace.workspace import Workspace
 from tests.execute.conftest import QUICK
 from tests.small import CUTS, small
+from tests.texts import csv_source, recipe
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def test_classic_models_write_what_they_say_of_every_image(tmp_path, digits, nam
     found = softlabels.read(target, digits)
     assert done.images == len(found.train) == len(digits.train_labels)
     assert done.accuracy == (found.test.argmax(1) == digits.test_labels).mean() > least
-    assert f"trained on {done.images - 120:,} images" in found.source  # a tenth is for validation
+    assert f"trained on {done.images - 120:,} examples" in found.source  # a tenth is for validation
     assert np.isfinite(found.train).all()
 
 
@@ -123,3 +127,30 @@ def test_a_model_of_other_images_asks_for_its_data_set(laboratory, tmp_path):
     with pytest.raises(RecipeError, match="name its data set with --data"):
         soften(laboratory.workspace, key, tmp_path / "other.npz", asked)
     report.write_text(json.dumps(done))
+
+
+@pytest.mark.parametrize(("name", "least"), [("forest", 0.7), ("svm", 0.8)])
+def test_classic_models_learn_from_the_words_of_texts(tmp_path, name, least):
+    source = csv_source(tmp_path)
+    target = tmp_path / "soft.npz"
+    done = soften(Workspace(tmp_path), f"sklearn:{name}", target, parse({"data": {"source": source}}).data)
+    found = softlabels.read(target, load(validate("dataset", source)))
+    assert done.images == len(found.train)
+    assert done.accuracy > least
+
+
+def test_a_file_of_soft_labels_teaches_on_texts(laboratory, tmp_path):
+    source = csv_source(tmp_path)
+    alone = {"seeds": [0], "controls": [], "compress": [], "measure": {"timing_seconds": 0}}
+    first = api.submit(laboratory.workspace, parse(recipe(source, **alone)))
+    laboratory.carry_out(first)
+    target = tmp_path / "soft.npz"
+    soften(laboratory.workspace, first, target, about(laboratory.workspace, first, None, 0.1))
+    teacher = {"source": {"teacher": "soft_labels", "path": str(target)}}
+    second = api.submit(laboratory.workspace, parse(recipe(source, **alone, teacher=teacher)))
+    laboratory.carry_out(second)
+    before, after = (comparison.rows(laboratory.workspace, [run]) for run in (first, second))
+    assert [row["variant"] for row in after] == ["teacher", "student alone", "student distilled"]
+    assert after[0]["accuracy"] == before[0]["accuracy"]
+    assert after[0]["size_bytes"] is None
+    assert after[2]["accuracy"] == pytest.approx(before[2]["accuracy"], abs=0.06)  # the same answers, from a table

@@ -29,10 +29,10 @@ class SoftLabelFile(Options):
     "soft_labels",
     "A file of soft labels from any teacher; the teacher itself is not needed",
     options=SoftLabelFile,
-    traits=TeacherTraits(stage="soft-label file", uploaded=True),
+    traits=TeacherTraits(stage="soft-label file", uploaded=True, reads=("pictures", "text")),
 )
 class SoftLabelTeacher(Source[SoftLabelFile]):
-    """Answers on record, one for each image: they hold for images as they are, so views must not be random."""
+    """Answers on record, one for each example: they hold for examples as they are, so views must not be random."""
 
     def given(self, architecture: Options, dataset: Dataset, find: Find) -> ExternalTeacher:
         place, content = file_at(self.options.path, WHAT, MOST_BYTES)
@@ -42,7 +42,7 @@ class SoftLabelTeacher(Source[SoftLabelFile]):
             refuse("path", f"{place.name} cannot be used as a teacher: {error}")
         note = f"Soft labels from a file ({source}), without size and speed, so nothing can be compared with them."
         if not judged:
-            note += " Accuracy is unknown too: the file has no test images."
+            note += " Accuracy is unknown too: the file has no test examples."
         return ExternalTeacher(content, place, "table", note=note)
 
     def bring(
