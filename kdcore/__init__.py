@@ -13,13 +13,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kdcore.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from kdcore.api import compare, run, submit
     from kdcore.notebook import Comparison, Result, compress, distill, fit
     from kdcore.recipe import Recipe
     from kdcore.registry import register
 
-__version__ = "0.1.0"
 __all__ = [
     "Comparison", "Recipe", "Result", "compare", "compress", "distill", "fit", "register", "run", "submit",
 ]  # fmt: skip

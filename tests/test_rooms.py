@@ -47,6 +47,7 @@ ROOMS = [
     "machine",
     "paths",
     "lazy",
+    "version",
 ]
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import pytest
@@ -12,6 +13,7 @@ from kdcore.cli import main, runs
 from kdcore.cli.runs import recipe_of
 from kdcore.jobs import api
 from kdcore.models import cost
+from kdcore.paths import CHECKOUT
 from kdcore.report.layers import COLUMNS
 from kdcore.workspace.index import Index
 from kdcore.workspace.workspace import Workspace
@@ -274,6 +276,8 @@ def test_doctor_looks_at_everything(workspace, capsys):
 
 
 def test_the_version_is_that_of_the_package(capsys):
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     with pytest.raises(SystemExit) as ended:
         main.main(["--version"])
     assert (ended.value.code, capsys.readouterr().out) == (0, f"kdcore {kdcore.__version__}\n")
+    assert kdcore.__version__ == project["version"]
