@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kdcore.version import VERSION as __version__
+from kdcore.version import VERSION
 
 if TYPE_CHECKING:
     from kdcore.api import compare, run, submit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kdcore.recipe import Recipe
     from kdcore.registry import register
 
+__version__ = VERSION
 __all__ = [
     "Comparison", "Recipe", "Result", "compare", "compress", "distill", "fit", "register", "run", "submit",
 ]  # fmt: skip
