@@ -14,12 +14,11 @@ import torch
 
 from kdcore import registry
 from kdcore.compress.traits import StepTraits
-from kdcore.data.splits import Split
 from kdcore.data.types import Dataset
 from kdcore.execute import builder
 from kdcore.execute.material import Made
 from kdcore.export import runtime
-from kdcore.recipe import Train
+from kdcore.recipe import Data, Train
 from kdcore.registry import Options
 from kdcore.workspace import keys
 from kdcore.workspace.plans import Stage
@@ -42,6 +41,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 BRIEF: dict[str, dict[str, Any]] = {
     "adaround": {"images": 16, "iterations": 3},
     "int8": {"images": 16},
+    "joint": {"ratio": 0.2},
     "prune_structured": {"round_to": 2},
 }
 SHUFFLE = "cannot follow a channel shuffle"
@@ -101,7 +101,7 @@ def brief(step: str) -> Options:
     """The step with few images, and two steps of fine-tuning on labels where it has some."""
     asked: dict[str, Any] = {"step": step, **BRIEF.get(step, {})}
     if "finetune" in registry.entry("step", step).options.model_fields:
-        asked["finetune"] = {"steps": 2, "targets": "labels"}
+        asked["finetune"] = {"steps": 2, "targets": "labels", "learning_rate": 1e-4}
     return registry.validate("step", asked)
 
 
@@ -112,10 +112,7 @@ class Laboratory(builder.Builder):
     """
 
     def __init__(self, root: Path, shape: tuple[int, int, int] = (3, 16, 16)):
-        dataset = noise(shape)
-        rows = np.arange(len(dataset.train_labels))
-        shares = Split(teacher=rows[16:], labelled=rows[16:], seen=rows[16:], validation=rows[:16])
-        super().__init__(Workspace(root).ensure(), dataset, shares, ())
+        super().__init__(Workspace(root).ensure(), noise(shape), Data(validation=0.2))
         torch.set_num_threads(1)
         self.said: dict[str, np.ndarray] = {}
 
