@@ -281,7 +281,7 @@ def test_the_command_line_fetches_and_says_what_it_has(remote, capsys, monkeypat
 @pytest.mark.parametrize(
     ("wanted", "code", "words"),
     [
-        ("nothing", 2, "there is no dataset 'nothing'; there are: cifar10"),
+        ("nothing", 2, "there is no dataset 'nothing'; there are: "),
         ('{"dataset": "cifar10", "classes": 11}', 2, "less than or equal to 10"),
         ('{"dataset": ', 2, "is not JSON"),
         ("folder", 2, "data.source.path: choose the folder or the .zip"),

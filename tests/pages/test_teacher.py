@@ -116,7 +116,7 @@ def test_a_model_to_make_smaller_may_be_an_onnx_file_or_a_network_by_name(teache
     again(teacher)
     picker = next(one for one in teacher.selectbox if "teacher.source.teacher" in one.key)
     names = {line.partition(" · ")[0] for line in picker.options}
-    assert names == {"earlier", "language model", "onnx file", "published", "weights file"}
+    assert names == {"earlier", "language model", "onnx file", "onnx text", "published", "weights file"}
     picker.set_value("published").run()
     again(teacher)
     architectures = next(one for one in teacher.segmented_control if "teacher.model.architecture" in one.key)
