@@ -20,7 +20,7 @@ from pydantic import Field
 from kdcore.data.normalisations import Normalisation, Pixels, given, usual
 from kdcore.data.ordering import label_set_order, stratified_order
 from kdcore.data.types import Dataset
-from kdcore.distill.source import FIELD, refuse
+from kdcore.distill.source import FIELD, LoadedTeacher, refuse
 from kdcore.export import external_onnx
 from kdcore.export.external_onnx import Judged, Wanted, WantedTexts
 from kdcore.files import Damaged, read_json, write_json
@@ -155,8 +155,7 @@ def sample(dataset: Dataset) -> Iterator[Path]:
     truth = labels[few] if dataset.multilabel else np.eye(len(dataset.classes), dtype=np.uint8)[labels[few]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.npz"
-        items = dataset.train_images[few]
-        Sample(items if isinstance(items, np.ndarray) else dataset.kind.feed(items), truth, dataset.classes).write(path)
+        Sample(dataset.kind.array(dataset.train_images[few]), truth, dataset.classes).write(path)
         yield path
 
 
@@ -181,7 +180,7 @@ def judged_file(
     others: Mapping[str, Normalisation] = {},
 ) -> Judged:
     """What a subprocess says of an ONNX file and of its answers to a sample, asked once. `known`: what identifies the
-    file. Raises ForeignModel."""
+    file. Raises RecipeError for one that cannot teach."""
 
     def ask() -> dict[str, Any]:
         try:
@@ -192,10 +191,19 @@ def judged_file(
         except external_onnx.ForeignModel as error:
             return {"refused": str(error), "changes": error.changes}
 
-    answer = remembered([*known, wanted, dataset.fingerprint], ask)
+    try:
+        answer = remembered([*known, wanted, dataset.fingerprint], ask)
+    except external_onnx.TooSlow as error:  # not remembered
+        answer = {"refused": str(error), "changes": error.changes}
     if "refused" in answer:
-        raise external_onnx.ForeignModel(answer["refused"], answer["changes"])
+        raise refusal(f"{place.name} cannot be used: {answer['refused']}", answer["changes"]) from None
     return Judged.read(answer)
+
+
+def adopted(content: Path, wanted: Wanted | WantedTexts, scratch: Path) -> LoadedTeacher:
+    """The teacher out of a copy of an ONNX file that `judged_file` let pass. Raises ForeignModel."""
+    target = scratch / "adopted.onnx"
+    return LoadedTeacher(onnx=target, report=external_onnx.adopt(content, wanted, target).report())
 
 
 def refusal(message: str, changes: Mapping[str, Any]) -> RecipeError:

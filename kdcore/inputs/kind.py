@@ -174,6 +174,10 @@ class Kind(ABC):
     def feed(self, items: Items) -> np.ndarray:
         """Items as exported files take them."""
 
+    def array(self, items: Items) -> np.ndarray:
+        """Items as one plain array, as they are kept."""
+        return self.feed(items)
+
     @abstractmethod
     def samples(self, items: Items) -> list[np.ndarray]:
         """Batches on which an exported file is compared with its network, as `feed` makes them."""

@@ -130,6 +130,9 @@ class Pictures(Kind):
     def random(self, shape: Shape, batch: int, generator: np.random.Generator) -> np.ndarray:
         return generator.random((batch, *shape), dtype=np.float32)
 
+    def array(self, items: np.ndarray) -> np.ndarray:
+        return items
+
     def features(self, train: np.ndarray, test: np.ndarray) -> tuple[Any, Any]:
         """Raw pixels in 0..1, float32."""
         found = [np.asarray(images).reshape(len(images), -1) / np.float32(255) for images in (train, test)]

@@ -107,19 +107,20 @@ def session(
         "contention": contention,
         "noisy": min(contention.values()) < QUIET,
         "models": {
-            key: {
-                "peak_memory_mb": peaks[key],
-                "batches": {batch: rounds.summary(key) for batch, rounds in timed.items()},
-                **({"lengths": {one: rounds.summary(key) for one, rounds in by_length.items()}} if by_length else {}),
-            }
+            key: {"peak_memory_mb": peaks[key], "batches": _summaries(timed, key)}
+            | ({"lengths": _summaries(by_length, key)} if by_length else {})
             for key in models
         },
-        "aa": {batch: rounds.summary(COPY) for batch, rounds in timed.items()},
+        "aa": _summaries(timed, COPY),
         "left_out": left_out,
     }
     if beside:
         document["openvino"] = beside.document({batch: rounds.summary for batch, rounds in timed.items()})
     return document
+
+
+def _summaries(timed: Mapping[str, _Rounds], key: str) -> dict[str, Any]:
+    return {name: rounds.summary(key) for name, rounds in timed.items()}
 
 
 def _peaks(models: Mapping[str, Path], shape: inputs.Shape, budget: _Budget) -> dict[str, float | None]:

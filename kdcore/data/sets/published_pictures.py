@@ -13,9 +13,9 @@ from pydantic import create_model
 from kdcore.data.choices import classes_option, size_option
 from kdcore.data.large import Listing, members, pictures, texts
 from kdcore.data.ordering import stratified_order
-from kdcore.data.traits import DatasetTraits
+from kdcore.data.published import publish
 from kdcore.data.types import Fetch, RawImages, Remote, Work
-from kdcore.registry import Options, register
+from kdcore.registry import Options
 
 OBJECTS = {
     "n01440764": "tench",
@@ -240,12 +240,7 @@ def _add(known: Published) -> None:
         files = [work.raw / file.name for file in known.files]
         return pictures(files[0], known.listing(*files), work, options.size, options.classes)
 
-    read.__qualname__ = known.name
-    traits = DatasetTraits(fetch=Fetch(known.title, *known.files))
-    add = register(
-        "dataset", known.name, known.description, source=known.source, options=_options(known), traits=traits
-    )
-    add(read)
+    publish(known, _options(known), Fetch(known.title, *known.files), read)
 
 
 for known in TABLE:

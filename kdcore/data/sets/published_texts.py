@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from pydantic import Field, create_model, field_validator
 
 from kdcore import hub
+from kdcore.data.published import publish
 from kdcore.data.texts import table
 from kdcore.data.texts.build import Labelled, divided, raw, tokenizer_option, tokenizer_stamp
-from kdcore.data.traits import DatasetTraits
 from kdcore.data.types import Fetch, RawImages, Remote, Work
-from kdcore.registry import Options, register
+from kdcore.registry import Options
 
 GITHUB = "https://raw.githubusercontent.com/"
 SENTIMENTS = {"0": "negative", "1": "positive"}
@@ -174,12 +174,7 @@ def _add(known: Published) -> None:
         train, test, notes = known.read(*(work.raw / file.name for file in known.files))
         return raw(train, test, options.longest, options.tokenizer, notes=notes)
 
-    read.__qualname__ = known.name
-    traits = DatasetTraits(fetch=Tables(known.title, *known.files))
-    add = register(
-        "dataset", known.name, known.description, source=known.source, options=_options(known), traits=traits
-    )
-    add(read)
+    publish(known, _options(known), Tables(known.title, *known.files), read)
 
 
 for known in TABLE:

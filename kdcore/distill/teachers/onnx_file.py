@@ -58,10 +58,7 @@ class OnnxFileTeacher(Source[OnnxFile]):
             refuse(
                 "outputs", "probabilities of several labels per image cannot be converted back: give a file with logits"
             )
-        try:
-            judged = self._judged(place, content, dataset)
-        except external_onnx.ForeignModel as error:
-            raise foreign.refusal(f"{place.name} cannot be used: {error}", error.changes) from None
+        judged = self._judged(place, content, dataset)
         if judged.look:
             foreign.question(judged.look, options, dataset, place.name)
         spec = {"pixels": options.pixels, "outputs": options.outputs}
@@ -77,15 +74,12 @@ class OnnxFileTeacher(Source[OnnxFile]):
     def bring(
         self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
     ) -> LoadedTeacher:
-        target = scratch / "adopted.onnx"
-        judged = external_onnx.adopt(content, self._wanted(dataset), target)
-        return LoadedTeacher(onnx=target, report=judged.report())
+        return foreign.adopted(content, self._wanted(dataset), scratch)
 
     def _judged(self, place: Path, content: str, dataset: Dataset) -> external_onnx.Judged:
-        """What the subprocess says of this file. Raises ForeignModel."""
+        """What the subprocess says of this file. Raises RecipeError."""
         wanted = self._wanted(dataset)._replace(names=() if self.options.class_order else dataset.classes)
         others = foreign.others(self.options, dataset)
-
         return foreign.judged_file(place, ["onnx", VERSION, content], wanted, dataset, others)
 
     def _wanted(self, dataset: Dataset) -> external_onnx.Wanted:

@@ -82,10 +82,7 @@ class OnnxTextTeacher(Source[OnnxText]):
             return None  # which is refused at its field
         place, content = file_at(options.path, WHAT, external_onnx.MOST_BYTES)
         folder = self._tokenizer(place, dataset)
-        try:
-            judged = self._judged(place, content, dataset, _labels(folder))
-        except external_onnx.ForeignModel as error:
-            raise foreign.refusal(f"{place.name} cannot be used: {error}", error.changes) from None
+        judged = self._judged(place, content, dataset, _labels(folder))
         if judged.look:
             foreign.question(judged.look, options, dataset, place.name, DOUBT)
         note = f"An ONNX file ({place.name}), not trained here."
@@ -100,9 +97,7 @@ class OnnxTextTeacher(Source[OnnxText]):
     def bring(
         self, content: Path, architecture: Mapping[str, Any] | None, dataset: Dataset, scratch: Path
     ) -> LoadedTeacher:
-        target = scratch / "adopted.onnx"
-        judged = external_onnx.adopt(content, self._wanted(dataset), target)
-        return LoadedTeacher(onnx=target, report=judged.report())
+        return foreign.adopted(content, self._wanted(dataset), scratch)
 
     def _tokenizer(self, place: Path, dataset: Dataset) -> Path:
         """The folder of its tokenizer, which must be the data set's. Raises RecipeError."""
@@ -122,7 +117,7 @@ class OnnxTextTeacher(Source[OnnxText]):
         return folder
 
     def _judged(self, place: Path, content: str, dataset: Dataset, labels: str) -> external_onnx.Judged:
-        """What the subprocess says of this file. Raises ForeignModel."""
+        """What the subprocess says of this file. Raises RecipeError."""
         wanted = self._wanted(dataset)
         if not self.options.class_order:
             wanted = wanted._replace(names=dataset.classes, labels=labels)
