@@ -30,9 +30,11 @@ def publish(title: str, command: str, body: str, page: str = RESULTS) -> None:
 
 
 def _replace(path: Path, title: str, section: str) -> None:
+    """A section keeps its place on the page; a new one goes to the end."""
     text = path.read_text("utf-8") if path.exists() else HEAD
-    kept = re.sub(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL)
-    path.write_text(kept.rstrip() + "\n\n" + section, "utf-8")
+    there = re.compile(rf"(?<=\n)## {re.escape(title)}\n.*?(?=\n## |\Z)", re.DOTALL)
+    text, found = there.subn(lambda _: section, text)
+    path.write_text(text if found else f"{text.rstrip()}\n\n{section}", "utf-8")
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:
