@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from kdcore.registry import Options, Searched, Traits
 
 Labels = Literal["one", "many", "both"]
+EVERY = ("pictures", "text", "passages")  # what networks read
 
 
 def _fits(options: Any, student: Options, teacher: Options) -> None:
@@ -63,10 +64,13 @@ class MethodTraits(Traits):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The kinds of input (`kdcore.inputs`) on which it works: features of texts have no fixed length."""
+        """The kinds of input (`kdcore.inputs`) on which it works: features of texts have no fixed length. All of them
+        for a combination without options: its parts say."""
+        if not isinstance(self.parts, tuple):
+            return EVERY
         if self.tokens or self.writes:
             return ("text",) if self.tokens else ("passages",)
-        return ("pictures",) if self.taps else ("pictures", "text", "passages")
+        return ("pictures",) if self.taps else EVERY
 
 
 @dataclass(frozen=True)

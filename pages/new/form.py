@@ -24,11 +24,16 @@ from pages.shared.text import plain
 
 
 class Form:
-    """Draws parts of the draft. `problems` stand at their fields; `known` lists the names that a field can take."""
+    """Draws parts of the draft. `problems` stand at their fields; `known` lists the names that a field can take.
 
-    def __init__(self, problems: Sequence[Problem], known: Mapping[str, Sequence[str]]):
+    `read_as`: what the data set is read as (`kdcore.inputs`): entries that do not read it are not offered. None while
+    that is not known.
+    """
+
+    def __init__(self, problems: Sequence[Problem], known: Mapping[str, Sequence[str]], read_as: str | None = None):
         self.problems = problems
         self.known = known
+        self.read_as = read_as
         self._places: dict[str, Any] = {}
 
     def part(self, model: type[BaseModel], path: str, names: Sequence[str] | None = None) -> None:
@@ -82,7 +87,8 @@ class Form:
         entries that cannot be chosen here, unless one of them is.
         """
         name = draft.at(draft.get(), path)[kind]
-        known = (entry.name for entry in registry.entries(kind) if entry.name == name or entry.name not in unfit)
+        left_out = {*unfit, *self._unread(kind)} - {name}
+        known = (entry.name for entry in registry.entries(kind) if entry.name not in left_out)
         names = sorted(known, key=lambda one: one not in families.FIRST)
         every = names
         if families.known(kind) and f"{path}.{kind}" not in vary.swept():
@@ -107,12 +113,12 @@ class Form:
 
     def _family(self, kind: str, path: str, name: str) -> list[str]:
         """The family that the entry belongs to, and the names of its members."""
-        grouped = families.grouped(kind)
+        grouped = families.grouped(kind, self._unread(kind) - {name})
         mine = families.of(kind, name)
         key = draft.key(f"{path}.family")
         st.segmented_control(
             "Family", list(grouped), default=mine, required=True, key=key, format_func=families.title,
-            on_change=_change_family, args=(kind, path, key),
+            on_change=_change_family, args=(kind, path, key, grouped),
         )  # fmt: skip
         st.caption(families.meaning(mine))
         return grouped[mine]
@@ -144,7 +150,7 @@ class Form:
                 self._item(kind, f"{path}.{index}")
                 _take_out_button(path, index)
         self.say(path)
-        if picked := _adding(kind, path):
+        if picked := self._adding(kind, path):
             chosen.append(draft.fresh(kind, picked))
             st.rerun()
 
@@ -181,10 +187,30 @@ class Form:
                 self.part(model, f"{path}.{index}", rest)
                 _take_out_button(path, index)
         self.say(path)
-        if picked := _adding(kind, path):
+        if picked := self._adding(kind, path):
             usual = {name: model.model_fields[name].get_default(call_default_factory=True) for name in rest}
             chosen.append(usual | {around: draft.fresh(kind, picked)})
             st.rerun()
+
+    def _adding(self, kind: str, path: str) -> str | None:
+        """A menu of the registry's entries, in the order of their families; the one that was just picked."""
+        names = [name for members in families.grouped(kind, self._unread(kind)).values() for name in members]
+        picked: str | None = st.menu_button(
+            f"Add {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
+            names,
+            key=draft.key(f"{path}.add"),
+            icon=":material/add:",
+            format_func=partial(_line, kind),
+        )
+        return picked
+
+    def _unread(self, kind: str) -> set[str]:
+        """The entries that do not read the data set's inputs."""
+        if self.read_as is None:
+            return set()
+        read = {entry.name: getattr(entry.traits, "reads", self.read_as) for entry in registry.entries(kind)}
+        kinds_of = {name: (kinds,) if isinstance(kinds, str) else kinds for name, kinds in read.items()}
+        return {name for name, kinds in kinds_of.items() if self.read_as not in kinds}
 
     def _budget(self, model: type[BaseModel], path: str) -> None:
         """The budget is steps or epochs, so there is one number and a switch between the two."""
@@ -221,19 +247,6 @@ def _take_out_button(path: str, index: int) -> None:
         on_click=draft.take_out,
         args=(path, index),
     )
-
-
-def _adding(kind: str, path: str) -> str | None:
-    """A menu of the registry's entries, in the order of their families; the one that was just picked."""
-    names = [name for members in families.grouped(kind).values() for name in members]
-    picked: str | None = st.menu_button(
-        f"Add {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
-        names,
-        key=draft.key(f"{path}.add"),
-        icon=":material/add:",
-        format_func=partial(_line, kind),
-    )
-    return picked
 
 
 def _about(entry: Entry, described: bool) -> str:
@@ -279,9 +292,8 @@ def _put_fresh(kind: str, path: str, name: str) -> None:
         draft.renew_at(f"{path}.{option}")
 
 
-def _change_family(kind: str, path: str, key: str) -> None:
-    first = families.grouped(kind)[st.session_state[key]][0]
-    _put_fresh(kind, path, first)
+def _change_family(kind: str, path: str, key: str, grouped: dict[str, list[str]]) -> None:
+    _put_fresh(kind, path, grouped[st.session_state[key]][0])
 
 
 def _change_unit(path: str, key: str) -> None:

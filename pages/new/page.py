@@ -160,7 +160,7 @@ if recipe:
 
 form_column, side = st.columns([1.7, 1], gap="large")
 with form_column:
-    form = Form(problems, {"data.hide_classes": preview.classes(document)})
+    form = Form(problems, {"data.hide_classes": preview.classes(document)}, preview.read_as(document))
     start.ask()
     form.part(Recipe, "", ["name"])
     for index, section in enumerate(shown):

@@ -73,6 +73,12 @@ def classes(document: dict[str, Any]) -> list[str]:
     return found[0] if found else []
 
 
+def read_as(document: dict[str, Any]) -> str | None:
+    """What networks read the draft's data set as; None while it is not on this machine."""
+    found = about(document)
+    return inputs.of(found[1]).read_as if found else None
+
+
 def about(document: dict[str, Any]) -> tuple[list[str], list[int]] | None:
     """Classes and image shape (C, H, W) of the draft's data set; None while it is not on this machine."""
     try:

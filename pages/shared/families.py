@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kdcore import registry
 from kdcore.compress.traits import StepTraits
 from kdcore.distill.traits import MethodTraits
@@ -34,9 +36,9 @@ def of(kind: str, name: str) -> str:
     return MethodTraits.named(name).family if known(kind) else ""
 
 
-def grouped(kind: str) -> dict[str, list[str]]:
-    """Names of the entries by family, both in the order in which they are offered."""
-    entries = registry.offered(kind)
+def grouped(kind: str, without: Collection[str] = ()) -> dict[str, list[str]]:
+    """Names of the entries by family, both in the order in which they are offered, but those `without`."""
+    entries = [entry for entry in registry.offered(kind) if entry.name not in without]
     order = [*MEANINGS, *sorted({of(kind, entry.name) for entry in entries} - MEANINGS.keys())]
     found = {family: [entry.name for entry in entries if of(kind, entry.name) == family] for family in order}
     return {family: sorted(names, key=lambda name: name not in FIRST) for family, names in found.items() if names}

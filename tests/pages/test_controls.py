@@ -10,7 +10,7 @@ from tests import patience
 from tests.pages.conftest import key_of
 
 
-def everything():
+def everything(read_as=None):
     """A page with every part of the Recipe unfolded."""
     from kdcore.recipe import Recipe, RecipeError, parse
     from pages.new import vary
@@ -22,7 +22,7 @@ def everything():
         parse(draft.get())
     except RecipeError as error:
         problems = error.problems
-    form = Form(problems, {"data.hide_classes": ("0", "1", "2")})
+    form = Form(problems, {"data.hide_classes": ("0", "1", "2")}, read_as)
     form.part(Recipe, "", [name for name in Recipe.model_fields if name not in ("schema_", "sweep")])
     vary.listed()
     form.say("sweep")
@@ -44,6 +44,23 @@ def test_another_architecture_brings_its_own_options(form):
     assert recipe(form).student.model.architecture == "mlp"
     form.text_input(key=key_of(form, "student.model.widths")).set_value("32, 16").run()
     assert recipe(form).student.model.widths == (32, 16)
+
+
+def test_only_what_reads_the_data_set_is_offered(empty):
+    app = AppTest.from_function(everything, default_timeout=patience.SECONDS, kwargs={"read_as": "text"}).run()
+    assert not app.exception
+
+    def offered(path):
+        return {option.partition(" · ")[0] for option in app.get_by_key(f"new.1.{path}").options}
+
+    assert offered("student.model.architecture") == {"bert", "cnn", "text encoder"}  # the one that is chosen stays
+    assert offered("teacher.source.teacher") == {"earlier", "onnx text", "soft labels", "trained"}
+    assert offered("compress.add").isdisjoint({"prune structured", "tie"})
+    assert offered("compress.add") >= {"prune vocabulary", "int8"}
+    app.get_by_key("new.1.distill.family").set_value("combinations").run()
+    assert recipe(app).distill.method == "combine"
+    app.get_by_key("new.1.distill.family").set_value("features").run()
+    assert recipe(app).distill.method == "minilm"
 
 
 def test_steps_or_epochs(form):

@@ -54,6 +54,7 @@ def test_the_form_offers_a_tokenizer_for_running_text_and_says_what_is_wrong_wit
 def test_the_form_offers_its_model_as_a_teacher(empty, tmp_path, source):
     folder = gpt2.folder(tmp_path / "there")
     app = form()
+    put(app, "data.source.dataset", "python_source")
     put(app, "teacher.source.teacher", source)
     put(app, "teacher.model.architecture", "gpt2")
     field = put(app, "teacher.model.weights", str(folder))
