@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -85,7 +86,7 @@ def _left_behind(workspace: Workspace) -> list[Path]:
     drafts of the form that were given up long ago."""
     now = time.time()
     parts = (workspace.runs, workspace.models, workspace.sessions, workspace.datasets, workspace.cache)
-    files = [*workspace.root.glob(".*"), *(path for part in parts for path in part.rglob(".*"))]
+    files = [*workspace.root.glob(".*"), *(path for part in parts for path in _hidden(part))]
     found = [path for path in workspace.drafts.glob("*.json") if now - _changed(path, now) > DRAFT_SECONDS]
     for path in files:
         with contextlib.suppress(FileNotFoundError):  # just renamed by a writer that lives
@@ -96,6 +97,12 @@ def _left_behind(workspace: Workspace) -> list[Path]:
         if (folder / DONE).exists() and not held(folder / "lock"):
             found += [folder / name for name in LEFTOVERS if (folder / name).exists()]
     return found
+
+
+def _hidden(folder: Path) -> Iterator[Path]:
+    """What below it has a name that begins with a dot."""
+    for root, folders, names in os.walk(folder):
+        yield from (Path(root, name) for name in (*folders, *names) if name.startswith("."))
 
 
 def _unused(workspace: Workspace) -> _Unused:
@@ -111,7 +118,7 @@ def _unused(workspace: Workspace) -> _Unused:
             unknown.append(run_id)
     for name in workspace.unknown_entries():  # they stay, and so do the models that one of them may need
         with contextlib.suppress(Damaged):
-            named |= plans.read(workspace.runs / name / "plan.json").models
+            named |= plans.models_of(workspace.runs / name / "plan.json")
     if unknown:
         return _Unused([], tuple(unknown))
     return _Unused([one for one in folders if one.name not in named and not held(one / "lock")], ())
@@ -123,7 +130,7 @@ def named_by(workspace: Workspace, run_id: str) -> frozenset[str]:
     try:
         info = path.stat()
     except OSError:
-        return plans.read(path).models  # says what is wrong
+        return plans.models_of(path)  # says what is wrong
     return _models(path, (info.st_mtime_ns, info.st_size)) | _searched(path.parent)
 
 
@@ -141,9 +148,9 @@ def _searched(folder: Path) -> frozenset[str]:
     return frozenset([*kept, *(key for one in models for key in one.get("keys", ()))])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**17)  # with fewer places than runs, going through all of them would find none
 def _models(path: Path, _identity: tuple[int, int]) -> frozenset[str]:
-    return plans.read(path).models
+    return plans.models_of(path)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import TypedDict
@@ -44,6 +45,9 @@ class Data(TypedDict):
 class _Part(BaseModel):
     # A later version may tell more; and building the validators takes milliseconds, so it waits for the first plan.
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
+
+
+P = TypeVar("P", bound=_Part)
 
 
 class Foreign(TypedDict):
@@ -158,6 +162,25 @@ class Plan(_Part):
         return frozenset((*(stage.key for stage in self.stages), *self.files))
 
 
+class _Named(_Part):
+    """As much of a stage as says which model it makes."""
+
+    key: Key
+
+
+class _Names(_Part):
+    """As much of a plan as says which models it names."""
+
+    stages: tuple[_Named, ...]
+    files: dict[Key, str] = {}
+
+
+def models_of(path: Path) -> frozenset[str]:
+    """The models that the plan in this file names, whatever else is wrong with it. Raises Damaged."""
+    found = _checked(_Names, path)
+    return frozenset(map(sys.intern, (*(stage.key for stage in found.stages), *found.files)))
+
+
 def read(path: Path) -> Plan:
     """The plan in this file. Raises Damaged."""
     try:
@@ -169,8 +192,12 @@ def read(path: Path) -> Plan:
 
 @lru_cache(maxsize=256)
 def _read(path: Path, _identity: tuple[int, int]) -> Plan:
+    return _checked(Plan, path)
+
+
+def _checked(kind: type[P], path: Path) -> P:
     try:
-        return Plan.model_validate(read_json(path))
+        return kind.model_validate(read_json(path))
     except FileNotFoundError:
         raise Damaged(path, "is missing") from None
     except ValidationError as error:

@@ -52,6 +52,14 @@ def test_no_model_is_removed_while_a_plan_cannot_be_read(workspace, damage):
     assert names(workspace) == {"a", "b", "c"}
 
 
+def test_a_plan_that_is_wrong_elsewhere_still_names_its_models(workspace):
+    document = plan("a" * 64)
+    write_json(workspace.run(workspace.run_ids()[0]) / "plan.json", document | {"variants": "none"})
+    assert usage(workspace).unknown == ()
+    collect(workspace)
+    assert names(workspace) == {"a"}
+
+
 def aged(path, seconds):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"x" * 10)
