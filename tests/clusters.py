@@ -40,16 +40,17 @@ SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=8000
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory}
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
+UP_SECONDS = 60
 ATTEMPTS = 5
 START = ("-m", "ray.scripts.scripts", "start", "--disable-usage-stats", "--include-log-monitor=false",
          "--object-store-memory=100000000")  # fmt: skip
 
 
 class Missing(RuntimeError):
-    """The engine is not installed; the message says what would be needed."""
+    """The engine is not installed or does not start here; the message says what would be needed."""
 
 
 def free_port() -> int:
@@ -75,8 +76,11 @@ def slurm(folder: Path) -> Iterator[None]:
     os.environ |= {"SLURM_CONF": str(folder / "slurm.conf"), "MUNGE_SOCKET": f"{folder}/munge.socket"}
     try:
         for command in (munged, ["slurmctld"], ["slurmd"]):
-            subprocess.run(command, check=True, capture_output=True, timeout=patience.SECONDS)
-        until(lambda: b"idle" in subprocess.run(["sinfo"], capture_output=True, check=False).stdout)
+            _begin(command)
+        try:
+            until(lambda: b"idle" in subprocess.run(["sinfo"], capture_output=True, check=False).stdout, UP_SECONDS)
+        except AssertionError:
+            raise Missing("Slurm's node does not come up here") from None
         yield
     finally:
         subprocess.run(["scancel", "--me"], capture_output=True, check=False)
@@ -87,13 +91,23 @@ def slurm(folder: Path) -> Iterator[None]:
         os.environ |= before
 
 
+def _begin(daemon: list[str]) -> None:
+    """A container may forbid what it needs. Raises Missing."""
+    said = subprocess.run(daemon, check=False, capture_output=True, text=True, timeout=patience.SECONDS)
+    if said.returncode:
+        raise Missing(f"{daemon[0]} does not start here: {said.stderr.strip()[-300:]}")
+
+
 def _configure(folder: Path) -> None:
     for above in (folder, *folder.parents[:2]):
         above.chmod(above.stat().st_mode | 0o755)  # munged looks at the folders of its socket
     for name in ("state", "spool"):
         (folder / name).mkdir()
     ports = free_port(), free_port()
-    text = CONFIGURATION.format(folder=folder, host=socket.gethostname(), ports=ports, cores=os.cpu_count())
+    memory = min(8000, psutil.virtual_memory().total // 2**21)  # MB, half of what there is
+    text = CONFIGURATION.format(
+        folder=folder, host=socket.gethostname(), ports=ports, cores=os.cpu_count(), memory=memory
+    )
     (folder / "slurm.conf").write_text(text)
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o600)

@@ -1,6 +1,6 @@
-"""A real Slurm of one node: `pytest -m slow tests/jobs/test_slurm.py`, as root.
+"""A real Slurm of one node, as root. Debian: apt install slurmctld slurmd slurm-client munge.
 
-Debian: apt install slurmctld slurmd slurm-client munge.
+Interruptions take minutes: `pytest tests/jobs/test_slurm.py` runs them too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from tests.jobs.test_runs import digests, epochs, synced
 from tests.small import small
 
 ASKED = {"launcher": "slurm", "memory_gb": 2, "minutes": 30}
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +46,16 @@ def test_doctor_s_job_sees_the_workspace(cluster, workspace, monkeypatch):
         launcher.chosen(workspace).check(workspace)
 
 
+def test_a_short_run_is_done_by_a_job(cluster, workspace):
+    settings.write(workspace, launcher=ASKED)
+    run_id = api.submit(workspace, small("controls=[]", "compress=[]", "seeds=[0]", "measure.timing_seconds=0"))
+    row = settle(workspace, run_id)
+    assert row.state == "done", row.error
+    folder = workspace.run(run_id)
+    assert read_json(folder / "status.json")["job"] in "".join(path.name for path in (folder / "jobs").iterdir())
+
+
+@pytest.mark.slow
 def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_one(cluster, workspace, of_a_local_run):
     settings.write(workspace, launcher=ASKED)
     run_id = api.submit(workspace, small(*ON_A_CLUSTER))
@@ -75,6 +83,7 @@ def test_a_run_is_requeued_cancelled_resumed_and_leaves_the_models_of_a_local_on
     assert digests(workspace) == of_a_local_run
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_its_node_comes_back(cluster, workspace, of_a_local_run):
     found = lost_nodes.lose_slurm_node(workspace, of_a_local_run)
     assert (found.state, found.twice, found.differ) == ("done", 0, 0)
