@@ -7,6 +7,7 @@ pytest.importorskip("nbclient", reason="nbclient is not installed")
 from tests import notebooks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", notebooks.NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_holds_its_outputs(path):
     kept, fresh = nbformat.read(path, as_version=4), notebooks.executed(path)
