@@ -52,11 +52,12 @@ def taught(home):
         *_, row = follow(home, progress.start(home, lesson))
         took = time.monotonic() - start
         assert row.state == "done", row.error
-        print(f"\n{name}: {took:.0f} s, {machine.cores()} cores, load {load:.1f} before")
-        assert took < patience.stretched(120)
         found = Evidence(home, row.id)
+        answer = lesson.measure(found)
+        print(f"\n{name}: {took:.0f} s, {machine.cores()} cores, load {load:.1f} before\n{answer}")
+        assert took < patience.stretched(120)
         assert lesson.explain(found)
         assert lesson.figures(found)
-        return lesson, found, lesson.measure(found)
+        return lesson, found, answer
 
     return run

@@ -78,7 +78,7 @@ LESSON = Lesson(
     document=few_labels(
         50, 16, steps=240, method="faulty_kd",
         measure={"timing_seconds": 0},
-        seeds=[0, 1, 2],
+        seeds=[0, 1, 2, 3, 4],
         sweep={PATH: list(TEMPERATURES), FAULT: ["none", "no_t2"]},
     ),
     measure=measure,
