@@ -31,7 +31,7 @@ MODEL_FILES = ("done.json", "report.json", "architecture.json", "model.onnx", "m
 CHECKPOINT_FILES = ("checkpoint/progress.json", "checkpoint/state-*.safetensors", "history.jsonl")
 OPENED = ("done.json", "checkpoint/progress.json")  # of these each damage of JSON is tried
 JOBS = 2
-COLUMNS = ("tracebacks", "other runs hidden", "recipes ended for good", "wrong without a word")
+COLUMNS = ("tracebacks", "other runs hidden", "recipes permanently broken", "silently wrong")
 
 
 class Case(NamedTuple):

@@ -234,7 +234,7 @@ def _add(plugin: Plugin) -> None:
         for key in [key for key, entry in _entries.items() if entry.plugin and entry.plugin == _current]:
             del _entries[key]
         _failures.append(Failure(plugin.name, f"{type(error).__name__}: {first_line(error)}"))
-        print(f"kdcore: plug-in {plugin.name} is left out. {_failures[-1].reason}", file=sys.stderr)
+        print(f"kdcore: plug-in {plugin.name} was not loaded. {_failures[-1].reason}", file=sys.stderr)
     finally:
         _current = None
 

@@ -25,7 +25,7 @@ def add(command: Add) -> None:
     served.add_argument("--address", default="127.0.0.1", help="address to listen on, such as 0.0.0.0 for all")
     served.add_argument(
         "--host", action="append", default=[], metavar="NAME",
-        help="a name or address that browsers reach it by, behind a proxy the proxy's; several times for several",
+        help="host name or address that browsers use for the server, or for its proxy; may be repeated",
     )  # fmt: skip
     kinds = served.add_mutually_exclusive_group(required=True)
     kinds.add_argument("--class", dest="kind", action="store_const", const="class", help="people sign in")
@@ -48,7 +48,7 @@ def serve(chosen: argparse.Namespace, workspace: Workspace) -> None:
     anywhere = chosen.address in ("0.0.0.0", "::")
     hosts = [*chosen.host, "127.0.0.1", "localhost"] + ([] if anywhere else [chosen.address])
     if anywhere and not chosen.host:
-        raise BadInput("--host: name what browsers reach this machine by, such as --host lab.example.org")
+        raise BadInput("--host is required: give the host name that browsers use, such as --host lab.example.org")
     codes = people.codes(workspace)
     print(f"The dashboard is at http://{hosts[0]}:{chosen.port}; Ctrl-C stops it, runs continue.")
     print(f"Class code: {codes.code}" if chosen.kind == "class" else "Everybody may look; nothing can be changed.")

@@ -34,7 +34,7 @@ def add(command: Add) -> None:
     command("cancel", cancel_or_resume, "cancel a run; finished models stay").add_argument("run")
     command("resume", cancel_or_resume, "resume a cancelled, failed or interrupted run").add_argument("run")
     command("delete", delete, "move a run to the trash; its models stay").add_argument("run")
-    command("restore", restore, "take a deleted run back from the trash").add_argument("run")
+    command("restore", restore, "restore a deleted run from the trash").add_argument("run")
     stopping = command("stop", stop, "stop a run and measure what is finished, or end everything with --all")
     stopping.add_argument("run", nargs="?")
     stopping.add_argument("--all", action="store_true", help="cancel all runs and the dispatcher")

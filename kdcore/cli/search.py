@@ -39,7 +39,7 @@ def add(command: Add) -> None:
         help=f"a limit, such as {', '.join(example for _, _, example in LIMITS.values())}; batch is the time per "
         "example at batch 64: 0.5ms are 2,000 examples per second",
     )  # fmt: skip
-    parser.add_argument("--lose-at-most", metavar="POINTS", help="accuracy to lose at most (default: 1; any: no limit)")
+    parser.add_argument("--lose-at-most", metavar="POINTS", help="maximum loss of accuracy (default: 1; any: no limit)")
     parser.add_argument(
         "--best", action="append", default=[], metavar="GOAL",
         help="accuracy (default), size or latency; give two for their trade-off",

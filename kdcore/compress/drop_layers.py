@@ -25,13 +25,13 @@ def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
     name = getattr(architecture, "architecture", "")
     if name == "bert":
         return None
-    return f"the layers of {name} do not stand in one stage, as a bert's do: choose a student of less depth"
+    return f"only a bert's layers can be dropped, not those of {name}: choose a shallower student"
 
 
 @register(
     "step",
     "drop_layers",
-    "Keep some of a BERT's layers, evenly spaced: smaller and faster by the layers that are gone",
+    "Keep some of a BERT's layers, evenly spaced: smaller and faster in proportion to the layers removed",
     source="Sajjad et al. 2023, arXiv:2004.03844, section 3 (alternate dropping), with the first layer kept as in "
     "DistilBERT, Sanh et al. 2019, arXiv:1910.01108",
     options=DropLayers,

@@ -23,7 +23,7 @@ class FactorEmbedding(Options):
 
 def _refuses(architecture: Options, before: Sequence[str]) -> str | None:
     if "factor_embedding" in before:
-        return "the embedding is already in two factors: use one step, of a lower share"
+        return "the embedding is already in two factors: use one step with a lower share"
     return None
 
 

@@ -49,10 +49,10 @@ class Foreign(Options):
         (),
         max_length=64,
         description="Pixel mean of its normalisation, in the range of pixels: one number per channel, or one for all. "
-        "Empty: as pixels says.",
+        "Empty: as the option pixels specifies.",
     )
     std: tuple[float, ...] = Field(
-        (), max_length=64, description="Standard deviation that belongs to the mean. Empty: as pixels says."
+        (), max_length=64, description="Standard deviation that belongs to the mean. Empty: as pixels specifies."
     )
     class_order: tuple[str, ...] = Field(
         (),

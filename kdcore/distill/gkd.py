@@ -21,8 +21,8 @@ class Gkd(Options):
         0.5,
         ge=0,
         le=1,
-        description="Share of the steps (lambda) in which the student writes on itself. 0: it learns from the data "
-        "alone.",
+        description="Share of the steps (lambda) in which the student learns from its own continuations. 0: from "
+        "the data alone.",
     )
     beta: float = Field(
         0.5,

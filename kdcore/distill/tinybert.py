@@ -110,7 +110,8 @@ class TinyBertDistillation(Method[TinyBert]):
         heads = [(own.shape[1], other.shape[1]) for own, other in self._scores(example)]
         unequal = next((pair for pair in heads if pair[0] != pair[1]), None)
         if self._began and unequal:
-            raise Unsuitable(f"the student has {unequal[0]} attention heads, its teacher {unequal[1]}: give it as many")
+            mine, wanted = unequal
+            raise Unsuitable(f"the student has {mine} attention heads, its teacher {wanted}: give it the same number")
         own, other = example.student_features[EMBEDDINGS], example.teacher_features[EMBEDDINGS]
         self._projection = nn.Linear(own.shape[-1], other.shape[-1])
         nn.init.normal_(self._projection.weight, std=0.02)

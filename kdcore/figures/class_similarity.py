@@ -61,8 +61,8 @@ def _title(shares: NDArray[np.float64], classes: Sequence[str], temperature: flo
     image, other = divmod(int(np.nanargmax(shares)), shares.shape[1])
     share = format.percent(shares[image, other])
     if several:
-        without = f"examples of {classes[image]} without {classes[other]}"
-        return f"At T = {temperature:g}, {without} get mean probability {share} for it"
+        without = f"examples labelled {classes[image]} but not {classes[other]}"
+        return f"At T = {temperature:g}, {without}: mean probability of {classes[other]} {share}"
     return f"Most confused at T = {temperature:g}: {classes[image]} with {classes[other]}, mean probability {share}"
 
 

@@ -54,7 +54,8 @@ def _enter(workspace: Workspace, files: dict[str, Any]) -> str:
     person = access.who()
     access.require(access.to_launch() or limits.refusal(workspace, person))
     if path := limits.outside(workspace, files["recipe.json"]):
-        raise access.Refused(f"{path} is outside what a class may read: upload the file, or ask the lecturer")
+        outside = "is outside the folders that a class may read: upload the file, or ask the lecturer"
+        raise access.Refused(f"{path} {outside}")
     if person.id:
         files["meta.json"] |= _place(workspace, person.id) | {"owner": person.id}
     return workspace.new_run(files)

@@ -56,8 +56,8 @@ def _versions() -> Check:
         return Check("versions", True, "in the allowed ranges")
     other = [one for one in versions.differences(lock, here) if one.installed]
     if not other:
-        return Check("versions", True, "those of the lock (requirements.txt)")
-    return Check("versions", True, f"in the allowed ranges; other than the lock: {_listed(other)}")
+        return Check("versions", True, "as in the lock file (requirements.txt)")
+    return Check("versions", True, f"in the allowed ranges; different from the lock file: {_listed(other)}")
 
 
 def _listed(found: list[versions.Difference]) -> str:
@@ -77,7 +77,7 @@ def _libraries() -> Check:
 
 
 def _plugins() -> Check:
-    failed = [f"{one.plugin} is left out. {one.reason}" for one in registry.failures()]
+    failed = [f"{one.plugin} was not loaded. {one.reason}" for one in registry.failures()]
     lines = [f"{name}: {', '.join(f'{e.kind} {e.name}' for e in made)}" for name, made in registry.plugged().items()]
     return Check("plug-ins", not failed, "\n".join(failed + lines) or f"none in {plugins.folders()[0]}")
 
@@ -110,7 +110,7 @@ def _runs(workspace: Workspace) -> list[Check]:
     found = [f"{row.id} is damaged: {row.error}. {way_out(row.id, row.damaged)}" for row in rows if row.damaged]
     noted = [f"{row.id}: {row.note}" for row in rows if row.note]
     unknown = [f"{name!r} is not a run; it is left alone" for name in workspace.unknown_entries()]
-    lines = found + noted + unknown or ["all of them can be read"]
+    lines = found + noted + unknown or ["all runs can be read"]
     return [
         Check("index", True, format.plural(len(rows), "run")),
         Check("runs", not found, "\n".join(lines)),

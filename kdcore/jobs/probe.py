@@ -66,8 +66,8 @@ def _answer(job: Job, path: Path) -> dict[str, Any]:
             time.sleep(1.0)  # a network file system shows files late
             if not path.exists():
                 raise Refused(
-                    f"the job has ended ({job.condition()}) and left nothing in {path.parent}: does its node see the "
-                    "workspace, and this Python?"
+                    f"the job has ended ({job.condition()}) and left nothing in {path.parent}: can its node access "
+                    "the workspace and this Python interpreter?"
                 )
         time.sleep(EVERY_SECONDS)
     said = job.condition()

@@ -91,7 +91,7 @@ def write(found: pd.DataFrame, format: str, numbers: Collection[str] = ()) -> by
     numbers are. Raises ValueError for another format.
     """
     if format not in _WRITERS:
-        raise ValueError(f"there is no format {format!r}; there are: {', '.join(FORMATS)}")
+        raise ValueError(f"unknown format {format!r}; choose from: {', '.join(FORMATS)}")
     return _WRITERS[format](found, numbers)
 
 

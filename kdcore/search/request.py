@@ -67,7 +67,7 @@ class Search(Part):
         1.0,
         ge=0,
         le=100,
-        description="Accuracy to lose at most against the reference (the teacher or the original model), in points, on "
+        description="Largest loss of accuracy against the reference (the teacher or the original model), in points, on "
         "validation examples. Empty: any.",
     )
     best: Annotated[tuple[Goal, ...], BeforeValidator(_several)] = Field(

@@ -209,8 +209,8 @@ def _costs(baseline: str) -> dict[str, Any]:
         "latency": NUMBER("Latency, batch 1 (ms)", format="%.4g", help="CPU time of one thread for an example, median; "
                           "what it takes with a core to itself."),
         **{
-            name: NUMBER(f"Latency, {tokens} tokens (ms)", format="%.4g", help="As latency at batch 1, which is for "
-                         "texts of the data's median length.")
+            name: NUMBER(f"Latency, {tokens} tokens (ms)", format="%.4g", help=f"Like batch 1, for texts of "
+                         f"{tokens} tokens; batch 1 uses the data's median length.")
             for name, tokens in AT_LENGTHS.items()
         },
         **{

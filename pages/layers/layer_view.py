@@ -193,7 +193,7 @@ def _layer_numbers(one: Mapping[str, Any], model: Model) -> dict[str, str]:
         "Bits per weight": str(one["bits"]),
         "Rank": format.count(one.get("rank")),
         "Distinct weights": format.count(one.get("distinct")),
-        "Distinct per filter (max)": format.count(one.get("distinct_in_filter")),
+        "Distinct weights per filter (max)": format.count(one.get("distinct_in_filter")),
         "Output SQNR": one.get("sqnr_note") or format.MISSING if db is None else _sqnr(db),
     }
 
@@ -245,7 +245,9 @@ def _columns() -> dict[str, Any]:
         "rank": number("Rank", help="Numerical rank of the weight as a matrix, filters by inputs."),
         "distinct": number("Distinct", format="localized", help="Different values among the weights."),
         "distinct_in_filter": number(
-            "Distinct per filter (max)", format="localized", help="Batch norm is folded into each filter separately."
+            "Distinct weights per filter (max)",
+            format="localized",
+            help="Batch norm is folded into each filter separately.",
         ),
         "sqnr_db": number("Output SQNR (dB)", format="%.1f", help="Against the file that the variant was made from."),
         "sqnr_note": "Why no SQNR",

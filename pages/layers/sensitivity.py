@@ -83,7 +83,8 @@ def _policy(one: LayerView, found: dict[str, Any]) -> None:
     what = BUDGETED[found["kind"]]
     share = st.slider(
         f"Budget (share of the {what})", 5, 100, 40, 5, format="%d %%", key="budget", persist_state="session",
-        help="Of the layers above, in fp32. The mix of strengths with the smallest loss within it is chosen.",
+        help="Share of the layers above, in fp32. The mix of strengths with the smallest loss within this budget is "
+        "chosen.",
     )  # fmt: skip
     try:
         mixed = policy(found, share / 100)

@@ -29,7 +29,7 @@ def start(source: Options) -> None:
     """Starts fetching, unless a process is at it already. Raises RecipeError, also Refused."""
     access.require(access.to_launch())
     if path := limits.outside(store.workspace(), source.model_dump(mode="json")):
-        raise access.Refused(f"{path} is outside what a class may read")
+        raise access.Refused(f"{path} is outside the folders that a class may read")
     if _process(source):
         return
     process = start_process(store.workspace().ensure(), "fetch", json.dumps(source.model_dump(mode="json")))

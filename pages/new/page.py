@@ -105,7 +105,10 @@ def owner(problem: Problem) -> str:
 
 def tuning(form: Form) -> None:
     """How a finished model learns again after a step that asks for it."""
-    st.caption("How a step's fine-tuning learns from the original model; steps and learning rate stand at each step.")
+    st.caption(
+        "How fine-tuning after a compression step learns from the original model. Its number of steps and its learning "
+        "rate are set with each compression step."
+    )
     form.part(Recipe, "", ["distill"])
     st.caption("**Training**")
     form.part(Train, "train", ["batch_size", "optimizer", "weight_decay", "views"])
@@ -137,7 +140,9 @@ def only(chosen: int) -> None:
 
 document = draft.get()
 if strayed := limits.outside(store.workspace(), document):
-    st.error(f"{plain(strayed)} is outside what a class may read: upload the file instead, or ask the lecturer.")
+    st.error(
+        f"{plain(strayed)} is outside the folders that a class may read: upload the file instead, or ask the lecturer."
+    )
     st.button("Start afresh", key="afresh", on_click=draft.start)
     st.stop()
 draft.keep()

@@ -84,8 +84,8 @@ def _asked() -> dict[str, Any]:
             **KEEP,
         )
     best: Goal = st.segmented_control(
-        "Make best", list(GOALS), default="accuracy", required=True, format_func=GOALS.__getitem__, key="search_best",
-        help=Search.model_fields["best"].description, **KEEP,
+        "Optimize for", list(GOALS), default="accuracy", required=True, format_func=GOALS.__getitem__,
+        key="search_best", help=Search.model_fields["best"].description, **KEEP,
     )  # fmt: skip
     if st.toggle("More limits", key="search_more", **KEEP):
         for name, limit in SELDOM.items():
@@ -137,7 +137,7 @@ def _place(field: str) -> str:
     words = {
         "at_most": "Limits",
         "lose_at_most": "Maximum loss of accuracy",
-        "best": "Make best",
+        "best": "Optimize for",
         "halving": "Successive halving",
         "search": "Search",
     }

@@ -22,7 +22,7 @@ MEANINGS = {
     "nothing": "A teacher and a student are trained here.",
     "teacher": "A student is trained here; it learns from a teacher that you have.",
     "model": "An earlier run's model, a weights file, an ONNX file, or a network by name. It is compressed and "
-    "compared with itself; only the fine-tuning of a step trains.",
+    "compared with the original. Nothing is trained except in fine-tuning after a step.",
 }
 LARGEST = 1_000_000  # bytes of a saved recipe
 

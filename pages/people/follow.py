@@ -35,7 +35,7 @@ def show(pages: Sequence[StreamlitPage], page: StreamlitPage) -> None:
         _line("Others can follow your view.", "Stop", SHARING)
         st.fragment(run_every=EVERY_SECONDS)(_lead)(page.url_path)
     elif st.session_state.get(FOLLOW):
-        _line("You follow the lecturer's view: the next page that they open opens here.", "Stop", FOLLOW)
+        _line("You are following the lecturer's view: the next page they open also opens here.", "Stop", FOLLOW)
         st.fragment(run_every=EVERY_SECONDS)(_follow)(pages)
 
 
@@ -56,7 +56,7 @@ def _lead(page: str) -> None:
 def _follow(pages: Sequence[StreamlitPage]) -> None:
     view = latest()
     if view is None:
-        st.caption("The lecturer shares no view at present.")
+        st.caption("The lecturer is not sharing a view right now.")
         return
     if st.session_state.get(SEEN) != view["at"]:
         st.session_state[SEEN] = view["at"]

@@ -95,8 +95,8 @@ def answers() -> None:
         return
     judged = [one.right for one in found if one.right is not None]
     st.markdown(
-        f"{format.plural(len(found), 'person')} begun, {sum(one.predicted is not None for one in found)} predicted"
-        + (f", {sum(judged)} of {len(judged)} as measured." if judged else ".")
+        f"{len(found)} started, {sum(one.predicted is not None for one in found)} predicted"
+        + (f"; {sum(judged)} of {len(judged)} predictions agree with the measurement." if judged else ".")
     )
     made = table(found)
     st.dataframe(
@@ -132,7 +132,7 @@ def everybody() -> None:
         if person:
             st.selectbox(
                 "Role", [None, *get_args(Role)], [None, *get_args(Role)].index(known[person].role),
-                key=f"role_{person}", format_func=lambda role: ROLES[role] if role else "as everybody",
+                key=f"role_{person}", format_func=lambda role: ROLES[role] if role else "class default",
                 on_change=_set_role, args=(person,),
             )  # fmt: skip
 
@@ -159,7 +159,7 @@ def rules() -> None:
         if st.form_submit_button("Save"):
             chosen = {"role": role, "queued": queued, "hours": hours, "gigabytes": size, "managers": known.managers}
             settings.write(here, people=chosen)
-            st.toast("Saved. The limits count from the next run on.", icon=":material/check_circle:")
+            st.toast("Saved. The limits apply from the next run.", icon=":material/check_circle:")
 
 
 st.title("Class", anchor=False)
@@ -174,8 +174,8 @@ if access.to_manage():
     with right, st.container(border=True, height="stretch"):
         st.subheader("Runs", anchor=False)
         st.markdown(
-            "You see everybody's runs and may duplicate them; you change, cancel and delete your own. Turns in the "
-            "queue go round: one run of each person, then the next of each."
+            "You see everybody's runs and may duplicate them; you change, cancel and delete your own. The queue "
+            "takes turns: one run per person, then each person's next."
         )
     st.stop()
 with right, st.container(border=True, height="stretch"):

@@ -66,7 +66,7 @@ def _field(label: str, about: str, **widget: Any) -> str:
 def attempt(code: str, name: str, back: str) -> Admitted:
     """Lets in who knows a code. After a wrong one the answer takes its time. Raises NotAdmitted, Damaged."""
     if not AT_ONCE.acquire(timeout=10):
-        raise NotAdmitted("Many wrong codes are being tried just now: try again in a minute")
+        raise NotAdmitted("Too many sign-in attempts at once: try again in a minute")
     try:
         return people.admit(Workspace(), code, name, back)
     except NotAdmitted as error:

@@ -43,7 +43,7 @@ def show(row: RunRow, found: SearchFound) -> None:
             "More candidates", key="search_on", icon=":material/add:", on_click=store.ask, args=(row.id, "run"),
             **people.unless(
                 access.to_change(row.owner),
-                help="Tries as many candidates again, then uses the test examples once more.",
+                help="Tries the same number of new candidates, then uses the test examples once more.",
             ),
         )  # fmt: skip
     _understand(found)
@@ -70,7 +70,7 @@ def _compared(final: Any, chosen: Any) -> None:
     if verdict := final.get("verdict"):
         st.markdown(f"**{plain(verdict['words'])}.**")
     elif final["control"] and final["control"].get("key") == chosen.get("key"):
-        st.markdown("The search found nothing better than the uniform chain, which is the winner itself.")
+        st.markdown("The winner is the uniform chain: the search found nothing better.")
 
 
 def _times(count: int) -> str:
@@ -131,7 +131,7 @@ def _understand(found: SearchFound) -> None:
             note="By Optuna (PED-ANOVA): how far the good candidates differ from all in each setting; partly chance.",
         )  # fmt: skip
     else:
-        st.caption("Which settings matter most shows after eight trained candidates.")
+        st.caption("The ranking of settings appears after eight trained candidates.")
     charts.show(parallel(_lines(trained)), key="parallel", note="A line for each trained candidate.")
 
 

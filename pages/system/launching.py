@@ -22,12 +22,14 @@ def section() -> None:
     st.selectbox(
         "Where workers run", list(entries), index=list(entries).index(name), key=NAME, on_change=_save_name,
         format_func=lambda one: entries[one].description,
-        **people.unless(access.to_manage(), help="On a cluster, `kdcore doctor` tries it. See docs/cluster.md."),
+        **people.unless(
+            access.to_manage(), help="On a cluster, `kdcore doctor` submits a test job. See docs/cluster.md."
+        ),
     )  # fmt: skip
     fields = [field for field in entries[name].options.model_fields if field != "launcher"]
     if fields:
         st.text_input(
-            "Its options", shlex.join(options), key=OPTIONS, on_change=_save_options,
+            "Launcher options", shlex.join(options), key=OPTIONS, on_change=_save_options,
             placeholder="partition=gpu gpus=1",
             **people.unless(access.to_manage(), help=f"OPTION=VALUE, separated by spaces: {', '.join(fields)}."),
         )  # fmt: skip

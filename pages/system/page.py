@@ -150,7 +150,7 @@ def disk() -> None:
             "Models": f"{format.size(used.models)} in {format.plural(used.model_count, 'model')}",
             "Unreferenced": f"{format.size(used.unused_models)} in {format.plural(used.unused_count, 'model')}",
             "Trash": format.size(used.trash),
-            "Left over": f"{format.size(used.left)} of interrupted writes and old drafts",
+            "Leftovers": f"{format.size(used.left)} of interrupted writes and old drafts",
             "Test examples": format.size(used.datasets),
             "Location": f"`{here.root}`",
         },
@@ -182,7 +182,7 @@ def collect() -> None:
 def own_code() -> None:
     """What a person's own files have registered, and which were left out."""
     for failure in registry.failures():
-        st.error(text.plain(failure.reason), title=f"{text.plain(failure.plugin)} is left out")
+        st.error(text.plain(failure.reason), title=f"{text.plain(failure.plugin)} was not loaded")
     found = registry.plugged()
     if found:
         made = {name: ", ".join(f"{one.kind} {one.name}" for one in entries) for name, entries in found.items()}

@@ -177,8 +177,8 @@ def _changes(changes: list[Against]) -> None:
             "clean": text("Clean (points, 95 %)"),
             "corrupted": text("Corrupted (points, 95 %)"),
             "beyond": text(
-                "Beyond the clean change (points, 95 %)",
-                help="Corrupted minus clean. Below zero: it lost more on corrupted inputs than on clean inputs.",
+                "Corrupted minus clean (points, 95 %)",
+                help="Below zero: it lost more on corrupted inputs than on clean inputs.",
             ),
         },
     )

@@ -117,4 +117,4 @@ def test_of_several_labels_a_class_is_told_where_it_is_not():
     view = alike_view(logits, [[1, 0, 0], [1, 1, 0], [0, 1, 0]], CLASSES, 1)
     assert view.shares[0] == pytest.approx((np.nan, 0.5, 0.25), nan_ok=True)  # dogs where a cat is and no dog
     assert view.shares[1] == pytest.approx((0.1, np.nan, (0.25 + 0.1) / 2), nan_ok=True)
-    assert view.title == "At T = 1, examples of cat without dog get mean probability 50.0 % for it"
+    assert view.title == "At T = 1, examples labelled cat but not dog: mean probability of dog 50.0 %"

@@ -112,7 +112,7 @@ def test_the_form_reads_no_files_of_the_server(full, waits):
     app = at("new", ana)
     app.session_state["draft"]["teacher"]["source"] = {"source": "onnx_file", "path": "/etc/passwd"}
     app.run()
-    assert "outside what a class may read" in said(app)
+    assert "outside the folders that a class may read" in said(app)
     assert [button.key for button in app.button] == ["afresh"]
 
 

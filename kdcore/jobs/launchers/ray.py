@@ -47,7 +47,7 @@ class RayOptions(Options):
     memory_gb: float = Field(0, ge=0, le=4096, description="Memory reserved for each job (GB). 0: none.")
     workers: int = Field(
         1, ge=1, le=MOST_SLOTS,
-        description="Jobs for one run, at most. The first trains and measures; the others build its stages beside it.",
+        description="Most jobs per run: the first trains and measures, the others build stages in parallel.",
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class SlurmOptions(Options):
     )  # fmt: skip
     workers: int = Field(
         1, ge=1, le=MOST_SLOTS,
-        description="Jobs for one run, at most. The first trains and measures; the others build its stages beside it.",
+        description="Most jobs per run: the first trains and measures, the others build stages in parallel.",
     )  # fmt: skip
     extra: str = Field(
         "", max_length=1000, description="Further options of sbatch, for example: account=lab qos=long exclusive"

@@ -42,15 +42,15 @@ def measure(found: Evidence) -> Answer:
 
 def explain(found: Evidence) -> str:
     plain, careful, trained = (_row(found, chain)["variant"] for chain in (ROUNDED[2], CAREFUL, TRAINED))
-    care = words.compared(found.between(careful, plain), "the student rounded with care", "the plainly rounded one")
+    care = words.compared(found.between(careful, plain), "the student with tuned rounding", "the plainly rounded one")
     training = words.compared(
-        found.between(trained, careful), "the student trained with rounding", "the one rounded with care"
+        found.between(trained, careful), "the student trained with rounding", "the one with tuned rounding"
     )
     return (
         "b bits are 2ᵇ − 1 levels, a step s apart. A weight is off by at most s/2, so each bit less doubles the error: "
         "about 6 dB less signal to noise (SQNR). With two bits, three levels are left.\n\n"
-        "**Care** costs no training: a scale for each filter, clipping where the squared error is least, and batch "
-        f"norm's statistics taken again. With two bits, {words.lower(care)}\n\n"
+        "**Tuned rounding** needs no training: a scale for each filter, clipping where the squared error is least, and "
+        f"batch norm recalibrated. With two bits, {words.lower(care)}\n\n"
         "**Quantization-aware training** (QAT) rounds in every step and passes the gradient straight through. With two "
         f"bits, {words.lower(training)}\n\n"
         "Round a layer of this student yourself: which layer is the most sensitive?"
@@ -60,11 +60,11 @@ def explain(found: Evidence) -> str:
 def table(found: Evidence) -> str:
     ways = {
         "Not rounded": found.row(STUDENT),
-        "Rounded, one scale a layer": _row(found, ROUNDED[2]),
-        "Rounded with care": _row(found, CAREFUL),
+        "Rounded, one scale per layer": _row(found, ROUNDED[2]),
+        "Tuned rounding": _row(found, CAREFUL),
         "Trained with rounding": _row(found, TRAINED),
     }
-    lines = ["| Two bits a weight | Test accuracy | File |", "| --- " * 3 + "|"]
+    lines = ["| Two bits per weight | Test accuracy | File |", "| --- " * 3 + "|"]
     for name, row in ways.items():
         lines.append(f"| {name} | {format.percent(row['accuracy'])} | {format.size(row['size_bytes'])} |")
     return "\n".join(lines)
@@ -81,11 +81,11 @@ LESSON = Lesson(
     icon=":material/grid_on:",
     question=(
         "A student's weights are **rounded after training**, with one scale for each layer. The first and the last "
-        "layer keep 8 bits. Nothing is trained again.\n\n**What test accuracy is left with 8, 4, 3 and 2 bits a "
+        "layer keep 8 bits. Nothing is trained again.\n\n**What test accuracy is left with 8, 4, 3 and 2 bits per "
         "weight?**"
     ),
     prediction=Curve(
-        "Test accuracy", "{} bits", "Bits a weight", tuple(map(float, BITS)), "%", low=0, high=100, step=5, close=8
+        "Test accuracy", "{} bits", "Bits per weight", tuple(map(float, BITS)), "%", low=0, high=100, step=5, close=8
     ),
     document=few_labels(
         200, 16,

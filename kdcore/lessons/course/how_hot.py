@@ -34,8 +34,8 @@ def explain(found: Evidence) -> str:
         "about T². The factor T² restores it. Without the factor a higher T weakens the teacher; *Numbers* has the "
         "weights that are really in force.\n\n"
         f"At T = {HOT} the teacher is weakened, and not silenced: {against_alone}\n\n"
-        "At T = 1 the factor is 1, so both trainings are the same. A temperature and a weight belong together: whoever "
-        "changes T without T² changes both."
+        "At T = 1 the factor is 1, so both trainings are the same. Temperature and weight are coupled: changing "
+        "T without the factor T² changes both."
     )
 
 

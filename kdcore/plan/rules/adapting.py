@@ -34,7 +34,8 @@ def _others(recipe: Recipe) -> Iterator[Problem]:
     if scheme.beside(recipe):
         name = registry.entry_of("scheme", recipe.scheme).name
         message = (
-            f"{name} trains its other networks in full, beside a student by LoRA: choose offline, or set lora to 0"
+            f"{name} trains further networks in full, which cannot be combined with a LoRA student: choose the scheme "
+            "offline, or set lora to 0"
         )
         yield Problem("scheme.scheme", message)
     for field, method in methods(recipe):

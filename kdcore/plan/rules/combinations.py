@@ -96,8 +96,8 @@ def _blocks(recipe: Recipe, given: ExternalTeacher | None, field: str, method: O
         without = [whose for whose, network in networks.items() if not ArchitectureTraits.of(network).blocks]
         if traits.blocks and without:
             message = (
-                f"{name} looks into a transformer's blocks, which the {without[0]} does not have: choose a network "
-                "that has some, or a method that matches responses, such as kd"
+                f"{name} compares transformer blocks, but the {without[0]} has none: choose a network with blocks, or "
+                "a method that matches responses, such as kd"
             )
             yield Problem(f"{field}.method", message)
         elif len(networks) == 2 and (reason := traits.unfit(part, networks["student"], networks["teacher"])):

@@ -20,7 +20,7 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
 def _beyond(step: Options, field: str) -> Iterator[Problem]:
     graph, name = StepTraits.of(step).graph, registry.entry_of("step", step).name
     if graph is None:
-        message = f"{name} needs the network itself; an ONNX file has only its graph: take it out, or give the weights"
+        message = f"{name} needs the network itself; an ONNX file has only its graph: remove the step, or give weights"
         yield Problem(f"{field}.step", message)
         return
     for option, reason in graph(step).items():

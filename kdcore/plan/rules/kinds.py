@@ -75,8 +75,9 @@ def _training(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
 def _others(recipe: Recipe, kind: Kind) -> Iterator[Problem]:
     for field, method in methods(recipe):
         if wrong := [part for part in part_traits(method) if kind.read_as not in part.reads]:
-            needs = "lets a student write on, as none does for" if wrong[0].writes else "compares features absent from"
-            message = f"{_name('method', method)} {needs} {kind.many}: choose kd or dist"
+            generates = f"trains on text that the student generates, which networks for {kind.many} cannot do"
+            why = generates if wrong[0].writes else f"compares features absent from {kind.many}"
+            message = f"{_name('method', method)} {why}: choose kd or dist"
             yield Problem(f"{field}.method", message, changes=((field, _usual("method", "kd")),))
     fitting = [step for step in recipe.compress if kind.read_as in StepTraits.of(step).reads]
     without = (("compress", [step.model_dump(mode="json") for step in fitting]),)
