@@ -42,4 +42,4 @@ def test_where_nothing_can_be_dropped_it_is_refused_with_a_reason():
         dropped(network, 4)
     step = validate("step", "drop_layers")
     assert StepTraits.of(step).refuses(validate("architecture", FOUR), []) is None
-    assert "less depth" in StepTraits.of(step).refuses(validate("architecture", "text_encoder"), [])
+    assert "shallower" in StepTraits.of(step).refuses(validate("architecture", "text_encoder"), [])
