@@ -41,8 +41,14 @@ def _networks(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
             continue
         names = [entry.name for entry in registry.entries("architecture")]
         fitting = [name for name in names if ArchitectureTraits.named(name).reads == kind.read_as]
+        fitting.sort(key=_published)
         message = f"{_name('architecture', network)} does not read {kind.many}: choose {' or '.join(fitting[:3])}"
         yield Problem(f"{field}.architecture", message, changes=((field, _usual("architecture", fitting[0])),))
+
+
+def _published(name: str) -> bool:
+    """Whether an architecture is made for published weights: then it is large, and no first choice."""
+    return ArchitectureTraits.named(name).pinned is not ArchitectureTraits.pinned
 
 
 def _trained(recipe: Recipe) -> dict[str, Options]:

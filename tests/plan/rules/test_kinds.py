@@ -56,6 +56,7 @@ def test_one_suggestion_puts_everything_right(source):
     assert not any(one.changes for one in found[1:])
     changed = override(document, [f"{path}={json.dumps(value)}" for path, value in found[0].changes])
     assert plan(parse(changed)).dataset["shape"][0] == "text"
+    assert changed["student"]["model"]["architecture"] == "text_encoder"  # and not a BERT, which takes an hour
 
 
 def test_published_weights_need_texts_that_their_tokenizer_has_split(source, tmp_path):
