@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits, any_graph
+from kdcore.inputs import EVERY
 from kdcore.registry import Options, register
 
 
@@ -29,7 +30,7 @@ class Code(Options):
         "first.",
         search=(),
         coded=True,
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"\text{bits} \approx - \sum_v n_v \log_2 \tfrac{n_v}{n}",
         helps="Last, for storage and transport: lossless. The file must be decoded before it runs.",
     ),

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.traits import StepTraits, any_graph
+from kdcore.inputs import EVERY
 from kdcore.registry import Options, by_options, register
 
 
@@ -35,7 +36,7 @@ class Half(Options):
         graph=any_graph,
         why="On this processor ONNX Runtime has no 16-bit convolution or matrix product: it converts the "
         "weights to fp32 when it loads the file, and computes in fp32.",
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"\hat W = \mathrm{fp16}(W)",
         helps="As a safe first step for storage: half the size and hardly any error; no faster on a CPU.",
     ),

@@ -13,6 +13,7 @@ from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import prepare, restore_names
 from kdcore.compress.tools.images import sample
 from kdcore.compress.traits import StepTraits, any_graph
+from kdcore.inputs import EVERY
 from kdcore.problems import first_line
 from kdcore.registry import Options, Searched, by_options, register
 
@@ -50,7 +51,7 @@ class Int8(Options):
         search=(Searched("calibration", choices=("minmax", "percentile")),),
         graph=any_graph,
         looks=by_options(lambda options: options.images),
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"\hat x = s\,(q - z) \\ q = \mathrm{clip}(\lfloor x / s \rceil + z, q_{\min}, q_{\max})",
         helps=(
             "First of all: a quarter of the size for little accuracy, without training; faster where the "

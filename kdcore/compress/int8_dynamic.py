@@ -10,6 +10,7 @@ from kdcore.compress.int8 import report, saturates
 from kdcore.compress.step import CompressError, StepInput, StepResult
 from kdcore.compress.tools.files import merge, part, prepare, restore_names
 from kdcore.compress.traits import StepTraits, any_graph
+from kdcore.inputs import EVERY
 from kdcore.problems import first_line
 from kdcore.registry import Options, by_options, register
 
@@ -54,7 +55,7 @@ def _why(options: Int8Dynamic) -> str:
         label=by_options(lambda options: "int8 dynamic" + WHAT[options.layers]),
         faster=False,
         final=True,
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         graph=any_graph,
         why=by_options(_why),
         formula=r"\hat W = s_W\,q_W, \quad s_x = \max |x| / 127 \text{ at every call}",

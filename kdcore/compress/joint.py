@@ -13,6 +13,7 @@ from kdcore.compress.tools.gradual import Gradual, PruningSchedule
 from kdcore.compress.tools.masks import zeros
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
+from kdcore.inputs import EVERY
 from kdcore.lazy import nn, torch
 from kdcore.registry import by_options, register
 
@@ -57,7 +58,7 @@ def _label(options: Joint) -> str:
         faster=True,
         final=True,
         why="It computes in int8, zeros included. Zeros and few bits save storage only: a zip of the file is smaller.",
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=(
             r"\hat W = s \cdot \mathrm{clip}(\lfloor W / s \rceil) \odot M_t \\ \text{share of zeros in } M_t "
             r"\text{ rises to its target}"

@@ -13,6 +13,7 @@ from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import check_policy, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
+from kdcore.inputs import EVERY
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, Searched, by_options, register
 
@@ -77,7 +78,7 @@ def _label(options: LowRank) -> str:
         faster=True,
         undone_by=UNDONE.get,
         search=(Searched("share", 0.15, 0.8, smallest=0.15, by_layer="policy", sensitivity="rank"),),
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"W \approx U_r \Sigma_r V_r^{\top}, \quad r\,(m + n) < m\,n",
         helps=(
             "For wide layers whose singular values fall quickly. Small layers cost more in overhead than they save."

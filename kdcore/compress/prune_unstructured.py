@@ -13,6 +13,7 @@ from kdcore.compress.tools.masks import check_masks, check_policy, keep_zeros, l
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.tools.scores import chance, input_norms, scores
 from kdcore.compress.traits import StepTraits
+from kdcore.inputs import EVERY
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, Searched, by_options, register
 
@@ -121,7 +122,7 @@ def _beyond_a_graph(options: PruneUnstructured) -> dict[str, str]:
         why=by_options(_why),
         search=(Searched("ratio", 0.3, 0.95, smallest=0.95, by_layer="policy", sensitivity="prune"),),
         coded=True,
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"W \leftarrow W \odot [\, |W| > \theta \,]",
         helps=(
             "Where the file is compressed for storage or transport, or before sharing and coding. The deployed "

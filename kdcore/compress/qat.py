@@ -16,6 +16,7 @@ from kdcore.compress.tools.images import listen, sample
 from kdcore.compress.tools.masks import check_policy, keep_zeros, layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
+from kdcore.inputs import EVERY
 from kdcore.lazy import nn, torch
 from kdcore.registry import Options, by_options, register
 
@@ -81,7 +82,7 @@ def _label(options: Qat) -> str:
         final=True,
         why=by_options(_why),
         search=(),
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"\hat x = s \cdot \mathrm{clip}(\lfloor x / s \rceil, -Q_N, Q_P), \quad s \text{ is learned}",
         helps="For few bits, or where int8 after training loses too much. It needs training examples and time.",
     ),

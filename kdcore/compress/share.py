@@ -13,6 +13,7 @@ from kdcore.compress.tools.finetune import Finetune
 from kdcore.compress.tools.masks import layers_of
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits, any_graph
+from kdcore.inputs import EVERY
 from kdcore.lazy import torch
 from kdcore.registry import Options, Searched, by_options, register
 
@@ -47,7 +48,7 @@ def _undone(step: str) -> str | None:
         "and runs at the same speed. The step 'code' writes the small file.",
         search=(Searched("bits", 2, 6, step=1, smallest=2),),
         coded=True,
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         formula=r"W_{ij} \leftarrow c_{k(i, j)} \\ \min_{c, k} \sum (W_{ij} - c_{k(i,j)})^2, \; |c| \le 2^b",
         helps="Before coding: few distinct values cost few bits. Alone it makes the deployed file no smaller.",
     ),

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from kdcore.inputs import EVERY
 from kdcore.registry import Options, Searched, Traits
 
 Labels = Literal["one", "many", "both"]
-EVERY = ("pictures", "text", "passages")  # what networks read
 
 
 def _fits(options: Any, student: Options, teacher: Options) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 from kdcore.inputs.kind import Held, Kind, Shape
 
-__all__ = ["Held", "Kind", "Shape", "named", "of", "sound", "titles"]
+__all__ = ["EVERY", "Held", "Kind", "Shape", "named", "of", "sound", "titles"]
 
+EVERY = ("pictures", "text", "passages")  # what networks, methods and steps say they read (`Kind.read_as`)
 KINDS = {
     name: f"kdcore.inputs.{file}"
     for name, file in (

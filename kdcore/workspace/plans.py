@@ -156,11 +156,6 @@ class Plan(_Part):
                 return f"The plug-in {asked['plugin']} has changed since the run was planned: duplicate the run."
         return ""
 
-    @property
-    def models(self) -> frozenset[str]:
-        """The keys of all models that it names: what a teacher is made of may be a model of another data set."""
-        return frozenset((*(stage.key for stage in self.stages), *self.files))
-
 
 class _Named(_Part):
     """As much of a stage as says which model it makes."""
@@ -176,7 +171,8 @@ class _Names(_Part):
 
 
 def models_of(path: Path) -> frozenset[str]:
-    """The models that the plan in this file names, whatever else is wrong with it. Raises Damaged."""
+    """The keys of all models that the plan in this file names, whatever else is wrong with it: what a teacher is made
+    of may be a model of another data set. Raises Damaged."""
     found = _checked(_Names, path)
     return frozenset(map(sys.intern, (*(stage.key for stage in found.stages), *found.files)))
 

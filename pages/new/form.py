@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kdcore import registry
+from kdcore.plan.rules.kinds import reading
 from kdcore.recipe import Problem
 from kdcore.registry import Entry
 from pages.new import vary
@@ -208,9 +209,7 @@ class Form:
         """The entries that do not read the data set's inputs."""
         if self.read_as is None:
             return set()
-        read = {entry.name: getattr(entry.traits, "reads", self.read_as) for entry in registry.entries(kind)}
-        kinds_of = {name: (kinds,) if isinstance(kinds, str) else kinds for name, kinds in read.items()}
-        return {name for name, kinds in kinds_of.items() if self.read_as not in kinds}
+        return {entry.name for entry in registry.entries(kind)} - {*reading(kind, self.read_as)}
 
     def _budget(self, model: type[BaseModel], path: str) -> None:
         """The budget is steps or epochs, so there is one number and a switch between the two."""

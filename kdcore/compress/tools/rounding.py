@@ -13,6 +13,7 @@ from kdcore.compress.tools.masks import check_policy, layers_of
 from kdcore.compress.tools.packed_export import packed
 from kdcore.compress.tools.recalibrate import recalibrate
 from kdcore.compress.traits import StepTraits
+from kdcore.inputs import EVERY
 from kdcore.lazy import torch
 from kdcore.registry import Options, by_options
 
@@ -36,7 +37,7 @@ def _why(options: Any) -> str:
 def traits(name: str) -> StepTraits:
     """The traits of a step that rounds weights; `name` begins its row's label."""
     return StepTraits(
-        reads=("pictures", "text", "passages"),
+        reads=EVERY,
         variant="quantized",
         stage="quantize",
         label=by_options(lambda options: label(name, options)),

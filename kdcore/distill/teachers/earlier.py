@@ -13,6 +13,7 @@ from kdcore import inputs
 from kdcore.data.types import Dataset
 from kdcore.distill.source import ExternalTeacher, Find, LoadedTeacher, Source, StoredModel, refuse
 from kdcore.distill.traits import TeacherTraits
+from kdcore.inputs import EVERY
 from kdcore.registry import Options, register
 
 
@@ -30,7 +31,7 @@ class Earlier(Options):
     "earlier",
     "A finished model of an earlier run; nothing is trained",
     options=Earlier,
-    traits=TeacherTraits(stage="earlier model", model=True, reads=("pictures", "text", "passages")),
+    traits=TeacherTraits(stage="earlier model", model=True, reads=EVERY),
 )
 class EarlierTeacher(Source[Earlier]):
     """The model as it is, where it was made on the same data set; else it is measured again on this one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kdcore.distill.source import Source
 from kdcore.distill.traits import TeacherTraits
+from kdcore.inputs import EVERY
 from kdcore.registry import Options, register
 
 
@@ -16,7 +17,7 @@ class Trained(Options):
     "trained",
     "Trained here, on all labels",
     options=Trained,
-    traits=TeacherTraits(stage="train teacher", reads=("pictures", "text", "passages")),
+    traits=TeacherTraits(stage="train teacher", reads=EVERY),
 )
 class TrainedTeacher(Source[Trained]):
     """The run trains it."""

@@ -39,11 +39,15 @@ def _networks(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
         if traits.reads == kind.read_as:
             yield from (Problem(f"{field}.{at}", why) for at, why in traits.unfit(network, dataset.shape).items())
             continue
-        names = [entry.name for entry in registry.entries("architecture")]
-        fitting = [name for name in names if ArchitectureTraits.named(name).reads == kind.read_as]
-        fitting.sort(key=_published)
+        fitting = sorted(reading("architecture", kind.read_as), key=_published)
         message = f"{_name('architecture', network)} does not read {kind.many}: choose {' or '.join(fitting[:3])}"
         yield Problem(f"{field}.architecture", message, changes=((field, _usual("architecture", fitting[0])),))
+
+
+def reading(kind: str, read_as: str) -> list[str]:
+    """The entries of a registry, by name, that read such inputs; those of a registry that says nothing of it all do."""
+    read = {entry.name: getattr(entry.traits, "reads", read_as) for entry in registry.entries(kind)}
+    return [name for name, kinds in read.items() if read_as in ((kinds,) if isinstance(kinds, str) else kinds)]
 
 
 def _published(name: str) -> bool:
